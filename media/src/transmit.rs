@@ -1,0 +1,16 @@
+//! What the engine wants sent.
+
+use std::net::SocketAddr;
+
+use crate::id::LegId;
+
+/// One datagram to send on a leg's socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit<'a> {
+    /// Whose socket.
+    pub leg: LegId,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The datagram.
+    pub datagram: &'a [u8],
+}

@@ -1,0 +1,175 @@
+//! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::sid::{CallSid, ConferenceSid};
+use super::view::{
+    CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
+    ParticipantView,
+};
+
+/// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
+/// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
+pub(super) const REQUESTS_MAX: usize = 1_024;
+
+/// Asks the model. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) requests: mpsc::Sender<Request>,
+}
+
+/// How a participant is named in a conference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParticipantKey {
+    /// By their call.
+    Call(CallSid),
+    /// By the label their seat was given.
+    Label(String),
+}
+
+/// Why something asked could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// There is no such call.
+    #[error("no such call")]
+    NoCall,
+    /// There is no such conference.
+    #[error("no such conference")]
+    NoConference,
+    /// The conference has no such participant.
+    #[error("no such participant in this conference")]
+    NoParticipant,
+    /// The call is over, or not in the state for this.
+    #[error("the call is not in the right state")]
+    WrongState,
+    /// The conference is over.
+    #[error("the conference is over")]
+    ConferenceCompleted,
+    /// A queue on the way is full; try again in a second.
+    #[error("the node is overloaded")]
+    Overloaded,
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// How the API asks a call to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCall {
+    /// `completed`: ends it whatever its state.
+    Completed,
+    /// `canceled`: only before it is answered.
+    Canceled,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, CallError>>;
+
+pub(super) enum Request {
+    ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
+    FetchCall(CallSid, Reply<CallView>),
+    EndCall(CallSid, EndCall, Reply<CallView>),
+    ListConferences(ConferenceFilter, PageRequest, Reply<Page<ConferenceView>>),
+    FetchConference(ConferenceSid, Reply<ConferenceView>),
+    EndConference(ConferenceSid, Reply<ConferenceView>),
+    ListParticipants(ConferenceSid, ParticipantFilter, PageRequest, Reply<Page<ParticipantView>>),
+    FetchParticipant(ConferenceSid, ParticipantKey, Reply<ParticipantView>),
+    MuteParticipant(ConferenceSid, ParticipantKey, bool, Reply<ParticipantView>),
+    KickParticipant(ConferenceSid, ParticipantKey, Reply<()>),
+}
+
+impl Handle {
+    /// Calls, newest first.
+    pub async fn list_calls(
+        &self,
+        filter: CallFilter,
+        page: PageRequest,
+    ) -> Result<Page<CallView>, CallError> {
+        self.ask(|reply| Request::ListCalls(filter, page, reply)).await
+    }
+
+    /// One call, live or among the last that ended.
+    pub async fn fetch_call(&self, call: CallSid) -> Result<CallView, CallError> {
+        self.ask(|reply| Request::FetchCall(call, reply)).await
+    }
+
+    /// Ends a call; answers when its media have stopped. The far end is told at the same time.
+    pub async fn end_call(&self, call: CallSid, how: EndCall) -> Result<CallView, CallError> {
+        self.ask(|reply| Request::EndCall(call, how, reply)).await
+    }
+
+    /// Conferences, newest first.
+    pub async fn list_conferences(
+        &self,
+        filter: ConferenceFilter,
+        page: PageRequest,
+    ) -> Result<Page<ConferenceView>, CallError> {
+        self.ask(|reply| Request::ListConferences(filter, page, reply)).await
+    }
+
+    /// One conference, live or among the last that ended.
+    pub async fn fetch_conference(
+        &self,
+        conference: ConferenceSid,
+    ) -> Result<ConferenceView, CallError> {
+        self.ask(|reply| Request::FetchConference(conference, reply)).await
+    }
+
+    /// Ends a conference and the calls in it. Ending one that is over changes nothing.
+    pub async fn end_conference(
+        &self,
+        conference: ConferenceSid,
+    ) -> Result<ConferenceView, CallError> {
+        self.ask(|reply| Request::EndConference(conference, reply)).await
+    }
+
+    /// Those who are in a conference now, newest first; nobody, when it is over.
+    pub async fn list_participants(
+        &self,
+        conference: ConferenceSid,
+        filter: ParticipantFilter,
+        page: PageRequest,
+    ) -> Result<Page<ParticipantView>, CallError> {
+        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await
+    }
+
+    /// One who is in a conference now.
+    pub async fn fetch_participant(
+        &self,
+        conference: ConferenceSid,
+        participant: ParticipantKey,
+    ) -> Result<ParticipantView, CallError> {
+        self.ask(|reply| Request::FetchParticipant(conference, participant, reply)).await
+    }
+
+    /// Mutes or unmutes; answers when the mixer has done it.
+    pub async fn mute_participant(
+        &self,
+        conference: ConferenceSid,
+        participant: ParticipantKey,
+        muted: bool,
+    ) -> Result<ParticipantView, CallError> {
+        self.ask(|reply| Request::MuteParticipant(conference, participant, muted, reply)).await
+    }
+
+    /// Removes a participant and ends their call; answers when the mixer has done it.
+    pub async fn kick_participant(
+        &self,
+        conference: ConferenceSid,
+        participant: ParticipantKey,
+    ) -> Result<(), CallError> {
+        self.ask(|reply| Request::KickParticipant(conference, participant, reply)).await
+    }
+
+    /// Puts a request before the model's owner and waits for the answer.
+    pub(super) async fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, CallError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.try_send(request(reply)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(CallError::Stopping))
+    }
+}

@@ -1,0 +1,107 @@
+//! The names that calls, conferences and accounts have at the API: two letters and 32 hex digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A text that is not the SID it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a SID of the form {prefix} and 32 hexadecimal digits")]
+pub struct SidError {
+    prefix: &'static str,
+}
+
+macro_rules! sid {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The two letters it begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new one, from the system's entropy.
+            ///
+            /// # Panics
+            /// When the system has no entropy to give, which Linux does not let happen after boot.
+            pub fn generate() -> Self {
+                let mut bytes = [0; 16];
+                getrandom::fill(&mut bytes).expect("the system gives entropy");
+                Self(bytes)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($prefix)?;
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = SidError;
+
+            fn from_str(text: &str) -> Result<Self, SidError> {
+                let hex = text.strip_prefix($prefix).ok_or(SidError { prefix: $prefix })?;
+                parse_hex(hex).map(Self).ok_or(SidError { prefix: $prefix })
+            }
+        }
+    };
+}
+
+sid!(
+    /// The account all resources belong to.
+    AccountSid, "AC"
+);
+sid!(
+    /// A call: at this API, one leg of a conversation.
+    CallSid, "CA"
+);
+sid!(
+    /// A conference, from its first participant to its last.
+    ConferenceSid, "CF"
+);
+sid!(
+    /// One HTTP request.
+    RequestSid, "RQ"
+);
+
+fn parse_hex(hex: &str) -> Option<[u8; 16]> {
+    let digits = hex.as_bytes();
+    if digits.len() != 32 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = char::from(pair[0]).to_digit(16)?;
+        let low = char::from(pair[1]).to_digit(16)?;
+        *byte = (high * 16 + low) as u8;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_sid_reads_back() {
+        let sid = CallSid::generate();
+        assert_eq!(sid.to_string().len(), 34);
+        assert_eq!(sid.to_string().parse(), Ok(sid));
+    }
+
+    #[test]
+    fn another_resources_sid_is_refused() {
+        let sid = ConferenceSid::generate().to_string();
+        assert!(sid.parse::<CallSid>().is_err());
+        assert!("CA123".parse::<CallSid>().is_err());
+        assert!("CA+123456789012345678901234567890".parse::<CallSid>().is_err());
+    }
+}
