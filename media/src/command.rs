@@ -2,7 +2,6 @@
 //! from the next tick on; the event that answers it says which tick that is.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use crate::codec::Codec;
 use crate::conference::{Conference, Seat};
@@ -54,8 +53,8 @@ pub struct LegMedia {
     pub telephone_event: Option<u8>,
     /// Where the far end said it receives.
     pub remote: SocketAddr,
-    /// Addresses, besides `remote`'s, whose packets may prove to be the far end behind a NAT: where its
-    /// signalling came from.
+    /// Where the far end's signalling came from, if that is not `remote`'s address: the sign of a NAT
+    /// between us, whose far side may prove to be the far end by sending a consistent stream.
     pub signalling: Option<IpAddr>,
     /// Which way sound may flow, seen from us.
     pub direction: Direction,
@@ -73,13 +72,6 @@ pub struct Direction {
 impl Direction {
     /// Both ways.
     pub const BOTH: Self = Self { send: true, receive: true };
-}
-
-/// Limits of a leg's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LegTimeouts {
-    /// No RTP and no RTCP for so long: [`LegEvent::SilentFarEnd`](crate::LegEvent) is reported, once.
-    pub receive: Duration,
 }
 
 /// Who hears a participant. With [`Hearing`], the one primitive under mute, hold, coach, monitor, barge and

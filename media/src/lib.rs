@@ -1,2 +1,56 @@
 //! The engine: receives, mixes and sends the sound of conferences, and knows nothing of sockets, clocks,
 //! files, threads or locks.
+//!
+//! ```text
+//!              handle_command            poll_event
+//!    control ─────────────────▶ ┌──────┐ ───────────▶ control
+//!                               │      │ poll_retired
+//!              handle_datagram  │Engine│ ───────────▶ control (frees memory)
+//!    sockets ─────────────────▶ │      │ poll_transmit
+//!                               │      │ ───────────▶ sockets
+//!    clock   ── tick ─────────▶ │      │ poll_tap
+//!                               └──────┘ ───────────▶ recorders, forks
+//! ```
+//!
+//! Seven calls: [`handle_command`](Engine::handle_command), [`handle_datagram`](Engine::handle_datagram),
+//! [`tick`](Engine::tick), and then draining [`poll_transmit`](Engine::poll_transmit),
+//! [`poll_event`](Engine::poll_event), [`poll_tap`](Engine::poll_tap) and
+//! [`poll_retired`](Engine::poll_retired).
+//!
+//! Invariants, each with a test:
+//! - What comes out depends on what went in and on nothing else: no clock, entropy, socket, file or lock.
+//! - Once its legs and conferences are in, the engine does not allocate.
+//! - A datagram, however broken, harms no leg but its own, and is counted under a name when it is dropped.
+//! - One full mix per conference and tick; a talker hears it without their own voice, sample for sample.
+//! - Listeners who hear the same share one encoded frame.
+//! - A participant whose [`Audience`] is `Nobody` cannot be heard.
+
+pub mod codec;
+mod command;
+mod conference;
+pub mod dsp;
+mod engine;
+mod event;
+mod fault;
+mod frame;
+mod id;
+mod leg;
+pub mod playout;
+pub mod rtp;
+mod stats;
+mod tap;
+mod time;
+mod transmit;
+
+pub use command::{Ask, Audience, Command, Direction, Hearing, LegMedia, LegSet};
+pub use conference::{Conference, Seat};
+pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
+pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
+#[cfg(feature = "planted-faults")]
+pub use fault::Fault;
+pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
+pub use id::{CommandId, ConferenceId, LegId};
+pub use leg::{Datagram, Leg, LegSettings, Port};
+pub use stats::{Counters, Discard};
+pub use time::{Tick, Time};
+pub use transmit::Transmit;

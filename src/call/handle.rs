@@ -1,5 +1,6 @@
 //! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
 
+use confab_media::LegMedia;
 use tokio::sync::{mpsc, oneshot};
 
 use super::sid::{CallSid, ConferenceSid};
@@ -62,9 +63,87 @@ pub enum EndCall {
     Canceled,
 }
 
+/// A call that has come to an adapter and asks to be let in.
+#[derive(Debug)]
+pub struct IncomingCall {
+    /// Who calls.
+    pub from: String,
+    /// Whom they call.
+    pub to: String,
+    /// The conference a route sends them to.
+    pub conference: String,
+    /// Where the adapter is told what to do. When the adapter drops the other end, the call is over.
+    pub signals: mpsc::Sender<Signal>,
+}
+
+/// What an adapter is told about a call of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// End it; its media have stopped or are about to.
+    HangUp(HangUp),
+}
+
+/// Why a call is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// Somebody asked for it: the API, or the conference ended.
+    Asked,
+    /// Nothing came from the far end for too long.
+    SilentFarEnd,
+    /// A defect of the node ended its media.
+    MediaFailed,
+    /// The node is stopping.
+    Stopping,
+}
+
+/// A call that was let in: it has a name and ports, and waits to be connected.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// Its name.
+    pub call: CallSid,
+    /// The port where its RTP will be received; RTCP is on the next.
+    pub rtp_port: u16,
+}
+
+/// Why a call was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// The node has as many calls as it may have.
+    #[error("the node is full")]
+    NodeFull,
+    /// All seats of the conference are taken.
+    #[error("the conference is full")]
+    ConferenceFull,
+    /// No RTP port is free, or the system has no descriptors left.
+    #[error("no RTP ports are free")]
+    NoPorts,
+    /// A queue on the way is full.
+    #[error("the node is overloaded")]
+    Overloaded,
+    /// The node takes no more calls.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// How a call ended, as its adapter saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// After it was answered, by either side.
+    HungUp,
+    /// Given up by the caller before the answer.
+    Canceled,
+    /// It could not be set up.
+    Failed,
+}
+
 pub(super) type Reply<T> = oneshot::Sender<Result<T, CallError>>;
 
 pub(super) enum Request {
+    AdmitCall(IncomingCall, oneshot::Sender<Result<Admission, NotAdmitted>>),
+    ConnectCall(CallSid, LegMedia, Reply<()>),
+    SetCallMedia(CallSid, LegMedia, Reply<()>),
+    CallEnded(CallSid, CallEnd),
+    Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),
     EndCall(CallSid, EndCall, Reply<CallView>),
@@ -158,6 +237,41 @@ impl Handle {
         participant: ParticipantKey,
     ) -> Result<(), CallError> {
         self.ask(|reply| Request::KickParticipant(conference, participant, reply)).await
+    }
+
+    /// Asks for a call to be let in.
+    pub async fn admit_call(&self, call: IncomingCall) -> Result<Admission, NotAdmitted> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.try_send(Request::AdmitCall(call, reply)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => NotAdmitted::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => NotAdmitted::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(NotAdmitted::Stopping))
+    }
+
+    /// Lets an admitted call's media begin; answers when it is in its conference.
+    pub async fn connect_call(&self, call: CallSid, media: LegMedia) -> Result<(), CallError> {
+        self.ask(|reply| Request::ConnectCall(call, media, reply)).await
+    }
+
+    /// Changes a connected call's media, as a re-INVITE agreed; answers when it is done.
+    pub async fn set_call_media(&self, call: CallSid, media: LegMedia) -> Result<(), CallError> {
+        self.ask(|reply| Request::SetCallMedia(call, media, reply)).await
+    }
+
+    /// Tells that a call is over.
+    pub async fn call_ended(&self, call: CallSid, end: CallEnd) {
+        // Waits for room: this must not be lost. If the owner is gone, so is the call.
+        let _ = self.requests.send(Request::CallEnded(call, end)).await;
+    }
+
+    /// Lets no more calls in, ends all there are, and returns when their media have stopped.
+    pub async fn stop(&self) {
+        let (reply, stopped) = oneshot::channel();
+        if self.requests.send(Request::Stop(reply)).await.is_ok() {
+            // An owner that is gone has stopped.
+            let _ = stopped.await;
+        }
     }
 
     /// Puts a request before the model's owner and waits for the answer.

@@ -1,16 +1,31 @@
 //! The model: calls, legs and conferences, and what happens to them. SIP and HTTP are adapters on it.
 //!
-//! One task owns all of it (the owner); a [`Handle`] asks it. What the engine reports comes to the
+//! One task owns all of it (`owner`); a [`Handle`] asks it. What the media threads report comes to the
 //! same task, so there is one order of events and nothing to lock.
+//!
+//! ```text
+//! adapters ── requests ──▶ owner ─▶ model ── orders ──▶ media threads
+//!     ▲                              │  ▲                   │
+//!     └── answers, signals ──────────┘  └──── reports ──────┘
+//! ```
 
 mod handle;
+mod list;
+mod media;
+mod model;
+mod owner;
+mod records;
 mod sid;
+mod state;
 mod view;
 
-pub use handle::{CallError, EndCall, Handle, ParticipantKey};
+pub use handle::{
+    Admission, CallEnd, CallError, EndCall, Handle, HangUp, IncomingCall, NotAdmitted, ParticipantKey, Signal,
+};
+pub use model::Limits;
+pub use owner::start;
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
 pub use view::{
-    CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter,
-    ConferenceStatus, ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus,
-    ParticipantView, Span,
+    CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
+    ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,
 };

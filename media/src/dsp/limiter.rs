@@ -1,0 +1,138 @@
+//! Brings a mix that is too loud for 16 bits down without the crackle of clipping.
+//!
+//! One gain per conference and tick, the same for all who hear it: the loudest sample of the full mix sets
+//! how far down, at once; it comes up again slowly. At rest the gain is exactly one, and samples pass
+//! unchanged, bit for bit.
+
+/// Gain of one in the fixed point used here (Q15).
+const UNITY: i32 = 1 << 15;
+
+/// Samples over which a lower gain is reached: 1 ms at 8 kHz. A step would click; a longer ramp would let
+/// more of the peak run into the ceiling.
+const ATTACK_SAMPLES: usize = 8;
+
+/// Part of the missing gain that comes back each tick: 1/16, so about half in 0.2 s. Faster and the level
+/// of others would be heard to pump with one loud talker.
+const RELEASE_DIVISOR: i32 = 16;
+
+/// The loudest sample a mix may have, one part in a thousand under full scale so that rounding cannot pass it.
+const CEILING: i32 = 32_734;
+
+/// The limiter of one conference.
+#[derive(Clone, Copy, Debug)]
+pub struct Limiter {
+    gain: i32,
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self { gain: UNITY }
+    }
+}
+
+/// The gain of one tick: from what it was to what it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gain {
+    from: i32,
+    to: i32,
+}
+
+impl Limiter {
+    /// Looks at a tick's full mix and decides its gain.
+    pub fn follow(&mut self, mix: &[i32]) -> Gain {
+        let peak = mix.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0);
+        let wanted = gain_for(peak);
+        let from = self.gain;
+        self.gain = if wanted < self.gain {
+            wanted
+        } else {
+            // The last step of one keeps a gain from resting just under unity for ever.
+            let step = ((UNITY - self.gain) / RELEASE_DIVISOR).max(1);
+            (self.gain + step).min(wanted)
+        };
+        Gain { from, to: self.gain }
+    }
+}
+
+fn gain_for(peak: u32) -> i32 {
+    if peak <= CEILING as u32 {
+        return UNITY;
+    }
+    // Below 2^15 because peak is above the ceiling, so it fits.
+    (i64::from(CEILING) * i64::from(UNITY) / i64::from(peak)) as i32
+}
+
+impl Gain {
+    /// Whether samples pass unchanged.
+    pub const fn is_unity(self) -> bool {
+        self.from == UNITY && self.to == UNITY
+    }
+
+    /// Writes `mix` at this gain to `out`. What is still too loud (a mix without one talker can be louder
+    /// than the whole, and an attack takes a millisecond) is held at full scale.
+    pub fn apply(self, mix: &[i32], out: &mut [i16]) {
+        if self.is_unity() {
+            for (o, &s) in out.iter_mut().zip(mix) {
+                *o = s.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+            }
+            return;
+        }
+        let ramp = if self.to < self.from { ATTACK_SAMPLES } else { mix.len() };
+        for (i, (o, &s)) in out.iter_mut().zip(mix).enumerate() {
+            let gain = self.at(i, ramp);
+            let scaled = (i64::from(s) * i64::from(gain)) >> 15;
+            *o = scaled.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        }
+    }
+
+    fn at(self, sample: usize, ramp: usize) -> i32 {
+        if sample >= ramp {
+            return self.to;
+        }
+        let span = i64::from(self.to - self.from);
+        self.from + (span * (sample as i64 + 1) / ramp as i64) as i32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limited(limiter: &mut Limiter, mix: &[i32]) -> Vec<i16> {
+        let mut out = vec![0; mix.len()];
+        limiter.follow(mix).apply(mix, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_mix_that_fits_passes_unchanged() {
+        let mut limiter = Limiter::default();
+        let mix: Vec<i32> = (0..160).map(|i| (i - 80) * 409).collect();
+        for _ in 0..100 {
+            let out = limited(&mut limiter, &mix);
+            assert!(out.iter().zip(&mix).all(|(&o, &m)| i32::from(o) == m));
+        }
+    }
+
+    #[test]
+    fn a_loud_mix_is_scaled_and_not_clipped() {
+        let mut limiter = Limiter::default();
+        let mix: Vec<i32> =
+            (0..160).map(|i| (f64::from(i) * 0.3).sin().mul_add(100_000.0, 0.0) as i32).collect();
+        limited(&mut limiter, &mix);
+        let out = limited(&mut limiter, &mix);
+        let at_rail = out.iter().filter(|&&o| o == i16::MAX || o == i16::MIN).count();
+        assert_eq!(at_rail, 0);
+        let peak = out.iter().map(|o| o.unsigned_abs()).max();
+        assert!(peak > Some(32_000), "turned down to the ceiling, not further: {peak:?}");
+    }
+
+    #[test]
+    fn the_gain_returns_to_exactly_one() {
+        let mut limiter = Limiter::default();
+        limiter.follow(&[500_000; 160]);
+        let quiet = [1_000; 160];
+        let ticks = (0..1_000).take_while(|_| !limiter.follow(&quiet).is_unity()).count();
+        assert!((10..500).contains(&ticks), "took {ticks} ticks");
+    }
+}

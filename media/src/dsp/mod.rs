@@ -1,0 +1,4 @@
+//! Arithmetic on samples. Plain loops over slices: the compiler vectorises them.
+
+pub mod limiter;
+pub mod mix;

@@ -1,0 +1,171 @@
+//! The legs of one engine: a table that is as long at the start as it may become, and the lists of those
+//! that have something to send or to report.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::event::{Event, Refusal};
+use crate::fault::Planted;
+use crate::id::LegId;
+use crate::leg::{Encoded, Leg};
+use crate::transmit::Transmit;
+
+/// A place in the table. It is only ever used while the leg it was given for is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LegIndex(u32);
+
+pub(crate) struct Legs {
+    slots: Vec<Option<Box<Leg>>>,
+    free: Vec<u32>,
+    by_id: IdMap<LegId, LegIndex>,
+    /// Legs in no conference.
+    unseated: Vec<LegIndex>,
+    /// Legs with a packet of this tick, in the order in which they were given it.
+    to_send: Vec<LegIndex>,
+    sent: usize,
+    /// Legs with events.
+    to_report: Vec<LegIndex>,
+}
+
+impl Legs {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
+        Self {
+            slots: (0..capacity).map(|_| None).collect(),
+            // The lowest places are used first: short walks while there are few legs.
+            free: (0..capacity).rev().collect(),
+            by_id: id_map(capacity as usize),
+            unseated: Vec::with_capacity(capacity as usize),
+            to_send: Vec::with_capacity(capacity as usize),
+            sent: 0,
+            to_report: Vec::with_capacity(capacity as usize),
+        }
+    }
+
+    pub(crate) fn add(&mut self, leg: Box<Leg>) -> Result<LegIndex, (Box<Leg>, Refusal)> {
+        if self.by_id.contains_key(&leg.id()) {
+            return Err((leg, Refusal::Exists));
+        }
+        let Some(slot) = self.free.pop() else {
+            return Err((leg, Refusal::EngineFull));
+        };
+        let index = LegIndex(slot);
+        self.by_id.insert(leg.id(), index);
+        self.slots[slot as usize] = Some(leg);
+        self.unseated.push(index);
+        Ok(index)
+    }
+
+    pub(crate) fn remove(&mut self, id: LegId) -> Option<Box<Leg>> {
+        let index = self.by_id.remove(&id)?;
+        self.unseated.retain(|&i| i != index);
+        self.to_report.retain(|&i| i != index);
+        self.to_send.retain(|&i| i != index);
+        // Its packet of this tick may have been fetched or not: the place in the list stays within it.
+        self.sent = self.sent.min(self.to_send.len());
+        let leg = self.slots[index.0 as usize].take();
+        self.free.push(index.0);
+        leg
+    }
+
+    pub(crate) fn index(&self, id: LegId) -> Option<LegIndex> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The leg at `index`, which must be taken: an index lives no longer than its leg.
+    pub(crate) fn at(&mut self, index: LegIndex) -> &mut Leg {
+        self.slots[index.0 as usize].as_mut().expect("an index is dropped with its leg")
+    }
+
+    pub(crate) fn get(&mut self, id: LegId) -> Option<&mut Leg> {
+        let index = self.index(id)?;
+        Some(self.at(index))
+    }
+
+    /// Notes that the leg has taken a seat, or left it.
+    pub(crate) fn set_seated(&mut self, index: LegIndex, seated: bool) {
+        self.unseated.retain(|&i| i != index);
+        if !seated {
+            self.unseated.push(index);
+        }
+    }
+
+    /// The `n`th leg without a seat.
+    pub(crate) fn unseated(&self, n: usize) -> Option<LegIndex> {
+        self.unseated.get(n).copied()
+    }
+
+    /// Forgets the packets of the tick before.
+    pub(crate) fn begin_tick(&mut self) {
+        self.to_send.clear();
+        self.sent = 0;
+    }
+
+    pub(crate) fn send(&mut self, index: LegIndex, encoded: &Encoded, faults: Planted) {
+        if self.at(index).send(encoded, faults) {
+            self.to_send.push(index);
+        }
+        self.list_events(index);
+    }
+
+    /// Puts the leg on the list of those with events, if it has any.
+    pub(crate) fn list_events(&mut self, index: LegIndex) {
+        let leg = self.at(index);
+        if leg.has_events() && !leg.listed {
+            leg.listed = true;
+            self.to_report.push(index);
+        }
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        let index = *self.to_send.get(self.sent)?;
+        self.sent += 1;
+        self.slots[index.0 as usize].as_ref().map(|leg| leg.transmit())
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        while let Some(&index) = self.to_report.last() {
+            let leg = self.at(index);
+            if let Some(event) = leg.take_event() {
+                return Some(Event::Leg { leg: leg.id(), event });
+            }
+            leg.listed = false;
+            self.to_report.pop();
+        }
+        None
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}
+
+/// A map from ids to places. The ids are counted up by the control side and nobody outside chooses them, so a
+/// multiplication spreads them well enough; the standard hasher would draw entropy.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Twice the room: a map at its capacity would have to be rebuilt when ids come and go.
+pub(crate) fn id_map<K, V>(capacity: usize) -> IdMap<K, V> {
+    IdMap::with_capacity_and_hasher(capacity * 2, BuildHasherDefault::default())
+}
+
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // 2^64 divided by the golden ratio (Knuth, TAOCP vol. 3 §6.4): consecutive ids land far apart.
+        let mixed = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}

@@ -1,0 +1,265 @@
+//! The tables of one media thread's legs and conferences. It routes; the logic is theirs.
+
+pub(crate) mod legs;
+
+use std::collections::VecDeque;
+
+use self::legs::{IdMap, LegIndex, Legs, id_map};
+use crate::command::{Ask, Command};
+use crate::conference::{Conference, Seat, Step};
+use crate::event::{Event, Refusal, Retired, Tap};
+use crate::fault::Planted;
+use crate::frame::{Frame, SampleRate};
+use crate::id::{ConferenceId, LegId};
+use crate::leg::{Datagram, Encoded, Leg};
+use crate::stats::{Counters, Discard};
+use crate::tap::Taps;
+use crate::time::{Tick, Time};
+use crate::transmit::Transmit;
+
+/// Commands that may be handed in before events and the retired are drained. The lists for their answers are
+/// as long.
+pub const COMMANDS_PER_DRAIN: usize = 64;
+
+/// How much an engine can hold. All of it is allocated at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Legs; one more is refused.
+    pub legs_max: usize,
+    /// Conferences; one more is refused.
+    pub conferences_max: usize,
+    /// Tap frames that may wait; one more is dropped and counted. A frame takes 2 KB.
+    pub tap_frames_max: usize,
+}
+
+/// The engine.
+pub struct Engine {
+    legs: Legs,
+    conferences: Vec<Box<Conference>>,
+    conferences_max: usize,
+    seats: IdMap<LegId, ConferenceId>,
+    answers: VecDeque<Event>,
+    retired: VecDeque<Retired>,
+    taps: Taps,
+    tick: Tick,
+    counters: Counters,
+    faults: Planted,
+}
+
+impl Engine {
+    /// An empty engine.
+    pub fn new(settings: EngineSettings) -> Self {
+        Self {
+            legs: Legs::new(settings.legs_max),
+            conferences: Vec::with_capacity(settings.conferences_max),
+            conferences_max: settings.conferences_max,
+            seats: id_map(settings.legs_max),
+            answers: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
+            retired: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
+            taps: Taps::new(settings.tap_frames_max),
+            tick: Tick::default(),
+            counters: Counters::default(),
+            faults: Planted::default(),
+        }
+    }
+
+    /// Makes the engine wrong on purpose.
+    #[cfg(feature = "planted-faults")]
+    pub fn plant(&mut self, fault: crate::fault::Fault) {
+        self.faults.plant(fault);
+    }
+
+    /// Applies a command; it counts from the next tick on. Its answer is an event.
+    ///
+    /// At most [`COMMANDS_PER_DRAIN`] commands may come before [`poll_event`](Self::poll_event) and
+    /// [`poll_retired`](Self::poll_retired) are drained; more are answered too, at the price of an allocation.
+    pub fn handle_command(&mut self, command: Command) {
+        let applied = self.apply(command.ask);
+        self.answers.push_back(match applied {
+            Ok(()) => Event::Applied { command: command.id, tick: self.tick },
+            Err(refusal) => Event::Refused { command: command.id, refusal },
+        });
+    }
+
+    /// Takes in what came to a leg's socket.
+    pub fn handle_datagram(&mut self, leg: LegId, datagram: &Datagram<'_>) {
+        self.counters.received += 1;
+        let Some(index) = self.legs.index(leg) else {
+            self.counters.count(Discard::NoLeg);
+            return;
+        };
+        self.legs.at(index).receive(datagram, &mut self.counters);
+        self.legs.list_events(index);
+    }
+
+    /// Plays one 20 ms step: afterwards each leg's packet is there to be fetched.
+    ///
+    /// `now` is the time the step is for, which may be a little before the time it is made.
+    pub fn tick(&mut self, now: Time) {
+        self.legs.begin_tick();
+        let mut step = Step {
+            tick: self.tick,
+            now,
+            legs: &mut self.legs,
+            taps: &mut self.taps,
+            counters: &mut self.counters,
+            faults: self.faults,
+        };
+        for conference in &mut self.conferences {
+            conference.tick(&mut step);
+        }
+        idle(&mut step);
+        self.counters.ticks += 1;
+        self.tick = self.tick.next();
+    }
+
+    /// The next datagram to send. Fetch all before the next tick: it forgets those that were not.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        let transmit = self.legs.poll_transmit();
+        self.counters.transmitted += u64::from(transmit.is_some());
+        transmit
+    }
+
+    /// The next thing that happened. What happened on a leg waits in the leg and merges with newer state.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.answers.pop_front().or_else(|| self.legs.poll_event())
+    }
+
+    /// The next copied frame.
+    pub fn poll_tap(&mut self) -> Option<Tap> {
+        self.taps.take()
+    }
+
+    /// The next thing the engine needs no more.
+    pub fn poll_retired(&mut self) -> Option<Retired> {
+        self.retired.pop_front()
+    }
+
+    /// What has been done so far.
+    pub fn counters(&self) -> Counters {
+        Counters { taps_dropped: self.taps.dropped(), ..self.counters }
+    }
+
+    /// Legs and conferences it holds.
+    pub fn load(&self) -> (usize, usize) {
+        (self.legs.len(), self.conferences.len())
+    }
+
+    fn apply(&mut self, ask: Ask) -> Result<(), Refusal> {
+        match ask {
+            Ask::AddLeg(leg) => self.add_leg(leg),
+            Ask::RemoveLeg(leg) => self.remove_leg(leg),
+            Ask::SetLegMedia(leg, media) => {
+                let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+                self.legs.at(index).set_media(media);
+                self.legs.list_events(index);
+                Ok(())
+            }
+            Ask::AddConference(conference) => self.add_conference(conference),
+            Ask::RemoveConference(conference) => self.remove_conference(conference),
+            Ask::Join(leg, conference, seat) => self.join(leg, conference, seat),
+            Ask::Leave(leg) => self.leave(leg),
+            Ask::SetAudience(leg, audience) => self.seat_of(leg).map(|seat| seat.audience = audience),
+            Ask::SetHearing(leg, hearing) => self.seat_of(leg).map(|seat| seat.hearing = hearing),
+            Ask::SetTap(leg, tapped) => {
+                self.legs.get(leg).ok_or(Refusal::NoLeg)?.tapped = tapped;
+                Ok(())
+            }
+        }
+    }
+
+    fn add_leg(&mut self, leg: Box<Leg>) -> Result<(), Refusal> {
+        match self.legs.add(leg) {
+            Ok(_) => Ok(()),
+            Err((leg, refusal)) => {
+                self.retired.push_back(Retired::Leg(leg));
+                Err(refusal)
+            }
+        }
+    }
+
+    fn remove_leg(&mut self, leg: LegId) -> Result<(), Refusal> {
+        if self.seats.contains_key(&leg) {
+            self.leave(leg)?;
+        }
+        let leg = self.legs.remove(leg).ok_or(Refusal::NoLeg)?;
+        self.retired.push_back(Retired::Leg(leg));
+        Ok(())
+    }
+
+    fn add_conference(&mut self, conference: Box<Conference>) -> Result<(), Refusal> {
+        let refusal = if self.conference(conference.id()).is_ok() {
+            Refusal::Exists
+        } else if self.conferences.len() >= self.conferences_max {
+            Refusal::EngineFull
+        } else {
+            self.conferences.push(conference);
+            return Ok(());
+        };
+        self.retired.push_back(Retired::Conference(conference));
+        Err(refusal)
+    }
+
+    fn remove_conference(&mut self, id: ConferenceId) -> Result<(), Refusal> {
+        let place = self.conferences.iter().position(|c| c.id() == id);
+        let conference = self.conferences.swap_remove(place.ok_or(Refusal::NoConference)?);
+        for index in conference.leg_indices() {
+            self.seats.remove(&self.legs.at(index).id());
+            self.legs.set_seated(index, false);
+        }
+        self.retired.push_back(Retired::Conference(conference));
+        Ok(())
+    }
+
+    fn join(&mut self, leg: LegId, conference: ConferenceId, seat: Seat) -> Result<(), Refusal> {
+        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        let already_here = self.seats.get(&leg) == Some(&conference);
+        if self.conference(conference)?.is_full() && !already_here {
+            return Err(Refusal::ConferenceFull);
+        }
+        if self.seats.contains_key(&leg) {
+            self.leave(leg)?;
+        }
+        self.conference(conference)?.seat(leg, index, seat);
+        self.seats.insert(leg, conference);
+        self.legs.set_seated(index, true);
+        Ok(())
+    }
+
+    fn leave(&mut self, leg: LegId) -> Result<(), Refusal> {
+        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        let conference = self.seats.remove(&leg).ok_or(Refusal::NotSeated)?;
+        self.conference(conference)?.unseat(leg);
+        self.legs.set_seated(index, false);
+        Ok(())
+    }
+
+    fn seat_of(&mut self, leg: LegId) -> Result<&mut Seat, Refusal> {
+        self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        let conference = *self.seats.get(&leg).ok_or(Refusal::NotSeated)?;
+        let participant = self.conference(conference)?.participant_mut(leg);
+        participant.map(|p| &mut p.seat).ok_or(Refusal::NotSeated)
+    }
+
+    fn conference(&mut self, id: ConferenceId) -> Result<&mut Conference, Refusal> {
+        self.conferences.iter_mut().find(|c| c.id() == id).map(Box::as_mut).ok_or(Refusal::NoConference)
+    }
+}
+
+/// Legs without a seat: what they say goes nowhere, and they are sent silence.
+fn idle(step: &mut Step<'_>) {
+    let mut n = 0;
+    while let Some(index) = step.legs.unseated(n) {
+        idle_leg(index, step);
+        n += 1;
+    }
+}
+
+fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
+    const SILENCE: Frame = Frame::silence(SampleRate::Hz8000);
+    let leg = step.legs.at(index);
+    let mut unheard = SILENCE;
+    leg.hear(step.now, step.counters, &mut unheard);
+    let silence = Encoded::of(leg.codec(), SILENCE.samples());
+    step.legs.send(index, &silence, step.faults);
+}

@@ -1,0 +1,206 @@
+//! The model's hold on the media threads: places conferences, gives orders, and remembers who waits for which
+//! to be carried out.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::Duration;
+
+use confab_media::playout::PlayoutSettings;
+use confab_media::{
+    Ask, Audience, Command, CommandId, Conference, ConferenceId, Leg, LegId, LegMedia, LegSettings, Seat,
+};
+
+use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers};
+
+/// A leg's place on the media threads.
+#[derive(Debug)]
+pub(super) struct LegPlace {
+    pub(super) leg: LegId,
+    pub(super) worker: WorkerIndex,
+    /// Held until the leg is handed to its thread.
+    pub(super) sockets: Option<LegSockets>,
+}
+
+/// A conference's place on the media threads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConferencePlace {
+    pub(super) conference: ConferenceId,
+    pub(super) worker: WorkerIndex,
+}
+
+/// No room before a media thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// The media threads. `W` is what waits for an answer.
+pub(super) struct Media<W> {
+    workers: Workers,
+    ports: Ports,
+    receive_timeout: Duration,
+    /// Legs and conferences given to each thread, to find the least loaded.
+    load: Vec<usize>,
+    /// What waits for a command to be carried out. Each entry is answered by the thread, or dropped when the
+    /// thread restarts; so it is bounded by the rings.
+    waiting: HashMap<CommandId, (WorkerIndex, W)>,
+    /// Orders that must not be lost and found no room. At most three a leg or conference.
+    backlog: VecDeque<(WorkerIndex, Order)>,
+    next_id: u64,
+}
+
+impl<W> Media<W> {
+    pub(super) fn new(workers: Workers, ports: Ports, receive_timeout: Duration) -> Self {
+        Self {
+            load: vec![0; workers.len()],
+            workers,
+            ports,
+            receive_timeout,
+            waiting: HashMap::new(),
+            backlog: VecDeque::new(),
+            next_id: 1,
+        }
+    }
+
+    /// Takes ports for a leg that will live beside `conference`.
+    pub(super) fn reserve_leg(&mut self, conference: ConferencePlace) -> io::Result<(LegPlace, u16)> {
+        let sockets = self.ports.bind()?;
+        let port = sockets.port();
+        let leg = LegId(self.next());
+        self.load[conference.worker] += 1;
+        Ok((LegPlace { leg, worker: conference.worker, sockets: Some(sockets) }, port))
+    }
+
+    /// Gives back what a leg that never was, or is no more, had.
+    pub(super) fn forget_leg(&mut self, place: &LegPlace) {
+        self.load[place.worker] = self.load[place.worker].saturating_sub(1);
+    }
+
+    /// Puts a conference on the least loaded thread, for life.
+    pub(super) fn add_conference(&mut self, seats: usize) -> ConferencePlace {
+        let least = self.load.iter().enumerate().min_by_key(|(_, load)| **load);
+        let worker = least.map_or(0, |(worker, _)| worker);
+        let conference = ConferenceId(self.next());
+        self.load[worker] += 1;
+        self.surely(worker, Ask::AddConference(Conference::new(conference, seats)), None);
+        ConferencePlace { conference, worker }
+    }
+
+    /// Takes a conference from its thread; `waiter` waits until that is done, and with it all that was asked of
+    /// the thread before.
+    pub(super) fn remove_conference(&mut self, place: ConferencePlace, waiter: W) {
+        self.load[place.worker] = self.load[place.worker].saturating_sub(1);
+        self.surely(place.worker, Ask::RemoveConference(place.conference), Some(waiter));
+    }
+
+    /// Hands a leg to its thread and seats it; `waiter` waits for the seat.
+    pub(super) fn connect_leg(
+        &mut self,
+        place: &mut LegPlace,
+        media: LegMedia,
+        conference: ConferencePlace,
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
+        // One order for the leg and one for its seat: half of it would be worse than nothing.
+        if self.workers.room(place.worker) < 2 || !self.backlog.is_empty() {
+            return Err((Full, waiter));
+        }
+        let Some(sockets) = place.sockets.take() else {
+            return Err((Full, waiter));
+        };
+        let leg = Leg::new(self.leg_settings(place.leg, media));
+        let id = self.command_id();
+        if self.workers.send(place.worker, Order::AddLeg(id, leg, sockets)).is_err() {
+            return Err((Full, waiter));
+        }
+        self.ask(place.worker, Ask::Join(place.leg, conference.conference, Seat::default()), waiter)
+    }
+
+    pub(super) fn set_leg_media(&mut self, place: &LegPlace, media: LegMedia, waiter: W) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::SetLegMedia(place.leg, media), waiter)
+    }
+
+    pub(super) fn set_audience(
+        &mut self,
+        place: &LegPlace,
+        audience: Audience,
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::SetAudience(place.leg, audience), waiter)
+    }
+
+    /// Takes a leg from its thread; `waiter` waits until it is silent.
+    pub(super) fn remove_leg(&mut self, place: &LegPlace, waiter: W) {
+        self.surely(place.worker, Ask::RemoveLeg(place.leg), Some(waiter));
+    }
+
+    /// Who waited for a command.
+    pub(super) fn answered(&mut self, command: CommandId) -> Option<W> {
+        self.waiting.remove(&command).map(|(_, waiter)| waiter)
+    }
+
+    /// All who wait for a thread that forgot what it was told.
+    pub(super) fn abandoned(&mut self, worker: WorkerIndex) -> Vec<W> {
+        self.waiting.extract_if(|_, (w, _)| *w == worker).map(|(_, (_, waiter))| waiter).collect()
+    }
+
+    /// Tries again what found no room.
+    pub(super) fn retry(&mut self) {
+        while let Some((worker, order)) = self.backlog.pop_front() {
+            if let Err(order) = self.workers.send(worker, order) {
+                self.backlog.push_front((worker, order));
+                return;
+            }
+        }
+    }
+
+    fn ask(&mut self, worker: WorkerIndex, ask: Ask, waiter: W) -> Result<(), (Full, W)> {
+        let id = self.command_id();
+        // Behind what already waits, or the order of things would change.
+        if !self.backlog.is_empty() {
+            return Err((Full, waiter));
+        }
+        if self.workers.send(worker, Order::Command(Command { id, ask })).is_err() {
+            return Err((Full, waiter));
+        }
+        self.waiting.insert(id, (worker, waiter));
+        Ok(())
+    }
+
+    /// For what may be late but not be lost.
+    fn surely(&mut self, worker: WorkerIndex, ask: Ask, waiter: Option<W>) {
+        let id = self.command_id();
+        if let Some(waiter) = waiter {
+            self.waiting.insert(id, (worker, waiter));
+        }
+        self.push(worker, Order::Command(Command { id, ask }));
+    }
+
+    fn push(&mut self, worker: WorkerIndex, order: Order) {
+        self.backlog.push_back((worker, order));
+        self.retry();
+    }
+
+    fn leg_settings(&self, id: LegId, media: LegMedia) -> LegSettings {
+        let mut random = [0; 10];
+        getrandom::fill(&mut random).expect("the system gives entropy");
+        let [s0, s1, s2, s3, n0, n1, t0, t1, t2, t3] = random;
+        LegSettings {
+            id,
+            media,
+            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
+            sequence_number: u16::from_be_bytes([n0, n1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            playout: PlayoutSettings::default(),
+            receive_timeout: self.receive_timeout,
+        }
+    }
+
+    fn command_id(&mut self) -> CommandId {
+        CommandId(self.next())
+    }
+
+    fn next(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+}

@@ -1,0 +1,92 @@
+//! The task that owns the model: takes requests and reports one at a time.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::handle::{Handle, REQUESTS_MAX, Reply, Request};
+use super::handle::CallError;
+use super::media::Media;
+use super::model::{Limits, Model};
+use crate::worker::{Ports, Report, WorkerIndex, Workers};
+
+/// How often orphaned calls are looked for. They only come from defects; a second is soon enough.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts the owner on the current runtime. It ends, and the media threads with it, when the last handle is
+/// dropped.
+pub fn start(
+    workers: Workers,
+    reports: mpsc::Receiver<(WorkerIndex, Report)>,
+    ports: Ports,
+    receive_timeout: Duration,
+    limits: Limits,
+) -> Handle {
+    let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
+    let model = Model::new(Media::new(workers, ports, receive_timeout), limits);
+    tokio::spawn(own(model, incoming, reports));
+    Handle { requests }
+}
+
+async fn own(
+    mut model: Model,
+    mut requests: mpsc::Receiver<Request>,
+    mut reports: mpsc::Receiver<(WorkerIndex, Report)>,
+) {
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            request = requests.recv() => match request {
+                Some(request) => handle(&mut model, request),
+                None => return,
+            },
+            Some((worker, report)) = reports.recv() => model.report(worker, report),
+            _ = sweep.tick() => model.sweep(),
+        }
+    }
+}
+
+fn handle(model: &mut Model, request: Request) {
+    match request {
+        Request::AdmitCall(call, reply) => {
+            if let Err(Ok(admission)) = reply.send(model.admit(call)) {
+                // The adapter is gone already.
+                model.call_ended(admission.call, super::handle::CallEnd::Failed);
+            }
+        }
+        Request::ConnectCall(call, media, reply) => model.connect(call, media, reply),
+        Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
+        Request::CallEnded(call, end) => model.call_ended(call, end),
+        Request::Stop(reply) => model.stop(reply),
+        Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
+        Request::FetchCall(call, reply) => {
+            let view = model.calls.get(call).map(|call| call.view.clone());
+            answer(reply, view.ok_or(CallError::NoCall));
+        }
+        Request::EndCall(call, how, reply) => model.end_call(call, how, reply),
+        Request::ListConferences(filter, page, reply) => {
+            answer(reply, Ok(model.list_conferences(&filter, page)));
+        }
+        Request::FetchConference(conference, reply) => {
+            let view = model.conferences.get(conference).map(|conference| conference.view.clone());
+            answer(reply, view.ok_or(CallError::NoConference));
+        }
+        Request::EndConference(conference, reply) => model.end_conference(conference, reply),
+        Request::ListParticipants(conference, filter, page, reply) => {
+            answer(reply, model.list_participants(conference, filter, page));
+        }
+        Request::FetchParticipant(conference, key, reply) => {
+            answer(reply, model.participant(conference, &key).map(|call| call.seat.clone()));
+        }
+        Request::MuteParticipant(conference, key, muted, reply) => {
+            model.mute(conference, &key, muted, reply);
+        }
+        Request::KickParticipant(conference, key, reply) => model.kick(conference, &key, reply),
+    }
+}
+
+fn answer<T>(reply: Reply<T>, with: Result<T, CallError>) {
+    // Whoever asked may have gone away.
+    let _ = reply.send(with);
+}

@@ -1,0 +1,154 @@
+//! The SIP endpoint: its sockets, the library, and the stream of requests out of it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rsipstack::EndpointBuilder;
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::platform::CancellationToken;
+use rsipstack::sip::{HostWithPort, Param, Uri};
+use rsipstack::transaction::endpoint::EndpointOption;
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipAddr, TransportLayer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio_util::task::TaskTracker;
+
+use super::counters::SipCounters;
+use super::guard::{Limits, SourceLimiter};
+use super::inbound::{self, Inbound};
+use super::tcp;
+use super::udp::{Gate, GuardedUdp};
+use crate::call;
+use crate::config::Routes;
+
+/// Who we are in `User-Agent`.
+const USER_AGENT: &str = concat!("Confab/", env!("CARGO_PKG_VERSION"));
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// Ports tried when any will do: one that is free for UDP may be taken for TCP.
+const FREE_PORT_TRIES: u32 = 32;
+
+/// The UDP and TCP sockets, on one port.
+#[derive(Debug)]
+pub struct Sockets {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    /// The address they are bound to, with the real port.
+    pub address: SocketAddr,
+}
+
+/// Binds both. Port 0 takes one that is free for both.
+///
+/// # Errors
+/// The system's refusal.
+pub fn bind(listen: SocketAddr) -> io::Result<Sockets> {
+    let tries = if listen.port() == 0 { FREE_PORT_TRIES } else { 1 };
+    let mut refusal = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..tries {
+        match bind_once(listen) {
+            Ok(sockets) => return Ok(sockets),
+            Err(e) => refusal = e,
+        }
+    }
+    Err(refusal)
+}
+
+fn bind_once(listen: SocketAddr) -> io::Result<Sockets> {
+    let domain = Domain::for_address(listen);
+    let udp = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    udp.set_nonblocking(true)?;
+    udp.bind(&listen.into())?;
+    let udp = UdpSocket::from_std(udp.into())?;
+    let address = udp.local_addr()?;
+
+    let tcp = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of a node that ended a moment ago must not keep the next from starting.
+    tcp.set_reuse_address(true)?;
+    tcp.set_nonblocking(true)?;
+    tcp.bind(&address.into())?;
+    tcp.listen(BACKLOG)?;
+    let tcp = TcpListener::from_std(tcp.into())?;
+    Ok(Sockets { udp, tcp, address })
+}
+
+/// A running endpoint.
+pub struct Endpoint {
+    stop: CancellationToken,
+    calls: TaskTracker,
+}
+
+impl Endpoint {
+    /// Starts serving on the current runtime. `advertised` is the address told to far ends.
+    ///
+    /// # Errors
+    /// When the library does not take the sockets.
+    pub async fn start(
+        sockets: Sockets,
+        advertised: IpAddr,
+        routes: Routes,
+        calls: call::Handle,
+        counters: Arc<SipCounters>,
+    ) -> io::Result<Self> {
+        let stop = CancellationToken::new();
+        let public = SocketAddr::new(advertised, sockets.address.port());
+        let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));
+
+        let transport = TransportLayer::new(stop.clone());
+        let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
+        let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()))
+            .await
+            .map_err(io::Error::other)?;
+        transport.add_transport(udp.into());
+
+        let endpoint = EndpointBuilder::new()
+            .with_user_agent(USER_AGENT)
+            .with_cancel_token(stop.clone())
+            .with_transport_layer(transport)
+            .with_option(EndpointOption {
+                callid_suffix: Some(advertised.to_string()),
+                ..EndpointOption::default()
+            })
+            .build();
+        let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
+        let tasks = TaskTracker::new();
+        let inner = endpoint.inner.clone();
+        let inbound = Inbound {
+            dialogs: Arc::new(DialogLayer::new(inner.clone())),
+            calls,
+            routes,
+            advertised: public,
+            counters,
+            tasks: tasks.clone(),
+            merging: std::sync::Mutex::default(),
+        };
+        tokio::spawn(async move { endpoint.serve().await });
+        tokio::spawn(inbound::serve(Arc::new(inbound), requests));
+        let advertised = SipAddr { r#type: Some(rsipstack::sip::Transport::Tcp), addr: public.into() };
+        tokio::spawn(tcp::listen(sockets.tcp, advertised, inner, gate, stop.child_token()));
+        Ok(Self { stop, calls: tasks })
+    }
+
+    /// Waits until all calls' signalling is done, at most `patience`, then closes the sockets.
+    pub async fn stop(self, patience: Duration) {
+        self.calls.close();
+        if tokio::time::timeout(patience, self.calls.wait()).await.is_err() {
+            tracing::warn!("some far ends did not answer the end of their calls");
+        }
+        self.stop.cancel();
+    }
+}
+
+/// Our Contact: where requests within a dialog are to be sent.
+pub(super) fn contact(advertised: SocketAddr, transport: rsipstack::sip::Transport) -> Uri {
+    let mut uri = Uri { host_with_port: HostWithPort::from(advertised), ..Uri::default() };
+    uri.scheme = Some(rsipstack::sip::Scheme::Sip);
+    if transport == rsipstack::sip::Transport::Tcp {
+        uri.params.push(Param::Transport(transport));
+    }
+    uri
+}

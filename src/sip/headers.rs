@@ -1,0 +1,58 @@
+//! What we read from requests and put into answers, beyond what the library does.
+
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{Header, Request, Uri};
+
+use super::guard::decode_user;
+
+/// All values of a header, in order, whether they come on one line or several; also by its compact name.
+pub(super) fn values(request: &Request, name: &str, compact: Option<&str>) -> Vec<String> {
+    let is_wanted = |header: &&Header| {
+        header.name().eq_ignore_ascii_case(name)
+            || compact.is_some_and(|compact| header.name().eq_ignore_ascii_case(compact))
+    };
+    let lines = request.headers.iter().filter(is_wanted);
+    lines.flat_map(|line| line.value().split(',').map(|v| v.trim().to_owned()).collect::<Vec<_>>()).collect()
+}
+
+/// The first value of a header.
+pub(super) fn value(request: &Request, name: &str, compact: Option<&str>) -> Option<String> {
+    values(request, name, compact).into_iter().next()
+}
+
+/// Whether a header lists a token.
+pub(super) fn lists(request: &Request, name: &str, compact: Option<&str>, token: &str) -> bool {
+    values(request, name, compact).iter().any(|value| value.eq_ignore_ascii_case(token))
+}
+
+pub(super) fn other(name: &str, value: impl ToString) -> Header {
+    Header::Other(name.to_owned(), value.to_string())
+}
+
+/// The user part of a URI, unescaped; empty if it has none.
+pub(super) fn user(uri: &Uri) -> String {
+    uri.user().map(decode_user).unwrap_or_default()
+}
+
+/// What the API calls this party: the user (a number, a name), or the whole URI if there is none.
+pub(super) fn party(uri: &Uri) -> String {
+    match uri.user() {
+        Some(user) => decode_user(user),
+        None => uri.to_string(),
+    }
+}
+
+/// The caller, as the API names them.
+pub(super) fn caller(request: &Request) -> String {
+    let from = request.from_header().ok().and_then(|from| from.uri().ok());
+    from.map_or_else(|| "anonymous".to_owned(), |uri| party(&uri))
+}
+
+/// What makes two requests the same one come by two ways (RFC 3261 §8.2.2.2), joined.
+pub(super) fn merge_key(request: &Request) -> Option<String> {
+    let call_id = value(request, "Call-ID", Some("i"))?;
+    let from = value(request, "From", Some("f"))?;
+    let cseq = value(request, "CSeq", None)?;
+    let tag = from.split(";tag=").nth(1)?.to_owned();
+    Some(format!("{call_id}\n{tag}\n{cseq}"))
+}

@@ -1,0 +1,62 @@
+//! One call's side of offer and answer: our session description, and what the far end's makes of it.
+
+use std::net::IpAddr;
+
+use confab_media::{Codec, LegMedia};
+use rsipstack::sip::StatusCode;
+
+use crate::sdp::{self, Agreed, Local, Offer};
+
+/// Codecs we take, the best liked first. Both laws sound the same; µ-law is what most of the trunks we meet speak.
+const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
+/// Our half of a call's session descriptions (RFC 3264).
+#[derive(Debug)]
+pub(super) struct MediaTerms {
+    local: Local,
+    /// Where the call's signalling came from.
+    signalling: Option<IpAddr>,
+}
+
+impl MediaTerms {
+    pub(super) fn new(address: IpAddr, port: u16, signalling: Option<IpAddr>) -> Self {
+        let mut id = [0; 4];
+        // Uniqueness is all that is asked of it (RFC 8866 §5.2), and a zero would only be less unique.
+        let _ = getrandom::fill(&mut id);
+        let session_id = u64::from(u32::from_be_bytes(id));
+        Self {
+            local: Local { address, port, session_id, version: 0, codecs: CODECS.to_vec() },
+            signalling,
+        }
+    }
+
+    /// Answers an offer: our description, and what it means for the leg.
+    pub(super) fn answer(&mut self, offer: &Offer) -> Result<(String, LegMedia), StatusCode> {
+        self.local.version += 1;
+        let answer = sdp::answer(offer, &self.local).map_err(|_| StatusCode::NotAcceptableHere)?;
+        let media = self.leg_media(answer.agreed);
+        Ok((answer.sdp, media))
+    }
+
+    /// Our offer, for a caller who leaves it to us.
+    pub(super) fn offer(&mut self) -> String {
+        self.local.version += 1;
+        sdp::make_offer(&self.local)
+    }
+
+    /// What the far end's answer to our offer means for the leg.
+    pub(super) fn read_answer(&self, answer: &[u8]) -> Result<LegMedia, sdp::SdpError> {
+        sdp::read_answer(answer, &self.local).map(|agreed| self.leg_media(agreed))
+    }
+
+    fn leg_media(&self, agreed: Agreed) -> LegMedia {
+        LegMedia {
+            codec: agreed.codec,
+            payload_type: agreed.payload_type,
+            telephone_event: agreed.telephone_event,
+            remote: agreed.remote,
+            signalling: self.signalling,
+            direction: agreed.direction,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! SIP, as an adapter on the model: calls come in here, and are told to end here.
+//!
+//! ```text
+//! UDP ─▶ guard ─┐                        ┌▶ OPTIONS, no dialog: answered at once
+//!               ├▶ library: transactions ┤
+//! TCP ─▶ guard ─┘   and dialogs          └▶ INVITE: one task a call ─▶ model
+//! ```
+//!
+//! The library's traps are shimmed in front of it (`guard`, `udp`, `tcp`) and nowhere else is it known.
+
+pub mod guard;
+
+mod call;
+mod counters;
+mod endpoint;
+mod headers;
+mod inbound;
+mod media;
+mod session_timer;
+mod tcp;
+mod udp;
+
+pub use counters::SipCounters;
+pub use endpoint::{Endpoint, Sockets, bind};

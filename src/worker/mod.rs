@@ -1,0 +1,160 @@
+//! Media threads: sockets, clocks and queues around the engine. Control and media meet here and nowhere else.
+
+mod clock;
+mod deadline;
+mod ports;
+mod queue;
+mod socket;
+mod stats;
+mod thread;
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use confab_media::EngineSettings;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+pub use self::ports::Ports;
+pub use self::queue::{Order, Orders, Report};
+pub use self::socket::LegSockets;
+pub use self::stats::{LATENESS_BUCKETS_US, WorkerSnapshot, WorkerStats};
+use self::queue::Reports;
+
+/// Which media thread.
+pub type WorkerIndex = usize;
+
+/// How many media threads, and how much each can hold.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerSettings {
+    /// Media threads.
+    pub threads: usize,
+    /// What each holds at most.
+    pub engine: EngineSettings,
+    /// A defect to plant in each engine.
+    #[cfg(feature = "planted-faults")]
+    pub fault: Option<confab_media::Fault>,
+}
+
+/// The media threads, as their one owner sees them.
+#[derive(Debug)]
+pub struct Workers {
+    workers: Vec<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    orders: Orders,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts the threads. What they report comes out of the receiver, in each thread's order; the senders of it
+    /// run on the current tokio runtime. `stats` is one for each thread.
+    ///
+    /// # Errors
+    /// When the system refuses threads or event descriptors.
+    pub fn start(
+        settings: WorkerSettings,
+    ) -> io::Result<(Self, mpsc::Receiver<(WorkerIndex, Report)>, Vec<Arc<WorkerStats>>)> {
+        let (reported, reports) = mpsc::channel(REPORTS_MAX);
+        let mut workers = Vec::new();
+        let mut all_stats = Vec::new();
+        for index in 0..settings.threads {
+            let (orders, reports, desk) = queue::rings()?;
+            let stats = Arc::new(WorkerStats::default());
+            let start = thread::Start {
+                settings: settings.engine,
+                desk,
+                stats: Arc::clone(&stats),
+                #[cfg(feature = "planted-faults")]
+                fault: settings.fault,
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("media-{index}"))
+                .spawn(move || thread::run(start))?;
+            tokio::spawn(carry(index, reports, reported.clone())?);
+            workers.push(Worker { orders, thread: Some(thread) });
+            all_stats.push(stats);
+        }
+        Ok((Self { workers }, reports, all_stats))
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Puts an order before a thread; gives it back if its ring is full.
+    ///
+    /// # Errors
+    /// The order.
+    #[expect(clippy::result_large_err, reason = "the order travels back, by value")]
+    pub fn send(&mut self, worker: WorkerIndex, order: Order) -> Result<(), Order> {
+        match self.workers.get_mut(worker) {
+            Some(worker) => worker.orders.send(order),
+            None => Err(order),
+        }
+    }
+
+    /// How many orders still fit before a thread.
+    pub fn room(&self, worker: WorkerIndex) -> usize {
+        self.workers.get(worker).map_or(0, |worker| worker.orders.room())
+    }
+}
+
+impl Drop for Workers {
+    /// Stops the threads and waits for them: at most a tick.
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            // A full ring belongs to a thread that no longer takes orders; nothing is left to wait for.
+            if worker.orders.send(Order::Stop).is_ok()
+                && let Some(thread) = worker.thread.take()
+            {
+                // A panic has been reported by the thread itself.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// Reports on their way from the rings to the owner. While this many wait, they stay in the rings.
+const REPORTS_MAX: usize = 1_024;
+
+/// Carries one thread's reports until the owner or the thread is gone.
+fn carry(
+    worker: WorkerIndex,
+    mut reports: Reports,
+    reported: mpsc::Sender<(WorkerIndex, Report)>,
+) -> io::Result<impl Future<Output = ()>> {
+    let waker = AsyncFd::new(WakerFd(Arc::clone(&reports.waker)))?;
+    Ok(async move {
+        loop {
+            let Ok(mut ready) = waker.readable().await else {
+                return;
+            };
+            waker.get_ref().0.drain();
+            ready.clear_ready();
+            while let Some(report) = reports.take() {
+                if reported.send((worker, report)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+}
+
+struct WakerFd(Arc<socket::Waker>);
+
+impl AsRawFd for WakerFd {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,254 @@
+//! A media thread: takes orders, receives, ticks, sends, reports, sleeps. It owns its engine and its legs'
+//! sockets outright; only values cross to other threads.
+//!
+//! Sockets are looked at once a tick, just before it: the mixer cannot use a datagram earlier, and the kernel's
+//! stamps keep the true arrival times. So a thread wakes 50 times a second however many legs it has.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use confab_media::{
+    Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
+    Retired, Time, Transmit,
+};
+
+use super::clock::{self, Stamps};
+use super::deadline::{Deadline, Due};
+use super::queue::{Desk, Order, Report};
+use super::socket::{Batch, LegSockets, raise_priority};
+use super::stats::WorkerStats;
+
+/// Ticks between two looks at a leg's RTCP socket: RTCP comes every few seconds (RFC 3550 §6.2), so once a
+/// second is soon enough and costs next to nothing. Legs take turns.
+const RTCP_LOOK_TICKS: u64 = 50;
+
+/// What a media thread is started with.
+pub(crate) struct Start {
+    pub(crate) settings: EngineSettings,
+    pub(crate) desk: Desk,
+    pub(crate) stats: Arc<WorkerStats>,
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fault: Option<confab_media::Fault>,
+}
+
+/// The thread's whole life. A panic costs the legs and conferences it held and nothing else.
+pub(crate) fn run(mut start: Start) {
+    if !raise_priority() {
+        tracing::info!("media threads run at ordinary priority: raising it was not permitted");
+    }
+    loop {
+        let life = catch_unwind(AssertUnwindSafe(|| Thread::new(&mut start).live()));
+        if life.is_ok() {
+            return;
+        }
+        start.stats.panicked();
+        // Only when the control side has stopped taking reports is there no room: then it is gone too.
+        start.desk.report(Report::Restarted);
+        start.desk.flush();
+    }
+}
+
+struct Thread<'a> {
+    engine: Engine,
+    desk: &'a mut Desk,
+    stats: &'a WorkerStats,
+    legs: Vec<Polled>,
+    places: HashMap<LegId, usize>,
+    batch: Batch,
+    deadline: Deadline,
+    last_look: Time,
+    ticks: u64,
+    /// What did not fit in the ring of reports, to be reported first next time.
+    held_back: Option<Report>,
+}
+
+/// A leg's sockets.
+struct Polled {
+    leg: LegId,
+    sockets: LegSockets,
+    connected: bool,
+}
+
+impl<'a> Thread<'a> {
+    fn new(start: &'a mut Start) -> Self {
+        let now = clock::now();
+        Self {
+            engine: engine(start),
+            legs: Vec::with_capacity(start.settings.legs_max),
+            places: HashMap::with_capacity(start.settings.legs_max),
+            desk: &mut start.desk,
+            stats: &start.stats,
+            batch: Batch::new(),
+            deadline: Deadline::first_after(now),
+            last_look: now,
+            ticks: 0,
+            held_back: None,
+        }
+    }
+
+    fn live(mut self) {
+        loop {
+            if !self.take_orders() {
+                return;
+            }
+            if let Some(due) = self.deadline.due(clock::now()) {
+                self.tick(due);
+            }
+            self.report();
+            self.desk.orders_waker.sleep(self.deadline.wait(clock::now()));
+            self.desk.orders_waker.drain();
+        }
+    }
+
+    /// `false` when told to stop.
+    fn take_orders(&mut self) -> bool {
+        for _ in 0..COMMANDS_PER_DRAIN {
+            match self.desk.next_order() {
+                None => break,
+                Some(Order::Stop) => return false,
+                Some(Order::AddLeg(id, leg, sockets)) => {
+                    self.poll(leg.id(), sockets);
+                    self.engine.handle_command(Command { id, ask: Ask::AddLeg(leg) });
+                }
+                Some(Order::Command(command)) => {
+                    self.forget_far_end(&command.ask);
+                    self.engine.handle_command(command);
+                }
+            }
+        }
+        true
+    }
+
+    fn tick(&mut self, due: Due) {
+        self.stats.tick_late_by(due.late);
+        self.stats.skipped(due.skipped);
+        if due.catches_up {
+            self.stats.caught_up();
+        }
+        self.receive();
+        self.engine.tick(due.at);
+        self.send();
+        self.ticks += 1;
+        self.stats.publish(&self.engine.counters(), self.engine.load());
+    }
+
+    fn receive(&mut self) {
+        let stamps = Stamps::since(self.last_look);
+        self.last_look = clock::now();
+        for (place, polled) in self.legs.iter().enumerate() {
+            let engine = &mut self.engine;
+            let mut take = |port, received: super::socket::Received<'_>| {
+                let datagram = Datagram {
+                    port,
+                    source: received.source,
+                    payload: received.payload,
+                    received_at: stamps.received_at(received.stamp),
+                };
+                engine.handle_datagram(polled.leg, &datagram);
+            };
+            self.batch.receive(&polled.sockets.rtp, |received| take(Port::Rtp, received));
+            if (self.ticks + place as u64).is_multiple_of(RTCP_LOOK_TICKS) {
+                self.batch.receive(&polled.sockets.rtcp, |received| take(Port::Rtcp, received));
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some(transmit) = self.engine.poll_transmit() {
+            let Some(&place) = self.places.get(&transmit.leg) else {
+                continue;
+            };
+            if !send_on(&self.legs[place], &transmit) {
+                self.stats.send_failed();
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        if let Some(report) = self.held_back.take() {
+            self.held_back = self.desk.report(report);
+        }
+        while self.held_back.is_none() && self.desk.has_room() {
+            let Some(report) = self.next_report() else {
+                break;
+            };
+            self.held_back = self.desk.report(report);
+        }
+        self.desk.flush();
+    }
+
+    fn next_report(&mut self) -> Option<Report> {
+        if let Some(retired) = self.engine.poll_retired() {
+            let sockets = match &retired {
+                Retired::Leg(leg) => self.unpoll(leg.id()),
+                Retired::Conference(_) => None,
+            };
+            return Some(Report::Retired(retired, sockets));
+        }
+        let event = self.engine.poll_event()?;
+        if let Event::Leg { leg, event: LegEvent::Latched { source } } = event {
+            self.connect(leg, source);
+        }
+        Some(Report::Event(event))
+    }
+
+    fn poll(&mut self, leg: LegId, sockets: LegSockets) {
+        self.places.insert(leg, self.legs.len());
+        self.legs.push(Polled { leg, sockets, connected: false });
+    }
+
+    fn unpoll(&mut self, leg: LegId) -> Option<LegSockets> {
+        let place = self.places.remove(&leg)?;
+        let polled = self.legs.swap_remove(place);
+        if let Some(moved) = self.legs.get(place) {
+            self.places.insert(moved.leg, place);
+        }
+        Some(polled.sockets)
+    }
+
+    fn connect(&mut self, leg: LegId, source: std::net::SocketAddr) {
+        if let Some(&place) = self.places.get(&leg) {
+            let polled = &mut self.legs[place];
+            // A failure leaves the socket open to all; the engine discards what is not from the far end.
+            polled.connected = polled.sockets.connect(source).is_ok();
+        }
+    }
+
+    /// A far end about to be renamed must be let in from anywhere until it is latched again.
+    fn forget_far_end(&mut self, ask: &Ask) {
+        let Ask::SetLegMedia(leg, _) = ask else {
+            return;
+        };
+        if let Some(&place) = self.places.get(leg) {
+            let polled = &mut self.legs[place];
+            if polled.connected {
+                polled.connected = polled.sockets.disconnect().is_err();
+            }
+        }
+    }
+}
+
+fn engine(start: &Start) -> Engine {
+    #[cfg_attr(not(feature = "planted-faults"), expect(unused_mut, reason = "planting mutates"))]
+    let mut engine = Engine::new(start.settings);
+    #[cfg(feature = "planted-faults")]
+    if let Some(fault) = start.fault {
+        engine.plant(fault);
+    }
+    engine
+}
+
+/// Whether the kernel took it. A far end whose port is closed answers with ICMP, which shows as an error of the
+/// next send; that one is tried once more, since the error was not its own.
+fn send_on(polled: &Polled, transmit: &Transmit<'_>) -> bool {
+    let socket = &polled.sockets.rtp;
+    let once = || {
+        if polled.connected {
+            socket.send(transmit.datagram)
+        } else {
+            socket.send_to(transmit.datagram, transmit.destination)
+        }
+    };
+    once().or_else(|_| once()).is_ok()
+}
