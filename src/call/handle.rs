@@ -150,7 +150,12 @@ pub(super) enum Request {
     ListConferences(ConferenceFilter, PageRequest, Reply<Page<ConferenceView>>),
     FetchConference(ConferenceSid, Reply<ConferenceView>),
     EndConference(ConferenceSid, Reply<ConferenceView>),
-    ListParticipants(ConferenceSid, ParticipantFilter, PageRequest, Reply<Page<ParticipantView>>),
+    ListParticipants(
+        ConferenceSid,
+        ParticipantFilter,
+        PageRequest,
+        Reply<Page<ParticipantView>>,
+    ),
     FetchParticipant(ConferenceSid, ParticipantKey, Reply<ParticipantView>),
     MuteParticipant(ConferenceSid, ParticipantKey, bool, Reply<ParticipantView>),
     KickParticipant(ConferenceSid, ParticipantKey, Reply<()>),
@@ -163,7 +168,8 @@ impl Handle {
         filter: CallFilter,
         page: PageRequest,
     ) -> Result<Page<CallView>, CallError> {
-        self.ask(|reply| Request::ListCalls(filter, page, reply)).await
+        self.ask(|reply| Request::ListCalls(filter, page, reply))
+            .await
     }
 
     /// One call, live or among the last that ended.
@@ -182,7 +188,8 @@ impl Handle {
         filter: ConferenceFilter,
         page: PageRequest,
     ) -> Result<Page<ConferenceView>, CallError> {
-        self.ask(|reply| Request::ListConferences(filter, page, reply)).await
+        self.ask(|reply| Request::ListConferences(filter, page, reply))
+            .await
     }
 
     /// One conference, live or among the last that ended.
@@ -190,7 +197,8 @@ impl Handle {
         &self,
         conference: ConferenceSid,
     ) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::FetchConference(conference, reply)).await
+        self.ask(|reply| Request::FetchConference(conference, reply))
+            .await
     }
 
     /// Ends a conference and the calls in it. Ending one that is over changes nothing.
@@ -198,7 +206,8 @@ impl Handle {
         &self,
         conference: ConferenceSid,
     ) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::EndConference(conference, reply)).await
+        self.ask(|reply| Request::EndConference(conference, reply))
+            .await
     }
 
     /// Those who are in a conference now, newest first; nobody, when it is over.
@@ -208,7 +217,8 @@ impl Handle {
         filter: ParticipantFilter,
         page: PageRequest,
     ) -> Result<Page<ParticipantView>, CallError> {
-        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await
+        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply))
+            .await
     }
 
     /// One who is in a conference now.
@@ -217,7 +227,8 @@ impl Handle {
         conference: ConferenceSid,
         participant: ParticipantKey,
     ) -> Result<ParticipantView, CallError> {
-        self.ask(|reply| Request::FetchParticipant(conference, participant, reply)).await
+        self.ask(|reply| Request::FetchParticipant(conference, participant, reply))
+            .await
     }
 
     /// Mutes or unmutes; answers when the mixer has done it.
@@ -227,7 +238,8 @@ impl Handle {
         participant: ParticipantKey,
         muted: bool,
     ) -> Result<ParticipantView, CallError> {
-        self.ask(|reply| Request::MuteParticipant(conference, participant, muted, reply)).await
+        self.ask(|reply| Request::MuteParticipant(conference, participant, muted, reply))
+            .await
     }
 
     /// Removes a participant and ends their call; answers when the mixer has done it.
@@ -236,7 +248,8 @@ impl Handle {
         conference: ConferenceSid,
         participant: ParticipantKey,
     ) -> Result<(), CallError> {
-        self.ask(|reply| Request::KickParticipant(conference, participant, reply)).await
+        self.ask(|reply| Request::KickParticipant(conference, participant, reply))
+            .await
     }
 
     /// Asks for a call to be let in.
@@ -280,10 +293,12 @@ impl Handle {
         request: impl FnOnce(Reply<T>) -> Request,
     ) -> Result<T, CallError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(request(reply)).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
-        })?;
+        self.requests
+            .try_send(request(reply))
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
+            })?;
         answer.await.unwrap_or(Err(CallError::Stopping))
     }
 }
