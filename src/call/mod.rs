@@ -4,6 +4,8 @@
 //! same task, so there is one order of events and nothing to lock.
 
 mod handle;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod sid;
 mod view;
 
