@@ -1,0 +1,136 @@
+//! Who may ask: HTTP Basic (RFC 7617) with the account's SID and its auth token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use super::error::{ApiError, Quoted};
+use super::form::check_encoding;
+use super::{API_VERSION, ApiState};
+
+/// A text that is not shown by `Debug`, is wiped when dropped, and is compared in constant time.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes `text`, which should not be kept elsewhere.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// Whether it is `guess`. The time taken tells the length of the secret at most.
+    fn is(&self, guess: &[u8]) -> Choice {
+        self.0.as_bytes().ct_eq(guess)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// Lets a request through if it brings the credentials and its path is well-formed and in their account.
+pub(super) async fn guard(
+    State(state): State<Arc<ApiState>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    authenticate(&state, request.headers())?;
+    check_path(&state, request.uri().path())?;
+    Ok(next.run(request).await)
+}
+
+fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
+    const HOW: &str =
+        "use HTTP Basic with the account SID as the user name and its auth token as the password";
+
+    if !headers.contains_key(AUTHORIZATION) {
+        return Err(ApiError::unauthenticated(&format!(
+            "No credentials were sent; {HOW}."
+        )));
+    }
+    let Some(credentials) = basic_credentials(headers) else {
+        return Err(ApiError::unauthenticated(&format!(
+            "The Authorization header cannot be read as credentials; {HOW}."
+        )));
+    };
+    // Both are compared whichever differs: how long a refusal takes says nothing of which was right.
+    let account = state
+        .account
+        .to_string()
+        .as_bytes()
+        .ct_eq(&credentials.user);
+    let token = state.auth_token.is(&credentials.password);
+    if bool::from(account & token) {
+        return Ok(());
+    }
+    Err(ApiError::unauthenticated(&format!(
+        "The user name or the password is wrong; {HOW}."
+    )))
+}
+
+struct Credentials {
+    user: Vec<u8>,
+    password: Zeroizing<Vec<u8>>,
+}
+
+fn basic_credentials(headers: &HeaderMap) -> Option<Credentials> {
+    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    Some(Credentials {
+        user: decoded[..colon].to_vec(),
+        password: Zeroizing::new(decoded[colon + 1..].to_vec()),
+    })
+}
+
+/// Another account is answered as one that does not exist: on this node it does not.
+fn check_path(state: &ApiState, path: &str) -> Result<(), ApiError> {
+    check_encoding(path.as_bytes(), "The path")?;
+    let Some(rest) = path.strip_prefix(&format!("/{API_VERSION}/Accounts/")) else {
+        return Ok(());
+    };
+    let account = rest.split('/').next().unwrap_or_default();
+    let account = account.strip_suffix(".json").unwrap_or(account);
+    if account.parse() == Ok(state.account) {
+        return Ok(());
+    }
+    Err(ApiError::not_found(format!(
+        "There is no account {} on this node; its account is {}.",
+        Quoted(account),
+        state.account
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let secret = Secret::new("swordfish".to_owned());
+        assert!(!format!("{secret:?}").contains("swordfish"));
+    }
+
+    #[test]
+    fn a_secret_is_itself_and_nothing_else() {
+        let secret = Secret::new("swordfish".to_owned());
+        assert!(bool::from(secret.is(b"swordfish")));
+        for guess in [&b"swordfis"[..], b"swordfishs", b"Swordfish", b""] {
+            assert!(!bool::from(secret.is(guess)));
+        }
+    }
+}

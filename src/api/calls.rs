@@ -1,0 +1,252 @@
+//! Calls: list, fetch, and end. Calls come in over SIP; none can be placed, and no record of one deleted.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::date::{rfc2822, span};
+use super::error::{ApiError, Asked};
+use super::form::{Form, Json, Parameters, Query};
+use super::paging::Paging;
+use super::path::CallPath;
+use super::{API_VERSION, ApiState};
+use crate::call::{
+    AccountSid, CallDirection, CallError, CallFilter, CallSid, CallStatus, CallView, EndCall,
+};
+
+/// Documented for an update and not done yet.
+const UNSUPPORTED: [&str; 8] = [
+    "FallbackMethod",
+    "FallbackUrl",
+    "Method",
+    "StatusCallback",
+    "StatusCallbackMethod",
+    "TimeLimit",
+    "Twiml",
+    "Url",
+];
+
+/// `GET …/Calls.json`: filtered by `To`, `From`, `Status`, `StartTime`, `EndTime`, `ParentCallSid`.
+pub(super) async fn list(
+    State(state): State<Arc<ApiState>>,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::new(list_path(state.account), &parameters)?;
+    let page = state
+        .calls
+        .list_calls(filter(&parameters)?, paging.request)
+        .await
+        .map_err(|error| ApiError::of(error, Asked::List))?;
+    Ok(paging.answer("calls", page, |view| {
+        Representation::of(state.account, view)
+    }))
+}
+
+/// `POST …/Calls.json` places a call, which this node does not do.
+pub(super) async fn create() -> ApiError {
+    ApiError::forbidden("This node does not place calls. Calls come in over SIP.")
+}
+
+/// `GET …/Calls/{CA}.json`
+pub(super) async fn fetch(
+    State(state): State<Arc<ApiState>>,
+    CallPath(call): CallPath,
+) -> Result<Json<Representation>, ApiError> {
+    answer(&state, call, state.calls.fetch_call(call).await)
+}
+
+/// `POST …/Calls/{CA}.json`: `Status=completed` ends the call, `Status=canceled` only before it is answered.
+/// Without a parameter it changes nothing and answers as a fetch does.
+pub(super) async fn update(
+    State(state): State<Arc<ApiState>>,
+    CallPath(call): CallPath,
+    Form(parameters): Form,
+) -> Result<Json<Representation>, ApiError> {
+    parameters.refuse_unsupported(&UNSUPPORTED)?;
+    let done = match parameters.one("Status")? {
+        None => state.calls.fetch_call(call).await,
+        Some("completed") => state.calls.end_call(call, EndCall::Completed).await,
+        Some("canceled") => state.calls.end_call(call, EndCall::Canceled).await,
+        Some(other) => return Err(ApiError::value("Status", other, "completed or canceled")),
+    };
+    answer(&state, call, done)
+}
+
+fn answer(
+    state: &ApiState,
+    call: CallSid,
+    done: Result<CallView, CallError>,
+) -> Result<Json<Representation>, ApiError> {
+    done.map(|view| Json(Representation::of(state.account, view)))
+        .map_err(|error| ApiError::of(error, Asked::Call(call)))
+}
+
+fn filter(parameters: &Parameters) -> Result<CallFilter, ApiError> {
+    let status = parameters.one("Status")?.map(parse_status).transpose()?;
+    let parent = parameters
+        .one("ParentCallSid")?
+        .map(parse_parent)
+        .transpose()?;
+    Ok(CallFilter {
+        to: parameters.one("To")?.map(str::to_owned),
+        from: parameters.one("From")?.map(str::to_owned),
+        status: status.flatten(),
+        started: span(parameters, "StartTime")?,
+        ended: span(parameters, "EndTime")?,
+        // No call here has a parent, nor either of the states that are read as `None`.
+        nothing: parent.is_some() || status == Some(None),
+    })
+}
+
+fn parse_parent(value: &str) -> Result<CallSid, ApiError> {
+    let right = "a call's SID: CA and 32 hexadecimal digits";
+    value
+        .parse()
+        .map_err(|_| ApiError::value("ParentCallSid", value, right))
+}
+
+/// `None` for a documented state that no call here can be in.
+fn parse_status(value: &str) -> Result<Option<CallStatus>, ApiError> {
+    match value {
+        "queued" | "no-answer" => Ok(None),
+        "ringing" => Ok(Some(CallStatus::Ringing)),
+        "in-progress" => Ok(Some(CallStatus::InProgress)),
+        "completed" => Ok(Some(CallStatus::Completed)),
+        "busy" => Ok(Some(CallStatus::Busy)),
+        "failed" => Ok(Some(CallStatus::Failed)),
+        "canceled" => Ok(Some(CallStatus::Canceled)),
+        other => Err(ApiError::value(
+            "Status",
+            other,
+            "queued, ringing, in-progress, completed, busy, failed, no-answer or canceled",
+        )),
+    }
+}
+
+/// A call as the API shows it. What a telephone company would know and this node does not is null.
+#[derive(Serialize)]
+pub(super) struct Representation {
+    sid: String,
+    parent_call_sid: Option<String>,
+    account_sid: String,
+    to: String,
+    to_formatted: String,
+    from: String,
+    from_formatted: String,
+    phone_number_sid: Option<String>,
+    status: &'static str,
+    start_time: Option<String>,
+    end_time: Option<String>,
+    duration: Option<String>,
+    price: Option<String>,
+    price_unit: &'static str,
+    direction: &'static str,
+    answered_by: Option<String>,
+    api_version: &'static str,
+    forwarded_from: Option<String>,
+    group_sid: Option<String>,
+    caller_name: Option<String>,
+    queue_time: &'static str,
+    trunk_sid: Option<String>,
+    date_created: String,
+    date_updated: String,
+    uri: String,
+    subresource_uris: Subresources,
+}
+
+#[derive(Serialize)]
+struct Subresources {
+    notifications: String,
+    recordings: String,
+    payments: String,
+    events: String,
+    siprec: String,
+    streams: String,
+    transcriptions: String,
+    user_defined_message_subscriptions: String,
+    user_defined_messages: String,
+}
+
+impl Representation {
+    fn of(account: AccountSid, view: CallView) -> Self {
+        let path = format!("/{API_VERSION}/Accounts/{account}/Calls/{}", view.sid);
+        Self {
+            sid: view.sid.to_string(),
+            parent_call_sid: None,
+            account_sid: account.to_string(),
+            duration: duration(&view),
+            to_formatted: view.to.clone(),
+            to: view.to,
+            from_formatted: view.from.clone(),
+            from: view.from,
+            phone_number_sid: None,
+            status: status_word(view.status),
+            start_time: view.started.map(rfc2822),
+            end_time: view.ended.map(rfc2822),
+            price: None,
+            price_unit: "USD",
+            direction: direction_word(view.direction),
+            answered_by: None,
+            api_version: API_VERSION,
+            forwarded_from: None,
+            group_sid: None,
+            caller_name: None,
+            queue_time: "0",
+            trunk_sid: None,
+            date_created: rfc2822(view.created),
+            date_updated: rfc2822(view.updated),
+            subresource_uris: Subresources::at(&path),
+            uri: format!("{path}.json"),
+        }
+    }
+}
+
+impl Subresources {
+    fn at(path: &str) -> Self {
+        Self {
+            notifications: format!("{path}/Notifications.json"),
+            recordings: format!("{path}/Recordings.json"),
+            payments: format!("{path}/Payments.json"),
+            events: format!("{path}/Events.json"),
+            siprec: format!("{path}/Siprec.json"),
+            streams: format!("{path}/Streams.json"),
+            transcriptions: format!("{path}/Transcriptions.json"),
+            user_defined_message_subscriptions: format!(
+                "{path}/UserDefinedMessageSubscriptions.json"
+            ),
+            user_defined_messages: format!("{path}/UserDefinedMessages.json"),
+        }
+    }
+}
+
+/// Whole seconds from answer to end, as text; 0 for a call that ended without an answer, nothing while it lasts.
+fn duration(view: &CallView) -> Option<String> {
+    let ended = view.ended?;
+    let seconds = view
+        .started
+        .map_or(0, |started| (ended - started).num_seconds().max(0));
+    Some(seconds.to_string())
+}
+
+fn list_path(account: AccountSid) -> String {
+    format!("/{API_VERSION}/Accounts/{account}/Calls.json")
+}
+
+fn direction_word(direction: CallDirection) -> &'static str {
+    match direction {
+        CallDirection::Inbound => "inbound",
+    }
+}
+
+fn status_word(status: CallStatus) -> &'static str {
+    match status {
+        CallStatus::Ringing => "ringing",
+        CallStatus::InProgress => "in-progress",
+        CallStatus::Completed => "completed",
+        CallStatus::Busy => "busy",
+        CallStatus::Failed => "failed",
+        CallStatus::Canceled => "canceled",
+    }
+}

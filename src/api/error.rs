@@ -1,0 +1,230 @@
+//! What the API answers when it does not do what was asked: an HTTP status, a stable code, a sentence.
+//!
+//! The body is `{"code", "message", "more_info", "status"}` and nothing else: newer SDKs take a body that also
+//! has `type` and `title` for another kind of problem. Codes are those of Twilio's dictionary, so that what a
+//! user finds about them applies. The sentence says what was wrong, where, and what would be right.
+
+use std::fmt;
+
+use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::BODY_MAX;
+use super::form::Json;
+use crate::call::{CallError, CallSid, ConferenceSid, ParticipantKey};
+
+/// A request that was not done.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: u32,
+    message: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: u32,
+    message: &'a str,
+    more_info: String,
+    status: u16,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: u32, message: String) -> Self {
+        Self {
+            status,
+            code,
+            message,
+            header: None,
+        }
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    /// A parameter, or the way it is written, is not right. `message` says which and what would be.
+    pub(super) fn parameter(message: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, 20_001, message)
+    }
+
+    /// The parameter has a value it cannot have.
+    pub(super) fn value(name: &str, value: &str, right: &str) -> Self {
+        Self::parameter(format!("{name} is {}; it must be {right}.", Quoted(value)))
+    }
+
+    /// A page larger than `max` was asked for.
+    pub(super) fn page_size(value: &str, max: usize) -> Self {
+        let message = format!("PageSize is {}; the largest page is {max}.", Quoted(value));
+        Self::new(StatusCode::BAD_REQUEST, 20_007, message)
+    }
+
+    /// The credentials are missing or wrong.
+    pub(super) fn unauthenticated(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned()).with(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"Confab API\""),
+        )
+    }
+
+    /// Understood, and not done here.
+    pub(super) fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, 20_403, message.to_owned())
+    }
+
+    /// What the path names is not there.
+    pub(super) fn not_found(message: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, 20_404, message)
+    }
+
+    /// The path names nothing that this API has.
+    pub(super) fn unknown_path(path: &str) -> Self {
+        Self::not_found(format!("There is no resource at {}.", Quoted(path)))
+    }
+
+    /// The resource is there and does not do this.
+    pub(super) fn method(method: &Method, path: &str, allow: HeaderValue) -> Self {
+        let allowed = String::from_utf8_lossy(allow.as_bytes()).replace(',', ", ");
+        let message = format!(
+            "{method} is not possible on {}; it allows {allowed}.",
+            Quoted(path)
+        );
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, 20_004, message).with(ALLOW, allow)
+    }
+
+    /// The body did not come in time.
+    pub(super) fn slow_body(seconds: u64) -> Self {
+        let message = format!("The request's body did not arrive within {seconds} seconds.");
+        Self::new(StatusCode::REQUEST_TIMEOUT, 20_001, message)
+    }
+
+    /// The body is over [`BODY_MAX`].
+    pub(super) fn large_body() -> Self {
+        let message =
+            format!("The request's body is over {BODY_MAX} bytes, the most that is read.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, 20_001, message)
+    }
+
+    /// The body is not a form.
+    pub(super) fn not_a_form(content_type: &str) -> Self {
+        let message = format!(
+            "The request's body has Content-Type {}; it must be application/x-www-form-urlencoded.",
+            Quoted(content_type)
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, 20_001, message)
+    }
+
+    /// The node cannot do it now; the same request may work in a second.
+    pub(super) fn unavailable(message: String) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, 20_503, message)
+            .with(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// What the model answered about `asked`.
+    ///
+    /// A participant of a conference that is over is answered as one who is not there: who acts on a participant
+    /// must cope with their having just left, and should need one case for it.
+    pub(super) fn of(error: CallError, asked: Asked<'_>) -> Self {
+        match error {
+            CallError::NoCall | CallError::NoConference | CallError::NoParticipant => {
+                Self::not_found(format!("There is no {asked}: {error}."))
+            }
+            CallError::ConferenceCompleted => Self::not_found(format!(
+                "There is no {asked} any more: the conference is over. Only conferences in progress have participants."
+            )),
+            CallError::WrongState => Self::new(
+                StatusCode::BAD_REQUEST,
+                21_220,
+                format!(
+                    "The {asked} is not in the right state. Status=canceled ends a call before it is answered, Status=completed one that is not over."
+                ),
+            ),
+            CallError::Overloaded => {
+                Self::unavailable("The node is overloaded; nothing was done. Try again.".to_owned())
+            }
+            CallError::Stopping => {
+                Self::unavailable("The node is stopping and takes no more requests.".to_owned())
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Body {
+            code: self.code,
+            message: &self.message,
+            more_info: format!("https://www.twilio.com/docs/errors/{}", self.code),
+            status: self.status.as_u16(),
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+/// What a request was about, for the sentence that says it is not there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asked<'a> {
+    /// A list of everything of its kind.
+    List,
+    /// A call.
+    Call(CallSid),
+    /// A conference, or its participants.
+    Conference(ConferenceSid),
+    /// A participant of a conference.
+    Participant(ConferenceSid, &'a ParticipantKey),
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List => f.write_str("list"),
+            Self::Call(call) => write!(f, "call {call}"),
+            Self::Conference(conference) => write!(f, "conference {conference}"),
+            Self::Participant(conference, ParticipantKey::Call(call)) => {
+                write!(f, "participant {call} in conference {conference}")
+            }
+            Self::Participant(conference, ParticipantKey::Label(label)) => {
+                write!(
+                    f,
+                    "participant labelled {} in conference {conference}",
+                    Quoted(label)
+                )
+            }
+        }
+    }
+}
+
+/// A text of the asker's, in quotes, short enough for a sentence.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+/// The most characters of the asker's text that an answer repeats: a path with two SIDs and a label fits.
+const QUOTED_CHARS_MAX: usize = 200;
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        let start: String = chars.by_ref().take(QUOTED_CHARS_MAX).collect();
+        let more = if chars.next().is_some() { "…" } else { "" };
+        write!(f, "\"{start}{more}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_before_it_is_repeated() {
+        let quoted = Quoted(&"ä".repeat(1_000)).to_string();
+        assert_eq!(quoted.chars().count(), QUOTED_CHARS_MAX + 3);
+        assert_eq!(Quoted("short").to_string(), "\"short\"");
+    }
+}

@@ -1,0 +1,59 @@
+//! For those who look after the node: is it serving, and how is it doing. Neither wants credentials, so
+//! neither tells anything about calls.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::ApiState;
+use super::form::Json;
+
+/// The addresses the node really listens on: with port 0 in the configuration, the ports it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listening {
+    /// This API.
+    pub http: String,
+    /// SIP over UDP.
+    pub sip_udp: String,
+    /// SIP over TCP.
+    pub sip_tcp: String,
+}
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'static str,
+    version: &'static str,
+    #[serde(flatten)]
+    listening: &'a Listening,
+}
+
+/// 200 while the node serves, 503 once it stops: a balancer then sends new calls elsewhere.
+pub(super) async fn healthz(State(state): State<Arc<ApiState>>) -> Response {
+    let (code, status) = match *state.stopping.borrow() {
+        false => (StatusCode::OK, "serving"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    (
+        code,
+        Json(Health {
+            status,
+            version,
+            listening: &state.listening,
+        }),
+    )
+        .into_response()
+}
+
+/// Everything counted, in Prometheus text format.
+pub(super) async fn metrics(State(state): State<Arc<ApiState>>) -> Response {
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        (state.metrics)(),
+    )
+        .into_response()
+}

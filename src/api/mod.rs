@@ -1,0 +1,133 @@
+//! The control API: Twilio's voice REST resources over [`crate::call::Handle`], one file a resource.
+//!
+//! ```text
+//! connection (serve) → stamp → in_time → explain_method → auth::guard → resource handler → call::Handle
+//! ```
+//!
+//! Everything under `/2010-04-01` wants HTTP Basic credentials; `/healthz` and `/metrics` do not. A path
+//! is served with and without the `.json` suffix, and both answer JSON: the official SDKs send the suffix.
+//! A parameter that the original documents and this node cannot honour yet is refused, because to ignore it
+//! would leave the asker believing it was done; a parameter nobody documents is ignored, as the original does.
+
+mod auth;
+mod calls;
+mod conferences;
+mod date;
+mod error;
+mod form;
+mod health;
+mod layers;
+mod paging;
+mod participants;
+mod path;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, any, get};
+use tokio::sync::watch;
+
+use crate::call::{AccountSid, Handle};
+
+pub use auth::Secret;
+pub use health::Listening;
+pub use serve::serve;
+
+use error::ApiError;
+
+/// The version in every path and in the resources that tell theirs.
+const API_VERSION: &str = "2010-04-01";
+
+/// The largest request body, in bytes. The largest honest one is a call script of 4,000 characters, percent
+/// encoded to thrice that, beside a few addresses.
+const BODY_MAX: usize = 64 * 1_024;
+
+/// What the API needs to answer.
+pub struct ApiState {
+    /// The model that is asked.
+    pub calls: Handle,
+    /// The one account of this node: the user name, and part of every path.
+    pub account: AccountSid,
+    /// The password that goes with it.
+    pub auth_token: Secret,
+    /// Where the node really listens, for `/healthz`.
+    pub listening: Listening,
+    /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
+    pub stopping: watch::Receiver<bool>,
+    /// Writes the node's metrics in Prometheus text format. Called for each scrape, on an async thread: it must
+    /// not block.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+type Shared = Arc<ApiState>;
+
+/// All routes, ready for [`serve`].
+pub fn router(state: ApiState) -> Router {
+    let state = Arc::new(state);
+    let routes = Router::new()
+        .merge(control(&state))
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(health::metrics))
+        .fallback(unknown_path)
+        .with_state(state);
+    // The routes add `Allow` to a 405 outside of their own layers, so these have to be around them as a whole.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn(layers::explain_method))
+        .layer(from_fn(layers::in_time))
+        .layer(from_fn(layers::stamp))
+}
+
+/// The routes that want credentials. The catch-all is among them, so that nobody without credentials learns
+/// which paths exist.
+fn control(state: &Shared) -> Router<Shared> {
+    let account = format!("/{API_VERSION}/Accounts/{{account}}");
+    let conferences = format!("{account}/Conferences");
+    let participants = format!("{conferences}/{{conference}}/Participants");
+    let calls = format!("{account}/Calls");
+
+    let mut routes = Router::new();
+    for suffix in ["", ".json"] {
+        routes = routes
+            .route(
+                &format!("{calls}{suffix}"),
+                get(calls::list).post(calls::create),
+            )
+            .route(&format!("{conferences}{suffix}"), get(conferences::list))
+            .route(&format!("{participants}{suffix}"), participants_routes());
+    }
+    routes
+        .route(
+            &format!("{calls}/{{call}}"),
+            get(calls::fetch).post(calls::update),
+        )
+        .route(
+            &format!("{conferences}/{{conference}}"),
+            get(conferences::fetch).post(conferences::update),
+        )
+        .route(
+            &format!("{participants}/{{participant}}"),
+            get(participants::fetch)
+                .post(participants::update)
+                .delete(participants::kick),
+        )
+        .route(&format!("/{API_VERSION}"), any(unknown_path))
+        .route(&format!("/{API_VERSION}/"), any(unknown_path))
+        .route(&format!("/{API_VERSION}/{{*rest}}"), any(unknown_path))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn_with_state(Arc::clone(state), auth::guard))
+}
+
+fn participants_routes() -> MethodRouter<Shared> {
+    get(participants::list).post(participants::create)
+}
+
+async fn unknown_path(uri: Uri) -> ApiError {
+    ApiError::unknown_path(uri.path())
+}

@@ -1,0 +1,85 @@
+//! What a path names: SIDs and labels, percent-decoded and typed.
+//!
+//! A last segment may end in `.json`, which is not part of the name. A label that itself ends so keeps its own
+//! ending when asked with the suffix, as the SDKs do.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+
+use super::error::{ApiError, Quoted};
+use crate::call::{CallSid, ConferenceSid, ParticipantKey};
+
+/// A call named by the path.
+pub(super) struct CallPath(pub(super) CallSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for CallPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [call] = segments(parts, state, ["call"]).await?;
+        call.parse().map(Self).map_err(|error| {
+            ApiError::not_found(format!(
+                "There is no call {}: that is {error}.",
+                Quoted(&call)
+            ))
+        })
+    }
+}
+
+/// A conference named by the path.
+pub(super) struct ConferencePath(pub(super) ConferenceSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for ConferencePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [conference] = segments(parts, state, ["conference"]).await?;
+        parse_conference(&conference).map(Self)
+    }
+}
+
+/// A participant named by the path: by the call's SID, or by label.
+pub(super) struct ParticipantPath(pub(super) ConferenceSid, pub(super) ParticipantKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for ParticipantPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [conference, participant] =
+            segments(parts, state, ["conference", "participant"]).await?;
+        let key = participant
+            .parse()
+            .map_or(ParticipantKey::Label(participant), ParticipantKey::Call);
+        parse_conference(&conference).map(|conference| Self(conference, key))
+    }
+}
+
+/// A name in its place is refused too: several conferences may have had it.
+fn parse_conference(text: &str) -> Result<ConferenceSid, ApiError> {
+    text.parse().map_err(|error| {
+        ApiError::not_found(format!(
+            "There is no conference {}: that is {error}. To find a conference by its name, list them with FriendlyName.",
+            Quoted(text)
+        ))
+    })
+}
+
+/// The segments of these names, decoded. That they decode, [`super::auth::guard`] has seen to.
+async fn segments<S: Send + Sync, const N: usize>(
+    parts: &mut Parts,
+    state: &S,
+    names: [&str; N],
+) -> Result<[String; N], ApiError> {
+    let path = parts.uri.path().to_owned();
+    let given = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| ApiError::unknown_path(&path))?;
+    let of = |name: &str| {
+        given
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    };
+    let values = names.map(|name| of(name).unwrap_or_default());
+    Ok(values.map(|value| value.strip_suffix(".json").unwrap_or(value).to_owned()))
+}

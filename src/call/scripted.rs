@@ -1,0 +1,280 @@
+//! A model without media or SIP, for the tests of adapters: tables in memory behind a real [`Handle`].
+//!
+//! It answers as the model does, at once: a mute flips the row, a kick removes it and ends the call.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::mpsc;
+
+use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
+use super::sid::{CallSid, ConferenceSid};
+use super::view::{
+    CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter,
+    ConferenceStatus, ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus,
+    ParticipantView,
+};
+
+/// The rows, newest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Script {
+    pub(crate) calls: Vec<CallView>,
+    pub(crate) conferences: Vec<ConferenceView>,
+    pub(crate) participants: Vec<ParticipantView>,
+}
+
+impl Script {
+    /// Adds a conference in progress with `callers` in it, each later by a second than the one before.
+    pub(crate) fn conference(&mut self, name: &str, callers: usize) -> ConferenceSid {
+        let created = began();
+        let sid = ConferenceSid::generate();
+        for caller in 0..callers {
+            let at = created + TimeDelta::seconds(i64::try_from(caller).expect("a few"));
+            let call = call(&format!("caller-{caller}"), &format!("conf-{name}"), at);
+            self.participants.insert(0, participant(call.sid, sid, at));
+            self.calls.insert(0, call);
+        }
+        let view = ConferenceView {
+            sid,
+            friendly_name: name.to_owned(),
+            status: ConferenceStatus::InProgress,
+            created,
+            updated: created,
+            reason_ended: None,
+            call_sid_ending: None,
+            participants: callers,
+        };
+        self.conferences.insert(0, view);
+        sid
+    }
+
+    /// Answers from these rows for as long as there is a handle.
+    pub(crate) fn play(mut self) -> Handle {
+        let (requests, mut asked) = mpsc::channel(16);
+        tokio::spawn(async move {
+            while let Some(request) = asked.recv().await {
+                self.answer(request);
+            }
+        });
+        Handle { requests }
+    }
+
+    fn answer(&mut self, request: Request) {
+        // Whoever asked may have given up waiting.
+        match request {
+            Request::ListCalls(filter, page, reply) => {
+                drop(reply.send(Ok(self.calls(&filter, page))))
+            }
+            Request::FetchCall(call, reply) => drop(reply.send(self.call(call).cloned())),
+            Request::EndCall(call, how, reply) => drop(reply.send(self.end_call(call, how))),
+            Request::ListConferences(filter, page, reply) => {
+                drop(reply.send(Ok(self.conferences(&filter, page))));
+            }
+            Request::FetchConference(sid, reply) => {
+                drop(reply.send(self.conference_mut(sid).map(|view| view.clone())));
+            }
+            Request::EndConference(sid, reply) => drop(reply.send(self.end_conference(sid))),
+            Request::ListParticipants(sid, filter, page, reply) => {
+                drop(reply.send(self.participants(sid, filter, page)));
+            }
+            Request::FetchParticipant(sid, key, reply) => {
+                drop(reply.send(self.seat(sid, &key).map(|at| self.participants[at].clone())));
+            }
+            Request::MuteParticipant(sid, key, muted, reply) => {
+                drop(reply.send(self.mute(sid, &key, muted)));
+            }
+            Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
+        }
+    }
+
+    fn calls(&self, filter: &CallFilter, request: PageRequest) -> Page<CallView> {
+        let matches = |call: &&CallView| {
+            !filter.nothing
+                && filter.to.as_ref().is_none_or(|to| *to == call.to)
+                && filter.from.as_ref().is_none_or(|from| *from == call.from)
+                && filter.status.is_none_or(|status| status == call.status)
+                && filter.started.contains(call.started)
+                && filter.ended.contains(call.ended)
+        };
+        page(self.calls.iter().filter(matches), request)
+    }
+
+    fn conferences(&self, filter: &ConferenceFilter, request: PageRequest) -> Page<ConferenceView> {
+        let matches = |conference: &&ConferenceView| {
+            filter
+                .friendly_name
+                .as_ref()
+                .is_none_or(|name| *name == conference.friendly_name)
+                && filter
+                    .status
+                    .is_none_or(|status| status == conference.status)
+                && filter.created.contains(Some(conference.created))
+                && filter.updated.contains(Some(conference.updated))
+        };
+        page(self.conferences.iter().filter(matches), request)
+    }
+
+    fn participants(
+        &mut self,
+        sid: ConferenceSid,
+        filter: ParticipantFilter,
+        request: PageRequest,
+    ) -> Result<Page<ParticipantView>, CallError> {
+        self.conference_mut(sid)?;
+        let matches = |seat: &&ParticipantView| {
+            seat.conference_sid == sid
+                && filter.muted.is_none_or(|muted| muted == seat.muted)
+                && filter.hold.is_none_or(|hold| hold == seat.hold)
+                && filter.coaching.is_none_or(|coaching| !coaching)
+        };
+        Ok(page(self.participants.iter().filter(matches), request))
+    }
+
+    fn call(&self, sid: CallSid) -> Result<&CallView, CallError> {
+        self.calls
+            .iter()
+            .find(|call| call.sid == sid)
+            .ok_or(CallError::NoCall)
+    }
+
+    fn conference_mut(&mut self, sid: ConferenceSid) -> Result<&mut ConferenceView, CallError> {
+        let found = self
+            .conferences
+            .iter_mut()
+            .find(|conference| conference.sid == sid);
+        found.ok_or(CallError::NoConference)
+    }
+
+    fn seat(&mut self, sid: ConferenceSid, key: &ParticipantKey) -> Result<usize, CallError> {
+        if self.conference_mut(sid)?.status == ConferenceStatus::Completed {
+            return Err(CallError::ConferenceCompleted);
+        }
+        let is = |seat: &ParticipantView| match key {
+            ParticipantKey::Call(call) => seat.call_sid == *call,
+            ParticipantKey::Label(label) => seat.label.as_ref() == Some(label),
+        };
+        let at = self
+            .participants
+            .iter()
+            .position(|seat| seat.conference_sid == sid && is(seat));
+        at.ok_or(CallError::NoParticipant)
+    }
+
+    fn mute(
+        &mut self,
+        sid: ConferenceSid,
+        key: &ParticipantKey,
+        muted: bool,
+    ) -> Result<ParticipantView, CallError> {
+        let at = self.seat(sid, key)?;
+        self.participants[at].muted = muted;
+        Ok(self.participants[at].clone())
+    }
+
+    fn kick(&mut self, sid: ConferenceSid, key: &ParticipantKey) -> Result<(), CallError> {
+        let at = self.seat(sid, key)?;
+        let call = self.participants[at].call_sid;
+        self.end_call(call, EndCall::Completed).map(|_| ())
+    }
+
+    fn end_call(&mut self, sid: CallSid, how: EndCall) -> Result<CallView, CallError> {
+        let found = self.calls.iter_mut().find(|call| call.sid == sid);
+        let call = found.ok_or(CallError::NoCall)?;
+        call.status = match (how, call.status) {
+            (_, CallStatus::Ringing) => CallStatus::Canceled,
+            (EndCall::Completed, CallStatus::InProgress) => CallStatus::Completed,
+            _ => return Err(CallError::WrongState),
+        };
+        call.ended = Some(call.created + TimeDelta::seconds(90));
+        let call = call.clone();
+        self.participants.retain(|seat| seat.call_sid != sid);
+        Ok(call)
+    }
+
+    fn end_conference(&mut self, sid: ConferenceSid) -> Result<ConferenceView, CallError> {
+        let view = self.conference_mut(sid)?;
+        if view.status != ConferenceStatus::Completed {
+            view.status = ConferenceStatus::Completed;
+            view.reason_ended = Some(ConferenceEnd::ViaApi);
+        }
+        let view = view.clone();
+        let seats = self
+            .participants
+            .iter()
+            .filter(|seat| seat.conference_sid == sid);
+        for call in seats.map(|seat| seat.call_sid).collect::<Vec<_>>() {
+            self.end_call(call, EndCall::Completed)?;
+        }
+        Ok(view)
+    }
+}
+
+/// A handle of a model that has no room for a request.
+pub(crate) fn overloaded() -> (Handle, impl Sized) {
+    let (requests, asked) = mpsc::channel(1);
+    let (reply, _) = tokio::sync::oneshot::channel();
+    let waiting = Request::FetchCall(CallSid::generate(), reply);
+    requests
+        .try_send(waiting)
+        .map_err(|_| ())
+        .expect("room for one");
+    (Handle { requests }, asked)
+}
+
+/// A handle of a model that has stopped.
+pub(crate) fn stopped() -> Handle {
+    Handle {
+        requests: mpsc::channel(1).0,
+    }
+}
+
+/// A handle of a model that takes requests and never answers them.
+pub(crate) fn silent() -> (Handle, impl Sized) {
+    let (requests, asked) = mpsc::channel(16);
+    (Handle { requests }, asked)
+}
+
+/// When the first call of a script was answered.
+pub(crate) fn began() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).expect("in range")
+}
+
+/// An answered inbound call.
+pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
+    CallView {
+        sid: CallSid::generate(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+        direction: CallDirection::Inbound,
+        status: CallStatus::InProgress,
+        created: at,
+        updated: at,
+        started: Some(at),
+        ended: None,
+    }
+}
+
+fn participant(
+    call_sid: CallSid,
+    conference_sid: ConferenceSid,
+    at: DateTime<Utc>,
+) -> ParticipantView {
+    ParticipantView {
+        call_sid,
+        conference_sid,
+        label: None,
+        muted: false,
+        hold: false,
+        status: ParticipantStatus::Connected,
+        created: at,
+        updated: at,
+    }
+}
+
+fn page<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a T>, request: PageRequest) -> Page<T> {
+    let mut rows = rows.skip(request.page * request.size);
+    let items = rows.by_ref().take(request.size).cloned().collect();
+    Page {
+        items,
+        request,
+        more: rows.next().is_some(),
+    }
+}

@@ -1,0 +1,241 @@
+"""Drives a node with Twilio's Python SDK: everything the node offers, and what it answers when it refuses.
+
+Wants the environment that run.sh describes and at least three calls in the conference; ends them all.
+Stops at the first thing that is not as it should be, with exit status 1.
+"""
+
+import os
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.rest import Client
+
+# How long a call may take to be seen as ended, once its media have stopped.
+SETTLE_SECONDS = 5.0
+
+URL = os.environ["CONFAB_URL"]
+ACCOUNT = os.environ["CONFAB_ACCOUNT_SID"]
+TOKEN = os.environ["CONFAB_AUTH_TOKEN"]
+NAME = os.environ.get("CONFAB_CONFERENCE", "sdk-tour")
+NOWHERE = "0123456789abcdef0123456789abcdef"
+PREFIX = f"/2010-04-01/Accounts/{ACCOUNT}"
+
+
+def client(token=TOKEN):
+    made = Client(ACCOUNT, token)
+    made.api.base_url = URL
+    return made
+
+
+def check(holds, what):
+    if not holds:
+        sys.exit(f"python: {what}")
+
+
+def equal(found, expected, what):
+    check(found == expected, f"{what}: expected {expected!r}, found {found!r}")
+
+
+def refused(status, code, what, ask):
+    try:
+        ask()
+    except TwilioRestException as error:
+        equal((error.status, error.code), (status, code), f"{what}: {error.msg}")
+        check(error.msg, f"{what}: no message")
+        return
+    check(False, f"{what}: expected HTTP {status} with code {code}, but it was done")
+
+
+def list_refused(status, what, ask):
+    """A list that is refused raises another error, which has the answer but does not read it."""
+    try:
+        ask()
+    except TwilioException as error:
+        equal(error.args[1].status_code, status, what)
+        return
+    check(False, f"{what}: expected HTTP {status}, but it was done")
+
+
+def settles(what, holds):
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not holds():
+        check(time.monotonic() < deadline, f"{what}: not so after {SETTLE_SECONDS} s")
+        time.sleep(0.02)
+
+
+def find_conference(node):
+    found = node.conferences.list(friendly_name=NAME, status="in-progress")
+    equal(len(found), 1, f"conferences in progress named {NAME}")
+    conference = found[0]
+    equal(conference.account_sid, ACCOUNT, "conference.account_sid")
+    equal(conference.api_version, "2010-04-01", "conference.api_version")
+    equal(conference.uri, f"{PREFIX}/Conferences/{conference.sid}.json", "conference.uri")
+    equal(conference.reason_conference_ended, None, "reason_conference_ended while in progress")
+    check(isinstance(conference.date_created, datetime), "conference.date_created is no date")
+    participants = f"{PREFIX}/Conferences/{conference.sid}/Participants.json"
+    equal(conference.subresource_uris["participants"], participants, "its participants' URI")
+    fetched = node.conferences(conference.sid).fetch()
+    equal((fetched.sid, fetched.friendly_name), (conference.sid, NAME), "the fetched conference")
+    check(find_by_day(node, conference), "the conference is not among those created on its day")
+    equal(node.conferences.list(friendly_name=NAME, status="init"), [], "conferences in init")
+    return conference.sid
+
+
+def find_by_day(node, conference):
+    day = conference.date_created.date()
+    on = node.conferences.list(date_created=day)
+    later = node.conferences.list(date_created_after=day + timedelta(days=2))
+    before = node.conferences.list(date_created_before=day)
+    is_in = [conference.sid in [one.sid for one in found] for found in (on, later, before)]
+    equal(is_in, [True, False, False], "listed on its day, from two days later, before its day")
+    return True
+
+
+def drive_participants(node, conference):
+    seats = node.conferences(conference).participants
+    calls = [seat.call_sid for seat in seats.list()]
+    check(len(calls) >= 3, f"{len(calls)} participants in {NAME}; this needs three at least")
+    equal(len(list(seats.stream(page_size=1))), len(calls), "participants, a page each")
+
+    chosen = calls[0]
+    seat = node.conferences(conference).participants(chosen).fetch()
+    equal((seat.call_sid, seat.conference_sid), (chosen, conference), "the fetched participant")
+    equal((seat.status, seat.muted, seat.hold), ("connected", False, False), "their state")
+    equal((seat.label, seat.coaching, seat.call_sid_to_coach), (None, False, None), "their seat")
+    equal(seat.uri, f"{PREFIX}/Conferences/{conference}/Participants/{chosen}.json", "their URI")
+    drive_mute(node, conference, calls)
+    return calls
+
+
+def drive_mute(node, conference, calls):
+    seats = node.conferences(conference).participants
+    chosen = seats.get(calls[0])
+    sids = lambda found: sorted(seat.call_sid for seat in found)
+
+    equal(chosen.update(muted=True).muted, True, "muted after update(muted=True)")
+    equal(chosen.fetch().muted, True, "muted when fetched")
+    equal(sids(seats.list(muted=True)), calls[:1], "those muted")
+    equal(sids(seats.list(muted=False)), sorted(calls[1:]), "those not muted")
+    equal(chosen.update(muted=False).muted, False, "muted after update(muted=False)")
+    equal(seats.list(muted=True), [], "those muted, after the unmute")
+    equal(seats.list(hold=True), [], "those on hold")
+    equal(len(seats.list(coaching=False)), len(calls), "those who do not coach")
+
+
+def drive_calls(node, calls):
+    listed = [call.sid for call in node.calls.list(status="in-progress")]
+    check(set(calls) <= set(listed), "a participant's call is not among the calls in progress")
+    paged = [call.sid for call in node.calls.stream(page_size=1)]
+    equal(len(paged), len(set(paged)), "calls listed a page each: some came twice")
+    check(set(calls) <= set(paged), "a call is missing when listed a page each")
+    equal(len(node.calls.list(limit=2)), 2, "calls with limit=2")
+    drive_pages(node)
+
+    call = node.calls(calls[0]).fetch()
+    equal((call.sid, call.account_sid, call.status), (calls[0], ACCOUNT, "in-progress"), "the call")
+    equal((call.direction, call.api_version), ("inbound", "2010-04-01"), "its direction and version")
+    equal((call.duration, call.end_time, call.price), (None, None, None), "what is not known yet")
+    equal((call.price_unit, call.queue_time), ("USD", "0"), "its price unit and queue time")
+    equal(call.uri, f"{PREFIX}/Calls/{call.sid}.json", "its URI")
+    check(isinstance(call.start_time, datetime), "call.start_time is no date")
+    check("recordings" in call.subresource_uris, "the call has no recordings URI")
+    drive_call_filters(node, call)
+
+
+def drive_pages(node):
+    first = node.calls.page(page_size=1)
+    second = first.next_page()
+    check(first.previous_page_url is None, "the first page has one before it")
+    equal([call.sid for call in second.previous_page()], [call.sid for call in first], "page 0 again")
+
+
+def drive_call_filters(node, call):
+    hour, day = timedelta(hours=1), call.start_time.date()
+    filters = [
+        (dict(to=call.to), True),
+        (dict(to="nobody"), False),
+        (dict(from_=call._from), True),
+        (dict(from_="nobody"), False),
+        (dict(start_time=datetime(day.year, day.month, day.day, tzinfo=timezone.utc)), True),
+        (dict(start_time_after=call.start_time - hour), True),
+        (dict(start_time_after=call.start_time + hour), False),
+        (dict(start_time_before=call.start_time + hour), True),
+        (dict(start_time_before=call.start_time - hour), False),
+        (dict(end_time_after=call.start_time - hour), False),
+        (dict(status="queued"), False),
+        (dict(parent_call_sid=f"CA{NOWHERE}"), False),
+    ]
+    for given, expected in filters:
+        found = call.sid in [one.sid for one in node.calls.list(**given)]
+        equal(found, expected, f"whether calls.list({given}) has the call")
+
+
+def drive_kick(node, conference, call):
+    seat = node.conferences(conference).participants(call)
+    equal(seat.delete(), True, "delete() of a participant")
+    refused(404, 20404, "fetch of a removed participant", seat.fetch)
+    refused(404, 20404, "a second delete() of a participant", seat.delete)
+    settles("the removed one's call is completed", lambda: status_of(node, call) == "completed")
+
+
+def drive_hang_up(node, conference, call):
+    updated = node.calls(call).update(status="completed")
+    equal(updated.status, "completed", "status after update(status='completed')")
+    settles("the ended call is completed", lambda: status_of(node, call) == "completed")
+    ended = node.calls(call).fetch()
+    check(isinstance(ended.end_time, datetime), "end_time of an ended call is no date")
+    check(ended.duration is not None and ended.duration.isdigit(), f"duration {ended.duration!r}")
+    seats = node.conferences(conference).participants
+    settles("who hung up is gone", lambda: call not in [seat.call_sid for seat in seats.list()])
+    refused(400, 21220, "a second update to completed", lambda: node.calls(call).update(status="completed"))
+
+
+def drive_end(node, conference, call):
+    ended = node.conferences(conference).update(status="completed")
+    equal(ended.status, "completed", "status after update(status='completed')")
+    equal(ended.reason_conference_ended, "conference-ended-via-api", "the reason it ended")
+    equal(node.conferences(conference).participants.list(), [], "participants when it is over")
+    settles("a call in it is completed", lambda: status_of(node, call) == "completed")
+    completed = node.conferences.list(friendly_name=NAME, status="completed")
+    check(conference in [one.sid for one in completed], "it is not among the completed ones")
+    seat = node.conferences(conference).participants(call)
+    refused(404, 20404, "a mute when the conference is over", lambda: seat.update(muted=True))
+
+
+def drive_refusals(node, conference, call):
+    seats = node.conferences(conference).participants
+    seat = seats.get(call)
+    refused(404, 20404, "an unknown call", node.calls(f"CA{NOWHERE}").fetch)
+    refused(404, 20404, "an unknown conference", node.conferences(f"CF{NOWHERE}").fetch)
+    refused(404, 20404, "an unknown label", seats.get("no such label").fetch)
+    stranger = client(token=f"not {TOKEN}")
+    refused(401, 20003, "a wrong token", stranger.conferences(conference).fetch)
+    list_refused(401, "a list with a wrong token", stranger.conferences.list)
+    refused(400, 20001, "hold", lambda: seat.update(hold=True))
+    refused(400, 20001, "an announcement", lambda: seat.update(announce_url="http://127.0.0.1/a.wav"))
+    refused(400, 20001, "a status that is none", lambda: node.calls(call).update(status="paused"))
+    refused(400, 21220, "canceling an answered call", lambda: node.calls(call).update(status="canceled"))
+    refused(405, 20004, "deleting a call's record", node.calls(call).delete)
+    create = lambda: node.calls.create(to="sip:a@127.0.0.1", from_="b", url="http://127.0.0.1/")
+    refused(403, 20403, "placing a call", create)
+
+
+def status_of(node, call):
+    return node.calls(call).fetch().status
+
+
+def main():
+    node = client()
+    conference = find_conference(node)
+    calls = drive_participants(node, conference)
+    drive_calls(node, calls)
+    drive_refusals(node, conference, calls[0])
+    drive_kick(node, conference, calls[0])
+    drive_hang_up(node, conference, calls[1])
+    drive_end(node, conference, calls[2])
+    print(f"python: all as it should be, with {len(calls)} calls")
+
+
+main()

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Drives a running node with Twilio's official SDKs, with nothing changed but their base URL.
+#
+#   run.sh install          installs both SDKs beside this file (needs python3 with venv, node 18 or later, npm)
+#   run.sh python | node    drives the node with one of them, installing first if need be
+#
+# A drive wants at least three calls in the conference, and ends them all. From the environment:
+#   CONFAB_URL             e.g. http://127.0.0.1:8080
+#   CONFAB_ACCOUNT_SID     CONFAB_AUTH_TOKEN
+#   CONFAB_CONFERENCE      the conference's name; sdk-tour if not set
+set -eu
+cd "$(dirname "$0")"
+
+fail() {
+    echo "tests/sdk: $*" >&2
+    exit 1
+}
+
+need() {
+    command -v "$1" >/dev/null || fail "$1 is not installed; install $2"
+}
+
+# Done again only when what is pinned has changed. The stamp is written last, so half an installation is not taken
+# for one.
+install_python() {
+    cmp -s requirements.txt .venv/installed.txt && return
+    need python3 "Python 3.10 or later with its venv module (Debian: apt install python3-venv)"
+    rm -rf .venv
+    python3 -m venv .venv || fail "python3 has no venv module (Debian: apt install python3-venv)"
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+    cp requirements.txt .venv/installed.txt
+}
+
+install_node() {
+    cmp -s package-lock.json node_modules/installed.json && return
+    need node "Node.js 18 or later (Debian: apt install nodejs npm)"
+    need npm "npm (Debian: apt install npm)"
+    npm ci --no-audit --no-fund --loglevel=error >/dev/null
+    cp package-lock.json node_modules/installed.json
+}
+
+# One installation at a time: tests run side by side.
+installed() {
+    if command -v flock >/dev/null; then
+        exec 9>.lock
+        flock 9
+    fi
+    "install_$1"
+    exec 9>&-
+}
+
+# The SDKs splice these into the host's name.
+unset TWILIO_REGION TWILIO_EDGE
+
+case "${1:-}" in
+install)
+    installed python
+    installed node
+    ;;
+python)
+    installed python
+    exec .venv/bin/python drive.py
+    ;;
+node)
+    installed node
+    exec node drive.mjs
+    ;;
+*) fail "usage: run.sh install | python | node" ;;
+esac
