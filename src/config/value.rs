@@ -77,11 +77,13 @@ fn parse_duration(text: &str) -> Option<Duration> {
         .map(Duration::from_millis)
 }
 
-/// The duration as [`duration`] reads it, in the largest unit that says it exactly.
+/// The duration as [`duration`] reads it, in the largest unit that says it exactly and that it holds twice:
+/// people write `60s` and `24h`, not `1m` and `1d`.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-        if millis >= size && millis.is_multiple_of(size) {
+        let exact = millis.is_multiple_of(size);
+        if exact && (millis >= 2 * size || (unit == "s" && millis > 0)) {
             return format!("{}{unit}", millis / size);
         }
     }
@@ -149,18 +151,17 @@ mod tests {
             ("500ms", 500),
             ("60s", 60_000),
             ("2m", 120_000),
-            ("1h", 3_600_000),
+            ("24h", 86_400_000),
         ] {
             assert_eq!(
                 duration(text, ANY),
                 Ok(Duration::from_millis(millis)),
                 "{text}"
             );
-            assert_eq!(
-                show_duration(Duration::from_millis(millis)),
-                if text == "60s" { "1m" } else { text }
-            );
+            assert_eq!(show_duration(Duration::from_millis(millis)), text);
         }
+        assert_eq!(duration("1h", ANY), Ok(Duration::from_secs(3_600)));
+        assert_eq!(show_duration(Duration::from_secs(1)), "1s");
     }
 
     #[test]
