@@ -1,0 +1,137 @@
+//! The flags of `confab serve`. They are taken as text and read by the same readers as the environment and
+//! the file, so that a value means the same wherever it stands.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::setting::Setting;
+
+/// What `confab serve` can be told on the command line.
+#[derive(Args, Clone, Default)]
+#[command(
+    about = "Run the node",
+    long_about = LONG_ABOUT,
+    after_long_help = EXAMPLES
+)]
+pub struct ServeArgs {
+    /// The configuration file, TOML [env: CONFAB_CONFIG] [default: confab.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where the HTTP API listens; port 0 takes a free one [env: CONFAB_HTTP_LISTEN]
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http_listen: Option<String>,
+
+    /// Where SIP listens, UDP and TCP; port 0 takes a free one [env: CONFAB_SIP_LISTEN]
+    /// [default: 127.0.0.1:5060]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub sip_listen: Option<String>,
+
+    /// The address told to callers in Contact and SDP; needed behind a NAT and when listening on all
+    /// addresses [env: CONFAB_PUBLIC_ADDRESS] [default: the listening address]
+    #[arg(long, value_name = "ADDRESS")]
+    pub public_address: Option<String>,
+
+    /// UDP ports for RTP [env: CONFAB_RTP_PORTS] [default: 20000-29999]
+    #[arg(long, value_name = "FIRST-LAST")]
+    pub rtp_ports: Option<String>,
+
+    /// Where credentials and whatever else outlives the process are kept [env: CONFAB_DATA_DIR]
+    /// [default: ./confab-data]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data_dir: Option<String>,
+
+    /// Media threads [env: CONFAB_MEDIA_THREADS] [default: one per core]
+    #[arg(long, value_name = "NUMBER")]
+    pub media_threads: Option<String>,
+
+    /// A leg without RTP and RTCP for so long is ended [env: CONFAB_RTP_TIMEOUT] [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub rtp_timeout: Option<String>,
+
+    /// Participants in one conference, 2 to 250 [env: CONFAB_MAX_PARTICIPANTS] [default: 250]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_participants: Option<String>,
+
+    /// Calls at a time on the node; the next is answered with 503 [env: CONFAB_MAX_CALLS]
+    /// [default: 2000]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_calls: Option<String>,
+
+    /// The API's user name [env: CONFAB_ACCOUNT_SID]
+    /// [default: made at first start, kept in the data directory]
+    #[arg(long, value_name = "SID")]
+    pub account_sid: Option<String>,
+
+    /// The API's password. Everybody on the machine can see it in the process list: prefer the variable
+    /// or the file [env: CONFAB_AUTH_TOKEN] [default: made at first start, kept in the data directory]
+    #[arg(long, value_name = "TOKEN")]
+    pub auth_token: Option<String>,
+
+    /// What is logged: a level, or target=level parts joined by commas [env: CONFAB_LOG]
+    /// [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// How a log line looks, `text` or `json` [env: CONFAB_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+/// The head of `confab serve --help`.
+const LONG_ABOUT: &str = "\
+Run the node.
+
+Every setting is a flag, an environment variable and a key in a TOML file, with the same meaning; the flag
+wins over the variable, the variable over the file. What is not known is refused. The effective
+configuration is logged at start, without secrets.
+
+When it serves, the node prints one line on standard output:
+  confab ready http=127.0.0.1:8080 sip=127.0.0.1:5060";
+
+/// The tail of `confab serve --help`.
+const EXAMPLES: &str = "\
+Examples:
+  Try it on this machine, then call sip:conf-tour@127.0.0.1:5060 with any SIP phone:
+    confab serve
+
+  Serve a network, with the password kept off the command line:
+    CONFAB_AUTH_TOKEN=... confab serve --sip-listen 0.0.0.0:5060 --public-address 203.0.113.7
+
+  Everything in a file, with calls sent where they belong:
+    confab serve --config /etc/confab.toml
+
+    # /etc/confab.toml
+    sip_listen = \"203.0.113.7:5060\"
+    rtp_ports = \"30000-31999\"
+    [[route]]
+    user = \"conf-*\"
+    conference = \"{1}\"
+    [[route]]
+    user = \"*\"
+    refuse = 603
+
+Exit status: 0 after SIGTERM or Ctrl-C, 2 when it could not start (one line says why).";
+
+impl ServeArgs {
+    pub(super) fn value(&self, setting: Setting) -> Option<&str> {
+        let value = match setting {
+            Setting::HttpListen => &self.http_listen,
+            Setting::SipListen => &self.sip_listen,
+            Setting::PublicAddress => &self.public_address,
+            Setting::RtpPorts => &self.rtp_ports,
+            Setting::DataDir => &self.data_dir,
+            Setting::MediaThreads => &self.media_threads,
+            Setting::RtpTimeout => &self.rtp_timeout,
+            Setting::MaxParticipants => &self.max_participants,
+            Setting::MaxCalls => &self.max_calls,
+            Setting::AccountSid => &self.account_sid,
+            Setting::AuthToken => &self.auth_token,
+            Setting::Log => &self.log,
+            Setting::LogFormat => &self.log_format,
+        };
+        value.as_deref()
+    }
+}

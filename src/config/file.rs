@@ -1,0 +1,360 @@
+//! The TOML file: keys as in [`Setting::key`], and the ordered table of routes as `[[route]]`. Every key and
+//! value keeps its line, so that whatever is wrong can be pointed at.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::ConfigError;
+use super::routes::{Action, Pattern, ROUTES_MAX, Route, Routes, Template};
+use super::setting::{Setting, nearest};
+
+/// The array of tables that holds the routes.
+pub(super) const ROUTE: &str = "route";
+
+/// The keys of one route.
+const ROUTE_KEYS: [&str; 4] = ["user", "domain", "conference", "refuse"];
+
+/// The longest file read. A full table of routes is a tenth of it; what is longer was named by mistake.
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// What the file says.
+#[derive(Default)]
+pub(super) struct Settings {
+    /// The file, as it was named.
+    pub(super) path: String,
+    /// Whether others than its owner may read it.
+    pub(super) open_to_others: bool,
+    /// Values as text, with their line.
+    pub(super) values: BTreeMap<Setting, (String, usize)>,
+    /// The routes with the line of the first, if there are any.
+    pub(super) routes: Option<(Routes, usize)>,
+}
+
+/// Reads `path`.
+pub(super) fn read(path: &Path) -> Result<Settings, ConfigError> {
+    let (text, mode) = read_text(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut settings = parse(&path.display().to_string(), &text)?;
+    settings.open_to_others = mode & 0o077 != 0;
+    Ok(settings)
+}
+
+fn read_text(path: &Path) -> io::Result<(String, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode();
+    let mut text = String::new();
+    file.take(FILE_LEN_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_LEN_MAX {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
+    Ok((text, mode))
+}
+
+/// Reads the text of the file that was named `path`.
+pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
+    let document = Document { path, text };
+    // The parser's own rendering quotes the line, which may hold the token: only its message is used.
+    let table = DeTable::parse(text)
+        .map_err(|e| document.wrong(&e.span().unwrap_or_default(), e.message()))?;
+
+    let mut settings = Settings {
+        path: path.to_owned(),
+        ..Settings::default()
+    };
+    for (key, value) in table.get_ref() {
+        let name: &str = key.get_ref();
+        if name == ROUTE {
+            settings.routes = Some(document.routes(value)?);
+            continue;
+        }
+        let setting = Setting::of_key(name).ok_or_else(|| {
+            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE]);
+            document.unknown(key, nearest(name, known))
+        })?;
+        let line = document.line(&key.span());
+        settings
+            .values
+            .insert(setting, (document.scalar(setting.key(), value)?, line));
+    }
+    Ok(settings)
+}
+
+/// The file while it is read: turns places into lines and mistakes into sentences.
+struct Document<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+impl Document<'_> {
+    fn line(&self, span: &Range<usize>) -> usize {
+        let end = span.start.min(self.text.len());
+        1 + self.text.as_bytes()[..end]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+    }
+
+    fn wrong(&self, span: &Range<usize>, why: impl Into<String>) -> ConfigError {
+        let why = why.into().replace('\n', " ");
+        ConfigError::File {
+            path: self.path.to_owned(),
+            line: self.line(span),
+            why,
+        }
+    }
+
+    fn unknown<T: AsRef<str>>(&self, key: &Spanned<T>, nearest: Option<&str>) -> ConfigError {
+        ConfigError::UnknownKey {
+            key: key.get_ref().as_ref().to_owned(),
+            path: self.path.to_owned(),
+            line: self.line(&key.span()),
+            nearest: nearest.map(str::to_owned),
+        }
+    }
+
+    /// A text, or a whole number as a text: `max_calls = 100` and `max_calls = "100"` are the same.
+    fn scalar(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(text.as_ref().to_owned()),
+            DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => {
+                let why = format!("`{key}` must be a text in quotes or a whole number");
+                Err(self.wrong(&value.span(), why))
+            }
+        }
+    }
+
+    fn routes(&self, value: &Spanned<DeValue<'_>>) -> Result<(Routes, usize), ConfigError> {
+        let shape = "routes are written as `[[route]]` tables";
+        let Some(tables) = value.get_ref().as_array() else {
+            return Err(self.wrong(&value.span(), shape));
+        };
+        if tables.len() > ROUTES_MAX {
+            return Err(self.wrong(&value.span(), format!("more than {ROUTES_MAX} routes")));
+        }
+        let mut routes = Vec::with_capacity(tables.len());
+        let mut first = None;
+        for item in tables.iter() {
+            let table = item
+                .get_ref()
+                .as_table()
+                .ok_or_else(|| self.wrong(&item.span(), shape))?;
+            first.get_or_insert_with(|| self.line(&item.span()));
+            routes.push(self.route(table, &item.span())?);
+        }
+        let line = first.unwrap_or_else(|| self.line(&value.span()));
+        Ok((Routes::new(routes), line))
+    }
+
+    fn route(&self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Route, ConfigError> {
+        if let Some((key, _)) = table
+            .iter()
+            .find(|(key, _)| !ROUTE_KEYS.contains(&key.get_ref().as_ref()))
+        {
+            return Err(self.unknown(key, nearest(key.get_ref(), ROUTE_KEYS)));
+        }
+        let text = |key: &str| {
+            let value = table.get(key);
+            value
+                .map(|value| Ok((self.scalar(key, value)?, value.span())))
+                .transpose()
+        };
+        let Some((user, user_span)) = text("user")? else {
+            return Err(self.wrong(span, "a route needs a `user`, such as `conf-*`"));
+        };
+        let user = Pattern::parse(&user).ok_or_else(|| {
+            self.wrong(
+                &user_span,
+                "`user` must be a user, or a pattern with one `*`, such as `conf-*`",
+            )
+        })?;
+        let domain = text("domain")?.map(|(domain, _)| domain);
+
+        let action = match (text("conference")?, text("refuse")?) {
+            (Some((name, at)), None) => self.conference(&user, &name, &at)?,
+            (None, Some((status, at))) => self.refusal(&status, &at)?,
+            (Some(_), Some(_)) | (None, None) => {
+                let why = "a route needs either `conference` or `refuse`";
+                return Err(self.wrong(span, why));
+            }
+        };
+        Ok(Route {
+            user,
+            domain,
+            action,
+        })
+    }
+
+    fn conference(
+        &self,
+        user: &Pattern,
+        name: &str,
+        at: &Range<usize>,
+    ) -> Result<Action, ConfigError> {
+        let name = Template::parse(name).ok_or_else(|| {
+            let why = "`conference` must be a name, with at most one `{1}` for what `*` stands for";
+            self.wrong(at, why)
+        })?;
+        if name.has_place() && !user.has_wildcard() {
+            let why = format!("`{{1}}` stands for what `*` matched, and `{user}` has no `*`");
+            return Err(self.wrong(at, why));
+        }
+        Ok(Action::Conference(name))
+    }
+
+    /// A final SIP error. 401 and 407 are challenges: without the headers that ask for a password they would
+    /// only confuse the caller (RFC 3261 §21.4.2, §21.4.8).
+    fn refusal(&self, status: &str, at: &Range<usize>) -> Result<Action, ConfigError> {
+        match status.parse() {
+            Ok(401 | 407) => Err(self.wrong(
+                at,
+                "`refuse` cannot be 401 or 407, which ask for a password",
+            )),
+            Ok(status @ 400..=699) => Ok(Action::Refuse(status)),
+            Ok(_) | Err(_) => Err(self.wrong(
+                at,
+                "`refuse` must be a SIP status from 400 to 699, such as 404, 486 or 603",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Decision;
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match parse("confab.toml", text) {
+            Ok(_) => panic!("accepted {text:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn values_keep_their_line() {
+        let settings = parse(
+            "confab.toml",
+            "# ours\nhttp_listen = \"x\"\n\nmax_calls = 1_0\n",
+        )
+        .unwrap();
+        assert_eq!(settings.values[&Setting::HttpListen], ("x".to_owned(), 2));
+        assert_eq!(settings.values[&Setting::MaxCalls].1, 4);
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_nearest() {
+        assert_eq!(
+            refused("\n\nhttp_lisen = \"127.0.0.1:80\""),
+            "unknown key `http_lisen` in confab.toml line 3; did you mean `http_listen`?"
+        );
+        assert_eq!(
+            refused("[[route]]\nuser = \"a\"\nconferense = \"b\""),
+            "unknown key `conferense` in confab.toml line 3; did you mean `conference`?"
+        );
+        assert_eq!(
+            refused("[[routes]]\nuser = \"a\""),
+            "unknown key `routes` in confab.toml line 1; did you mean `route`?"
+        );
+        assert_eq!(
+            refused("qqq = 1"),
+            "unknown key `qqq` in confab.toml line 1"
+        );
+    }
+
+    #[test]
+    fn routes_are_read_in_order() {
+        let text = "log = \"info\"\n[[route]]\nuser = \"vip\"\ndomain = \"example.org\"\nrefuse = 486\n\
+                    [[route]]\nuser = \"r-*\"\nconference = \"room {1}\"\n";
+        let (routes, line) = parse("confab.toml", text).unwrap().routes.unwrap();
+        assert_eq!(line, 2);
+        assert_eq!(routes.decide("vip", "example.org"), Decision::Refuse(486));
+        assert_eq!(
+            routes.decide("r-7", "any"),
+            Decision::Conference("room 7".to_owned())
+        );
+        assert_eq!(routes.decide("conf-7", "any"), Decision::Refuse(404));
+    }
+
+    #[test]
+    fn a_wrong_route_is_pointed_at() {
+        let cases = [
+            (
+                "[[route]]\nrefuse = 404",
+                "confab.toml line 1: a route needs a `user`",
+            ),
+            (
+                "[[route]]\nuser = \"a\"",
+                "confab.toml line 1: a route needs either",
+            ),
+            (
+                "[[route]]\nuser = \"a\"\nrefuse = 404\nconference = \"b\"",
+                "line 1: a route needs either",
+            ),
+            (
+                "[[route]]\nuser = \"a*b*\"\nrefuse = 404",
+                "line 2: `user` must be",
+            ),
+            (
+                "[[route]]\nuser = \"a\"\nrefuse = 200",
+                "line 3: `refuse` must be a SIP status",
+            ),
+            (
+                "[[route]]\nuser = \"a\"\nrefuse = 401",
+                "line 3: `refuse` cannot be 401",
+            ),
+            (
+                "[[route]]\nuser = \"a\"\nconference = \"{1}\"",
+                "line 3: `{1}` stands for",
+            ),
+            (
+                "[[route]]\nuser = \"a*\"\nconference = \"{2}\"",
+                "line 3: `conference` must be",
+            ),
+            ("route = 3", "line 1: routes are written as"),
+        ];
+        for (text, expected) in cases {
+            let error = refused(text);
+            assert!(error.contains(expected), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_pointed_at() {
+        for text in [
+            "max_calls = 1.5",
+            "log = true",
+            "http_listen = []",
+            "max_calls = 0x10",
+        ] {
+            assert!(
+                refused(text).starts_with("confab.toml line 1: `"),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_is_one_line_without_the_files_text() {
+        let error = refused("auth_token = \"hunter2\nlog = \"info\"\n");
+        assert!(error.starts_with("confab.toml line "), "{error}");
+        assert!(
+            !error.contains("hunter2") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+}

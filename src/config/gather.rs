@@ -1,0 +1,396 @@
+//! Brings the three places together: looks for each setting in order of precedence, reads what it finds,
+//! and remembers where it was.
+
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::args::ServeArgs;
+use super::credentials::{self, Kept};
+use super::data_dir;
+use super::effective::{Effective, Line, Source};
+use super::environment::{CONFIG_VARIABLE, Environment};
+use super::error::ConfigError;
+use super::file::{self, ROUTE, Settings};
+use super::secret::{REDACTED, Secret};
+use super::setting::Setting;
+use super::value::{self, Expected};
+use super::{Config, Credentials, Http, Limits, Log, LogFormat, Media, Routes, RtpPorts, Sip};
+
+/// Media threads that make sense: beyond this the node would be bound by its network long before.
+const MEDIA_THREADS: RangeInclusive<usize> = 1..=256;
+
+/// An RTP timeout below a few packets would end living legs; above a day it is none.
+const RTP_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(86_400);
+
+/// A conference is for two or more; 250 is what the engine is built and measured for.
+const PARTICIPANTS: RangeInclusive<usize> = 2..=250;
+
+/// No node has ports for more legs than there are pairs of UDP ports.
+const CALLS: RangeInclusive<usize> = 1..=32_767;
+
+/// A token shorter than this can be guessed over the network in reasonable time; it is reported.
+const TOKEN_LEN_SAFE: usize = 16;
+
+/// Reads all that was given. `default_file` is read if no other file is named and if it exists.
+///
+/// Makes the data directory and the credentials in it, if they are missing and needed.
+///
+/// # Errors
+/// When something is unknown, wrong or cannot be read; the error is one line that says where and what would
+/// be right.
+pub fn load(
+    args: &ServeArgs,
+    environment: &Environment,
+    default_file: &Path,
+) -> Result<Effective, ConfigError> {
+    let file = named_file(args, environment, default_file)
+        .map(|path| file::read(&path))
+        .transpose()?;
+    let mut gather = Gather {
+        args,
+        environment,
+        file: file.unwrap_or_default(),
+        lines: Vec::new(),
+        notices: Vec::new(),
+    };
+
+    let http = gather.http()?;
+    let sip = gather.sip()?;
+    let media = gather.media()?;
+    let limits = gather.limits()?;
+    let data_dir = gather.plain(Setting::DataDir, value::directory, || {
+        PathBuf::from("./confab-data")
+    })?;
+    let log = gather.log()?;
+    let routes = gather.routes();
+    // Last, so that a mistake elsewhere leaves nothing on the disk.
+    data_dir::open(&data_dir)?;
+    let (credentials, made) = gather.credentials(&data_dir)?;
+
+    let config = Config {
+        http,
+        sip,
+        media,
+        limits,
+        data_dir,
+        credentials,
+        routes,
+        log,
+    };
+    Ok(Effective {
+        config,
+        lines: gather.lines,
+        notices: gather.notices,
+        made,
+    })
+}
+
+fn named_file(args: &ServeArgs, environment: &Environment, default_file: &Path) -> Option<PathBuf> {
+    let in_environment = || environment.value(CONFIG_VARIABLE).map(PathBuf::from);
+    let by_default = || default_file.exists().then(|| default_file.to_owned());
+    args.config
+        .clone()
+        .or_else(in_environment)
+        .or_else(by_default)
+}
+
+/// The three places, and what was found in them so far.
+struct Gather<'a> {
+    args: &'a ServeArgs,
+    environment: &'a Environment,
+    file: Settings,
+    lines: Vec<Line>,
+    notices: Vec<String>,
+}
+
+impl Gather<'_> {
+    fn http(&mut self) -> Result<Http, ConfigError> {
+        let by_default = || ([127, 0, 0, 1], 8080).into();
+        Ok(Http {
+            listen: self.plain(Setting::HttpListen, value::socket_address, by_default)?,
+        })
+    }
+
+    fn sip(&mut self) -> Result<Sip, ConfigError> {
+        let by_default = || ([127, 0, 0, 1], 5060).into();
+        let listen = self.plain(Setting::SipListen, value::socket_address, by_default)?;
+        let source_of = self
+            .lines
+            .last()
+            .map_or(Source::Default, |line| line.source.clone());
+
+        let (public_address, source) = self.find(Setting::PublicAddress, value::public_address)?;
+        if public_address.is_none() && listen.ip().is_unspecified() {
+            return Err(ConfigError::Unroutable { listen, source_of });
+        }
+        let sip = Sip {
+            listen,
+            public_address,
+        };
+        self.line(Setting::PublicAddress.key(), sip.advertised(), source);
+        Ok(sip)
+    }
+
+    fn media(&mut self) -> Result<Media, ConfigError> {
+        let ports = || RtpPorts::new(20_000, 29_999).expect("the range holds a pair");
+        let cores = || {
+            available_parallelism()
+                .map_or(1, NonZeroUsize::get)
+                .min(*MEDIA_THREADS.end())
+        };
+        let patience = |text: &str| value::duration(text, RTP_TIMEOUT);
+
+        let rtp_ports = self.plain(Setting::RtpPorts, value::rtp_ports, ports)?;
+        let threads = self.number(Setting::MediaThreads, MEDIA_THREADS, cores)?;
+        let (rtp_timeout, source) = self.find(Setting::RtpTimeout, patience)?;
+        let rtp_timeout = rtp_timeout.unwrap_or(Duration::from_secs(60));
+        self.line(
+            Setting::RtpTimeout.key(),
+            value::show_duration(rtp_timeout),
+            source,
+        );
+        Ok(Media {
+            rtp_ports,
+            threads,
+            rtp_timeout,
+        })
+    }
+
+    fn limits(&mut self) -> Result<Limits, ConfigError> {
+        Ok(Limits {
+            participants: self.number(Setting::MaxParticipants, PARTICIPANTS, || {
+                *PARTICIPANTS.end()
+            })?,
+            calls: self.number(Setting::MaxCalls, CALLS, || 2_000)?,
+        })
+    }
+
+    fn log(&mut self) -> Result<Log, ConfigError> {
+        let filter = self.plain(Setting::Log, value::log_filter, || "info".to_owned())?;
+        let (format, source) = self.find(Setting::LogFormat, value::log_format)?;
+        let format = format.unwrap_or(LogFormat::Text);
+        let shown = match format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        self.line(Setting::LogFormat.key(), shown, source);
+        Ok(Log { filter, format })
+    }
+
+    fn routes(&mut self) -> Routes {
+        let (routes, source) = match self.file.routes.take() {
+            Some((routes, line)) => (routes, Source::File(self.file.path.clone(), line)),
+            None => (Routes::default(), Source::Default),
+        };
+        for (index, route) in routes.iter().enumerate() {
+            self.line(&format!("{ROUTE} {}", index + 1), route, source.clone());
+        }
+        routes
+    }
+
+    fn credentials(
+        &mut self,
+        data_dir: &Path,
+    ) -> Result<(Credentials, Option<PathBuf>), ConfigError> {
+        let (sid, sid_source) = self.find(Setting::AccountSid, value::account_sid)?;
+        let (token, token_source) = self.find(Setting::AuthToken, value::auth_token)?;
+        self.judge_token(token.as_ref(), &token_source);
+
+        let (Some(account_sid), Some(auth_token)) = (sid.clone(), token.clone()) else {
+            let kept = credentials::keep(data_dir)?;
+            return Ok(self.completed_with((sid, sid_source), (token, token_source), kept));
+        };
+        self.line(Setting::AccountSid.key(), &account_sid, sid_source);
+        self.line(Setting::AuthToken.key(), &auth_token, token_source);
+        Ok((
+            Credentials {
+                account_sid,
+                auth_token,
+            },
+            None,
+        ))
+    }
+
+    /// What was given, and what was kept for what was not.
+    fn completed_with(
+        &mut self,
+        (sid, sid_source): (Option<String>, Source),
+        (token, token_source): (Option<Secret>, Source),
+        kept: Kept,
+    ) -> (Credentials, Option<PathBuf>) {
+        if kept.tightened {
+            let path = kept.path.display();
+            self.notices.push(format!(
+                "others could read {path}; its mode is now 0600. If they may have, delete it and restart"
+            ));
+        }
+        let source_of_kept = if kept.made {
+            Source::Made(kept.path.clone())
+        } else {
+            Source::Kept(kept.path.clone())
+        };
+        let source = |given: bool, source| {
+            if given {
+                source
+            } else {
+                source_of_kept.clone()
+            }
+        };
+
+        let (sid_source, token_source) = (
+            source(sid.is_some(), sid_source),
+            source(token.is_some(), token_source),
+        );
+        let credentials = Credentials {
+            account_sid: sid.unwrap_or(kept.credentials.account_sid),
+            auth_token: token.unwrap_or(kept.credentials.auth_token),
+        };
+        self.line(
+            Setting::AccountSid.key(),
+            &credentials.account_sid,
+            sid_source,
+        );
+        self.line(
+            Setting::AuthToken.key(),
+            &credentials.auth_token,
+            token_source,
+        );
+        (credentials, kept.made.then_some(kept.path))
+    }
+
+    fn judge_token(&mut self, token: Option<&Secret>, source: &Source) {
+        let Some(token) = token else { return };
+        if token.expose().len() < TOKEN_LEN_SAFE {
+            self.notices.push(format!(
+                "the auth token ({source}) is short and can be guessed"
+            ));
+        }
+        match source {
+            Source::Flag(name) => self.notices.push(format!(
+                "{name} shows the token to everybody on this machine; prefer {} or the file",
+                Setting::AuthToken.variable()
+            )),
+            Source::File(path, _) if self.file.open_to_others => {
+                self.notices.push(format!(
+                    "{path} holds the auth token and others can read it"
+                ));
+            }
+            Source::File(..)
+            | Source::Environment(_)
+            | Source::Kept(_)
+            | Source::Made(_)
+            | Source::Default => {}
+        }
+    }
+
+    /// A number in a range.
+    fn number(
+        &mut self,
+        setting: Setting,
+        range: RangeInclusive<usize>,
+        by_default: impl FnOnce() -> usize,
+    ) -> Result<usize, ConfigError> {
+        self.plain(
+            setting,
+            |text| value::whole(text, range.clone()),
+            by_default,
+        )
+    }
+
+    /// A value that is shown as it is written.
+    fn plain<T: Clone + IntoShown>(
+        &mut self,
+        setting: Setting,
+        read: impl FnOnce(&str) -> Result<T, Expected>,
+        by_default: impl FnOnce() -> T,
+    ) -> Result<T, ConfigError> {
+        let (value, source) = self.find(setting, read)?;
+        let value = value.unwrap_or_else(by_default);
+        self.line(setting.key(), value.clone().into_shown(), source);
+        Ok(value)
+    }
+
+    /// The value from the first place that has one, and that place.
+    fn find<T>(
+        &self,
+        setting: Setting,
+        read: impl FnOnce(&str) -> Result<T, Expected>,
+    ) -> Result<(Option<T>, Source), ConfigError> {
+        let Some((text, source)) = self.given(setting) else {
+            return Ok((None, Source::Default));
+        };
+        match read(text) {
+            Ok(value) => Ok((Some(value), source)),
+            Err(expected) => {
+                let shown = if setting.is_secret() {
+                    REDACTED.to_owned()
+                } else {
+                    quote(text)
+                };
+                Err(ConfigError::WrongValue {
+                    setting,
+                    shown,
+                    source_of: source,
+                    expected,
+                })
+            }
+        }
+    }
+
+    fn given(&self, setting: Setting) -> Option<(&str, Source)> {
+        if let Some(text) = self.args.value(setting) {
+            return Some((text, Source::Flag(setting.flag())));
+        }
+        let variable = setting.variable();
+        if let Some(text) = self.environment.value(&variable) {
+            return Some((text, Source::Environment(variable)));
+        }
+        let (text, line) = self.file.values.get(&setting)?;
+        Some((text, Source::File(self.file.path.clone(), *line)))
+    }
+
+    fn line(&mut self, key: &str, value: impl Display, source: Source) {
+        self.lines.push(Line {
+            key: key.to_owned(),
+            value: value.to_string(),
+            source,
+        });
+    }
+}
+
+/// How much of a wrong value is shown: enough to find it, too little to flood a terminal.
+const QUOTED_CHARS_MAX: usize = 80;
+
+fn quote(text: &str) -> String {
+    let short: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    let more = if short.len() < text.len() { "…" } else { "" };
+    format!("`{}{more}`", short.escape_debug())
+}
+
+/// How a value is shown; paths have no `Display` of their own.
+trait IntoShown {
+    fn into_shown(self) -> String;
+}
+
+impl IntoShown for PathBuf {
+    fn into_shown(self) -> String {
+        self.display().to_string()
+    }
+}
+
+macro_rules! shown_as_displayed {
+    ($($kind:ty),*) => {
+        $(impl IntoShown for $kind {
+            fn into_shown(self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+
+shown_as_displayed!(std::net::SocketAddr, RtpPorts, usize, String);

@@ -1,0 +1,136 @@
+//! What the node was told to do: flags, environment and one TOML file, in that order of precedence, each
+//! saying the same things in the same words (see [`Setting`]).
+//!
+//! [`load`] reads all three, refuses what it does not know, makes the data directory and the API's
+//! credentials where they are missing, and gives back one [`Config`] together with where each value
+//! came from. Nothing else in the node reads a flag, a variable or the file.
+//!
+//! ```text
+//!   --http-listen   CONFAB_HTTP_LISTEN   confab.toml: http_listen   default
+//!        └──────────────────┴─────────────────────┴────────────────────┘
+//!                     first that is given ──► parsed once ──► Config
+//! ```
+
+mod args;
+mod credentials;
+mod data_dir;
+mod effective;
+mod environment;
+mod error;
+mod file;
+mod gather;
+mod ports;
+mod routes;
+mod secret;
+mod setting;
+mod value;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use args::ServeArgs;
+pub use credentials::Credentials;
+pub use effective::{Effective, Line, Source};
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use gather::load;
+pub use ports::RtpPorts;
+pub use routes::{Decision, Routes};
+pub use secret::Secret;
+pub use setting::{Setting, nearest};
+
+/// The file that is read when none is named, if it is there.
+pub const DEFAULT_FILE: &str = "confab.toml";
+
+/// Everything the node was told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The control API.
+    pub http: Http,
+    /// Signalling.
+    pub sip: Sip,
+    /// Sound: its ports, threads and patience.
+    pub media: Media,
+    /// How much the node takes on.
+    pub limits: Limits,
+    /// Where what outlives the process is kept. Default `./confab-data`, so that a first try leaves
+    /// everything in one place that is easy to delete. Exists, with mode 0700 if the node made it.
+    pub data_dir: PathBuf,
+    /// Who may use the API.
+    pub credentials: Credentials,
+    /// Where calls go. Default: user `conf-NAME` to the conference NAME, all else 404.
+    pub routes: Routes,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// The control API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where the API listens. Default `127.0.0.1:8080`: it speaks plain HTTP with a password, so
+    /// leaving the machine must be somebody's decision. Port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// Signalling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sip {
+    /// Where SIP listens, UDP and TCP on one port; media sockets bind to the same address.
+    /// Default `127.0.0.1:5060`, SIP's own port on the machine itself. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The address told to callers in Contact and SDP. Default: the listening address. A node behind
+    /// a NAT, or one that listens on all addresses, must be told.
+    pub public_address: Option<IpAddr>,
+}
+
+impl Sip {
+    /// The address that callers are told.
+    pub fn advertised(&self) -> IpAddr {
+        self.public_address.unwrap_or_else(|| self.listen.ip())
+    }
+}
+
+/// Sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// UDP ports of legs. Default `20000-29999`: clear of the ports that Linux gives to others by
+    /// default (32768 and up), and room for 5,000 legs.
+    pub rtp_ports: RtpPorts,
+    /// Media threads. Default: one per core, since each polls its own sockets and shares nothing.
+    pub threads: usize,
+    /// A leg from which neither RTP nor RTCP came for so long is ended. Default 60 s: far longer than any
+    /// pause of a living far end, and short enough that a vanished one does not hold its seat.
+    pub rtp_timeout: Duration,
+}
+
+/// How much the node takes on. What is over a limit is refused cleanly; what is under way is not touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Seats in one conference, 2 to 250. Default 250, what the engine is measured for.
+    pub participants: usize,
+    /// Calls at a time on the whole node; the next is answered with SIP 503. Default 2,000: what two cores
+    /// carry with room to spare.
+    pub calls: usize,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level, or `target=level` parts joined by commas. Default `info`.
+    pub filter: String,
+    /// How a line looks. Default `text`.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+#[cfg(test)]
+mod tests;

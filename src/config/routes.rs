@@ -1,0 +1,283 @@
+//! Where a call goes: an ordered table of patterns, the first that fits decides. A user nobody has a route
+//! for is answered with 404.
+
+use std::fmt;
+
+/// The status for a user that no route fits: the one called does not exist here (RFC 3261 §21.4.5).
+const NO_ROUTE: u16 = 404;
+
+/// The most routes a table may hold. It is read from top to bottom for every call.
+pub(super) const ROUTES_MAX: usize = 1_000;
+
+/// What is to happen to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It enters the conference of this name.
+    Conference(String),
+    /// It is refused with this SIP status, 400 to 699.
+    Refuse(u16),
+}
+
+/// The ordered table of routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    routes: Vec<Route>,
+}
+
+impl Routes {
+    pub(super) fn new(routes: Vec<Route>) -> Self {
+        Self { routes }
+    }
+
+    /// What happens to a call for `user@domain` (the Request-URI's, unescaped; `user` is empty if it has
+    /// none). Users are told apart by case, domains are not (RFC 3261 §19.1.4).
+    pub fn decide(&self, user: &str, domain: &str) -> Decision {
+        self.routes
+            .iter()
+            .find_map(|route| route.decide(user, domain))
+            .unwrap_or(Decision::Refuse(NO_ROUTE))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+}
+
+impl Default for Routes {
+    /// User `conf-NAME` to the conference NAME, nothing else.
+    fn default() -> Self {
+        let user = Pattern {
+            before: "conf-".to_owned(),
+            after: Some(String::new()),
+        };
+        let to_its_name = Template {
+            before: String::new(),
+            after: Some(String::new()),
+        };
+        Self::new(vec![Route {
+            user,
+            domain: None,
+            action: Action::Conference(to_its_name),
+        }])
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) user: Pattern,
+    pub(super) domain: Option<String>,
+    pub(super) action: Action,
+}
+
+impl Route {
+    fn decide(&self, user: &str, domain: &str) -> Option<Decision> {
+        let matched = self.user.matched(user)?;
+        if self
+            .domain
+            .as_ref()
+            .is_some_and(|wanted| !wanted.eq_ignore_ascii_case(domain))
+        {
+            return None;
+        }
+        Some(match &self.action {
+            Action::Conference(name) => Decision::Conference(name.fill(matched)),
+            Action::Refuse(status) => Decision::Refuse(*status),
+        })
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.user)?;
+        if let Some(domain) = &self.domain {
+            write!(f, "@{domain}")?;
+        }
+        match &self.action {
+            Action::Conference(name) => write!(f, " -> conference {name}"),
+            Action::Refuse(status) => write!(f, " -> refuse {status}"),
+        }
+    }
+}
+
+/// What a route does with the calls it fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Conference(Template),
+    Refuse(u16),
+}
+
+/// A user, exactly (`after` is none), or with one `*` that stands for one character or more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    before: String,
+    after: Option<String>,
+}
+
+impl Pattern {
+    /// Reads a pattern; refuses an empty one and a second `*`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (before, after) = split_once_or_all(text, "*");
+        if text.is_empty() || after.is_some_and(|after| after.contains('*')) {
+            return None;
+        }
+        Some(Self {
+            before: before.to_owned(),
+            after: after.map(str::to_owned),
+        })
+    }
+
+    pub(super) const fn has_wildcard(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// What `*` stands for in `user`, or nothing of it; none if the pattern does not fit.
+    fn matched<'a>(&self, user: &'a str) -> Option<&'a str> {
+        let Some(after) = &self.after else {
+            return (user == self.before).then_some("");
+        };
+        let matched = user
+            .strip_prefix(&self.before)?
+            .strip_suffix(after.as_str())?;
+        (!matched.is_empty()).then_some(matched)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.before)?;
+        self.after
+            .as_ref()
+            .map_or(Ok(()), |after| write!(f, "*{after}"))
+    }
+}
+
+/// A conference's name, with or without a place (`{1}`) for what `*` stood for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Template {
+    before: String,
+    after: Option<String>,
+}
+
+impl Template {
+    /// Reads a template; refuses an empty one and every brace that is not the one `{1}`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (before, after) = split_once_or_all(text, "{1}");
+        let has_brace = |part: &str| part.contains(['{', '}']);
+        if text.is_empty() || has_brace(before) || after.is_some_and(has_brace) {
+            return None;
+        }
+        Some(Self {
+            before: before.to_owned(),
+            after: after.map(str::to_owned),
+        })
+    }
+
+    pub(super) const fn has_place(&self) -> bool {
+        self.after.is_some()
+    }
+
+    fn fill(&self, matched: &str) -> String {
+        match &self.after {
+            Some(after) => format!("{}{matched}{after}", self.before),
+            None => self.before.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fill("{1}"))
+    }
+}
+
+fn split_once_or_all<'a>(text: &'a str, at: &str) -> (&'a str, Option<&'a str>) {
+    text.split_once(at)
+        .map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conference(name: &str) -> Decision {
+        Decision::Conference(name.to_owned())
+    }
+
+    fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
+        let user = Pattern::parse(user).unwrap();
+        Route {
+            user,
+            domain: domain.map(str::to_owned),
+            action,
+        }
+    }
+
+    #[test]
+    fn by_default_conf_name_enters_name_and_all_else_is_unknown() {
+        let routes = Routes::default();
+        assert_eq!(
+            routes.decide("conf-tour", "example.org"),
+            conference("tour")
+        );
+        assert_eq!(
+            routes.decide("conf-a-b.c", "example.org"),
+            conference("a-b.c")
+        );
+        for user in ["conf-", "conf", "Conf-tour", "xconf-tour", "alice", ""] {
+            assert_eq!(
+                routes.decide(user, "example.org"),
+                Decision::Refuse(404),
+                "{user:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_route_that_fits_decides() {
+        let routes = Routes::new(vec![
+            route("sales", Some("example.org"), Action::Refuse(486)),
+            route(
+                "sales",
+                None,
+                Action::Conference(Template::parse("queue").unwrap()),
+            ),
+            route(
+                "*-room",
+                None,
+                Action::Conference(Template::parse("team-{1}!").unwrap()),
+            ),
+            route("*", None, Action::Refuse(603)),
+        ]);
+        assert_eq!(routes.decide("sales", "EXAMPLE.org"), Decision::Refuse(486));
+        assert_eq!(routes.decide("sales", "example.com"), conference("queue"));
+        assert_eq!(
+            routes.decide("blue-room", "example.com"),
+            conference("team-blue!")
+        );
+        assert_eq!(routes.decide("-room", "example.com"), Decision::Refuse(603));
+        assert_eq!(routes.decide("", "example.com"), Decision::Refuse(404));
+    }
+
+    #[test]
+    fn what_comes_before_and_after_the_wildcard_does_not_overlap() {
+        let routes = Routes::new(vec![route(
+            "aba*ba",
+            None,
+            Action::Conference(Template::parse("{1}").unwrap()),
+        )]);
+        assert_eq!(routes.decide("abaxba", ""), conference("x"));
+        assert_eq!(routes.decide("ababa", ""), Decision::Refuse(404));
+        assert_eq!(routes.decide("aba", ""), Decision::Refuse(404));
+    }
+
+    #[test]
+    fn odd_patterns_and_templates_are_refused() {
+        for text in ["", "a*b*", "**"] {
+            assert_eq!(Pattern::parse(text), None, "{text:?}");
+        }
+        for text in ["", "{2}", "{1}{1}", "{", "a}", "{}"] {
+            assert_eq!(Template::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The settings and their names. A setting has one name; its flag, its variable and its key in the
+//! file all follow from it, so the three cannot drift apart.
+
+use std::fmt;
+
+/// One thing the node can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    /// Where the API listens.
+    HttpListen,
+    /// Where SIP listens.
+    SipListen,
+    /// The address callers are told.
+    PublicAddress,
+    /// UDP ports of legs.
+    RtpPorts,
+    /// Where what outlives the process is kept.
+    DataDir,
+    /// How many media threads.
+    MediaThreads,
+    /// How long a leg may be silent on the wire.
+    RtpTimeout,
+    /// Seats in a conference.
+    MaxParticipants,
+    /// Calls on the node.
+    MaxCalls,
+    /// The API's user name.
+    AccountSid,
+    /// The API's password.
+    AuthToken,
+    /// What is logged.
+    Log,
+    /// How it is logged.
+    LogFormat,
+}
+
+impl Setting {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 13] = [
+        Self::HttpListen,
+        Self::SipListen,
+        Self::PublicAddress,
+        Self::RtpPorts,
+        Self::DataDir,
+        Self::MediaThreads,
+        Self::RtpTimeout,
+        Self::MaxParticipants,
+        Self::MaxCalls,
+        Self::AccountSid,
+        Self::AuthToken,
+        Self::Log,
+        Self::LogFormat,
+    ];
+
+    /// Its key in the file: `http_listen`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::HttpListen => "http_listen",
+            Self::SipListen => "sip_listen",
+            Self::PublicAddress => "public_address",
+            Self::RtpPorts => "rtp_ports",
+            Self::DataDir => "data_dir",
+            Self::MediaThreads => "media_threads",
+            Self::RtpTimeout => "rtp_timeout",
+            Self::MaxParticipants => "max_participants",
+            Self::MaxCalls => "max_calls",
+            Self::AccountSid => "account_sid",
+            Self::AuthToken => "auth_token",
+            Self::Log => "log",
+            Self::LogFormat => "log_format",
+        }
+    }
+
+    /// Its flag: `--http-listen`.
+    pub fn flag(self) -> String {
+        format!("--{}", self.key().replace('_', "-"))
+    }
+
+    /// Its environment variable: `CONFAB_HTTP_LISTEN`.
+    pub fn variable(self) -> String {
+        format!("CONFAB_{}", self.key().to_ascii_uppercase())
+    }
+
+    /// Whether its value must never be shown.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::AuthToken)
+    }
+
+    /// The setting with this key in the file.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.key() == key)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+/// How alike (0 to 1, Jaro-Winkler) two names must be before one is offered for the other. Below this the
+/// offer is noise: `port` would be answered with `log_format`.
+const ALIKE_MIN: f64 = 0.75;
+
+/// The one of `names` that `wrong` was probably meant to be, if any is near.
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&plain(wrong), &plain(name)), name))
+        .filter(|(alike, _)| *alike >= ALIKE_MIN)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}

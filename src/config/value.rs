@@ -1,0 +1,235 @@
+//! How values are written: one reader per type, the same for a flag, a variable and the file. A reader that
+//! refuses says what would have been right.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{LogFormat, RtpPorts, Secret};
+
+/// What would have been right, as the end of "… is wrong: expected …".
+pub(super) type Expected = String;
+
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Expected> {
+    text.parse()
+        .map_err(|_| "an IP address and a port, such as `127.0.0.1:8080`".to_owned())
+}
+
+/// An address that can be told to somebody: no wildcard, no group.
+pub(super) fn public_address(text: &str) -> Result<IpAddr, Expected> {
+    text.parse()
+        .ok()
+        .filter(|address: &IpAddr| !address.is_unspecified() && !address.is_multicast())
+        .ok_or_else(|| "one IP address that callers can reach, such as `203.0.113.7`".to_owned())
+}
+
+pub(super) fn rtp_ports(text: &str) -> Result<RtpPorts, Expected> {
+    text.parse().map_err(|_| {
+        "two UDP ports `first-last` that hold an even port and the odd one above it, such as `20000-29999`"
+            .to_owned()
+    })
+}
+
+pub(super) fn directory(text: &str) -> Result<PathBuf, Expected> {
+    if text.is_empty() {
+        return Err("a directory, such as `./confab-data`".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, Expected> {
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| format!("a whole number from {} to {}", range.start(), range.end()))
+}
+
+/// A duration with its unit, from `ms`, `s`, `m` and `h`: a bare number would leave the reader to guess.
+pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Expected> {
+    parse_duration(text)
+        .filter(|duration| range.contains(duration))
+        .ok_or_else(|| {
+            let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+            format!(
+                "a duration from {least} to {most} with its unit, such as `60s`, `500ms` or `2m`"
+            )
+        })
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let millis: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(millis)
+        .map(Duration::from_millis)
+}
+
+/// The duration as [`duration`] reads it, in the largest unit that says it exactly and that it holds twice:
+/// people write `60s` and `24h`, not `1m` and `1d`.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        let exact = millis.is_multiple_of(size);
+        if exact && (millis >= 2 * size || (unit == "s" && millis > 0)) {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}
+
+/// `AC` and 32 digits: the API's clients check the form, and the node's own SIDs are shown in small letters.
+pub(super) fn account_sid(text: &str) -> Result<String, Expected> {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match text.strip_prefix("AC") {
+        Some(hex) if hex.len() == 32 && hex.bytes().all(digit) => Ok(text.to_owned()),
+        Some(_) | None => Err("`AC` and 32 hexadecimal digits in small letters".to_owned()),
+    }
+}
+
+/// The longest token taken; one that is longer was probably a file's content given by mistake.
+const TOKEN_LEN_MAX: usize = 256;
+
+/// Printable ASCII without spaces: it travels in an HTTP header, and a stray line end would never match.
+pub(super) fn auth_token(text: &str) -> Result<Secret, Expected> {
+    let fits = (1..=TOKEN_LEN_MAX).contains(&text.len());
+    if !fits || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "1 to {TOKEN_LEN_MAX} printable ASCII characters without spaces"
+        ));
+    }
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// A level, or `target=level` parts joined by commas.
+///
+/// A bare word that is no level would be taken for a target's name, so that `--log inof` would silence the
+/// node; it is refused here.
+pub(super) fn log_filter(text: &str) -> Result<String, Expected> {
+    // The library takes an empty part for `error`; nobody who writes `info,` means that.
+    let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+    let clear = |part: &str| part.contains('=') || is_level(part);
+    if !text.split(',').all(clear) || EnvFilter::try_new(text).is_err() {
+        return Err(
+            "`off`, `error`, `warn`, `info`, `debug` or `trace`, or `target=level` parts \
+                    joined by commas, such as `info,confab::sip=debug`"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("`text` or `json`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: RangeInclusive<Duration> = Duration::ZERO..=Duration::MAX;
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("60s", 60_000),
+            ("2m", 120_000),
+            ("24h", 86_400_000),
+        ] {
+            assert_eq!(
+                duration(text, ANY),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
+            assert_eq!(show_duration(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(duration("1h", ANY), Ok(Duration::from_secs(3_600)));
+        assert_eq!(show_duration(Duration::from_secs(1)), "1s");
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in [
+            "",
+            "60",
+            "s",
+            "1.5s",
+            "-1s",
+            "60 s",
+            "1d",
+            "99999999999999999999s",
+            "٣s",
+        ] {
+            assert!(duration(text, ANY).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_not_taken_for_a_target() {
+        for text in ["inof", "", "info,", "confab", "confab=loud"] {
+            assert!(log_filter(text).is_err(), "{text:?}");
+        }
+        for text in [
+            "info",
+            "off",
+            "WARN",
+            "info,confab::sip=debug",
+            "confab[call{id=4}]=trace",
+        ] {
+            assert!(log_filter(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_nobody_can_reach_is_not_public() {
+        for text in [
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "example.org",
+            "10.0.0.1:5060",
+            "",
+        ] {
+            assert!(public_address(text).is_err(), "{text:?}");
+        }
+        assert!(public_address("203.0.113.7").is_ok());
+        assert!(public_address("2001:db8::7").is_ok());
+    }
+
+    #[test]
+    fn an_account_sid_has_its_form() {
+        assert!(account_sid(&format!("AC{}", "0a".repeat(16))).is_ok());
+        for text in [
+            format!("AC{}", "0A".repeat(16)),
+            "AC12".to_owned(),
+            "ab".repeat(17),
+        ] {
+            assert!(account_sid(&text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_travels_in_a_header() {
+        for text in ["", "two words", "line\n", "schlüssel", &"x".repeat(257)] {
+            assert!(auth_token(text).is_err(), "{text:?}");
+        }
+        assert!(auth_token("pa:ss").is_ok());
+    }
+}
