@@ -1,5 +1,21 @@
 //! Confab, a voice media node: SIP legs mixed in conferences and controlled over HTTP.
+//!
+//! Layers, each importing only what is below it (`tests/tidy.rs` holds the rule):
+//!
+//! ```text
+//! 5  server                 composition
+//! 4  api   sip              adapters on the model; they never import each other
+//! 3  call                   the model
+//! 2  worker                 media threads around the engine
+//! 1  sdp                    pure
+//! 0  confab_media, config, telemetry
+//! ```
 
 pub mod api;
 pub mod call;
+pub mod config;
+pub mod sdp;
+pub mod server;
 pub mod sip;
+pub mod telemetry;
+pub mod worker;

@@ -1,13 +1,33 @@
-//! The composition root: opens what the node listens on, says that it is ready, and ends when it is told to.
+//! The composition root: opens what the node listens on, puts its parts together, says that it is ready, and
+//! ends cleanly when it is told to.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::net::{TcpListener, UdpSocket};
+use confab_media::EngineSettings;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::info;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
 
+use crate::api::{self, ApiState, Listening};
+use crate::call;
 use crate::config::Config;
+use crate::sip;
+use crate::telemetry::Metrics;
+use crate::worker::{Ports, WorkerSettings, Workers};
+
+/// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
+/// it stays under the 10 s after which whoever stopped the node may lose patience.
+const STOP_PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long requests in progress have when the node stops.
+const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Open files beyond a leg's two sockets each: listeners, connections, the data directory.
+const DESCRIPTORS_BESIDE_LEGS: u64 = 4_096;
 
 /// Why the node could not start. Each is one line.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +42,10 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The system refused threads or signals.
+    /// The account's name is not one.
+    #[error("`account_sid`: {0}")]
+    Account(#[from] call::SidError),
+    /// The system refused threads, sockets or signals.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
 }
@@ -35,26 +58,21 @@ pub enum StartError {
 /// # Errors
 /// When it could not start.
 pub fn run(config: Config) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(config))
-}
-
-async fn serve(config: Config) -> Result<(), StartError> {
-    // Before the ready line: whoever waits for that may signal at once.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-
-    let http = TcpListener::bind(config.http.listen)
-        .await
-        .map_err(|source| refused("http_listen", config.http.listen, source))?;
-    let sip = bind_sip(config.sip.listen).await?;
-    say_ready(http.local_addr()?, sip.local_addr()?)?;
-
-    let reason = stopped(&mut terminate, &mut interrupt).await;
-    info!(reason, "stopping");
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        // Before the ready line: whoever waits for that may signal at once.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let node = Node::start(config, Options::default()).await?;
+        say_ready(&node)?;
+        let reason = stopped(&mut terminate, &mut interrupt).await;
+        info!(reason, "stopping");
+        node.stop().await;
+        Ok(())
+    });
+    // Nothing that still runs is worth waiting for.
+    runtime.shutdown_background();
+    served
 }
 
 async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
@@ -64,38 +82,124 @@ async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str
     }
 }
 
-/// SIP's two sockets, on one port.
-struct SipSockets {
-    udp: UdpSocket,
-    _tcp: TcpListener,
-}
-
-impl SipSockets {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.udp.local_addr()
-    }
-}
-
-async fn bind_sip(listen: SocketAddr) -> Result<SipSockets, StartError> {
-    let refused = |source| refused("sip_listen", listen, source);
-    let udp = UdpSocket::bind(listen).await.map_err(refused)?;
-    let tcp = TcpListener::bind(udp.local_addr()?)
-        .await
-        .map_err(refused)?;
-    Ok(SipSockets { udp, _tcp: tcp })
-}
-
-fn refused(setting: &'static str, address: SocketAddr, source: io::Error) -> StartError {
-    StartError::Listen {
-        setting,
-        address,
-        source,
-    }
-}
-
-fn say_ready(http: SocketAddr, sip: SocketAddr) -> io::Result<()> {
+fn say_ready(node: &Node) -> io::Result<()> {
+    let (http, sip) = (node.http, node.sip);
     info!(%http, %sip, "ready");
     let mut stdout = io::stdout();
     writeln!(stdout, "confab ready http={http} sip={sip}")?;
     stdout.flush()
+}
+
+/// What only tests ask of a node.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// A defect to plant in the mixer.
+    #[cfg(feature = "planted-faults")]
+    pub fault: Option<confab_media::Fault>,
+}
+
+/// A running node.
+pub struct Node {
+    /// Where the control API listens.
+    pub http: SocketAddr,
+    /// Where SIP listens, over UDP and TCP.
+    pub sip: SocketAddr,
+    calls: call::Handle,
+    endpoint: sip::Endpoint,
+    stopping: watch::Sender<bool>,
+    api: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts a node on the current tokio runtime. It serves when this returns.
+    ///
+    /// # Errors
+    /// When an address is taken or the system refuses something.
+    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        let account = config.credentials.account_sid.parse()?;
+        let http = TcpListener::bind(config.http.listen)
+            .await
+            .map_err(|source| refused("http_listen", config.http.listen, source))?;
+        let sockets = sip::bind(config.sip.listen)
+            .map_err(|source| refused("sip_listen", config.sip.listen, source))?;
+        let (http_address, sip_address) = (http.local_addr()?, sockets.address);
+        raise_descriptor_limit(&config);
+
+        let metrics = Metrics::new();
+        let calls = start_model(&config, options, &metrics)?;
+        let (stopping, is_stopping) = watch::channel(false);
+        let state = ApiState {
+            calls: calls.clone(),
+            account,
+            auth_token: config.credentials.auth_token.clone(),
+            listening: Listening {
+                http: http_address.to_string(),
+                sip_udp: sip_address.to_string(),
+                sip_tcp: sip_address.to_string(),
+            },
+            stopping: is_stopping.clone(),
+            metrics: {
+                let metrics = metrics.clone();
+                Box::new(move || metrics.render())
+            },
+        };
+        let endpoint =
+            sip::Endpoint::start(sockets, config.sip.advertised(), config.routes, calls.clone(), &metrics)
+                .await?;
+        let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
+        Ok(Self { http: http_address, sip: sip_address, calls, endpoint, stopping, api })
+    }
+
+    /// Takes no more calls, ends all there are and tells their far ends, lets requests in progress finish.
+    pub async fn stop(self) {
+        // Nobody listens only if the API has ended by itself.
+        let _ = self.stopping.send(true);
+        self.calls.stop().await;
+        self.endpoint.stop(STOP_PATIENCE).await;
+        if tokio::time::timeout(HTTP_PATIENCE, self.api).await.is_err() {
+            warn!("some HTTP requests were cut off");
+        }
+    }
+}
+
+async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
+    // An error means that the node is gone, which is as good a reason.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Result<call::Handle> {
+    #[cfg(not(feature = "planted-faults"))]
+    let Options {} = options;
+    let settings = WorkerSettings {
+        threads: config.media.threads,
+        engine: EngineSettings {
+            // Any thread may come to hold all of them.
+            legs_max: config.limits.calls,
+            conferences_max: config.limits.calls,
+            // Recorders and forks, which fetch taps, do not exist yet.
+            tap_frames_max: 0,
+        },
+        #[cfg(feature = "planted-faults")]
+        fault: options.fault,
+    };
+    let (workers, reports) = Workers::start(settings, metrics)?;
+    let mut start = [0; 4];
+    getrandom::fill(&mut start).map_err(io::Error::other)?;
+    let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
+    let limits = call::Limits { calls: config.limits.calls, participants: config.limits.participants };
+    Ok(call::start(workers, reports, ports, config.media.rtp_timeout, limits))
+}
+
+/// Lets the process open two sockets for each call it may hold, as far as the system permits.
+fn raise_descriptor_limit(config: &Config) {
+    let wanted = 2 * config.limits.calls as u64 + DESCRIPTORS_BESIDE_LEGS;
+    match crate::worker::raise_descriptor_limit(wanted) {
+        Ok(granted) if granted >= wanted => {}
+        Ok(granted) => warn!(granted, wanted, "fewer open files permitted than `max_calls` may need"),
+        Err(error) => warn!(%error, wanted, "the limit of open files could not be raised"),
+    }
+}
+
+fn refused(setting: &'static str, address: SocketAddr, source: io::Error) -> StartError {
+    StartError::Listen { setting, address, source }
 }

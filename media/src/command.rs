@@ -99,7 +99,7 @@ pub enum Hearing {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LegSet {
     len: u8,
-    legs: [LegId; LegSet::CAPACITY],
+    legs: [LegId; Self::CAPACITY],
 }
 
 impl LegSet {

@@ -49,6 +49,7 @@ pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
+pub use codec::Codec;
 pub use id::{CommandId, ConferenceId, LegId};
 pub use leg::{Datagram, Leg, LegSettings, Port};
 pub use stats::{Counters, Discard};

@@ -34,8 +34,8 @@ use axum::routing::{MethodRouter, any, get};
 use tokio::sync::watch;
 
 use crate::call::{AccountSid, Handle};
+use crate::config::Secret;
 
-pub use auth::Secret;
 pub use health::Listening;
 pub use serve::serve;
 

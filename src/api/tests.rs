@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{ApiState, Listening, Secret, router};
+use super::{ApiState, Listening, router};
+use crate::config::Secret;
 use crate::call::scripted::Script;
 use crate::call::{AccountSid, CallSid, ConferenceSid, Handle};
 

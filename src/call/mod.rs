@@ -15,6 +15,8 @@ mod media;
 mod model;
 mod owner;
 mod records;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod sid;
 mod state;
 mod view;

@@ -193,13 +193,17 @@ impl Model {
         muted: bool,
         reply: Reply<ParticipantView>,
     ) {
-        let call = match self.participant(conference, key) {
-            Ok(call) if call.connected => call,
-            Ok(_) => return answer(reply, Err(CallError::WrongState)),
+        let found = self.participant(conference, key).map(|call| (call.connected, call.view.sid));
+        let sid = match found {
+            Ok((true, sid)) => sid,
+            Ok((false, _)) => return answer(reply, Err(CallError::WrongState)),
             Err(e) => return answer(reply, Err(e)),
         };
+        let Some(call) = self.calls.get(sid) else {
+            return answer(reply, Err(CallError::NoParticipant));
+        };
         let audience = if muted { Audience::Nobody } else { Audience::Everyone };
-        let waiter = Waiter::Muted(call.view.sid, muted, reply);
+        let waiter = Waiter::Muted(sid, muted, reply);
         if let Err(refused) = self.media.set_audience(&call.leg, audience, waiter) {
             overloaded(refused);
         }

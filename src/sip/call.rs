@@ -3,7 +3,6 @@
 use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
@@ -76,7 +75,7 @@ async fn refuse(
     transaction: &mut Transaction,
     refusal: Refusal,
 ) -> rsipstack::Result<()> {
-    inbound.counters.calls_refused.fetch_add(1, Ordering::Relaxed);
+    inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
     transaction.reply_with(refusal.status, refusal.headers, None).await
 }

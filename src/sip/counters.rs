@@ -1,35 +1,44 @@
 //! What signalling counts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use super::guard::Discard;
+use crate::telemetry::{Counter, Metrics};
 
 /// Counters of the SIP side.
-#[derive(Debug, Default)]
-pub struct SipCounters {
-    /// Messages that came, by datagram or cut from a stream.
-    pub received: AtomicU64,
-    /// Messages answered with an error by the guard.
-    pub refused: AtomicU64,
-    /// Messages dropped, by [`Discard`] in the order of `Discard::ALL`.
-    pub discards: [AtomicU64; Discard::ALL.len()],
-    /// TCP connections refused because there were too many.
-    pub connections_refused: AtomicU64,
-    /// Calls that asked to be let in.
-    pub calls: AtomicU64,
-    /// Calls that were refused.
-    pub calls_refused: AtomicU64,
+#[derive(Debug)]
+pub(super) struct SipCounters {
+    pub(super) received: Arc<Counter>,
+    pub(super) refused: Arc<Counter>,
+    discards: [Arc<Counter>; Discard::ALL.len()],
+    pub(super) connections_refused: Arc<Counter>,
+    pub(super) invites: Arc<Counter>,
+    pub(super) invites_refused: Arc<Counter>,
 }
 
 impl SipCounters {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let counter = |name, help| metrics.counter(name, help, &[]);
+        Self {
+            received: counter("confab_sip_messages_received_total", "SIP messages that came."),
+            refused: counter("confab_sip_messages_refused_total", "Malformed or unserved, answered so."),
+            discards: Discard::ALL.map(|discard| {
+                let help = "SIP messages dropped without an answer, by reason.";
+                metrics.counter("confab_sip_messages_discarded_total", help, &[("reason", discard.name())])
+            }),
+            connections_refused: counter(
+                "confab_sip_connections_refused_total",
+                "TCP connections refused because there were too many.",
+            ),
+            invites: counter("confab_sip_invites_total", "Calls that asked to be let in."),
+            invites_refused: counter("confab_sip_invites_refused_total", "Calls that were refused."),
+        }
+    }
+
     pub(super) fn discard(&self, reason: Discard) {
         let place = Discard::ALL.iter().position(|&r| r == reason);
         if let Some(counter) = place.and_then(|place| self.discards.get(place)) {
-            bump(counter);
+            counter.increment();
         }
     }
-}
-
-pub(super) fn bump(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

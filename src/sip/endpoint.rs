@@ -23,6 +23,7 @@ use super::tcp;
 use super::udp::{Gate, GuardedUdp};
 use crate::call;
 use crate::config::Routes;
+use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
 const USER_AGENT: &str = concat!("Confab/", env!("CARGO_PKG_VERSION"));
@@ -92,8 +93,9 @@ impl Endpoint {
         advertised: IpAddr,
         routes: Routes,
         calls: call::Handle,
-        counters: Arc<SipCounters>,
+        metrics: &Metrics,
     ) -> io::Result<Self> {
+        let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::call::take_call;
-use super::counters::{SipCounters, bump};
+use super::counters::SipCounters;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::merge_key;
 use crate::call;
@@ -69,7 +69,7 @@ impl Inbound {
     }
 
     async fn take_invite(self: &Arc<Self>, mut transaction: Transaction) -> rsipstack::Result<()> {
-        bump(&self.counters.calls);
+        self.counters.invites.increment();
         let key = merge_key(&transaction.original);
         let is_new = key.as_ref().is_none_or(|key| self.merging().insert(key.clone()));
         if !is_new {

@@ -20,5 +20,4 @@ mod session_timer;
 mod tcp;
 mod udp;
 
-pub use counters::SipCounters;
 pub use endpoint::{Endpoint, Sockets, bind};

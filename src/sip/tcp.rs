@@ -15,7 +15,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
-use super::counters::bump;
 use super::guard::{Framer, Transport, Verdict};
 use super::udp::Gate;
 
@@ -52,7 +51,7 @@ pub(super) async fn listen(
             continue;
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            bump(&gate.counters.connections_refused);
+            gate.counters.connections_refused.increment();
             continue;
         };
         let token = stop.child_token();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rsipstack::platform::net::UdpSocket as LibrarySocket;
 use tokio::net::UdpSocket;
 
-use super::counters::{SipCounters, bump};
+use super::counters::SipCounters;
 use super::guard::{Discard, Guard, MESSAGE_MAX, SourceLimiter, Transport, Verdict};
 
 /// Judges what comes, wherever it comes from: shared by the UDP socket and all TCP connections, since the
@@ -33,15 +33,15 @@ impl Gate {
         transport: Transport,
         source: SocketAddr,
     ) -> Verdict<'m> {
-        bump(&self.counters.received);
+        self.counters.received.increment();
         let verdict = if self.admits(source) {
-            self.guard.inspect(message, transport, source)
+            self.guard.inspect(message, source, transport)
         } else {
             Verdict::Discard(Discard::RateLimited)
         };
         match &verdict {
             Verdict::Forward(_) => {}
-            Verdict::Reply { .. } => bump(&self.counters.refused),
+            Verdict::Reply { .. } => self.counters.refused.increment(),
             Verdict::Discard(reason) => self.counters.discard(*reason),
         }
         verdict

@@ -32,6 +32,11 @@ impl Counter {
         self.0.fetch_add(n, Relaxed);
     }
 
+    /// `total` so far, by the count of someone else who counts the same thing.
+    pub fn advance_to(&self, total: u64) {
+        self.0.fetch_max(total, Relaxed);
+    }
+
     /// How many so far.
     pub fn total(&self) -> u64 {
         self.0.load(Relaxed)

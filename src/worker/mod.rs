@@ -9,19 +9,19 @@ mod stats;
 mod thread;
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use confab_media::EngineSettings;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 pub use self::ports::Ports;
 pub use self::queue::{Order, Orders, Report};
-pub use self::socket::LegSockets;
-pub use self::stats::{LATENESS_BUCKETS_US, WorkerSnapshot, WorkerStats};
+pub use self::socket::{LegSockets, raise_descriptor_limit};
 use self::queue::Reports;
+use self::socket::awaitable;
+use self::stats::WorkerStats;
+use crate::telemetry::Metrics;
 
 /// Which media thread.
 pub type WorkerIndex = usize;
@@ -51,24 +51,23 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts the threads. What they report comes out of the receiver, in each thread's order; the senders of it
-    /// run on the current tokio runtime. `stats` is one for each thread.
+    /// Starts the threads. What they report comes out of the receiver, in each thread's order; the tasks that carry
+    /// it run on the current tokio runtime.
     ///
     /// # Errors
     /// When the system refuses threads or event descriptors.
     pub fn start(
         settings: WorkerSettings,
-    ) -> io::Result<(Self, mpsc::Receiver<(WorkerIndex, Report)>, Vec<Arc<WorkerStats>>)> {
+        metrics: &Metrics,
+    ) -> io::Result<(Self, mpsc::Receiver<(WorkerIndex, Report)>)> {
         let (reported, reports) = mpsc::channel(REPORTS_MAX);
         let mut workers = Vec::new();
-        let mut all_stats = Vec::new();
         for index in 0..settings.threads {
             let (orders, reports, desk) = queue::rings()?;
-            let stats = Arc::new(WorkerStats::default());
             let start = thread::Start {
                 settings: settings.engine,
                 desk,
-                stats: Arc::clone(&stats),
+                stats: WorkerStats::new(metrics, index),
                 #[cfg(feature = "planted-faults")]
                 fault: settings.fault,
             };
@@ -77,9 +76,8 @@ impl Workers {
                 .spawn(move || thread::run(start))?;
             tokio::spawn(carry(index, reports, reported.clone())?);
             workers.push(Worker { orders, thread: Some(thread) });
-            all_stats.push(stats);
         }
-        Ok((Self { workers }, reports, all_stats))
+        Ok((Self { workers }, reports))
     }
 
     /// How many there are.
@@ -134,13 +132,13 @@ fn carry(
     mut reports: Reports,
     reported: mpsc::Sender<(WorkerIndex, Report)>,
 ) -> io::Result<impl Future<Output = ()>> {
-    let waker = AsyncFd::new(WakerFd(Arc::clone(&reports.waker)))?;
+    let waker = awaitable(Arc::clone(&reports.waker))?;
     Ok(async move {
         loop {
             let Ok(mut ready) = waker.readable().await else {
                 return;
             };
-            waker.get_ref().0.drain();
+            waker.get_ref().drain();
             ready.clear_ready();
             while let Some(report) = reports.take() {
                 if reported.send((worker, report)).await.is_err() {
@@ -149,12 +147,4 @@ fn carry(
             }
         }
     })
-}
-
-struct WakerFd(Arc<socket::Waker>);
-
-impl AsRawFd for WakerFd {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
-    }
 }

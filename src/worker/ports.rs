@@ -23,9 +23,9 @@ pub struct Ports {
 impl Ports {
     /// Pairs within `range` at `ip`, beginning anywhere in it (`start`), so that a node that was restarted
     /// does not begin with the ports it used last.
-    pub fn new(ip: IpAddr, range: &RtpPorts, start: u32) -> Self {
-        let first = (u32::from(range.first) + 1) & !1;
-        let pairs = (u32::from(range.last) + 1).saturating_sub(first) / 2;
+    pub fn new(ip: IpAddr, range: RtpPorts, start: u32) -> Self {
+        let first = (u32::from(range.first()) + 1) & !1;
+        let pairs = (u32::from(range.last()) + 1).saturating_sub(first) / 2;
         Self { ip, first, pairs, next: start.checked_rem(pairs).unwrap_or(0) }
     }
 
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn ports(first: u16, last: u16) -> Ports {
-        Ports::new("127.0.0.1".parse().unwrap(), &RtpPorts { first, last }, 0)
+        Ports::new("127.0.0.1".parse().unwrap(), RtpPorts::new(first, last).unwrap(), 0)
     }
 
     #[test]

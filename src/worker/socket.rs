@@ -5,9 +5,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::unix::AsyncFd;
 
 /// Datagrams taken from a socket at a time. A leg gets one each 20 ms; after a stall of the network some
 /// come at once. What is more waits in the kernel for the next look, so a flood costs only its own leg.
@@ -119,10 +121,29 @@ impl Waker {
     }
 }
 
+/// A waker as a task waits for it.
+pub(crate) type AsyncWaker = AsyncFd<Arc<Waker>>;
+
+/// Lets a task of the current tokio runtime wait for a waker.
+///
+/// # Errors
+/// When the runtime's reactor does not take it.
+pub(crate) fn awaitable(waker: Arc<Waker>) -> io::Result<AsyncWaker> {
+    sys::register(waker)
+}
+
 impl AsRawFd for Waker {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.0.as_raw_fd()
     }
+}
+
+/// Lets the process open `wanted` files, or as many as it may. Returns how many that is.
+///
+/// # Errors
+/// The system's refusal.
+pub fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+    sys::raise_descriptor_limit(wanted)
 }
 
 /// Asks for the scheduler's attention for the calling thread. Returns whether it was granted.
@@ -137,13 +158,17 @@ const NICE_MEDIA: i32 = -10;
 
 #[expect(unsafe_code, reason = "system calls; each wrapped in a safe function with its reason")]
 pub(crate) mod sys {
-    use super::{BATCH, DATAGRAM_MAX, Received};
+    use super::{BATCH, DATAGRAM_MAX, Received, Waker};
     use std::io;
     use std::mem::{self, MaybeUninit};
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
     use std::os::fd::{FromRawFd, OwnedFd, RawFd};
     use std::ptr;
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
 
     /// Room for one control message with a `timespec`, and to spare: `CMSG_SPACE(16)` is 32 on Linux.
     const CONTROL_LEN: usize = 64;
@@ -178,7 +203,7 @@ pub(crate) mod sys {
                 libc::SOL_SOCKET,
                 libc::SO_TIMESTAMPNS,
                 ptr::from_ref(&on).cast(),
-                mem::size_of_val(&on) as libc::socklen_t,
+                size_of_val(&on) as libc::socklen_t,
             )
         };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -190,7 +215,7 @@ pub(crate) mod sys {
         let done = unsafe {
             let mut none: libc::sockaddr = mem::zeroed();
             none.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
-            libc::connect(fd, &raw const none, mem::size_of_val(&none) as libc::socklen_t)
+            libc::connect(fd, &raw const none, size_of_val(&none) as libc::socklen_t)
         };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
@@ -205,17 +230,22 @@ pub(crate) mod sys {
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
+    pub(crate) fn register(waker: Arc<Waker>) -> io::Result<AsyncFd<Arc<Waker>>> {
+        // SAFETY: the waker owns its descriptor for as long as it lives, never swaps it, and the AsyncFd holds it.
+        unsafe { AsyncFd::register_with_interest(waker, Interest::READABLE) }.map_err(io::Error::from)
+    }
+
     pub(crate) fn eventfd_write(fd: RawFd) {
         let one = 1_u64;
         // SAFETY: eight bytes are read from a u64 that lives through the call. The only failure is a full
         // counter, which means that a wake-up is due.
-        unsafe { libc::write(fd, ptr::from_ref(&one).cast(), mem::size_of_val(&one)) };
+        unsafe { libc::write(fd, ptr::from_ref(&one).cast(), size_of_val(&one)) };
     }
 
     pub(crate) fn eventfd_read(fd: RawFd) {
         let mut count = 0_u64;
         // SAFETY: eight bytes are written to a u64 that lives through the call; nothing due is no error to us.
-        unsafe { libc::read(fd, ptr::from_mut(&mut count).cast(), mem::size_of_val(&count)) };
+        unsafe { libc::read(fd, ptr::from_mut(&mut count).cast(), size_of_val(&count)) };
     }
 
     pub(crate) fn poll(fd: RawFd, timeout: Duration) {
@@ -227,6 +257,23 @@ pub(crate) mod sys {
         // SAFETY: one pollfd and one timespec that live through the call; no signal mask. Returning early (a
         // signal) is harmless: the caller looks at the clock.
         unsafe { libc::ppoll(&raw mut set, 1, &raw const timeout, ptr::null()) };
+    }
+
+    pub(crate) fn raise_descriptor_limit(wanted: u64) -> io::Result<u64> {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the pointer is to an rlimit that lives through the call.
+        if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if limit.rlim_cur >= wanted {
+            return Ok(limit.rlim_cur);
+        }
+        limit.rlim_cur = wanted.min(limit.rlim_max);
+        // SAFETY: as above.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(limit.rlim_cur)
     }
 
     pub(crate) fn timer_slack_min() {
@@ -267,7 +314,7 @@ pub(crate) mod sys {
                 };
                 let header = &mut self.headers[i].msg_hdr;
                 header.msg_name = ptr::from_mut(&mut self.sources[i]).cast();
-                header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+                header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
                 header.msg_iov = &raw mut self.vectors[i];
                 header.msg_iovlen = 1;
                 header.msg_control = self.control[i].0.as_mut_ptr().cast();

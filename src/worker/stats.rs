@@ -1,138 +1,112 @@
-//! What a media thread publishes of itself: written by it after each tick, read by whoever likes.
+//! What a media thread publishes of itself: written by it after each tick without a lock, read by whoever
+//! scrapes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use confab_media::{Counters, Discard};
 
-/// Upper ends of the lateness histogram's buckets, in microseconds. The last, open one begins where a frame
-/// is lost to a peer with a jitter buffer of one packet.
-pub const LATENESS_BUCKETS_US: [u64; 9] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 20_000];
+use crate::telemetry::{Counter, Gauge, Histogram, Metrics};
 
-/// Numbers of one media thread.
-#[derive(Debug, Default)]
-pub struct WorkerStats {
-    ticks: AtomicU64,
-    received: AtomicU64,
-    transmitted: AtomicU64,
-    encoded: AtomicU64,
-    limited: AtomicU64,
-    digits_dropped: AtomicU64,
-    discards: [AtomicU64; Discard::ALL.len()],
-    legs: AtomicU64,
-    conferences: AtomicU64,
-    lateness: [AtomicU64; LATENESS_BUCKETS_US.len() + 1],
-    lateness_sum_us: AtomicU64,
-    caught_up: AtomicU64,
-    skipped: AtomicU64,
-    send_failed: AtomicU64,
-    panics: AtomicU64,
-}
+/// Ends of the lateness histogram's buckets. The last is where a frame is lost to a peer with a jitter buffer
+/// of one packet.
+const LATENESS_BOUNDS: [Duration; 9] = [
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2_500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+];
 
-/// Numbers of one media thread at a moment.
-#[derive(Clone, Debug, Default)]
-pub struct WorkerSnapshot {
-    /// Engine counters.
-    pub counters: Counters,
-    /// Legs it holds.
-    pub legs: u64,
-    /// Conferences it holds.
-    pub conferences: u64,
-    /// Ticks by how late they began; not cumulative.
-    pub lateness: [u64; LATENESS_BUCKETS_US.len() + 1],
-    /// Sum of all ticks' lateness.
-    pub lateness_sum_us: u64,
-    /// Ticks made late, in a row, to catch up.
-    pub caught_up: u64,
-    /// Ticks that were never made because the thread was too late.
-    pub skipped: u64,
-    /// Datagrams that the kernel did not take.
-    pub send_failed: u64,
-    /// Times the thread panicked and was started again.
-    pub panics: u64,
+/// Figures of one media thread.
+#[derive(Debug)]
+pub(crate) struct WorkerStats {
+    ticks: Arc<Counter>,
+    received: Arc<Counter>,
+    transmitted: Arc<Counter>,
+    encoded: Arc<Counter>,
+    limited: Arc<Counter>,
+    digits_dropped: Arc<Counter>,
+    discards: [Arc<Counter>; Discard::ALL.len()],
+    legs: Arc<Gauge>,
+    conferences: Arc<Gauge>,
+    lateness: Arc<Histogram>,
+    caught_up: Arc<Counter>,
+    skipped: Arc<Counter>,
+    send_failed: Arc<Counter>,
+    panics: Arc<Counter>,
 }
 
 impl WorkerStats {
-    pub(crate) fn publish(&self, counters: &Counters, (legs, conferences): (usize, usize)) {
-        let set = |to: &AtomicU64, value| to.store(value, Ordering::Relaxed);
-        set(&self.ticks, counters.ticks);
-        set(&self.received, counters.received);
-        set(&self.transmitted, counters.transmitted);
-        set(&self.encoded, counters.encoded);
-        set(&self.limited, counters.limited);
-        set(&self.digits_dropped, counters.digits_dropped);
-        for (to, &value) in self.discards.iter().zip(&counters.discards) {
-            set(to, value);
+    pub(crate) fn new(metrics: &Metrics, worker: usize) -> Self {
+        let worker = worker.to_string();
+        let labels: &[(&'static str, &str)] = &[("worker", &worker)];
+        let counter = |name, help| metrics.counter(name, help, labels);
+        Self {
+            ticks: counter("confab_media_ticks_total", "20 ms steps made."),
+            received: counter("confab_media_datagrams_received_total", "Datagrams that came to legs."),
+            transmitted: counter("confab_media_datagrams_sent_total", "Datagrams sent to legs."),
+            encoded: counter(
+                "confab_media_frames_encoded_total",
+                "Frames encoded; fewer than were sent, since listeners share.",
+            ),
+            limited: counter("confab_media_ticks_limited_total", "Ticks of a mix that was turned down."),
+            digits_dropped: counter("confab_media_digits_dropped_total", "Keys pressed that nobody fetched."),
+            discards: Discard::ALL.map(|discard| {
+                let labels: &[(&'static str, &str)] = &[("worker", &worker), ("reason", discard.name())];
+                let help = "Datagrams dropped, by reason.";
+                metrics.counter("confab_media_datagrams_discarded_total", help, labels)
+            }),
+            legs: metrics.gauge("confab_media_legs", "Legs.", labels),
+            conferences: metrics.gauge("confab_media_conferences", "Conferences.", labels),
+            lateness: metrics.histogram(
+                "confab_media_tick_lateness_seconds",
+                "How late ticks began.",
+                labels,
+                &LATENESS_BOUNDS,
+            ),
+            caught_up: counter("confab_media_ticks_caught_up_total", "Ticks made at once after a late one."),
+            skipped: counter("confab_media_ticks_skipped_total", "Ticks given up because of lateness."),
+            send_failed: counter("confab_media_send_failed_total", "Datagrams the kernel did not take."),
+            panics: counter("confab_media_panics_total", "Times the thread failed and was started again."),
         }
-        set(&self.legs, legs as u64);
-        set(&self.conferences, conferences as u64);
+    }
+
+    pub(crate) fn publish(&self, counters: &Counters, (legs, conferences): (usize, usize)) {
+        self.ticks.advance_to(counters.ticks);
+        self.received.advance_to(counters.received);
+        self.transmitted.advance_to(counters.transmitted);
+        self.encoded.advance_to(counters.encoded);
+        self.limited.advance_to(counters.limited);
+        self.digits_dropped.advance_to(counters.digits_dropped);
+        for (counter, &total) in self.discards.iter().zip(&counters.discards) {
+            counter.advance_to(total);
+        }
+        self.legs.set(i64::try_from(legs).unwrap_or(i64::MAX));
+        self.conferences.set(i64::try_from(conferences).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn tick_late_by(&self, late: Duration) {
-        let us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-        let bucket = LATENESS_BUCKETS_US.partition_point(|&end| end < us);
-        self.lateness[bucket].fetch_add(1, Ordering::Relaxed);
-        self.lateness_sum_us.fetch_add(us, Ordering::Relaxed);
+        self.lateness.observe(late);
     }
 
     pub(crate) fn caught_up(&self) {
-        self.caught_up.fetch_add(1, Ordering::Relaxed);
+        self.caught_up.increment();
     }
 
     pub(crate) fn skipped(&self, ticks: u64) {
-        self.skipped.fetch_add(ticks, Ordering::Relaxed);
+        self.skipped.add(ticks);
     }
 
     pub(crate) fn send_failed(&self) {
-        self.send_failed.fetch_add(1, Ordering::Relaxed);
+        self.send_failed.increment();
     }
 
     pub(crate) fn panicked(&self) {
-        self.panics.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The numbers now. Each is right; together they may be a tick apart.
-    pub fn snapshot(&self) -> WorkerSnapshot {
-        let get = |from: &AtomicU64| from.load(Ordering::Relaxed);
-        let mut snapshot = WorkerSnapshot {
-            counters: Counters {
-                ticks: get(&self.ticks),
-                received: get(&self.received),
-                transmitted: get(&self.transmitted),
-                encoded: get(&self.encoded),
-                limited: get(&self.limited),
-                digits_dropped: get(&self.digits_dropped),
-                ..Counters::default()
-            },
-            legs: get(&self.legs),
-            conferences: get(&self.conferences),
-            lateness_sum_us: get(&self.lateness_sum_us),
-            caught_up: get(&self.caught_up),
-            skipped: get(&self.skipped),
-            send_failed: get(&self.send_failed),
-            panics: get(&self.panics),
-            ..WorkerSnapshot::default()
-        };
-        for (to, from) in snapshot.counters.discards.iter_mut().zip(&self.discards) {
-            *to = get(from);
-        }
-        for (to, from) in snapshot.lateness.iter_mut().zip(&self.lateness) {
-            *to = get(from);
-        }
-        snapshot
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lateness_lands_in_its_bucket() {
-        let stats = WorkerStats::default();
-        for us in [0, 50, 51, 20_000, 20_001] {
-            stats.tick_late_by(Duration::from_micros(us));
-        }
-        assert_eq!(stats.snapshot().lateness, [2, 1, 0, 0, 0, 0, 0, 0, 1, 1]);
+        self.panics.increment();
     }
 }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
@@ -27,7 +26,7 @@ const RTCP_LOOK_TICKS: u64 = 50;
 pub(crate) struct Start {
     pub(crate) settings: EngineSettings,
     pub(crate) desk: Desk,
-    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) stats: WorkerStats,
     #[cfg(feature = "planted-faults")]
     pub(crate) fault: Option<confab_media::Fault>,
 }

@@ -135,7 +135,8 @@ impl Conference {
     fn hear(&mut self, step: &mut Step<'_>) {
         for participant in &mut self.participants {
             let leg = step.legs.at(participant.index);
-            participant.hear(leg.hear(step.now, step.counters, &mut participant.frame));
+            let sound = leg.hear(step.now, step.counters, &mut participant.frame);
+            participant.hear(sound);
             if leg.tapped {
                 step.taps.copy(participant.leg, step.tick, TapSide::Received, participant.spoken());
             }

@@ -24,8 +24,8 @@ use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::LegId;
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings, Sound};
-use crate::rtp::packet::{PacketView, is_rtcp};
-use crate::rtp::telephone_event::DigitReceiver;
+use crate::rtp::{PacketView, is_rtcp};
+use crate::rtp::DigitReceiver;
 use crate::stats::{Counters, Discard};
 use crate::time::Time;
 use crate::transmit::Transmit;
@@ -104,7 +104,7 @@ impl Leg {
             id: settings.id,
             transport: Transport::new(&settings.media),
             playout: Playout::new(settings.playout),
-            digits: DigitReceiver::default(),
+            digits: DigitReceiver::new(),
             sender: Sender::new(start, settings.media.payload_type),
             media: settings.media,
             receive_timeout: settings.receive_timeout,
@@ -218,13 +218,15 @@ impl Leg {
         counters: &mut Counters,
     ) -> Result<(), Discard> {
         self.playout.skip(packet);
-        let ended = self.digits.receive(packet, received_at).map_err(|_| Discard::Malformed)?;
-        self.report_digits(ended, counters);
+        for ended in self.digits.receive(packet, received_at) {
+            self.report_digit(ended, counters);
+        }
         Ok(())
     }
 
-    fn report_digits(&mut self, event: Option<u8>, counters: &mut Counters) {
-        let Some(digit) = event.and_then(Digit::from_event) else {
+    /// Events that are no keys (flash hook, fax tones) are not reported.
+    fn report_digit(&mut self, event: u8, counters: &mut Counters) {
+        let Some(digit) = Digit::from_event(event) else {
             return;
         };
         if !self.pending.digit(digit) {
@@ -239,8 +241,9 @@ impl Leg {
 
     /// What the far end says in this tick.
     pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
-        let ended = self.digits.expire(now);
-        self.report_digits(ended, counters);
+        if let Some(ended) = self.digits.expire(now) {
+            self.report_digit(ended, counters);
+        }
         self.watch(now);
         let sound = self.playout.play(now, frame);
         // What came before a hold must not be heard after it was agreed.

@@ -2,7 +2,8 @@
 //! stops and never restarts: one SSRC, sequence numbers and timestamps without a gap, whatever is heard.
 
 use crate::codec::Codec;
-use crate::rtp::packet::{HEADER_LEN, Header, write_header};
+use crate::rtp::{RtpHeader, Ssrc};
+use crate::rtp::SequenceNumber;
 
 /// The longest payload sent: 20 ms of G.711.
 pub(crate) const PAYLOAD_MAX: usize = 160;
@@ -37,8 +38,8 @@ pub(crate) struct StreamStart {
 
 /// The outgoing stream of a leg, and the one packet of the current tick.
 pub(crate) struct Sender {
-    header: Header,
-    packet: [u8; HEADER_LEN + PAYLOAD_MAX],
+    header: RtpHeader,
+    packet: [u8; RtpHeader::LEN + PAYLOAD_MAX],
     len: usize,
     packets: u64,
 }
@@ -46,15 +47,15 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn new(start: StreamStart, payload_type: u8) -> Self {
         Self {
-            header: Header {
+            header: RtpHeader {
                 // The first packet of a talk spurt is marked (RFC 3551 §4.1); ours never pauses.
                 marker: true,
                 payload_type,
-                sequence_number: start.sequence_number,
+                sequence_number: SequenceNumber(start.sequence_number),
                 timestamp: start.timestamp,
-                ssrc: start.ssrc,
+                ssrc: Ssrc(start.ssrc),
             },
-            packet: [0; HEADER_LEN + PAYLOAD_MAX],
+            packet: [0; RtpHeader::LEN + PAYLOAD_MAX],
             len: 0,
             packets: 0,
         }
@@ -71,9 +72,9 @@ impl Sender {
 
     /// Makes the packet of this tick, to be fetched by [`Sender::packet`].
     pub(crate) fn packetise(&mut self, payload: &[u8], duration: u32) {
-        let header = write_header(&self.header, &mut self.packet);
-        let end = header + payload.len();
-        self.packet[header..end].copy_from_slice(payload);
+        let end = RtpHeader::LEN + payload.len();
+        self.packet[..RtpHeader::LEN].copy_from_slice(&self.header.to_bytes());
+        self.packet[RtpHeader::LEN..end].copy_from_slice(payload);
         self.len = end;
         self.header.marker = false;
         self.advance(duration);
@@ -92,7 +93,7 @@ impl Sender {
     }
 
     fn advance(&mut self, duration: u32) {
-        self.header.sequence_number = self.header.sequence_number.wrapping_add(1);
+        self.header.sequence_number = self.header.sequence_number.next();
         self.header.timestamp = self.header.timestamp.wrapping_add(duration);
     }
 }

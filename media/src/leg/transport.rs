@@ -8,7 +8,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::command::LegMedia;
-use crate::rtp::packet::PacketView;
+use crate::rtp::{PacketView, Ssrc};
+use crate::rtp::SequenceNumber;
 
 /// Packets in order that a source behind a NAT must send: 100 ms of speech. A guesser would have to hit the
 /// port, the NAT's address and the moment before the far end's own first packet.
@@ -36,8 +37,8 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     source: SocketAddr,
-    ssrc: u32,
-    next_sequence: u16,
+    ssrc: Ssrc,
+    next_sequence: SequenceNumber,
     seen: u8,
 }
 
@@ -108,7 +109,7 @@ impl Transport {
         self.candidate = Some(Candidate {
             source,
             ssrc: packet.ssrc(),
-            next_sequence: packet.sequence_number().wrapping_add(1),
+            next_sequence: packet.sequence_number().next(),
             seen,
         });
         Source::OnProbation
