@@ -1,0 +1,612 @@
+//! Whole conferences in virtual time, judged sample by sample: each far end sends frames that only it sends,
+//! and what each is sent must be exactly the law-encoded sum of those it should hear.
+//!
+//! A far end's packet is handed in 12 ms before the tick that plays it, so the playout has no reason to wait.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use confab_media::playout::PlayoutSettings;
+use confab_media::{
+    Ask, Audience, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine,
+    EngineSettings, Event, Hearing, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings, Port, Refusal,
+    Retired, Seat, Tap, TapSide, Tick, Time,
+};
+use proptest::prelude::*;
+
+const FRAME: usize = 160;
+
+#[test]
+fn each_hears_the_others_and_not_themselves() {
+    let mut room = Room::with_legs(5);
+    room.run(50);
+    for leg in 0..5 {
+        room.expect_heard(leg, |other| other != leg);
+    }
+}
+
+#[test]
+fn all_talkers_of_a_full_conference_are_heard() {
+    let mut room = Room::with_legs(250);
+    room.loudness = 100;
+    room.run(20);
+    for leg in [0, 1, 124, 249] {
+        room.expect_heard(leg, |other| other != leg);
+    }
+}
+
+#[test]
+fn a_muted_participant_is_not_heard_and_hears_all() {
+    let mut room = Room::with_legs(3);
+    room.ask(Ask::SetAudience(LegId(1), Audience::Nobody));
+    room.run(30);
+    room.expect_heard(0, |other| other == 2);
+    room.expect_heard(1, |other| other != 1);
+    room.expect_heard(2, |other| other == 0);
+    room.ask(Ask::SetAudience(LegId(1), Audience::Everyone));
+    room.run(3);
+    room.expect_heard(0, |other| other != 0);
+}
+
+#[test]
+fn a_coach_is_heard_by_the_coached_alone() {
+    let mut room = Room::with_legs(4);
+    let agent = LegSet::new(&[LegId(1)]).unwrap();
+    room.ask(Ask::SetAudience(LegId(3), Audience::Only(agent)));
+    room.run(30);
+    room.expect_heard(0, |other| other == 1 || other == 2);
+    room.expect_heard(1, |other| other != 1);
+    room.expect_heard(2, |other| other == 0 || other == 1);
+    room.expect_heard(3, |other| other != 3);
+}
+
+#[test]
+fn who_hears_nothing_is_sent_silence() {
+    let mut room = Room::with_legs(3);
+    room.ask(Ask::SetHearing(LegId(0), Hearing::Nothing));
+    room.run(30);
+    room.expect_heard(0, |_| false);
+    room.expect_heard(1, |other| other != 1);
+}
+
+#[test]
+fn one_who_leaves_is_heard_no_more_and_is_still_sent_silence() {
+    let mut room = Room::with_legs(3);
+    room.ask(Ask::Leave(LegId(2)));
+    room.run(10);
+    room.expect_heard(0, |other| other == 1);
+    room.expect_heard(2, |_| false);
+}
+
+#[test]
+fn conferences_do_not_hear_each_other() {
+    let mut room = Room::with_legs(6);
+    room.ask(Ask::AddConference(Conference::new(ConferenceId(2), 250)));
+    for leg in 3..6 {
+        room.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
+    }
+    room.run(10);
+    for leg in 0..3 {
+        room.expect_heard(leg, |other| other < 3 && other != leg);
+        room.expect_heard(leg + 3, |other| other >= 3 && other != leg + 3);
+    }
+}
+
+#[test]
+fn both_laws_meet_in_one_conference() {
+    let mut room = Room::new();
+    room.add(Codec::Pcmu);
+    room.add(Codec::Pcma);
+    room.add(Codec::Pcma);
+    room.run(20);
+    for leg in 0..3 {
+        room.expect_heard(leg, |other| other != leg);
+    }
+}
+
+#[test]
+fn listeners_of_one_law_share_one_encoded_frame() {
+    let mut room = Room::with_legs(100);
+    for leg in &mut room.far_ends[3..] {
+        leg.talks = false;
+    }
+    room.run(10);
+    let before = room.engine.counters().encoded;
+    room.run(10);
+    // Three talkers with a mix of their own, one frame for the 97 others.
+    assert_eq!(room.engine.counters().encoded - before, 10 * 4);
+}
+
+#[test]
+fn a_far_end_that_goes_silent_is_still_sent_to_and_then_reported_once() {
+    let mut room = Room::with_legs(2);
+    room.run(5);
+    room.far_ends[1].sends = false;
+    room.run(200);
+    assert_eq!(room.far_ends[1].heard.len(), 205, "a packet for each tick");
+    let silent: Vec<_> =
+        room.events.iter().filter(|(_, e)| matches!(e, LegEvent::SilentFarEnd)).collect();
+    assert_eq!(silent, [&(LegId(1), LegEvent::SilentFarEnd)]);
+}
+
+#[test]
+fn rtcp_alone_keeps_a_leg_alive() {
+    let mut room = Room::with_legs(2);
+    room.run(5);
+    room.far_ends[1].sends = false;
+    for _ in 0..20 {
+        room.run(25);
+        room.datagram(1, Port::Rtcp, room.far_ends[1].address, &receiver_report());
+    }
+    assert!(!room.events.iter().any(|(_, e)| matches!(e, LegEvent::SilentFarEnd)));
+}
+
+#[test]
+fn strangers_are_not_mixed_and_receive_nothing() {
+    let mut room = Room::with_legs(2);
+    room.far_ends[0].sends = false;
+    let stranger: SocketAddr = "203.0.113.66:7000".parse().unwrap();
+    for sequence in 0..100 {
+        room.datagram(0, Port::Rtp, stranger, &rtp(0xbad, sequence, &[0x10; FRAME]));
+        room.run(1);
+    }
+    room.expect_heard(1, |_| false);
+    room.far_ends[0].sends = true;
+    for sequence in 100..200 {
+        room.datagram(0, Port::Rtp, stranger, &rtp(0xbad, sequence, &[0x10; FRAME]));
+        room.run(1);
+    }
+    room.expect_heard(1, |other| other == 0);
+    assert!(room.misdelivered.is_empty());
+    assert_eq!(room.engine.counters().discards[3], 200, "{:?}", room.engine.counters());
+}
+
+#[test]
+fn on_hold_nothing_flows_the_way_that_was_not_agreed() {
+    let mut room = Room::with_legs(2);
+    room.run(10);
+    let mut held = room.far_ends[0].media();
+    held.direction = Direction { send: false, receive: false };
+    room.ask(Ask::SetLegMedia(LegId(0), held.clone()));
+    let before = room.far_ends[0].heard.len();
+    room.run(10);
+    assert_eq!(room.far_ends[0].heard.len(), before);
+    room.expect_heard(1, |_| false);
+    held.direction = Direction::BOTH;
+    room.ask(Ask::SetLegMedia(LegId(0), held));
+    room.run(10);
+    room.expect_heard(1, |other| other == 0);
+    room.expect_heard(0, |other| other == 1);
+}
+
+#[test]
+fn timestamps_and_sequence_numbers_have_no_gap_whatever_is_heard() {
+    let mut room = Room::with_legs(3);
+    room.run(10);
+    room.ask(Ask::Leave(LegId(0)));
+    room.run(10);
+    room.ask(Ask::Join(LegId(0), ConferenceId(1), Seat::default()));
+    room.run(10);
+    for pair in room.far_ends[0].headers.windows(2) {
+        assert_eq!(pair[1].0, pair[0].0.wrapping_add(1));
+        assert_eq!(pair[1].1, pair[0].1.wrapping_add(160));
+    }
+    assert_eq!(room.far_ends[0].headers.len(), 30);
+}
+
+#[test]
+fn a_key_is_reported_once_and_is_not_printed() {
+    let mut room = Room::with_legs(2);
+    room.run(3);
+    // Five packets of one press, the end sent three times (RFC 4733 §2.5.1.4).
+    for (sequence, (duration, end)) in
+        [(160, false), (320, false), (480, true), (480, true), (480, true)].into_iter().enumerate()
+    {
+        let [hi, lo] = u16::to_be_bytes(duration);
+        let payload = [7, if end { 0x8a } else { 0x0a }, hi, lo];
+        let mut packet = rtp(1, 5_000 + sequence as u16, &payload);
+        packet[1] = 101;
+        room.datagram(0, Port::Rtp, room.far_ends[0].address, &packet);
+    }
+    room.run(2);
+    let digits: Vec<_> = room
+        .events
+        .iter()
+        .filter_map(|(leg, event)| match event {
+            LegEvent::Digit(digit) => Some((*leg, digit.expose())),
+            LegEvent::Latched { .. } | LegEvent::SilentFarEnd => None,
+        })
+        .collect();
+    assert_eq!(digits, [(LegId(0), '7')]);
+    assert!(!format!("{:?}", room.events).contains('7'));
+}
+
+#[test]
+fn taps_copy_both_sides_and_count_what_nobody_fetched() {
+    let mut room = Room::with_legs(2);
+    room.run(5);
+    room.ask(Ask::SetTap(LegId(0), true));
+    room.taps.clear();
+    room.run(4);
+    assert_eq!(room.taps.len(), 8);
+    let sides: Vec<_> = room.taps.iter().map(|tap| tap.side).collect();
+    assert_eq!(sides[..2], [TapSide::Received, TapSide::Sent]);
+    assert_eq!(room.taps[0].frame.samples(), room.far_ends[0].played(1), "what leg 0 says");
+    assert_eq!(room.taps[1].frame.samples(), room.far_ends[1].played(1), "what leg 0 hears");
+    assert_eq!(room.taps[0].tick, room.taps[1].tick);
+
+    room.fetches_taps = false;
+    room.run(20);
+    assert_eq!(room.engine.counters().taps_dropped, 40 - 16);
+    room.fetches_taps = true;
+    room.taps.clear();
+    room.run(2);
+    let dropped: Vec<u32> = room.taps.iter().map(|tap| tap.dropped_before).collect();
+    assert!(dropped.contains(&26), "two more were dropped before there was room: {dropped:?}");
+}
+
+#[test]
+fn commands_that_make_no_sense_are_refused_and_change_nothing() {
+    let mut room = Room::with_legs(2);
+    let refused = |room: &mut Room, ask| room.try_ask(ask).unwrap_err();
+    assert_eq!(refused(&mut room, Ask::RemoveLeg(LegId(9))), Refusal::NoLeg);
+    assert_eq!(refused(&mut room, Ask::Join(LegId(9), ConferenceId(1), Seat::default())), Refusal::NoLeg);
+    assert_eq!(
+        refused(&mut room, Ask::Join(LegId(0), ConferenceId(9), Seat::default())),
+        Refusal::NoConference
+    );
+    assert_eq!(refused(&mut room, Ask::RemoveConference(ConferenceId(9))), Refusal::NoConference);
+    assert_eq!(
+        refused(&mut room, Ask::AddConference(Conference::new(ConferenceId(1), 2))),
+        Refusal::Exists
+    );
+    let leg = room.far_ends[0].leg();
+    assert_eq!(refused(&mut room, Ask::AddLeg(leg)), Refusal::Exists);
+    room.ask(Ask::Leave(LegId(0)));
+    assert_eq!(refused(&mut room, Ask::Leave(LegId(0))), Refusal::NotSeated);
+    assert_eq!(refused(&mut room, Ask::SetAudience(LegId(0), Audience::Nobody)), Refusal::NotSeated);
+    room.ask(Ask::Join(LegId(0), ConferenceId(1), Seat::default()));
+    room.run(10);
+    room.expect_heard(0, |other| other == 1);
+}
+
+#[test]
+fn a_full_conference_refuses_one_more_and_harms_nobody() {
+    let mut room = Room::with_legs(2);
+    room.ask(Ask::AddConference(Conference::new(ConferenceId(2), 2)));
+    for leg in 0..2 {
+        room.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
+    }
+    room.add(Codec::Pcmu);
+    let refused = room.try_ask(Ask::Join(LegId(2), ConferenceId(2), Seat::default()));
+    assert_eq!(refused, Err(Refusal::ConferenceFull));
+    // Taking one's own seat again is no new seat.
+    room.ask(Ask::Join(LegId(1), ConferenceId(2), Seat::default()));
+    room.run(10);
+    room.expect_heard(0, |other| other == 1);
+}
+
+#[test]
+fn what_is_removed_travels_home() {
+    let mut room = Room::with_legs(2);
+    room.ask(Ask::RemoveConference(ConferenceId(1)));
+    room.run(5);
+    room.expect_heard(0, |_| false);
+    room.ask(Ask::RemoveLeg(LegId(0)));
+    let home: Vec<String> = room
+        .retired
+        .iter()
+        .map(|retired| match retired {
+            Retired::Leg(leg) => leg.id().to_string(),
+            Retired::Conference(conference) => conference.id().to_string(),
+        })
+        .collect();
+    assert_eq!(home, ["conference-1", "leg-0"]);
+    assert_eq!(room.engine.load(), (1, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is asked in whatever order, what is heard is what audiences and hearings say.
+    #[test]
+    fn who_hears_whom_follows_from_audience_and_hearing(
+        legs in 2_u64..8,
+        asks in prop::collection::vec((0_u64..8, 0_u8..7, 0_u64..8), 0..20),
+    ) {
+        let mut room = Room::with_legs(legs as usize);
+        let mut seats = vec![Some(Seat::default()); legs as usize];
+        for (leg, what, other) in asks {
+            let (leg, other) = (leg % legs, other % legs);
+            let seat = &mut seats[leg as usize];
+            let ask = match (what, seat.as_mut()) {
+                (0, _) => { *seat = None; Ask::Leave(LegId(leg)) }
+                (1, _) => {
+                    *seat = Some(Seat::default());
+                    Ask::Join(LegId(leg), ConferenceId(1), Seat::default())
+                }
+                (_, None) => continue,
+                (2, Some(s)) => { s.audience = Audience::Nobody; Ask::SetAudience(LegId(leg), s.audience) }
+                (3, Some(s)) => { s.audience = Audience::Everyone; Ask::SetAudience(LegId(leg), s.audience) }
+                (4, Some(s)) => {
+                    s.audience = Audience::Only(LegSet::new(&[LegId(other)]).unwrap());
+                    Ask::SetAudience(LegId(leg), s.audience)
+                }
+                (5, Some(s)) => { s.hearing = Hearing::Nothing; Ask::SetHearing(LegId(leg), s.hearing) }
+                (_, Some(s)) => { s.hearing = Hearing::Conference; Ask::SetHearing(LegId(leg), s.hearing) }
+            };
+            // Leaving twice is refused, and is meant to be.
+            let _ = room.try_ask(ask);
+            room.run(1);
+        }
+        room.run(4);
+        for (listener, seat) in seats.iter().enumerate() {
+            room.expect_heard(listener, |talker| {
+                let hears = seat.is_some_and(|seat| seat.hearing == Hearing::Conference);
+                let speaks = seats[talker].is_some_and(|seat| match seat.audience {
+                    Audience::Everyone => true,
+                    Audience::Only(legs) => legs.contains(LegId(listener as u64)),
+                    Audience::Nobody => false,
+                });
+                hears && speaks && talker != listener
+            });
+        }
+    }
+
+    /// No datagram, from whomever, breaks anything.
+    #[test]
+    fn junk_is_counted_and_harms_nobody(
+        junk in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 1..200),
+        rtcp in any::<bool>(),
+    ) {
+        let mut room = Room::with_legs(3);
+        room.run(5);
+        let port = if rtcp { Port::Rtcp } else { Port::Rtp };
+        for datagram in &junk {
+            room.datagram(2, port, "203.0.113.66:7000".parse().unwrap(), datagram);
+            // Also as if from the far end, but never as sound it could have sent.
+            let mut forged = datagram.clone();
+            if let Some(first) = forged.first_mut() { *first &= 0x7f; }
+            room.datagram(2, port, room.far_ends[2].address, &forged);
+        }
+        room.run(5);
+        room.expect_heard(0, |other| other != 0);
+        let discarded: u64 = room.engine.counters().discards.iter().sum();
+        prop_assert!(discarded >= junk.len() as u64);
+    }
+}
+
+/// One conference (number 1), its far ends, and what became of everything.
+struct Room {
+    engine: Engine,
+    far_ends: Vec<FarEnd>,
+    events: Vec<(LegId, LegEvent)>,
+    retired: Vec<Retired>,
+    taps: Vec<Tap>,
+    fetches_taps: bool,
+    misdelivered: Vec<SocketAddr>,
+    /// The loudest sample a far end sends.
+    loudness: i16,
+    now: Time,
+    ticks: u64,
+    commands: u64,
+}
+
+struct FarEnd {
+    id: u64,
+    codec: Codec,
+    address: SocketAddr,
+    sends: bool,
+    talks: bool,
+    sequence: u16,
+    /// What its last frames sound like once decoded, the newest last.
+    said: Vec<Vec<i16>>,
+    heard: Vec<Vec<u8>>,
+    headers: Vec<(u16, u32)>,
+}
+
+impl FarEnd {
+    fn media(&self) -> LegMedia {
+        LegMedia {
+            codec: self.codec,
+            payload_type: self.codec.static_payload_type(),
+            telephone_event: Some(101),
+            remote: self.address,
+            signalling: None,
+            direction: Direction::BOTH,
+        }
+    }
+
+    fn leg(&self) -> Box<Leg> {
+        Leg::new(LegSettings {
+            id: LegId(self.id),
+            media: self.media(),
+            ssrc: 0x5000 + self.id as u32,
+            sequence_number: 65_530,
+            timestamp: u32::MAX - 1_000,
+            playout: PlayoutSettings::default(),
+            receive_timeout: Duration::from_secs(2),
+        })
+    }
+
+    /// The frame that was played `back` ticks ago.
+    fn played(&self, back: usize) -> &[i16] {
+        &self.said[self.said.len() - back]
+    }
+
+    /// Its frame of a tick: noise that nobody else sends.
+    fn payload(&mut self, tick: u64, loudness: i16) -> Vec<u8> {
+        let mut state = (self.id + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (tick << 20);
+        let samples: Vec<i16> = (0..FRAME)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let unit = ((state >> 33) as i64 % i64::from(loudness)) as i16;
+                if self.talks { unit } else { 0 }
+            })
+            .collect();
+        let mut payload = vec![0; FRAME];
+        self.codec.encode(&samples, &mut payload);
+        let mut decoded = vec![0; FRAME];
+        self.codec.decode(&payload, &mut decoded);
+        self.said.push(decoded);
+        payload
+    }
+}
+
+impl Room {
+    fn new() -> Self {
+        let engine = Engine::new(EngineSettings { legs_max: 260, conferences_max: 4, tap_frames_max: 16 });
+        let mut room = Self {
+            engine,
+            far_ends: Vec::new(),
+            events: Vec::new(),
+            retired: Vec::new(),
+            taps: Vec::new(),
+            fetches_taps: true,
+            misdelivered: Vec::new(),
+            loudness: 2_000,
+            now: Time::from_millis(1_000),
+            ticks: 0,
+            commands: 0,
+        };
+        room.ask(Ask::AddConference(Conference::new(ConferenceId(1), 250)));
+        room
+    }
+
+    fn with_legs(count: usize) -> Self {
+        let mut room = Self::new();
+        for _ in 0..count {
+            room.add(Codec::Pcmu);
+        }
+        room
+    }
+
+    fn add(&mut self, codec: Codec) {
+        let id = self.far_ends.len() as u64;
+        let far_end = FarEnd {
+            id,
+            codec,
+            address: SocketAddr::from(([192, 0, 2, 1], 4_000 + id as u16)),
+            sends: true,
+            talks: true,
+            sequence: 65_500,
+            said: vec![vec![0; FRAME]; 4],
+            heard: Vec::new(),
+            headers: Vec::new(),
+        };
+        self.ask(Ask::AddLeg(far_end.leg()));
+        self.far_ends.push(far_end);
+        self.ask(Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.try_ask(ask).unwrap();
+    }
+
+    fn try_ask(&mut self, ask: Ask) -> Result<(), Refusal> {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        self.engine.handle_command(Command { id, ask });
+        self.drain().expect("a command is answered")
+    }
+
+    fn datagram(&mut self, leg: u64, port: Port, source: SocketAddr, payload: &[u8]) {
+        let datagram = Datagram { port, source, payload, received_at: self.now };
+        self.engine.handle_datagram(LegId(leg), &datagram);
+    }
+
+    fn run(&mut self, ticks: u64) {
+        for _ in 0..ticks {
+            self.now += Duration::from_millis(8);
+            self.send_all();
+            self.now += Duration::from_millis(12);
+            self.engine.tick(self.now);
+            self.ticks += 1;
+            self.receive_all();
+            self.drain();
+        }
+        assert_eq!(self.engine.counters().ticks, self.ticks);
+    }
+
+    fn send_all(&mut self) {
+        for i in 0..self.far_ends.len() {
+            let far_end = &mut self.far_ends[i];
+            let payload = far_end.payload(self.ticks, self.loudness);
+            if !far_end.sends {
+                *far_end.said.last_mut().unwrap() = vec![0; FRAME];
+                continue;
+            }
+            far_end.sequence = far_end.sequence.wrapping_add(1);
+            let timestamp = (self.ticks as u32).wrapping_mul(160).wrapping_sub(1_600);
+            let mut packet = rtp(far_end.id as u32, far_end.sequence, &payload);
+            packet[1] = far_end.codec.static_payload_type();
+            packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+            let address = far_end.address;
+            self.datagram(i as u64, Port::Rtp, address, &packet);
+        }
+    }
+
+    fn receive_all(&mut self) {
+        while let Some(transmit) = self.engine.poll_transmit() {
+            let far_end = &mut self.far_ends[transmit.leg.0 as usize];
+            if transmit.destination != far_end.address {
+                self.misdelivered.push(transmit.destination);
+            }
+            let packet = transmit.datagram;
+            let word = |at: usize| u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
+            far_end.headers.push((word(0) as u16, word(4)));
+            far_end.heard.push(packet[12..].to_vec());
+        }
+    }
+
+    fn drain(&mut self) -> Option<Result<(), Refusal>> {
+        let mut answer = None;
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                Event::Applied { command, tick } => {
+                    assert_eq!((command, tick), (CommandId(self.commands), Tick(self.ticks)));
+                    answer = Some(Ok(()));
+                }
+                Event::Refused { refusal, .. } => answer = Some(Err(refusal)),
+                Event::Leg { leg, event } => self.events.push((leg, event)),
+            }
+        }
+        while self.fetches_taps
+            && let Some(tap) = self.engine.poll_tap()
+        {
+            self.taps.push(tap);
+        }
+        self.retired.extend(std::iter::from_fn(|| self.engine.poll_retired()));
+        answer
+    }
+
+    /// The last packet to `listener` is exactly the encoded sum of what these said in the same tick.
+    fn expect_heard(&self, listener: usize, is_heard: impl Fn(usize) -> bool) {
+        let mut sum = [0_i32; FRAME];
+        for (talker, far_end) in self.far_ends.iter().enumerate() {
+            if is_heard(talker) {
+                for (s, &x) in sum.iter_mut().zip(far_end.played(1)) {
+                    *s += i32::from(x);
+                }
+            }
+        }
+        let samples: Vec<i16> = sum.iter().map(|&s| i16::try_from(s).expect("no limiting here")).collect();
+        let mut expected = vec![0; FRAME];
+        self.far_ends[listener].codec.encode(&samples, &mut expected);
+        let heard = self.far_ends[listener].heard.last().unwrap();
+        assert!(*heard == expected, "leg {listener} hears something else than it should");
+    }
+}
+
+fn rtp(ssrc: u32, sequence: u16, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x80, 0];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend(payload);
+    packet
+}
+
+fn receiver_report() -> [u8; 8] {
+    [0x80, 201, 0, 1, 0, 0, 0, 1]
+}
