@@ -154,11 +154,11 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         for entry in
             fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         {
-            let path = entry.unwrap().path();
+            let path = entry.expect("a folder can be listed").path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                files.push((path.clone(), fs::read(&path).unwrap()));
+                files.push((path.clone(), fs::read(&path).expect("a file can be read")));
             }
         }
     }

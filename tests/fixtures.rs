@@ -218,11 +218,11 @@ fn cases(folder: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = fs::read_dir(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         .map(|entry| {
-            let path = entry.unwrap().path();
+            let path = entry.expect("a folder can be listed").path();
             Case {
-                folder: name(path.parent().unwrap()),
+                folder: name(path.parent().expect("it is in a folder")),
                 name: name(&path),
-                bytes: fs::read(&path).unwrap(),
+                bytes: fs::read(&path).expect("a file can be read"),
             }
         })
         .collect();
@@ -232,12 +232,17 @@ fn cases(folder: &str) -> Vec<Case> {
 }
 
 fn subfolders(kind: &str) -> Vec<String> {
-    let entries = fs::read_dir(root().join(kind)).unwrap();
-    entries.map(|entry| name(&entry.unwrap().path())).collect()
+    let entries = fs::read_dir(root().join(kind)).expect("there are fixtures");
+    entries
+        .map(|entry| name(&entry.expect("a folder can be listed").path()))
+        .collect()
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap().to_string_lossy().into_owned()
+    path.file_name()
+        .expect("it has a name")
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn root() -> PathBuf {
@@ -245,12 +250,12 @@ fn root() -> PathBuf {
 }
 
 fn source() -> SocketAddr {
-    "198.51.100.20:5062".parse().unwrap()
+    "198.51.100.20:5062".parse().expect("an address")
 }
 
 fn local() -> Local {
     Local {
-        address: "192.0.2.50".parse().unwrap(),
+        address: "192.0.2.50".parse().expect("an address"),
         port: 20_000,
         session_id: 1,
         version: 1,

@@ -11,11 +11,11 @@ use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact}
 use rsipstack::sip::SipMessage;
 
 /// A parser's name, which is its corpus's folder as well, and its function.
-pub type Target = (&'static str, fn(&[u8]));
+pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
-pub const ALL: &[Target] = &[
+pub(crate) const ALL: &[Target] = &[
     ("guard", guard),
     ("framer", framer),
     ("sdp_offer", sdp_offer),
@@ -26,7 +26,7 @@ pub const ALL: &[Target] = &[
 /// What the guard forwards, the library parses, and a second look changes nothing; what it answers is
 /// a message; what it lets a log see is one.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
-pub fn guard(data: &[u8]) {
+pub(crate) fn guard(data: &[u8]) {
     for transport in [Transport::Udp, Transport::Tcp] {
         match Guard.inspect(data, source(), transport) {
             Verdict::Forward(message) => {
@@ -55,7 +55,7 @@ pub fn guard(data: &[u8]) {
 
 /// However a stream is cut, the same messages come out of it, and no byte is kept behind an error.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
-pub fn framer(data: &[u8]) {
+pub(crate) fn framer(data: &[u8]) {
     let whole = frames(data, data.len().max(1));
     // The first byte chooses the size of the pieces.
     let size = usize::from(data.first().copied().unwrap_or(0) % 64) + 1;
@@ -82,7 +82,7 @@ fn frames(data: &[u8], size: usize) -> (Vec<Vec<u8>>, bool) {
 
 /// An offer that is answered gets an answer that can be read as SDP, with as many streams.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
-pub fn sdp_offer(data: &[u8]) {
+pub(crate) fn sdp_offer(data: &[u8]) {
     let Ok(offer) = sdp::parse_offer(data) else {
         return;
     };
@@ -111,7 +111,7 @@ pub fn sdp_offer(data: &[u8]) {
 
 /// Whatever is agreed, we offered it.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
-pub fn sdp_answer(data: &[u8]) {
+pub(crate) fn sdp_answer(data: &[u8]) {
     let local = Local {
         codecs: vec![AudioCodec::Pcma],
         rtcp_mux: true,
