@@ -185,7 +185,19 @@ pub(super) fn request_uri(uri: &str) -> Result<Cow<'_, str>, Refusal> {
     if uri.contains('?') {
         return Err(Refusal::bad("Header Fields In Request-URI"));
     }
+    if has_doubtful_host(&uri) {
+        return Err(Refusal::bad("Malformed Host In Request-URI"));
+    }
     Ok(uri)
+}
+
+/// Whether a host has several colons without the brackets that IPv6 needs (RFC 5118 §4.2): nobody can
+/// tell its last group from a port.
+fn has_doubtful_host(uri: &str) -> bool {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let host = host.split(';').next().unwrap_or_default();
+    !host.starts_with('[') && host.matches(':').count() > 1
 }
 
 /// Escapes what the library would take for the end of the user part (RFC 3261 §25.1 allows both
@@ -283,6 +295,8 @@ mod tests {
         assert_eq!(status("<sip:a@b.example>"), Err(400));
         assert_eq!(status("sip:a@b.example?Route=x"), Err(400));
         assert_eq!(status("sip:"), Err(400));
+        assert_eq!(status("sip:a@2001:db8::1"), Err(400));
+        assert_eq!(status("sip:a@[2001:db8::1]:5060;x=a:b:c"), Ok(()));
         assert_eq!(status("isbn:12345"), Err(416));
         assert_eq!(status("soap.beep://192.0.2.7:3002"), Err(416));
         assert_eq!(status("tel:+15550100"), Ok(()));

@@ -50,9 +50,17 @@ pub(super) fn inspect<'m>(
 
     match accept(line, head, transport) {
         Ok(message) => Verdict::Forward(message),
-        Err(_) if line.starts_with(b"ACK ") => Verdict::Discard(Discard::BadAck),
+        Err(_) if is_ack(line) => Verdict::Discard(Discard::BadAck),
         Err(refusal) => reply::to_request(head, &refusal, source),
     }
+}
+
+/// Whether the first word of a line is ACK, whatever follows.
+fn is_ack(line: &[u8]) -> bool {
+    line.trim_ascii_start()
+        .split(u8::is_ascii_whitespace)
+        .next()
+        == Some(b"ACK")
 }
 
 /// The message to forward, or why not.
