@@ -10,6 +10,8 @@
 
 use std::fs;
 
+#[path = "tidy/licences.rs"]
+mod licences;
 #[path = "tidy/source.rs"]
 mod source;
 
