@@ -395,6 +395,21 @@ fn a_mistake_leaves_nothing_on_the_disk() {
     assert!(!given.home.path().join("confab-data").exists());
 }
 
+#[test]
+fn the_documented_file_names_every_setting_and_is_accepted() {
+    let text = include_str!("../../docs/confab.toml");
+    let given = Given::default().file(text);
+    let effective = given.flag("--data-dir", "/dev/null").load();
+    let Err(ConfigError::DataDir { .. }) = effective else {
+        panic!("{effective:?}")
+    };
+
+    for setting in Setting::ALL {
+        let key = format!("\n{setting} = ");
+        assert!(text.contains(&key), "{setting}");
+    }
+}
+
 /// The flags alone, as a command.
 #[derive(Parser)]
 struct OnlyServe {

@@ -1,0 +1,91 @@
+# Confab's commands. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The steps of `make test` share one target directory, and a failure should be the last thing on the screen.
+.NOTPARALLEL:
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BENCHES := $(wildcard benches/*.rs media/benches/*.rs)
+INTEROP := $(sort $(wildcard tests/interop/*.sh))
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build in release and start a node; ARGS='--http-listen ...' goes to it
+	@.ci/need build
+	cargo build --release --locked --bin confab
+	@exec $(TARGET)/release/confab serve $(ARGS)
+
+.PHONY: load
+load: ## Try the load tester on a node of its own; ARGS='--legs ...' goes to it
+	@.ci/need build
+	cargo build --release --locked --bin confab
+	@exec $(TARGET)/release/confab load $(or $(ARGS),--spawn --legs 250 --conferences 25 --talkers 10 --seconds 20)
+
+.PHONY: test
+test: needs fmt-check lint docs unit interop deny bench-smoke ## Everything a contributor must pass
+	@echo "make test: all passed"
+
+.PHONY: needs
+needs:
+	@.ci/need test
+
+.PHONY: fmt
+fmt: ## Format the sources
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy, warnings are errors
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: docs
+docs: ## The documentation of the code, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+# The replay of sip-fixtures/ and the official SDKs are tests among the others.
+.PHONY: unit
+unit:
+	cargo test --workspace --locked
+
+# Each script calls the node with somebody else's SIP and ends with 0 if it was heard. It finds the binary in
+# $$CONFAB (not a CONFAB_* name: the node refuses those that it does not know).
+.PHONY: interop
+interop:
+	cargo build --locked --bin confab
+	@for script in $(INTEROP); do \
+		echo "interop: $$script"; \
+		CONFAB=$(TARGET)/debug/confab "$$script" </dev/null; \
+	done
+	@echo "interop: $(words $(INTEROP)) scripts passed"
+
+# Licences are also held by tests/tidy.rs, without cargo-deny. Advisories need the network and change without
+# any change of ours, so they are not part of a test.
+.PHONY: deny
+deny: ## Licences, sources and duplicates of what we depend on
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --offline --locked check licenses bans sources; \
+	else \
+		echo "deny: SKIPPED, cargo-deny is not installed (cargo install --locked cargo-deny); licences were checked by tests/tidy.rs"; \
+	fi
+
+# Once through each, built like the tests: it proves that they run and is no measurement.
+.PHONY: bench-smoke
+bench-smoke:
+ifneq ($(BENCHES),)
+	cargo test --workspace --locked --bench '*'
+else
+	@echo "bench-smoke: there are no benches"
+endif
+
+.PHONY: bench
+bench: ## Measure; wants a quiet machine
+	@.ci/need build
+	cargo bench --workspace --locked --bench '*'
