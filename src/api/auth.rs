@@ -65,11 +65,7 @@ fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
         )));
     };
     // Both are compared whichever differs: how long a refusal takes says nothing of which was right.
-    let account = state
-        .account
-        .to_string()
-        .as_bytes()
-        .ct_eq(&credentials.user);
+    let account = state.account.to_string().as_bytes().ct_eq(&credentials.user);
     let token = state.auth_token.is(&credentials.password);
     if bool::from(account & token) {
         return Ok(());
