@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::error::{ApiError, Quoted};
@@ -27,9 +27,9 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// Whether it is `guess`. The time taken tells the length of the secret at most.
-    fn is(&self, guess: &[u8]) -> Choice {
-        self.0.as_bytes().ct_eq(guess)
+    /// Whether it is `offered`. The time taken tells the length of the secret at most.
+    pub fn matches(&self, offered: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(offered).into()
     }
 }
 
@@ -65,9 +65,9 @@ fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
         )));
     };
     // Both are compared whichever differs: how long a refusal takes says nothing of which was right.
-    let account = state.account.to_string().as_bytes().ct_eq(&credentials.user);
-    let token = state.auth_token.is(&credentials.password);
-    if bool::from(account & token) {
+    let account = bool::from(state.account.to_string().as_bytes().ct_eq(&credentials.user));
+    let token = state.auth_token.matches(&credentials.password);
+    if account & token {
         return Ok(());
     }
     Err(ApiError::unauthenticated(&format!(
@@ -124,9 +124,9 @@ mod tests {
     #[test]
     fn a_secret_is_itself_and_nothing_else() {
         let secret = Secret::new("swordfish".to_owned());
-        assert!(bool::from(secret.is(b"swordfish")));
+        assert!(secret.matches(b"swordfish"));
         for guess in [&b"swordfis"[..], b"swordfishs", b"Swordfish", b""] {
-            assert!(!bool::from(secret.is(guess)));
+            assert!(!secret.matches(guess));
         }
     }
 }
