@@ -12,9 +12,7 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{
-    AccountSid, CallDirection, CallError, CallFilter, CallSid, CallStatus, CallView, EndCall,
-};
+use crate::call::{AccountSid, CallDirection, CallError, CallFilter, CallSid, CallStatus, CallView, EndCall};
 
 /// Documented for an update and not done yet.
 const UNSUPPORTED: [&str; 8] = [
@@ -39,9 +37,7 @@ pub(super) async fn list(
         .list_calls(filter(&parameters)?, paging.request)
         .await
         .map_err(|error| ApiError::of(error, Asked::List))?;
-    Ok(paging.answer("calls", page, |view| {
-        Representation::of(state.account, view)
-    }))
+    Ok(paging.answer("calls", page, |view| Representation::of(state.account, view)))
 }
 
 /// `POST …/Calls.json` places a call, which this node does not do.
@@ -64,7 +60,7 @@ pub(super) async fn update(
     CallPath(call): CallPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.refuse_unsupported(&UNSUPPORTED)?;
+    parameters.check_update("Status", &UNSUPPORTED)?;
     let done = match parameters.one("Status")? {
         None => state.calls.fetch_call(call).await,
         Some("completed") => state.calls.end_call(call, EndCall::Completed).await,
@@ -85,10 +81,7 @@ fn answer(
 
 fn filter(parameters: &Parameters) -> Result<CallFilter, ApiError> {
     let status = parameters.one("Status")?.map(parse_status).transpose()?;
-    let parent = parameters
-        .one("ParentCallSid")?
-        .map(parse_parent)
-        .transpose()?;
+    let parent = parameters.one("ParentCallSid")?.map(parse_parent).transpose()?;
     Ok(CallFilter {
         to: parameters.one("To")?.map(str::to_owned),
         from: parameters.one("From")?.map(str::to_owned),
@@ -213,9 +206,7 @@ impl Subresources {
             siprec: format!("{path}/Siprec.json"),
             streams: format!("{path}/Streams.json"),
             transcriptions: format!("{path}/Transcriptions.json"),
-            user_defined_message_subscriptions: format!(
-                "{path}/UserDefinedMessageSubscriptions.json"
-            ),
+            user_defined_message_subscriptions: format!("{path}/UserDefinedMessageSubscriptions.json"),
             user_defined_messages: format!("{path}/UserDefinedMessages.json"),
         }
     }

@@ -13,8 +13,8 @@ use super::paging::Paging;
 use super::path::ConferencePath;
 use super::{API_VERSION, ApiState};
 use crate::call::{
-    AccountSid, CallError, CallSid, ConferenceEnd, ConferenceFilter, ConferenceSid,
-    ConferenceStatus, ConferenceView,
+    AccountSid, CallError, CallSid, ConferenceEnd, ConferenceFilter, ConferenceSid, ConferenceStatus,
+    ConferenceView,
 };
 
 /// Documented for an update and not done yet.
@@ -41,11 +41,7 @@ pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     ConferencePath(conference): ConferencePath,
 ) -> Result<Json<Representation>, ApiError> {
-    answer(
-        &state,
-        conference,
-        state.calls.fetch_conference(conference).await,
-    )
+    answer(&state, conference, state.calls.fetch_conference(conference).await)
 }
 
 /// `POST …/Conferences/{CF}.json`: `Status=completed` ends it and the calls in it. Without a parameter it changes
@@ -55,7 +51,7 @@ pub(super) async fn update(
     ConferencePath(conference): ConferencePath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.refuse_unsupported(&UNSUPPORTED)?;
+    parameters.check_update("Status", &UNSUPPORTED)?;
     let done = match parameters.one("Status")? {
         None => state.calls.fetch_conference(conference).await,
         Some("completed") => state.calls.end_conference(conference).await,
@@ -87,11 +83,7 @@ fn parse_status(value: &str) -> Result<ConferenceStatus, ApiError> {
         "init" => Ok(ConferenceStatus::Init),
         "in-progress" => Ok(ConferenceStatus::InProgress),
         "completed" => Ok(ConferenceStatus::Completed),
-        other => Err(ApiError::value(
-            "Status",
-            other,
-            "init, in-progress or completed",
-        )),
+        other => Err(ApiError::value("Status", other, "init, in-progress or completed")),
     }
 }
 

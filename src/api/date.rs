@@ -60,9 +60,7 @@ fn parse(value: &str) -> Option<DateTime<Utc>> {
     if value.len() < TIME_LENGTH_MIN {
         return None;
     }
-    DateTime::parse_from_rfc3339(value)
-        .ok()
-        .map(|time| time.to_utc())
+    DateTime::parse_from_rfc3339(value).ok().map(|time| time.to_utc())
 }
 
 #[cfg(test)]
@@ -74,10 +72,7 @@ mod tests {
     }
 
     fn span_of(query: &str) -> Result<Span, ApiError> {
-        span(
-            &Parameters::parse(query.as_bytes(), "The query")?,
-            "StartTime",
-        )
+        span(&Parameters::parse(query.as_bytes(), "The query")?, "StartTime")
     }
 
     #[test]
@@ -99,10 +94,7 @@ mod tests {
             until: Some(time("2024-03-01T00:00:00Z")),
         };
         assert_eq!(span_of("StartTime=2024-02-29").expect("a span"), day);
-        assert_eq!(
-            span_of("StartTime=2024-02-29T12:30:00Z").expect("a span"),
-            day
-        );
+        assert_eq!(span_of("StartTime=2024-02-29T12:30:00Z").expect("a span"), day);
     }
 
     #[test]

@@ -57,12 +57,6 @@ impl ApiError {
         Self::parameter(format!("{name} is {}; it must be {right}.", Quoted(value)))
     }
 
-    /// A page larger than `max` was asked for.
-    pub(super) fn page_size(value: &str, max: usize) -> Self {
-        let message = format!("PageSize is {}; the largest page is {max}.", Quoted(value));
-        Self::new(StatusCode::BAD_REQUEST, 20_007, message)
-    }
-
     /// The credentials are missing or wrong.
     pub(super) fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned()).with(
@@ -104,8 +98,7 @@ impl ApiError {
 
     /// The body is over [`BODY_MAX`].
     pub(super) fn large_body() -> Self {
-        let message =
-            format!("The request's body is over {BODY_MAX} bytes, the most that is read.");
+        let message = format!("The request's body is over {BODY_MAX} bytes, the most that is read.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, 20_001, message)
     }
 
@@ -134,13 +127,15 @@ impl ApiError {
                 Self::not_found(format!("There is no {asked}: {error}."))
             }
             CallError::ConferenceCompleted => Self::not_found(format!(
-                "There is no {asked} any more: the conference is over. Only conferences in progress have participants."
+                "There is no {asked} any more: the conference is over. Only one in progress \
+                 has participants."
             )),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_220,
                 format!(
-                    "The {asked} is not in the right state. Status=canceled ends a call before it is answered, Status=completed one that is not over."
+                    "The {asked} is not in the right state. Status=canceled ends a call before it is \
+                     answered, Status=completed one that is not over."
                 ),
             ),
             CallError::Overloaded => {

@@ -51,17 +51,24 @@ impl Parameters {
         Ok(value)
     }
 
-    /// Refuses the request if one of `names` is given: documented by the original, not yet done here.
-    pub(super) fn refuse_unsupported(&self, names: &[&str]) -> Result<(), ApiError> {
-        match self
-            .0
-            .iter()
-            .find(|(name, _)| names.contains(&name.as_str()))
-        {
-            None => Ok(()),
-            Some((name, _)) => Err(ApiError::parameter(format!(
+    /// Checks the parameters of an update that takes only `known`.
+    ///
+    /// One of `unsupported`, which the original documents and this node does not do, is refused. Others are ignored
+    /// beside `known`, and refused without: `status=completed` for `Status=completed` would else change nothing and
+    /// answer that all is well.
+    pub(super) fn check_update(&self, known: &str, unsupported: &[&str]) -> Result<(), ApiError> {
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        if let Some(name) = names.clone().find(|name| unsupported.contains(name)) {
+            return Err(ApiError::parameter(format!(
                 "{name} is not supported by this node; leave it out. Nothing was changed."
+            )));
+        }
+        match names.clone().next() {
+            Some(first) if names.clone().all(|name| name != known) => Err(ApiError::parameter(format!(
+                "{} is not known in this update; it takes {known}. Nothing was changed.",
+                Quoted(first)
             ))),
+            _ => Ok(()),
         }
     }
 
@@ -102,21 +109,23 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        Parameters::parse(
-            parts.uri.query().unwrap_or_default().as_bytes(),
-            "The query",
-        )
-        .map(Self)
+        Parameters::parse(parts.uri.query().unwrap_or_default().as_bytes(), "The query").map(Self)
     }
 }
 
-/// The parameters in the body. An empty body has none, whatever its type is said to be.
+/// The parameters in the body. An empty body has none, whatever its type is said to be. Parameters in the query of
+/// the same request are refused, for they would do nothing.
 pub(super) struct Form(pub(super) Parameters);
 
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            return Err(ApiError::parameter(
+                "Parameters are in the query; those of a POST go into its body.".to_owned(),
+            ));
+        }
         let content_type = content_type(request.headers());
         let body = read_body(request, state).await?;
         if body.is_empty() {
@@ -143,9 +152,7 @@ async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
     match tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), body).await {
         Err(_) => Err(ApiError::slow_body(BODY_SECONDS_MAX)),
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ApiError::large_body())
-        }
+        Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::large_body()),
         Ok(Err(refused)) => Err(ApiError::parameter(format!(
             "The request's body could not be read: {}.",
             refused.body_text()
@@ -158,8 +165,7 @@ pub(super) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        let text =
-            serde_json::to_vec(&self.0).expect("our representations have only text for keys");
+        let text = serde_json::to_vec(&self.0).expect("our representations have only text for keys");
         ([(CONTENT_TYPE, JSON)], text).into_response()
     }
 }
@@ -190,13 +196,8 @@ mod tests {
 
     #[test]
     fn what_does_not_decode_is_refused() {
-        for text in [
-            "a=%", "a=%4", "a=%zz", "a=%+1", "%g0=1", "a=%ff", "a=%c3%28",
-        ] {
-            assert!(
-                Parameters::parse(text.as_bytes(), "The query").is_err(),
-                "{text}"
-            );
+        for text in ["a=%", "a=%4", "a=%zz", "a=%+1", "%g0=1", "a=%ff", "a=%c3%28"] {
+            assert!(Parameters::parse(text.as_bytes(), "The query").is_err(), "{text}");
         }
         assert!(Parameters::parse(b"a=\xff", "The query").is_err());
     }

@@ -36,10 +36,7 @@ pub(super) async fn stamp(request: Request, next: Next) -> Response {
 
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, text(&id));
-    headers.insert(
-        REQUEST_DURATION,
-        text(&format!("{:.3}", took.as_secs_f64())),
-    );
+    headers.insert(REQUEST_DURATION, text(&format!("{:.3}", took.as_secs_f64())));
     headers.insert(KEEP_ALIVE, text(&format!("timeout={IDLE_SECONDS_HINT}")));
     if status != StatusCode::NO_CONTENT {
         headers.entry(CONTENT_TYPE).or_insert(JSON);
@@ -56,7 +53,8 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(Duration::from_secs(REQUEST_SECONDS_MAX), next.run(request));
     answer.await.unwrap_or_else(|_| {
         ApiError::unavailable(format!(
-            "The request took longer than {REQUEST_SECONDS_MAX} seconds. It may or may not have been done: fetch the resource to see."
+            "The request took longer than {REQUEST_SECONDS_MAX} seconds. It may or may not have been \
+             done: fetch the resource to see."
         ))
         .into_response()
     })

@@ -95,10 +95,7 @@ fn control(state: &Shared) -> Router<Shared> {
     let mut routes = Router::new();
     for suffix in ["", ".json"] {
         routes = routes
-            .route(
-                &format!("{calls}{suffix}"),
-                get(calls::list).post(calls::create),
-            )
+            .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
             .route(&format!("{conferences}{suffix}"), get(conferences::list))
             .route(&format!("{participants}{suffix}"), participants_routes());
     }

@@ -80,18 +80,15 @@ fn page(parameters: &Parameters) -> Result<usize, ApiError> {
         .map_err(|_| ApiError::value(PAGE, value, "a whole number from 0"))
 }
 
+/// A larger page than the largest is cut, not refused: the SDKs turn `list(limit=5000)` into `PageSize=5000`, and go
+/// on by the page that follows until they have as many.
 fn page_size(parameters: &Parameters) -> Result<usize, ApiError> {
     let Some(value) = parameters.one(PAGE_SIZE)? else {
         return Ok(PAGE_SIZE_DEFAULT);
     };
     match value.parse::<usize>() {
-        Ok(size @ 1..=PAGE_SIZE_MAX) => Ok(size),
-        Ok(0) | Err(_) => Err(ApiError::value(
-            PAGE_SIZE,
-            value,
-            "a whole number from 1 to 1000",
-        )),
-        Ok(_) => Err(ApiError::page_size(value, PAGE_SIZE_MAX)),
+        Ok(size @ 1..) => Ok(size.min(PAGE_SIZE_MAX)),
+        Ok(0) | Err(_) => Err(ApiError::value(PAGE_SIZE, value, "a whole number from 1 to 1000")),
     }
 }
 

@@ -52,7 +52,8 @@ pub(super) async fn list(
 /// `POST …/Participants.json` dials somebody, which this node does not do.
 pub(super) async fn create() -> ApiError {
     ApiError::forbidden(
-        "This node does not place calls, so no participant can be added over the API. Participants come by calling the conference over SIP.",
+        "This node does not place calls, so no participant can be added over the API. Participants come by \
+         calling the conference over SIP.",
     )
 }
 
@@ -73,15 +74,12 @@ pub(super) async fn update(
     ParticipantPath(conference, key): ParticipantPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.refuse_unsupported(&UNSUPPORTED)?;
+    parameters.check_update("Muted", &UNSUPPORTED)?;
     let done = match parameters.one("Muted")? {
         None => state.calls.fetch_participant(conference, key.clone()).await,
         Some(value) => {
             let muted = value.eq_ignore_ascii_case("true");
-            state
-                .calls
-                .mute_participant(conference, key.clone(), muted)
-                .await
+            state.calls.mute_participant(conference, key.clone(), muted).await
         }
     };
     done.map(|view| Json(Representation::of(state.account, view)))

@@ -18,10 +18,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CallPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let [call] = segments(parts, state, ["call"]).await?;
         call.parse().map(Self).map_err(|error| {
-            ApiError::not_found(format!(
-                "There is no call {}: that is {error}.",
-                Quoted(&call)
-            ))
+            ApiError::not_found(format!("There is no call {}: that is {error}.", Quoted(&call)))
         })
     }
 }
@@ -45,8 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ParticipantPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let [conference, participant] =
-            segments(parts, state, ["conference", "participant"]).await?;
+        let [conference, participant] = segments(parts, state, ["conference", "participant"]).await?;
         let key = participant
             .parse()
             .map_or(ParticipantKey::Label(participant), ParticipantKey::Call);
@@ -58,7 +54,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ParticipantPath {
 fn parse_conference(text: &str) -> Result<ConferenceSid, ApiError> {
     text.parse().map_err(|error| {
         ApiError::not_found(format!(
-            "There is no conference {}: that is {error}. To find a conference by its name, list them with FriendlyName.",
+            "There is no conference {}: that is {error}. To find a conference by its name, list \
+             them with FriendlyName.",
             Quoted(text)
         ))
     })
@@ -74,12 +71,7 @@ async fn segments<S: Send + Sync, const N: usize>(
     let given = RawPathParams::from_request_parts(parts, state)
         .await
         .map_err(|_| ApiError::unknown_path(&path))?;
-    let of = |name: &str| {
-        given
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    };
+    let of = |name: &str| given.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
     let values = names.map(|name| of(name).unwrap_or_default());
     Ok(values.map(|value| value.strip_suffix(".json").unwrap_or(value).to_owned()))
 }

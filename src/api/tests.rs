@@ -56,11 +56,7 @@ impl Tour {
         let mut script = Script::default();
         let conference = script.conference("tour", 3);
         change(&mut script);
-        let calls = script
-            .participants
-            .iter()
-            .map(|seat| seat.call_sid)
-            .collect();
+        let calls = script.participants.iter().map(|seat| seat.call_sid).collect();
         Self {
             node: Node::over(script.play()),
             conference,
@@ -139,12 +135,7 @@ impl Node {
     }
 
     async fn ask(&self, request: Request<Body>) -> Answer {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("never fails");
+        let response = self.router.clone().oneshot(request).await.expect("never fails");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("text");
@@ -190,20 +181,11 @@ impl Answer {
             format!("https://www.twilio.com/docs/errors/{code}")
         );
         assert!(
-            json["message"]
-                .as_str()
-                .is_some_and(|text| text.ends_with('.')),
+            json["message"].as_str().is_some_and(|text| text.ends_with('.')),
             "{self:?}"
         );
-        assert_eq!(
-            json.as_object().map(serde_json::Map::len),
-            Some(4),
-            "{self:?}"
-        );
-        assert_eq!(
-            self.header("content-type"),
-            "application/json; charset=utf-8"
-        );
+        assert_eq!(json.as_object().map(serde_json::Map::len), Some(4), "{self:?}");
+        assert_eq!(self.header("content-type"), "application/json; charset=utf-8");
     }
 }
 

@@ -8,9 +8,8 @@ use tokio::sync::mpsc;
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
-    CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter,
-    ConferenceStatus, ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus,
-    ParticipantView,
+    CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
+    ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView,
 };
 
 /// The rows, newest first.
@@ -60,9 +59,7 @@ impl Script {
     fn answer(&mut self, request: Request) {
         // Whoever asked may have given up waiting.
         match request {
-            Request::ListCalls(filter, page, reply) => {
-                drop(reply.send(Ok(self.calls(&filter, page))))
-            }
+            Request::ListCalls(filter, page, reply) => drop(reply.send(Ok(self.calls(&filter, page)))),
             Request::FetchCall(call, reply) => drop(reply.send(self.call(call).cloned())),
             Request::EndCall(call, how, reply) => drop(reply.send(self.end_call(call, how))),
             Request::ListConferences(filter, page, reply) => {
@@ -103,9 +100,7 @@ impl Script {
                 .friendly_name
                 .as_ref()
                 .is_none_or(|name| *name == conference.friendly_name)
-                && filter
-                    .status
-                    .is_none_or(|status| status == conference.status)
+                && filter.status.is_none_or(|status| status == conference.status)
                 && filter.created.contains(Some(conference.created))
                 && filter.updated.contains(Some(conference.updated))
         };
@@ -196,10 +191,7 @@ impl Script {
             view.reason_ended = Some(ConferenceEnd::ViaApi);
         }
         let view = view.clone();
-        let seats = self
-            .participants
-            .iter()
-            .filter(|seat| seat.conference_sid == sid);
+        let seats = self.participants.iter().filter(|seat| seat.conference_sid == sid);
         for call in seats.map(|seat| seat.call_sid).collect::<Vec<_>>() {
             self.end_call(call, EndCall::Completed)?;
         }
@@ -212,10 +204,7 @@ pub(crate) fn overloaded() -> (Handle, impl Sized) {
     let (requests, asked) = mpsc::channel(1);
     let (reply, _) = tokio::sync::oneshot::channel();
     let waiting = Request::FetchCall(CallSid::generate(), reply);
-    requests
-        .try_send(waiting)
-        .map_err(|_| ())
-        .expect("room for one");
+    requests.try_send(waiting).map_err(|_| ()).expect("room for one");
     (Handle { requests }, asked)
 }
 
@@ -252,11 +241,7 @@ pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
     }
 }
 
-fn participant(
-    call_sid: CallSid,
-    conference_sid: ConferenceSid,
-    at: DateTime<Utc>,
-) -> ParticipantView {
+fn participant(call_sid: CallSid, conference_sid: ConferenceSid, at: DateTime<Utc>) -> ParticipantView {
     ParticipantView {
         call_sid,
         conference_sid,

@@ -114,6 +114,9 @@ async function driveCalls() {
   assert.equal(new Set(paged).size, paged.length, "calls listed a page each: some came twice");
   assert(calls.every((call) => paged.includes(call)), "a call is missing when listed a page each");
   assert.equal((await node.calls.list({ limit: 2 })).length, 2, "calls with limit 2");
+  // Sent as a page of 5,000, which the node cuts.
+  const many = await sidsOf(node.calls.list({ limit: 5_000 }));
+  assert(calls.every((call) => many.includes(call)), "a call is missing with limit 5000");
   await drivePages();
 
   const call = await node.calls(calls[0]).fetch();
@@ -168,7 +171,6 @@ async function driveRefusals(call) {
   await refused(400, 20001, "hold", seat.update({ hold: true }));
   await refused(400, 20001, "an announcement", seat.update({ announceUrl: "http://127.0.0.1/a.wav" }));
   await refused(400, 20001, "a status that is none", node.calls(call).update({ status: "paused" }));
-  await refused(400, 20007, "a page too large", node.calls.page({ pageSize: 1_001 }));
   await refused(400, 21220, "canceling an answered call", node.calls(call).update({ status: "canceled" }));
   await refused(405, 20004, "deleting a call's record", node.calls(call).remove());
   const target = { to: "sip:a@127.0.0.1", from: "b", url: "http://127.0.0.1/" };

@@ -131,6 +131,9 @@ def drive_calls(node, calls):
     equal(len(paged), len(set(paged)), "calls listed a page each: some came twice")
     check(set(calls) <= set(paged), "a call is missing when listed a page each")
     equal(len(node.calls.list(limit=2)), 2, "calls with limit=2")
+    # Sent as a page of 5,000, which the node cuts.
+    many = [call.sid for call in node.calls.list(limit=5000)]
+    check(set(calls) <= set(many), "a call is missing with limit=5000")
     drive_pages(node)
 
     call = node.calls(calls[0]).fetch()
