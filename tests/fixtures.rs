@@ -6,7 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use confab::sdp::{self, AudioCodec, Local};
+use confab::sdp::{self, Codec, Local};
 use confab::sip::guard::{ALLOW, Framer, Guard, Transport, Verdict, redact};
 use rsipstack::sip::SipMessage;
 use rsipstack::sip::message::HeadersExt;
@@ -259,7 +259,7 @@ fn local() -> Local {
         port: 20_000,
         session_id: 1,
         version: 1,
-        codecs: AudioCodec::ALL.to_vec(),
+        codecs: Codec::ALL.to_vec(),
         rtcp_mux: false,
     }
 }

@@ -35,14 +35,14 @@ impl Model {
     }
 }
 
-fn page<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a T>, request: PageRequest) -> Page<T> {
+pub(super) fn page<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a T>, request: PageRequest) -> Page<T> {
     let mut rest = all.skip(request.page.saturating_mul(request.size));
     let items = rest.by_ref().take(request.size).cloned().collect();
     Page { items, request, more: rest.next().is_some() }
 }
 
 impl CallFilter {
-    fn takes(&self, call: &CallView) -> bool {
+    pub(super) fn takes(&self, call: &CallView) -> bool {
         !self.nothing
             && self.to.as_ref().is_none_or(|to| *to == call.to)
             && self.from.as_ref().is_none_or(|from| *from == call.from)
@@ -53,7 +53,7 @@ impl CallFilter {
 }
 
 impl ConferenceFilter {
-    fn takes(&self, conference: &ConferenceView) -> bool {
+    pub(super) fn takes(&self, conference: &ConferenceView) -> bool {
         self.friendly_name.as_ref().is_none_or(|name| *name == conference.friendly_name)
             && self.status.is_none_or(|status| status == conference.status)
             && self.created.contains(Some(conference.created))
@@ -62,7 +62,7 @@ impl ConferenceFilter {
 }
 
 impl ParticipantFilter {
-    fn takes(&self, seat: &ParticipantView) -> bool {
+    pub(super) fn takes(&self, seat: &ParticipantView) -> bool {
         self.muted.is_none_or(|muted| muted == seat.muted)
             && self.hold.is_none_or(|hold| hold == seat.hold)
             // Nobody coaches yet.

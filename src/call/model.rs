@@ -514,6 +514,9 @@ impl Model {
         key: &ParticipantKey,
     ) -> Result<&Call, CallError> {
         let record = self.conferences.get(conference).ok_or(CallError::NoConference)?;
+        if record.view.status == ConferenceStatus::Completed {
+            return Err(CallError::ConferenceCompleted);
+        }
         let mut seats = record.seats.iter().filter_map(|&sid| self.calls.get(sid));
         let found = match key {
             ParticipantKey::Call(sid) => seats.find(|call| call.view.sid == *sid),

@@ -5,6 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
+use super::list::page;
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
@@ -79,32 +80,21 @@ impl Script {
                 drop(reply.send(self.mute(sid, &key, muted)));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
+            // Of adapters that bring calls; whoever asks sees the model gone.
+            Request::AdmitCall(..)
+            | Request::ConnectCall(..)
+            | Request::SetCallMedia(..)
+            | Request::CallEnded(..)
+            | Request::Stop(_) => {}
         }
     }
 
     fn calls(&self, filter: &CallFilter, request: PageRequest) -> Page<CallView> {
-        let matches = |call: &&CallView| {
-            !filter.nothing
-                && filter.to.as_ref().is_none_or(|to| *to == call.to)
-                && filter.from.as_ref().is_none_or(|from| *from == call.from)
-                && filter.status.is_none_or(|status| status == call.status)
-                && filter.started.contains(call.started)
-                && filter.ended.contains(call.ended)
-        };
-        page(self.calls.iter().filter(matches), request)
+        page(self.calls.iter().filter(|call| filter.takes(call)), request)
     }
 
     fn conferences(&self, filter: &ConferenceFilter, request: PageRequest) -> Page<ConferenceView> {
-        let matches = |conference: &&ConferenceView| {
-            filter
-                .friendly_name
-                .as_ref()
-                .is_none_or(|name| *name == conference.friendly_name)
-                && filter.status.is_none_or(|status| status == conference.status)
-                && filter.created.contains(Some(conference.created))
-                && filter.updated.contains(Some(conference.updated))
-        };
-        page(self.conferences.iter().filter(matches), request)
+        page(self.conferences.iter().filter(|conference| filter.takes(conference)), request)
     }
 
     fn participants(
@@ -114,13 +104,8 @@ impl Script {
         request: PageRequest,
     ) -> Result<Page<ParticipantView>, CallError> {
         self.conference_mut(sid)?;
-        let matches = |seat: &&ParticipantView| {
-            seat.conference_sid == sid
-                && filter.muted.is_none_or(|muted| muted == seat.muted)
-                && filter.hold.is_none_or(|hold| hold == seat.hold)
-                && filter.coaching.is_none_or(|coaching| !coaching)
-        };
-        Ok(page(self.participants.iter().filter(matches), request))
+        let seats = self.participants.iter().filter(|seat| seat.conference_sid == sid);
+        Ok(page(seats.filter(|seat| filter.takes(seat)), request))
     }
 
     fn call(&self, sid: CallSid) -> Result<&CallView, CallError> {
@@ -251,15 +236,5 @@ fn participant(call_sid: CallSid, conference_sid: ConferenceSid, at: DateTime<Ut
         status: ParticipantStatus::Connected,
         created: at,
         updated: at,
-    }
-}
-
-fn page<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a T>, request: PageRequest) -> Page<T> {
-    let mut rows = rows.skip(request.page * request.size);
-    let items = rows.by_ref().take(request.size).cloned().collect();
-    Page {
-        items,
-        request,
-        more: rows.next().is_some(),
     }
 }

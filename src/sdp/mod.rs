@@ -11,7 +11,6 @@
 //! ```
 
 mod clean;
-mod codec;
 mod offer;
 mod write;
 
@@ -20,7 +19,7 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use codec::AudioCodec;
+pub use confab_media::Codec;
 pub use offer::{parse_offer, read_answer};
 pub use write::{answer, make_offer};
 
@@ -109,7 +108,7 @@ pub struct Offer {
     /// Whether it would take RTCP on `remote` itself (RFC 5761).
     pub rtcp_mux: bool,
     /// The codecs we know, with their payload types, in its order of preference.
-    pub codecs: Vec<(u8, AudioCodec)>,
+    pub codecs: Vec<(u8, Codec)>,
     /// The payload type of its digits (RFC 4733).
     pub telephone_event: Option<u8>,
     /// The packet length it would like to get, in milliseconds.
@@ -145,7 +144,7 @@ pub struct Local {
     /// One more for each SDP of a leg that differs from the one before (RFC 3264 §8).
     pub version: u64,
     /// What we take; in an offer of ours, the best first.
-    pub codecs: Vec<AudioCodec>,
+    pub codecs: Vec<Codec>,
     /// Whether the leg's RTP socket takes RTCP as well; then we agree to it when it is offered.
     pub rtcp_mux: bool,
 }
@@ -154,7 +153,7 @@ pub struct Local {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
     /// The one codec, for both ways.
-    pub codec: AudioCodec,
+    pub codec: Codec,
     /// Its payload type, for both ways.
     pub payload_type: u8,
     /// The payload type of digits, if they come as such.

@@ -7,7 +7,7 @@ use sdp_types::{Attribute, Connection, Media, RtpMap, Session};
 
 use super::clean::clean;
 use super::{
-    Agreed, AudioCodec, Direction, Local, NoCommonCodec, Offer, STREAMS_MAX, SdpError, Stream,
+    Agreed, Codec, Direction, Local, NoCommonCodec, Offer, STREAMS_MAX, SdpError, Stream,
 };
 
 /// The clock rate of digits; it must be the audio's (RFC 4733 §2.1).
@@ -99,7 +99,7 @@ struct AudioStream {
     remote: Option<SocketAddr>,
     rtcp: Option<SocketAddr>,
     rtcp_mux: bool,
-    codecs: Vec<(u8, AudioCodec)>,
+    codecs: Vec<(u8, Codec)>,
     telephone_event: Option<u8>,
     ptime: Option<u32>,
     direction: Direction,
@@ -182,7 +182,7 @@ fn read_rtcp(text: &str, address: IpAddr) -> Option<SocketAddr> {
 
 /// The payload types of a stream that we know, in its order.
 struct Formats {
-    codecs: Vec<(u8, AudioCodec)>,
+    codecs: Vec<(u8, Codec)>,
     telephone_event: Option<u8>,
 }
 
@@ -210,7 +210,7 @@ impl Formats {
                 Some(map) => formats.add_mapped(map),
                 None => formats.add(
                     payload_type,
-                    AudioCodec::of_static_payload_type(payload_type),
+                    Codec::of_static_payload_type(payload_type),
                 ),
             }
         }
@@ -227,11 +227,11 @@ impl Formats {
             .as_deref()
             .is_none_or(|channels| channels.trim() == "1")
         {
-            self.add(map.payload_type, AudioCodec::of_name(name, map.clock_rate));
+            self.add(map.payload_type, Codec::of_name(name, map.clock_rate));
         }
     }
 
-    fn add(&mut self, payload_type: u8, codec: Option<AudioCodec>) {
+    fn add(&mut self, payload_type: u8, codec: Option<Codec>) {
         let is_new = self.codecs.iter().all(|&(known, _)| known != payload_type);
         if let Some(codec) = codec.filter(|_| is_new) {
             self.codecs.push((payload_type, codec));

@@ -10,7 +10,7 @@ fn a_plain_offer_is_answered_with_its_first_codec_and_its_payload_types() {
         "m=audio 4000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:30\r\n",
     ));
     assert_eq!(offer.remote, Some("192.0.2.4:4000".parse().unwrap()));
-    assert_eq!(offer.codecs, [(8, AudioCodec::Pcma), (0, AudioCodec::Pcmu)]);
+    assert_eq!(offer.codecs, [(8, Codec::Pcma), (0, Codec::Pcmu)]);
     assert_eq!((offer.telephone_event, offer.ptime), (Some(96), Some(30)));
 
     let answer = answer(&offer, &local()).unwrap();
@@ -21,7 +21,7 @@ fn a_plain_offer_is_answered_with_its_first_codec_and_its_payload_types() {
          a=fmtp:96 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     );
     let agreed = answer.agreed;
-    assert_eq!((agreed.codec, agreed.payload_type), (AudioCodec::Pcma, 8));
+    assert_eq!((agreed.codec, agreed.payload_type), (Codec::Pcma, 8));
     assert_eq!(agreed.telephone_event, Some(96));
     assert_eq!(agreed.remote, offer.remote);
     assert_eq!(agreed.rtcp, Some("192.0.2.4:4001".parse().unwrap()));
@@ -33,7 +33,7 @@ fn names_have_no_case_and_a_map_overrules_a_static_payload_type() {
         "m=audio 4000 RTP/AVP 0 97 98\r\na=rtpmap:0 GSM/8000\r\n\
                             a=RTPMAP: 97 pcmA/8000/1\r\na=rtpmap:98 Telephone-Event/8000\r\n",
     ));
-    assert_eq!(offer.codecs, [(97, AudioCodec::Pcma)]);
+    assert_eq!(offer.codecs, [(97, Codec::Pcma)]);
     assert_eq!(offer.telephone_event, Some(98));
     let other_rates = parse(&sdp(
         "m=audio 4000 RTP/AVP 97 98 99\r\na=rtpmap:97 PCMU/16000\r\n\
@@ -85,7 +85,7 @@ fn without_a_common_codec_there_is_no_answer() {
     assert_eq!(answer(&offer, &local()), Err(NoCommonCodec));
     let pcma = parse(&sdp("m=audio 4000 RTP/AVP 8\r\n"));
     let only_pcmu = Local {
-        codecs: vec![AudioCodec::Pcmu],
+        codecs: vec![Codec::Pcmu],
         ..local()
     };
     assert_eq!(answer(&pcma, &only_pcmu), Err(NoCommonCodec));
@@ -223,11 +223,11 @@ fn rtcp_goes_where_it_was_asked_to() {
 #[test]
 fn our_offer_is_understood_and_its_answer_read() {
     let ours = Local {
-        codecs: vec![AudioCodec::Pcma, AudioCodec::Pcmu],
+        codecs: vec![Codec::Pcma, Codec::Pcmu],
         ..local()
     };
     let offer = parse(&make_offer(&ours));
-    assert_eq!(offer.codecs, [(8, AudioCodec::Pcma), (0, AudioCodec::Pcmu)]);
+    assert_eq!(offer.codecs, [(8, Codec::Pcma), (0, Codec::Pcmu)]);
     assert_eq!(offer.telephone_event, Some(101));
 
     let theirs = Local {
@@ -237,7 +237,7 @@ fn our_offer_is_understood_and_its_answer_read() {
     };
     let answer = answer(&offer, &theirs).unwrap();
     let agreed = read_answer(answer.sdp.as_bytes(), &ours).unwrap();
-    assert_eq!(agreed.codec, AudioCodec::Pcma);
+    assert_eq!(agreed.codec, Codec::Pcma);
     assert_eq!(agreed.remote, Some("[2001:db8::9]:5004".parse().unwrap()));
 }
 
@@ -284,7 +284,7 @@ fn local() -> Local {
         port: 20000,
         session_id: 7,
         version: 1,
-        codecs: AudioCodec::ALL.to_vec(),
+        codecs: Codec::ALL.to_vec(),
         rtcp_mux: false,
     }
 }

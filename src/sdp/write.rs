@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::offer::agree;
-use super::{Answer, AudioCodec, Direction, Local, NoCommonCodec, Offer};
+use super::{Answer, Codec, Direction, Local, NoCommonCodec, Offer};
 
 /// The payload type of digits in our offers: the one nearly everybody uses.
 const TELEPHONE_EVENT: u8 = 101;
@@ -48,7 +48,7 @@ pub fn answer(offer: &Offer, local: &Local) -> Result<Answer, NoCommonCodec> {
 /// Makes an offer: for an INVITE of ours, or as the answer to one without an offer (RFC 3261 §13.2.1).
 pub fn make_offer(local: &Local) -> String {
     let mut sdp = begin(local);
-    let formats: Vec<(u8, AudioCodec)> = local
+    let formats: Vec<(u8, Codec)> = local
         .codecs
         .iter()
         .map(|&codec| (codec.static_payload_type(), codec))
@@ -82,7 +82,7 @@ fn begin(local: &Local) -> String {
 fn push_audio(
     sdp: &mut String,
     port: u16,
-    formats: &[(u8, AudioCodec)],
+    formats: &[(u8, Codec)],
     telephone_event: Option<u8>,
     direction: Direction,
 ) {

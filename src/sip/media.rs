@@ -1,8 +1,8 @@
 //! One call's side of offer and answer: our session description, and what the far end's makes of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use confab_media::{Codec, LegMedia};
+use confab_media::{Codec, Direction, LegMedia};
 use rsipstack::sip::StatusCode;
 
 use crate::sdp::{self, Agreed, Local, Offer};
@@ -16,6 +16,8 @@ pub(super) struct MediaTerms {
     local: Local,
     /// Where the call's signalling came from.
     signalling: Option<IpAddr>,
+    /// Where the far end said last that it receives: on hold in the old way it says nowhere, and nothing is sent.
+    remote: SocketAddr,
 }
 
 impl MediaTerms {
@@ -25,8 +27,9 @@ impl MediaTerms {
         let _ = getrandom::fill(&mut id);
         let session_id = u64::from(u32::from_be_bytes(id));
         Self {
-            local: Local { address, port, session_id, version: 0, codecs: CODECS.to_vec() },
+            local: Local { address, port, session_id, version: 0, codecs: CODECS.to_vec(), rtcp_mux: true },
             signalling,
+            remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         }
     }
 
@@ -45,18 +48,27 @@ impl MediaTerms {
     }
 
     /// What the far end's answer to our offer means for the leg.
-    pub(super) fn read_answer(&self, answer: &[u8]) -> Result<LegMedia, sdp::SdpError> {
-        sdp::read_answer(answer, &self.local).map(|agreed| self.leg_media(agreed))
+    pub(super) fn read_answer(&mut self, answer: &[u8]) -> Result<LegMedia, sdp::SdpError> {
+        let agreed = sdp::read_answer(answer, &self.local)?;
+        Ok(self.leg_media(agreed))
     }
 
-    fn leg_media(&self, agreed: Agreed) -> LegMedia {
+    fn leg_media(&mut self, agreed: Agreed) -> LegMedia {
+        self.remote = agreed.remote.unwrap_or(self.remote);
+        let (send, receive) = match agreed.direction {
+            sdp::Direction::SendRecv => (true, true),
+            sdp::Direction::SendOnly => (true, false),
+            sdp::Direction::RecvOnly => (false, true),
+            sdp::Direction::Inactive => (false, false),
+        };
+        let is_somewhere = self.remote.port() != 0;
         LegMedia {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
-            remote: agreed.remote,
+            remote: self.remote,
             signalling: self.signalling,
-            direction: agreed.direction,
+            direction: Direction { send: send && is_somewhere, receive },
         }
     }
 }

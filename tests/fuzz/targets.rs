@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use confab::sdp::{self, AudioCodec, Local};
+use confab::sdp::{self, Codec, Local};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use rsipstack::sip::SipMessage;
 
@@ -113,14 +113,14 @@ pub(crate) fn sdp_offer(data: &[u8]) {
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
 pub(crate) fn sdp_answer(data: &[u8]) {
     let local = Local {
-        codecs: vec![AudioCodec::Pcma],
+        codecs: vec![Codec::Pcma],
         rtcp_mux: true,
         ..local()
     };
     let Ok(agreed) = sdp::read_answer(data, &local) else {
         return;
     };
-    assert_eq!(agreed.codec, AudioCodec::Pcma);
+    assert_eq!(agreed.codec, Codec::Pcma);
     assert!(agreed.payload_type < 128 && agreed.telephone_event.is_none_or(|event| event < 128));
 }
 
@@ -134,7 +134,7 @@ fn local() -> Local {
         port: 20_000,
         session_id: 1,
         version: 1,
-        codecs: AudioCodec::ALL.to_vec(),
+        codecs: Codec::ALL.to_vec(),
         rtcp_mux: false,
     }
 }

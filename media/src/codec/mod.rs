@@ -18,6 +18,21 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Pcmu, Self::Pcma];
+
+    /// The codec of that name and clock rate in SDP; names have no case (RFC 8866 §6.6).
+    pub fn of_name(name: &str, clock_rate: u32) -> Option<Self> {
+        let fits =
+            |codec: &Self| codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate;
+        Self::ALL.into_iter().find(fits)
+    }
+
+    /// The codec of a payload type that was not negotiated.
+    pub fn of_static_payload_type(payload_type: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| codec.static_payload_type() == payload_type)
+    }
+
     /// The rate of the samples it decodes to and encodes from.
     pub const fn sample_rate(self) -> SampleRate {
         match self {

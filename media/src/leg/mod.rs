@@ -208,7 +208,7 @@ impl Leg {
         if payload_type == self.media.payload_type {
             return Some(self.media.codec);
         }
-        [Codec::Pcmu, Codec::Pcma].into_iter().find(|c| c.static_payload_type() == payload_type)
+        Codec::of_static_payload_type(payload_type)
     }
 
     fn receive_event(
