@@ -4,5 +4,6 @@
 pub mod codec;
 pub mod frame;
 pub mod id;
+pub mod playout;
 pub mod rtp;
 pub mod time;
