@@ -206,6 +206,8 @@ fn a_key_is_reported_once_and_is_not_printed() {
         let payload = [7, if end { 0x8a } else { 0x0a }, hi, lo];
         let mut packet = rtp(1, 5_000 + sequence as u16, &payload);
         packet[1] = 101;
+        // One event has one timestamp, that of its start.
+        packet[4..8].copy_from_slice(&7_000_u32.to_be_bytes());
         room.datagram(0, Port::Rtp, room.far_ends[0].address, &packet);
     }
     room.run(2);
@@ -231,9 +233,9 @@ fn taps_copy_both_sides_and_count_what_nobody_fetched() {
     assert_eq!(room.taps.len(), 8);
     let sides: Vec<_> = room.taps.iter().map(|tap| tap.side).collect();
     assert_eq!(sides[..2], [TapSide::Received, TapSide::Sent]);
-    assert_eq!(room.taps[0].frame.samples(), room.far_ends[0].played(1), "what leg 0 says");
-    assert_eq!(room.taps[1].frame.samples(), room.far_ends[1].played(1), "what leg 0 hears");
-    assert_eq!(room.taps[0].tick, room.taps[1].tick);
+    assert_eq!(room.taps[6].frame.samples(), room.far_ends[0].played(1), "what leg 0 says");
+    assert_eq!(room.taps[7].frame.samples(), room.far_ends[1].played(1), "what leg 0 hears");
+    assert_eq!(room.taps[6].tick, room.taps[7].tick);
 
     room.fetches_taps = false;
     room.run(20);

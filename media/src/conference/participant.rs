@@ -24,7 +24,8 @@ impl Participant {
     /// Notes what the tick brought.
     pub(crate) fn hear(&mut self, sound: Sound) {
         self.talks = match sound {
-            Sound::Voice | Sound::Concealed => true,
+            // Digital silence adds nothing: who sends it hears what all listeners hear, and shares its encoding.
+            Sound::Voice | Sound::Concealed => self.frame.samples().iter().any(|&s| s != 0),
             Sound::Silence => {
                 self.frame.samples_mut().fill(0);
                 false

@@ -217,7 +217,7 @@ impl Leg {
         received_at: Time,
         counters: &mut Counters,
     ) -> Result<(), Discard> {
-        self.playout.skip(packet);
+        self.playout.note_event(packet);
         for ended in self.digits.receive(packet, received_at) {
             self.report_digit(ended, counters);
         }
