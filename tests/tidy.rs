@@ -29,7 +29,8 @@ const LAYERS: [&[&str]; 7] = [
     &["main", "lib"],
 ];
 
-/// Libraries that only one folder may know, so that they can be replaced there.
+/// Libraries that only one folder of the server may know, so that they can be replaced there. Tests may know
+/// them too.
 const BEHIND_ONE_FOLDER: [(&str, &str); 1] = [("rsipstack", "src/sip/")];
 
 /// What the engine must not name: each reads a clock, waits, locks, draws entropy or reaches outside.
@@ -142,7 +143,7 @@ fn names_are_from_the_glossary() {
 }
 
 #[test]
-fn constants_carry_their_reason() {
+fn numbers_carry_their_reason() {
     hold(constants);
 }
 
@@ -194,6 +195,9 @@ fn layer_of(module: &str) -> Option<usize> {
 }
 
 fn walls(source: &Source) -> Vec<Finding> {
+    if !source.path.starts_with("src/") {
+        return Vec::new();
+    }
     let behind = BEHIND_ONE_FOLDER
         .iter()
         .filter(|(_, folder)| !source.path.starts_with(folder));
@@ -317,29 +321,46 @@ fn names(source: &Source) -> Vec<Finding> {
     found
 }
 
+/// Only numbers: a table or a text speaks for itself. Constants without a blank line between them share the reason
+/// of the first.
 fn constants(source: &Source) -> Vec<Finding> {
     let is_ours = source.path.starts_with("src/") || source.path.starts_with("media/src/");
     if !is_ours || !source.is_rust() {
         return Vec::new();
     }
-    let (mut above, mut at, mut found) = ("", 0, Vec::new());
+    let (mut explained, mut at, mut found) = (false, 0, Vec::new());
     let tests_at = source.tests_at();
     for line in source.text.split_inclusive('\n') {
-        let item = line
-            .trim_start_matches("pub")
-            .trim_start_matches("(crate)")
-            .trim_start_matches("(super)");
-        let item = item.strip_prefix(' ').unwrap_or(item);
-        let is_constant = !line.starts_with(' ')
-            && (item.starts_with("const ") || item.starts_with("static "))
-            && !item.starts_with("const fn")
-            && !item.starts_with("const _");
-        if is_constant && at < tests_at && !above.starts_with("//") && !above.starts_with("#[") {
-            found.push(source.finding(at, "a constant without its reason"));
+        let kind = constant_type(line);
+        if kind.is_some_and(is_number) && !explained && at < tests_at {
+            found.push(source.finding(at, "a number without its reason"));
         }
-        (above, at) = (line, at + line.len());
+        let goes_on = kind.is_some() && explained;
+        explained = goes_on || line.starts_with("//") || line.starts_with("#[");
+        at += line.len();
     }
     found
+}
+
+/// The type of the constant that this line declares at the top of a file.
+fn constant_type(line: &str) -> Option<&str> {
+    let item = ["pub(crate) ", "pub(super) ", "pub "]
+        .iter()
+        .find_map(|open| line.strip_prefix(open));
+    let item = item.unwrap_or(line);
+    let declared = item
+        .strip_prefix("const ")
+        .or_else(|| item.strip_prefix("static "))?;
+    let (_, rest) = declared.split_once(": ")?;
+    rest.split(' ').next()
+}
+
+fn is_number(kind: &str) -> bool {
+    const KINDS: [&str; 13] = [
+        "usize", "isize", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64",
+        "Duration",
+    ];
+    KINDS.contains(&kind)
 }
 
 fn machine_paths(source: &Source) -> Vec<Finding> {
@@ -588,13 +609,14 @@ fn a_planted_vague_name_is_found() {
 }
 
 #[test]
-fn a_planted_constant_without_a_reason_is_found() {
-    let text = "/// Why.\nconst A: u8 = 1;\npub(crate) const B: u8 = 2;\nconst fn c() {}\n\
-                #[cfg(test)]\nmod tests {}\nconst D: u8 = 3;\n";
+fn a_planted_number_without_a_reason_is_found() {
+    let text = "/// Why.\nconst A: u8 = 1;\npub(crate) const B: u8 = 2;\n\npub const C: Duration = X;\n\
+                const D: &str = \"d\";\nconst fn e() {}\n#[cfg(test)]\nmod tests {}\nconst F: u8 = 3;\n";
     assert_eq!(
         planted(constants, "src/a.rs", text),
-        ["3: a constant without its reason"]
+        ["5: a number without its reason"]
     );
+    assert_eq!(planted(constants, "tests/a.rs", text), [""; 0]);
 }
 
 #[test]

@@ -235,6 +235,8 @@ impl Document<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::Decision;
     use super::*;
 
@@ -356,5 +358,16 @@ mod tests {
             !error.contains("hunter2") && !error.contains('\n'),
             "{error}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic_or_speak_in_more_than_a_line(
+            text in r#"((\[\[route\]\]|user|refuse|conference|log|[a-z_]{0,9}) ?(= ?("[^"]{0,9}"|[0-9]{1,5}|\PC{0,5}))?\n){0,6}"#
+        ) {
+            if let Err(error) = parse("confab.toml", &text) {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
     }
 }

@@ -48,16 +48,24 @@ pub fn load(
     environment: &Environment,
     default_file: &Path,
 ) -> Result<Effective, ConfigError> {
-    let file = named_file(args, environment, default_file)
-        .map(|path| file::read(&path))
-        .transpose()?;
+    let (path, source) = named_file(args, environment, default_file);
+    let file = path
+        .as_deref()
+        .map(file::read)
+        .transpose()?
+        .unwrap_or_default();
     let mut gather = Gather {
         args,
         environment,
-        file: file.unwrap_or_default(),
+        file,
         lines: Vec::new(),
         notices: Vec::new(),
     };
+    gather.line(
+        "config",
+        path.map_or_else(|| "none".to_owned(), IntoShown::into_shown),
+        source,
+    );
 
     let http = gather.http()?;
     let sip = gather.sip()?;
@@ -90,13 +98,24 @@ pub fn load(
     })
 }
 
-fn named_file(args: &ServeArgs, environment: &Environment, default_file: &Path) -> Option<PathBuf> {
-    let in_environment = || environment.value(CONFIG_VARIABLE).map(PathBuf::from);
-    let by_default = || default_file.exists().then(|| default_file.to_owned());
-    args.config
-        .clone()
-        .or_else(in_environment)
-        .or_else(by_default)
+fn named_file(
+    args: &ServeArgs,
+    environment: &Environment,
+    default_file: &Path,
+) -> (Option<PathBuf>, Source) {
+    if let Some(path) = &args.config {
+        return (Some(path.clone()), Source::Flag("--config".to_owned()));
+    }
+    if let Some(path) = environment.value(CONFIG_VARIABLE) {
+        return (
+            Some(PathBuf::from(path)),
+            Source::Environment(CONFIG_VARIABLE.to_owned()),
+        );
+    }
+    (
+        default_file.exists().then(|| default_file.to_owned()),
+        Source::Default,
+    )
 }
 
 /// The three places, and what was found in them so far.

@@ -410,6 +410,34 @@ fn the_documented_file_names_every_setting_and_is_accepted() {
     }
 }
 
+#[test]
+fn the_readme_names_every_setting() {
+    let text = include_str!("../../README.md");
+    for setting in Setting::ALL {
+        assert!(text.contains(&format!("`{}`", setting.flag())), "{setting}");
+        assert!(
+            text.contains(&format!("`{}`", setting.variable())),
+            "{setting}"
+        );
+    }
+}
+
+#[test]
+fn the_file_that_was_read_is_told() {
+    let given = Given::default();
+    assert_eq!(given.shown("config"), ("none".to_owned(), Source::Default));
+    let given = given.file("");
+    let path = given.default_file().display().to_string();
+    assert_eq!(given.shown("config"), (path.clone(), Source::Default));
+    let given = given.variable("CONFAB_CONFIG", &path);
+    assert_eq!(
+        given.shown("config").1,
+        Source::Environment("CONFAB_CONFIG".to_owned())
+    );
+    let given = given.flag("--config", &path);
+    assert_eq!(given.shown("config").1, Source::Flag("--config".to_owned()));
+}
+
 /// The flags alone, as a command.
 #[derive(Parser)]
 struct OnlyServe {
