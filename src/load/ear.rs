@@ -274,3 +274,6 @@ fn decode<'a>(law: Law, payload: &[u8], frame: &'a mut [i16; FRAME_MAX]) -> &'a 
         .for_each(|(sample, &octet)| *sample = table[usize::from(octet)]);
     &frame[..payload.len()]
 }
+
+#[cfg(test)]
+mod tests;
