@@ -3,7 +3,7 @@
 //! Layers, each importing only what is below it (`tests/tidy.rs` holds the rule):
 //!
 //! ```text
-//! 5  server                 composition
+//! 5  server, load           composition, and the load tester, which imports nothing of the node
 //! 4  api   sip              adapters on the model; they never import each other
 //! 3  call                   the model
 //! 2  worker                 media threads around the engine
@@ -14,6 +14,7 @@
 pub mod api;
 pub mod call;
 pub mod config;
+pub mod load;
 pub mod sdp;
 pub mod server;
 pub mod sip;

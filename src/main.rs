@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use confab::config::{self, Config, ConfigError, Environment, LogFormat, ServeArgs};
+use confab::load::{self, LoadArgs, REFLECTOR_COMMAND, ReflectorArgs};
 use confab::server::{self, StartError};
 use confab::telemetry::{self, LogError};
 
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   confab serve                  run a node on this machine
   confab serve --help           every setting, with its variable and default
+  confab load --spawn           start a node, call it, and prove who hears whom
 
 Exit status: 0 all was well; 2 asked wrongly or could not start, one line says why; 1 anything else.";
 
@@ -31,6 +33,9 @@ Exit status: 0 all was well; 2 asked wrongly or could not start, one line says w
 #[derive(Subcommand)]
 enum Command {
     Serve(Box<ServeArgs>),
+    Load(Box<LoadArgs>),
+    #[command(name = REFLECTOR_COMMAND, hide = true)]
+    LoadReflector(ReflectorArgs),
     /// Print the version
     Version,
 }
@@ -50,11 +55,20 @@ fn start(command: Command) -> ExitCode {
         Command::Serve(args) => {
             serve(&args).map_or_else(|e| not_started(&e.to_string()), |()| ExitCode::SUCCESS)
         }
+        Command::Load(args) => load(*args).unwrap_or_else(|e| failed(&format!("{e:#}"))),
+        Command::LoadReflector(args) => {
+            load::run_reflector(&args).map_or_else(|e| failed(&format!("{e:#}")), |()| ExitCode::SUCCESS)
+        }
         Command::Version => {
             say(concat!("confab ", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }
     }
+}
+
+fn load(args: LoadArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(load::run(args))
 }
 
 /// Why `confab serve` did not start.
@@ -143,9 +157,18 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 fn not_started(why: &str) -> ExitCode {
+    complain(why);
+    ExitCode::from(STATUS_NOT_STARTED)
+}
+
+fn failed(why: &str) -> ExitCode {
+    complain(why);
+    ExitCode::FAILURE
+}
+
+fn complain(why: &str) {
     // If standard error is closed, the status still tells.
     let _ = writeln!(io::stderr(), "confab: {why}");
-    ExitCode::from(STATUS_NOT_STARTED)
 }
 
 fn say(line: &str) {

@@ -1,0 +1,292 @@
+//! The command line of `confab load`, and what it does with it.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::law::Law;
+use super::plan::{Plan, PlanError};
+use super::progress::Progress;
+use super::reflector;
+use super::report::Report;
+use super::run::{Surroundings, execute_in};
+use super::spawn::SpawnedNode;
+
+/// The truth differs from what should be heard.
+const EXIT_WRONG: u8 = 1;
+/// The command line asks for something that cannot be done.
+const EXIT_USAGE: u8 = 2;
+
+const LONG_ABOUT: &str = "\
+Synthetic callers that prove who hears whom.
+
+Dials a node over SIP, joins conferences, talks in tones, and listens. Each talker has tones of its own, so each \
+caller knows, window by window, whom it hears, whom it should, and whether it hears itself. It measures the delay \
+from talker to listener, checks every frame against the one before it in the tones' period, and counts what is \
+lost, late, doubled or replaced by silence. It judges only what arrives on its own sockets.
+
+Leg i dials conference i mod C, as sip:conf-NAME@TARGET with a NAME no other run has. The first K legs of each \
+conference talk; the rest listen.";
+
+const EXAMPLES: &str = "\
+Examples:
+  confab load --spawn
+      Start a node, call it with 10 legs, 3 of them talking, for 10 seconds.
+  confab load --target 192.0.2.10:5060 --legs 250 --seconds 20
+      One conference of 250 on a node that runs already.
+  confab load --spawn --legs 250 --conferences 25 --talkers 10 --json run.json
+      25 conferences of 10, all talking; everything measured goes to run.json as well.
+  confab load --spawn --legs 250 --reflect-baseline
+      Also says what merely sending as many packets back costs on this machine.
+
+Exit status:
+  0  everyone heard whom they should, and nobody else
+  1  the truth differs; the report names how
+  2  the command line asks for something that cannot be done";
+
+/// Call a node with synthetic callers and prove who hears whom.
+#[derive(Clone, Debug, clap::Args)]
+#[command(long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
+pub struct LoadArgs {
+    /// The node's SIP address, over UDP.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        required_unless_present = "spawn",
+        conflicts_with = "spawn"
+    )]
+    pub target: Option<String>,
+
+    /// Start a node for this run, on free ports and with empty data, and stop it at the end. Its CPU time and
+    /// memory are measured too.
+    #[arg(long)]
+    pub spawn: bool,
+
+    /// Callers in all.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub legs: usize,
+
+    /// Conferences they are spread over.
+    #[arg(long, value_name = "C", default_value_t = 1)]
+    pub conferences: usize,
+
+    /// Talkers in each conference; the other legs listen.
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub talkers: usize,
+
+    /// How long to measure, once all calls are up. The first fifth measures delay, the rest who hears whom.
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    pub seconds: u64,
+
+    /// Calls dialled in a second.
+    #[arg(long, value_name = "CPS", default_value_t = 50)]
+    pub ramp: u32,
+
+    /// The codec offered.
+    #[arg(long, value_enum, value_name = "CODEC", default_value_t = Law::Pcmu)]
+    pub codec: Law,
+
+    /// Write everything measured to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Afterwards stream as many packets to a bare UDP reflector and compare what it costs.
+    #[arg(long)]
+    pub reflect_baseline: bool,
+}
+
+impl LoadArgs {
+    /// The plan that these arguments ask for.
+    ///
+    /// # Errors
+    /// When it cannot be judged.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
+        plan.with_law(self.codec).with_ramp(self.ramp)
+    }
+}
+
+/// Runs the load test and prints its report. The exit code tells the verdict.
+///
+/// # Errors
+/// When the callers cannot work at all, the node cannot be started, or the JSON file cannot be written.
+pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => return Ok(refuse(&error.to_string())),
+    };
+    if let Some(problem) = args.json.as_deref().and_then(unwritable) {
+        return Ok(refuse(&problem));
+    }
+    let interrupt = interrupt_on_signals()?;
+    let report = if let Some(target) = &args.target {
+        let target = match resolve(target).await {
+            Ok(target) => target,
+            Err(problem) => return Ok(refuse(&problem)),
+        };
+        run_against(target, &plan, None, &interrupt).await?
+    } else {
+        run_spawned(&plan, &interrupt).await?
+    };
+    let report = if args.reflect_baseline && !interrupt.load(Ordering::Relaxed) {
+        let node = report.node;
+        report.with_costs(node, Some(reflector::baseline(&plan).await?))
+    } else {
+        report
+    };
+    publish(&report, args.json.as_deref())?;
+    Ok(if report.right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_WRONG)
+    })
+}
+
+async fn run_against(
+    target: SocketAddr,
+    plan: &Plan,
+    node_pid: Option<u32>,
+    interrupt: &Arc<AtomicBool>,
+) -> anyhow::Result<Report> {
+    let interrupt = Arc::clone(interrupt);
+    let surroundings = Surroundings {
+        node_pid,
+        progress: Progress::for_terminal(),
+        interrupt,
+    };
+    execute_in(target, plan, &surroundings).await
+}
+
+async fn run_spawned(plan: &Plan, interrupt: &Arc<AtomicBool>) -> anyhow::Result<Report> {
+    let mut node = SpawnedNode::start().await?;
+    let report = run_against(node.sip, plan, Some(node.child.pid()), interrupt).await;
+    let stopped = node.child.stop().await;
+    let mut report = report?;
+    match stopped {
+        Ok(status) if status.success() => {}
+        Ok(status) => report.notes.push(format!("the node ended with {status}")),
+        Err(error) => report.notes.push(error.to_string()),
+    }
+    Ok(report)
+}
+
+/// The first address that a target's name stands for.
+async fn resolve(target: &str) -> Result<SocketAddr, String> {
+    let problem =
+        |why: String| format!("--target must be HOST:PORT that can be found, not {target}: {why}");
+    let mut found = tokio::net::lookup_host(target)
+        .await
+        .map_err(|error| problem(error.to_string()))?;
+    found
+        .next()
+        .ok_or_else(|| problem("it has no address".to_owned()))
+}
+
+/// Why the JSON could not be written at the end, if that can be told now. A run is too long to lose.
+fn unwritable(path: &Path) -> Option<String> {
+    let open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path);
+    open.err()
+        .map(|error| format!("--json {}: {error}", path.display()))
+}
+
+/// Says what is wrong with the command line.
+fn refuse(problem: &str) -> ExitCode {
+    // Nobody is there to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {problem}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn publish(report: &Report, json: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(path) = json {
+        let mut text = serde_json::to_string_pretty(report).context("writing the report")?;
+        text.push('\n');
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    write!(std::io::stdout().lock(), "{report}").context("printing the report")
+}
+
+/// A flag that Ctrl-C and SIGTERM set, so that calls are hung up and a spawned node is stopped.
+fn interrupt_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let (mut signals, flag) = (signal(kind).context("no signals")?, Arc::clone(&flag));
+        tokio::spawn(async move {
+            if signals.recv().await.is_some() {
+                flag.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+    Ok(flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    fn parse(line: &str) -> Result<LoadArgs, clap::Error> {
+        Cli::try_parse_from(line.split_ascii_whitespace()).map(|cli| cli.load)
+    }
+
+    #[test]
+    fn defaults_make_a_plan() {
+        let args = parse("load --spawn").unwrap();
+        let plan = args.plan().unwrap();
+        assert_eq!(
+            (plan.legs(), plan.conferences(), plan.talkers_each()),
+            (10, 1, 3)
+        );
+        assert_eq!((plan.ramp(), plan.law()), (50, Law::Pcmu));
+    }
+
+    #[test]
+    fn either_a_target_or_a_spawned_node() {
+        assert!(parse("load").is_err());
+        assert!(parse("load --spawn --target 127.0.0.1:5060").is_err());
+        assert!(parse("load --target 127.0.0.1:5060 --codec pcma").is_ok());
+        assert!(parse("load --spawn --codec opus").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_target_that_is_no_address_is_refused_by_name() {
+        let problem = resolve("127.0.0.1").await.unwrap_err();
+        assert!(
+            problem.contains("--target") && problem.contains("127.0.0.1"),
+            "{problem}"
+        );
+        assert_eq!(
+            resolve("127.0.0.1:5060").await,
+            Ok("127.0.0.1:5060".parse().unwrap())
+        );
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_exits_with_2() {
+        let codes = |line: &str| run(parse(line).unwrap());
+        let usage = format!("{:?}", ExitCode::from(EXIT_USAGE));
+        for line in [
+            "load --spawn --legs 0",
+            "load --spawn --legs 4 --talkers 5",
+            "load --target nowhere --legs 1 --talkers 1",
+            "load --spawn --json /nowhere/at/all.json",
+        ] {
+            assert_eq!(format!("{:?}", codes(line).await.unwrap()), usage, "{line}");
+        }
+    }
+}

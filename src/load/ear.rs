@@ -1,0 +1,279 @@
+//! One leg's ear: takes the packets that came to it and keeps what they prove. In the time of beeps it
+//! measures delay; in the time of tones it checks continuity frame by frame, and period by period which
+//! talkers' tones are there.
+
+use super::arrivals::Arrivals;
+use super::continuity::{Continuity, FRAME_MAX, Frame};
+use super::law::Law;
+use super::plan::{BEEP_SLOT_FRAMES, FRAME_NS, LegNumber};
+use super::rtp;
+use super::spectrum::{Complex, magnitude};
+use super::stage::{Part, Stage};
+use super::tone::{BEEP_ONSET, Tones};
+
+/// A tone is there when it is stronger than a tenth (−20 dB) of what its talker sends.
+const HEARD: f32 = 0.1;
+/// Levels within this of what was sent are right: 6 dB either way.
+const LEVEL_TOLERANCE_DB: f32 = 6.0;
+/// Time from one sample to the next, in ns.
+const SAMPLE_NS: i64 = 125_000;
+/// Quiet samples that must come before a beep's onset: one frame.
+const QUIET_SAMPLES: u32 = 160;
+
+/// What one leg has heard.
+#[derive(Debug)]
+pub(super) struct Ear {
+    leg: LegNumber,
+    conference: usize,
+    pub(super) arrivals: Arrivals,
+    pub(super) continuity: Continuity,
+    pub(super) votes: Votes,
+    /// Times from a talker's mouth to this ear, in ms.
+    pub(super) delays_ms: Vec<f32>,
+    /// Packets that were no RTP, or not in the agreed format.
+    pub(super) foreign: u64,
+    quiet: u32,
+    next_position: Option<i64>,
+    last_timestamp: u32,
+    position: i64,
+    window: Window,
+    /// Which tones the last spectrum showed; holds as long as nothing changes by a bit.
+    last_vote: Option<Vec<u32>>,
+}
+
+/// How often each talker was heard, window by window.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Votes {
+    /// Windows judged that were whole.
+    pub(super) clean: Count,
+    /// Windows judged with a broken frame or a missing packet in them.
+    pub(super) rough: Count,
+    /// Talkers of this leg's conference whose tone had the wrong strength at some time: the worst, in dB.
+    pub(super) wrong_level: Vec<(LegNumber, f32)>,
+    /// Weakest and strongest tone heard, in dB of what was sent.
+    pub(super) levels: Option<(f32, f32)>,
+}
+
+/// Windows, and in how many of them each talker was heard.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Count {
+    pub(super) windows: u32,
+    pub(super) heard: Vec<u32>,
+}
+
+impl Votes {
+    /// The windows to judge by: the whole ones, or the others if none was whole.
+    pub(super) fn best(&self) -> &Count {
+        if self.clean.windows > 0 {
+            &self.clean
+        } else {
+            &self.rough
+        }
+    }
+}
+
+impl Count {
+    fn add(&mut self, talkers: usize, heard: &[u32]) {
+        self.windows += 1;
+        self.heard.resize(talkers, 0);
+        heard
+            .iter()
+            .for_each(|&talker| self.heard[talker as usize] += 1);
+    }
+}
+
+/// The window being filled.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    samples: usize,
+    /// A frame was broken or a packet missing.
+    rough: bool,
+    /// Some sample differs from the last period's.
+    changed: bool,
+}
+
+impl Ear {
+    pub(super) fn new(leg: LegNumber, stage: &Stage) -> Self {
+        let tones = &stage.tones;
+        Self {
+            leg,
+            conference: stage.plan.conference_of(leg),
+            arrivals: Arrivals::default(),
+            continuity: Continuity::new(tones.period(), tones.amplitude()),
+            votes: Votes::default(),
+            delays_ms: Vec::new(),
+            foreign: 0,
+            quiet: 0,
+            next_position: None,
+            last_timestamp: 0,
+            position: 0,
+            window: Window::default(),
+            last_vote: None,
+        }
+    }
+
+    /// Takes a datagram that the kernel received at `arrival_ns` (monotonic).
+    pub(super) fn hear(&mut self, datagram: &[u8], arrival_ns: i64, stage: &Stage) {
+        let part = stage.part_at(arrival_ns);
+        if !part.is_measured() {
+            return;
+        }
+        let law = stage.plan.law();
+        let packet = rtp::parse(datagram).filter(|(header, payload)| {
+            header.payload_type == law.payload_type() && (1..=FRAME_MAX).contains(&payload.len())
+        });
+        let Some((header, payload)) = packet else {
+            self.foreign += 1;
+            return;
+        };
+        self.arrivals.note(&header, arrival_ns);
+        let mut frame = [0; FRAME_MAX];
+        let frame = decode(law, payload, &mut frame);
+        match part {
+            Part::Beeps => self.listen_for_beep(frame, arrival_ns, stage),
+            Part::Tones => self.listen_to_tones(header.timestamp, frame, arrival_ns, stage),
+            Part::Before | Part::Settling | Part::After => {}
+        }
+    }
+
+    /// Closes what the end of listening leaves open.
+    pub(super) fn finish(&mut self) {
+        self.continuity.finish();
+    }
+
+    fn listen_for_beep(&mut self, frame: &[i16], arrival_ns: i64, stage: &Stage) {
+        for (n, sample) in (0..).zip(frame) {
+            if sample.unsigned_abs() <= BEEP_ONSET.unsigned_abs() {
+                self.quiet = self.quiet.saturating_add(1);
+                continue;
+            }
+            if std::mem::take(&mut self.quiet) >= QUIET_SAMPLES {
+                self.note_onset(arrival_ns + n * SAMPLE_NS, stage);
+            }
+        }
+    }
+
+    fn note_onset(&mut self, onset_ns: i64, stage: &Stage) {
+        let Some((talker, sent_ns)) = stage.beep_before(self.conference, onset_ns) else {
+            return;
+        };
+        let delay_ns = onset_ns - sent_ns;
+        if talker != self.leg && delay_ns < (BEEP_SLOT_FRAMES * FRAME_NS) as i64 {
+            self.delays_ms.push(delay_ns as f32 / 1e6);
+        }
+    }
+
+    fn listen_to_tones(&mut self, timestamp: u32, frame: &[i16], arrival_ns: i64, stage: &Stage) {
+        self.move_on(timestamp, frame.len());
+        let excused = stage.is_in_late_shadow(self.conference, arrival_ns);
+        match self.continuity.check(self.position, frame, excused) {
+            Frame::Learning => return,
+            Frame::Same => {}
+            Frame::Alike => self.window.changed = true,
+            Frame::Broken | Frame::Silent => {
+                self.window.changed = true;
+                self.window.rough = true;
+            }
+        }
+        self.window.samples += frame.len();
+        if self.window.samples >= stage.tones.period() {
+            self.judge_window(stage);
+        }
+    }
+
+    /// Follows the stream's own time, so that a missing packet leaves a hole and does not shift the rest.
+    fn move_on(&mut self, timestamp: u32, length: usize) {
+        if self.next_position.is_some() {
+            let step = timestamp.wrapping_sub(self.last_timestamp).cast_signed();
+            self.position += i64::from(step);
+        }
+        if self.next_position.is_some_and(|next| next != self.position) {
+            self.continuity.skip();
+            self.window.rough = true;
+        }
+        self.last_timestamp = timestamp;
+        self.next_position = Some(self.position + length as i64);
+    }
+
+    fn judge_window(&mut self, stage: &Stage) {
+        let window = std::mem::take(&mut self.window);
+        let talkers = stage.plan.talkers();
+        let heard = match self.last_vote.take() {
+            Some(heard) if !window.changed => heard,
+            Some(_) | None => self.look_for_talkers(stage, window.rough),
+        };
+        let count = if window.rough {
+            &mut self.votes.rough
+        } else {
+            &mut self.votes.clean
+        };
+        count.add(talkers, &heard);
+        self.last_vote = (!window.rough).then_some(heard);
+    }
+
+    /// Looks into the last period's spectrum for every talker of the run.
+    fn look_for_talkers(&mut self, stage: &Stage, rough: bool) -> Vec<u32> {
+        let spectrum = stage.spectrum.transform(self.continuity.latest());
+        let mut heard = Vec::new();
+        for talker in (0..stage.plan.talkers()).map(LegNumber) {
+            let (weakest, strongest) = strength(&stage.tones, talker, &spectrum);
+            if weakest < HEARD {
+                continue;
+            }
+            heard.push(talker.0 as u32);
+            if !rough && stage.plan.should_hear(self.leg, talker) {
+                self.votes
+                    .note_level(talker, decibel(weakest), decibel(strongest));
+            }
+        }
+        heard
+    }
+}
+
+impl Votes {
+    fn note_level(&mut self, talker: LegNumber, weakest_db: f32, strongest_db: f32) {
+        let (low, high) = self.levels.unwrap_or((f32::MAX, f32::MIN));
+        self.levels = Some((low.min(weakest_db), high.max(strongest_db)));
+        let worst = if strongest_db > -weakest_db {
+            strongest_db
+        } else {
+            weakest_db
+        };
+        if worst.abs() <= LEVEL_TOLERANCE_DB {
+            return;
+        }
+        match self
+            .wrong_level
+            .iter_mut()
+            .find(|(known, _)| *known == talker)
+        {
+            Some((_, level)) if level.abs() >= worst.abs() => {}
+            Some((_, level)) => *level = worst,
+            None => self.wrong_level.push((talker, worst)),
+        }
+    }
+}
+
+/// The weaker and the stronger of the talker's tones, as shares of what was sent.
+fn strength(tones: &Tones, talker: LegNumber, spectrum: &[Complex]) -> (f32, f32) {
+    let [a, b] = tones
+        .bins(talker)
+        .map(|bin| magnitude(spectrum[bin]) / tones.amplitude() as f32);
+    (a.min(b), a.max(b))
+}
+
+fn decibel(share: f32) -> f32 {
+    20.0 * share.log10()
+}
+
+fn decode<'a>(law: Law, payload: &[u8], frame: &'a mut [i16; FRAME_MAX]) -> &'a [i16] {
+    let table = law.table();
+    frame
+        .iter_mut()
+        .zip(payload)
+        .for_each(|(sample, &octet)| *sample = table[usize::from(octet)]);
+    &frame[..payload.len()]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! The threads that send and receive RTP. Each owns its legs; legs come in through a bounded channel as their
+//! calls are answered, and go home when the run is over.
+//!
+//! A frame's 20 ms are cut into 20 slots of 1 ms. Each leg has a slot, in which it first takes what has
+//! arrived (the kernel has stamped it, so when it is taken does not matter) and then sends. The
+//! schedule is absolute: a late slot is caught up with and never moves those after it.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::ear::Ear;
+use super::histogram::Histogram;
+use super::plan::LegNumber;
+use super::rtp::PACKET;
+use super::stage::Stage;
+use super::voice::Voice;
+use super::wire;
+
+const SLOTS: u64 = 20;
+const SLOT_NS: i64 = 1_000_000;
+/// A packet of ours that leaves this long after its time is late, and so may be what it causes.
+const LATE_NS: i64 = 10_000_000;
+/// Legs that one thread can serve without falling behind, at about 300 µs a second each, with room to spare.
+const LEGS_PER_THREAD: usize = 500;
+/// The largest datagram we look at; audio packets are far smaller.
+const DATAGRAM_MAX: usize = 2_048;
+/// Datagrams taken from one leg in one slot, so that a flood on one cannot hold up the others.
+const TAKE_MAX: usize = 64;
+
+/// One leg's media, from its answer to the end of the run.
+#[derive(Debug)]
+pub(super) struct MediaLeg {
+    pub(super) number: LegNumber,
+    pub(super) ear: Ear,
+    /// Packets sent while measuring.
+    pub(super) sent: u64,
+    /// Packets that the kernel would not send.
+    pub(super) send_errors: u64,
+    conference: usize,
+    socket: UdpSocket,
+    voice: Voice,
+}
+
+impl MediaLeg {
+    /// A leg that speaks from `socket` to `remote` only.
+    ///
+    /// # Errors
+    /// When the socket cannot be connected or its stamps cannot be switched on.
+    pub(super) fn new(
+        number: LegNumber,
+        socket: UdpSocket,
+        remote: SocketAddr,
+        stage: &Stage,
+    ) -> io::Result<Self> {
+        socket.connect(remote)?;
+        socket.set_nonblocking(true)?;
+        wire::enable_stamps(&socket)?;
+        Ok(Self {
+            number,
+            ear: Ear::new(number, stage),
+            sent: 0,
+            send_errors: 0,
+            conference: stage.plan.conference_of(number),
+            socket,
+            voice: Voice::new(number, stage, super::plan::random_u32()),
+        })
+    }
+
+    fn listen(&mut self, stage: &Stage, buffer: &mut [u8; DATAGRAM_MAX]) {
+        let to_monotonic = wire::stamp_to_monotonic();
+        for _ in 0..TAKE_MAX {
+            // An error here is the echo of something we sent (ICMP); the stream itself is judged.
+            let Ok(Some((length, stamp))) = wire::receive(&self.socket, buffer) else {
+                return;
+            };
+            let arrival = stamp.map_or_else(wire::monotonic_ns, |stamp| stamp + to_monotonic);
+            self.ear.hear(&buffer[..length], arrival, stage);
+        }
+    }
+
+    /// Sends the packet of this frame, due at `due_ns`; returns how late it left.
+    fn speak(&mut self, frame: u64, due_ns: i64, stage: &Stage) -> i64 {
+        let mut packet = [0; PACKET];
+        let beep = self.voice.say(frame, stage, &mut packet);
+        let now = wire::monotonic_ns();
+        if let Some(slot) = beep {
+            stage.note_beep(self.conference, slot, now);
+        }
+        if stage.part_of(frame).is_measured() {
+            self.sent += 1;
+        }
+        if self.socket.send(&packet).is_err() {
+            self.send_errors += 1;
+        }
+        now - due_ns
+    }
+}
+
+/// How well the callers kept their own schedule, while measuring.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Punctuality {
+    /// Lateness of each packet sent, ms.
+    pub(super) lateness: Histogram,
+    /// Packets that left more than 10 ms late.
+    pub(super) late: u64,
+}
+
+/// What the threads bring home.
+#[derive(Debug, Default)]
+pub(super) struct Harvest {
+    pub(super) legs: Vec<MediaLeg>,
+    pub(super) punctuality: Punctuality,
+}
+
+/// The running threads.
+#[derive(Debug)]
+pub(super) struct MediaThreads {
+    stage: Arc<Stage>,
+    doors: Vec<SyncSender<MediaLeg>>,
+    threads: Vec<JoinHandle<Harvest>>,
+}
+
+impl MediaThreads {
+    /// Starts as many threads as the plan's legs need.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(stage: &Arc<Stage>) -> io::Result<Self> {
+        let legs = stage.plan.legs();
+        let count = legs.div_ceil(LEGS_PER_THREAD);
+        let mut doors = Vec::new();
+        let mut threads = Vec::new();
+        for n in 0..count {
+            // Room for all legs at once, so that handing one over never waits.
+            let (door, incoming) = sync_channel(legs);
+            let stage = Arc::clone(stage);
+            let name = format!("callers-{n}");
+            let work = move || serve(&incoming, &stage);
+            threads.push(std::thread::Builder::new().name(name).spawn(work)?);
+            doors.push(door);
+        }
+        Ok(Self {
+            stage: Arc::clone(stage),
+            doors,
+            threads,
+        })
+    }
+
+    /// Lets a leg begin to speak and hear.
+    pub(super) fn add(&self, leg: MediaLeg) -> io::Result<()> {
+        let door = &self.doors[leg.number.0 % self.doors.len()];
+        door.try_send(leg).map_err(|refused| match refused {
+            TrySendError::Full(_) => io::Error::other("more legs than planned"),
+            TrySendError::Disconnected(_) => io::Error::other("a sending thread has died"),
+        })
+    }
+
+    /// Stops the threads and takes what they have. Waits for them: call it where waiting is allowed.
+    ///
+    /// # Errors
+    /// When a thread has panicked.
+    pub(super) fn finish(mut self) -> io::Result<Harvest> {
+        self.stage.stop();
+        let mut harvest = Harvest::default();
+        for thread in std::mem::take(&mut self.threads) {
+            let part = thread
+                .join()
+                .map_err(|_| io::Error::other("a sending thread has died"))?;
+            harvest.legs.extend(part.legs);
+            harvest
+                .punctuality
+                .lateness
+                .merge(&part.punctuality.lateness);
+            harvest.punctuality.late += part.punctuality.late;
+        }
+        harvest.legs.sort_by_key(|leg| leg.number);
+        Ok(harvest)
+    }
+}
+
+impl Drop for MediaThreads {
+    /// Threads that nobody finished stop by themselves.
+    fn drop(&mut self) {
+        self.stage.stop();
+    }
+}
+
+/// A thread's life: slot after slot until the run stops.
+fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
+    wire::prefer_this_thread();
+    let mut harvest = Harvest::default();
+    let mut slots: [Vec<MediaLeg>; SLOTS as usize] = Default::default();
+    let mut buffer = [0; DATAGRAM_MAX];
+    let elapsed = wire::monotonic_ns() - stage.zero_ns();
+    let mut tick = (elapsed / SLOT_NS) as u64 + 1;
+    while !stage.is_stopped() {
+        let due = stage.zero_ns() + tick as i64 * SLOT_NS;
+        sleep_until(due);
+        if tick.is_multiple_of(SLOTS) {
+            take_new(incoming, &mut slots);
+        }
+        let frame = tick / SLOTS;
+        for leg in &mut slots[(tick % SLOTS) as usize] {
+            leg.listen(stage, &mut buffer);
+            let late = leg.speak(frame, due, stage);
+            harvest.punctuality.note(leg, late, frame, stage);
+        }
+        tick += 1;
+    }
+    harvest.legs = slots.into_iter().flatten().collect();
+    for leg in &mut harvest.legs {
+        leg.listen(stage, &mut buffer);
+        leg.ear.finish();
+    }
+    harvest
+}
+
+impl Punctuality {
+    fn note(&mut self, leg: &MediaLeg, late_ns: i64, frame: u64, stage: &Stage) {
+        if late_ns > LATE_NS {
+            stage.note_late(leg.conference, wire::monotonic_ns());
+        }
+        if stage.part_of(frame).is_measured() {
+            self.lateness.add(late_ns as f64 / 1e6);
+            self.late += u64::from(late_ns > LATE_NS);
+        }
+    }
+}
+
+fn take_new(incoming: &Receiver<MediaLeg>, slots: &mut [Vec<MediaLeg>; SLOTS as usize]) {
+    loop {
+        match incoming.try_recv() {
+            Ok(leg) => slots[slot_of(leg.number)].push(leg),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+        }
+    }
+}
+
+/// Spreads legs evenly over the 20 ms, whatever regular choice of them a conference has (golden ratio).
+fn slot_of(leg: LegNumber) -> usize {
+    ((leg.0 as f64 * 0.618_034).fract() * SLOTS as f64) as usize
+}
+
+fn sleep_until(due_ns: i64) {
+    let wait = due_ns - wire::monotonic_ns();
+    if let Ok(wait) = u64::try_from(wait) {
+        std::thread::sleep(Duration::from_nanos(wait));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legs_of_any_conference_are_spread_over_the_frame() {
+        for conferences in [1, 5, 20, 25] {
+            let mut counts = [0; SLOTS as usize];
+            (0..200).for_each(|n| counts[slot_of(LegNumber(n * conferences))] += 1);
+            assert!(
+                counts.iter().all(|&count| (5..=20).contains(&count)),
+                "{counts:?}"
+            );
+        }
+    }
+}

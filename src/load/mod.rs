@@ -1,0 +1,51 @@
+//! The load tester: synthetic SIP callers that prove who hears whom. It never takes the node's word: it judges
+//! by what arrives on its own sockets, with its own G.711, its own SIP and its own clock.
+//!
+//! ```text
+//! plan ─▶ signalling (one task: call, message, sdp) ──answered legs──▶ media (threads)
+//!                                                                        │ voice ─▶ packets out
+//!                                      stage: plan, tones, time ─────────┤
+//!                                                                        │ packets in ─▶ ear:
+//!                                                                        │   arrivals, continuity, spectrum
+//! report ◀─ verdict ◀─ hearing (the oracle: who should hear whom) ◀──────╯
+//! ```
+//!
+//! From a test: make a [`Plan`], give it to [`execute`], look at [`Report::findings`].
+
+mod args;
+mod arrivals;
+mod call;
+mod continuity;
+mod ear;
+mod finding;
+mod hearing;
+mod histogram;
+mod law;
+mod media;
+mod message;
+mod plan;
+mod process;
+mod progress;
+mod reflector;
+mod report;
+mod rtp;
+mod run;
+mod sdp;
+mod signalling;
+mod spawn;
+mod spectrum;
+mod stage;
+mod tone;
+mod verdict;
+mod voice;
+mod wire;
+
+pub use args::{LoadArgs, run};
+pub use finding::Finding;
+pub use histogram::Times;
+pub use law::Law;
+pub use plan::{LegNumber, Plan, PlanError};
+pub use progress::Progress;
+pub use reflector::{REFLECTOR_COMMAND, ReflectorArgs, run_reflector};
+pub use report::{Calls, Cost, Hearing, LegReport, Packets, Report};
+pub use run::{Surroundings, execute, execute_in};

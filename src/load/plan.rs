@@ -1,0 +1,334 @@
+//! Who calls where, who talks, and how long each part of the run takes.
+//!
+//! Leg `i` dials conference `i mod C`. The first `K` to dial into each conference are its talkers, so the
+//! talkers of the whole run are the legs `0 .. C·K`.
+//!
+//! ```text
+//! ramp ──▶ settle ──▶ beeps: one talker at a time ──▶ tones: all talkers ──▶ hang up
+//!                     (delay is measured)             (who hears whom)
+//!                     ╰────────── packets are counted, CPU is sampled ──────╯
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::law::Law;
+use super::tone::{self, ToneError};
+
+/// The length of an RTP packet's sound, in milliseconds.
+pub(super) const FRAME_MS: u64 = 20;
+/// Samples in a packet: 20 ms at 8 kHz.
+pub(super) const FRAME_SAMPLES: usize = 160;
+/// 20 ms in nanoseconds.
+pub(super) const FRAME_NS: u64 = FRAME_MS * 1_000_000;
+
+/// Frames from one beep to the next in a conference: 300 ms. A delay is told apart from the next beep's up
+/// to this length; it is twice the delay of the slowest bridge we measured.
+pub(super) const BEEP_SLOT_FRAMES: u64 = 15;
+/// Frames before the first beep and before tones are judged: half a second, in which playout buffers
+/// come to rest.
+pub(super) const SETTLE_FRAMES: u64 = 25;
+/// The fewest windows that make a verdict.
+const WINDOWS_MIN: u64 = 2;
+/// Sockets, memory and one sending thread per 500 legs set this; nobody has asked for more.
+const LEGS_MAX: usize = 4_000;
+/// A day. Longer is a mistyped number.
+const SECONDS_MAX: u64 = 86_400;
+
+/// One caller, numbered from 0 in the order of dialling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct LegNumber(pub usize);
+
+impl fmt::Display for LegNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "leg {}", self.0)
+    }
+}
+
+/// What a run is to do. [`Plan::new`] refuses what cannot be judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    legs: usize,
+    conferences: usize,
+    talkers: usize,
+    law: Law,
+    ramp: u32,
+    name: String,
+    beep_slots: u64,
+    tone_frames: u64,
+}
+
+/// Why a plan cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No legs or too many.
+    #[error("--legs must be 1 to {LEGS_MAX}, not {0}")]
+    Legs(usize),
+    /// No conferences, or some would stay empty.
+    #[error("--conferences must be 1 to the number of legs ({legs}), not {conferences}")]
+    Conferences {
+        /// Legs asked for.
+        legs: usize,
+        /// Conferences asked for.
+        conferences: usize,
+    },
+    /// No talkers, or more than a conference has legs.
+    #[error(
+        "--talkers must be 1 to the legs of the smallest conference ({legs_each}), not {talkers}: \
+         it counts the talkers in each conference"
+    )]
+    Talkers {
+        /// Legs in the smallest conference.
+        legs_each: usize,
+        /// Talkers asked for.
+        talkers: usize,
+    },
+    /// More talkers than there are tones to tell them apart.
+    #[error("{0} talkers in all are more than there are tones: at most {max}", max = tone::TALKERS_MAX)]
+    Tones(usize),
+    /// Too short to judge so many tones, or longer than a day.
+    #[error("--seconds must be {min} to {SECONDS_MAX} with this many talkers, not {seconds}")]
+    Seconds {
+        /// The shortest that works.
+        min: u64,
+        /// What was asked for, in whole seconds.
+        seconds: u64,
+    },
+    /// Nobody would ever call.
+    #[error("--ramp must be 1 to 1000 calls a second, not {0}")]
+    Ramp(u32),
+}
+
+impl Plan {
+    /// `legs` callers spread over `conferences`, `talkers` of them talking in each, listened to for
+    /// `seconds` once all are there. PCMU, 50 calls a second.
+    ///
+    /// # Errors
+    /// When such a run cannot be judged; the message speaks of the command line's flags.
+    pub fn new(
+        legs: usize,
+        conferences: usize,
+        talkers: usize,
+        seconds: u64,
+    ) -> Result<Self, PlanError> {
+        if !(1..=LEGS_MAX).contains(&legs) {
+            return Err(PlanError::Legs(legs));
+        }
+        if !(1..=legs).contains(&conferences) {
+            return Err(PlanError::Conferences { legs, conferences });
+        }
+        let legs_each = legs / conferences;
+        if !(1..=legs_each).contains(&talkers) {
+            return Err(PlanError::Talkers { legs_each, talkers });
+        }
+        let (beep_slots, tone_frames) = share_out(seconds, conferences * talkers)?;
+        let name = format!("load-{:08x}", random_u32());
+        let (law, ramp) = (Law::Pcmu, 50);
+        Ok(Self {
+            legs,
+            conferences,
+            talkers,
+            law,
+            ramp,
+            name,
+            beep_slots,
+            tone_frames,
+        })
+    }
+
+    /// The same, speaking this law.
+    #[must_use]
+    pub fn with_law(self, law: Law) -> Self {
+        Self { law, ..self }
+    }
+
+    /// The same, dialling this many calls a second.
+    ///
+    /// # Errors
+    /// When the rate is 0 or over 1,000.
+    pub fn with_ramp(self, ramp: u32) -> Result<Self, PlanError> {
+        if !(1..=1_000).contains(&ramp) {
+            return Err(PlanError::Ramp(ramp));
+        }
+        Ok(Self { ramp, ..self })
+    }
+
+    /// Callers in all.
+    pub fn legs(&self) -> usize {
+        self.legs
+    }
+
+    /// Conferences they are spread over.
+    pub fn conferences(&self) -> usize {
+        self.conferences
+    }
+
+    /// Talkers in each conference.
+    pub fn talkers_each(&self) -> usize {
+        self.talkers
+    }
+
+    /// Talkers in all: the legs from 0 up to here.
+    pub fn talkers(&self) -> usize {
+        self.talkers * self.conferences
+    }
+
+    /// The law spoken.
+    pub fn law(&self) -> Law {
+        self.law
+    }
+
+    /// Calls dialled in a second.
+    pub fn ramp(&self) -> u32 {
+        self.ramp
+    }
+
+    /// What callers in this run put in front of their conference's number; no two runs have the same.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The conference a leg dials.
+    pub fn conference_of(&self, leg: LegNumber) -> usize {
+        leg.0 % self.conferences
+    }
+
+    /// The SIP user that leads to the leg's conference.
+    pub fn dialled(&self, leg: LegNumber) -> String {
+        format!("conf-{}-{}", self.name, self.conference_of(leg))
+    }
+
+    /// Whether the leg talks.
+    pub fn is_talker(&self, leg: LegNumber) -> bool {
+        leg.0 < self.talkers()
+    }
+
+    /// Whether `listener` should hear `talker`.
+    pub fn should_hear(&self, listener: LegNumber, talker: LegNumber) -> bool {
+        listener != talker
+            && self.is_talker(talker)
+            && self.conference_of(listener) == self.conference_of(talker)
+    }
+
+    /// The talker whose beep fills this slot of the leg's conference.
+    pub(super) fn beeper(&self, conference: usize, slot: u64) -> LegNumber {
+        let turn = (slot % self.talkers as u64) as usize;
+        LegNumber(conference + turn * self.conferences)
+    }
+
+    pub(super) fn beep_slots(&self) -> u64 {
+        self.beep_slots
+    }
+
+    pub(super) fn beep_frames(&self) -> u64 {
+        self.beep_slots * BEEP_SLOT_FRAMES
+    }
+
+    /// Frames from the first beep to the end of the tones.
+    pub(super) fn measured_frames(&self) -> u64 {
+        self.beep_frames() + self.tone_frames
+    }
+}
+
+/// Divides the measuring time: a fifth for beeps, 0.6 to 4 s, and the rest for tones.
+fn share_out(seconds: u64, talkers: usize) -> Result<(u64, u64), PlanError> {
+    let period = tone::period_for(talkers).map_err(|ToneError| PlanError::Tones(talkers))?;
+    // Two more than are judged: silence is believed after one, and then learned from another.
+    let judged_min = (WINDOWS_MIN + 2) * period as u64 / FRAME_SAMPLES as u64 + 1;
+    let tones_min = SETTLE_FRAMES + judged_min;
+    let min = (2 * BEEP_SLOT_FRAMES + tones_min).div_ceil(50);
+    if !(min..=SECONDS_MAX).contains(&seconds) {
+        return Err(PlanError::Seconds { min, seconds });
+    }
+    let frames = seconds * 50;
+    let beep_slots = (frames / 5).clamp(30, 200).min(frames - tones_min) / BEEP_SLOT_FRAMES;
+    Ok((beep_slots, frames - beep_slots * BEEP_SLOT_FRAMES))
+}
+
+/// Four bytes of the system's entropy, for what must differ from run to run.
+///
+/// # Panics
+/// When the system has no entropy to give, which Linux does not let happen after boot.
+pub(super) fn random_u32() -> u32 {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).expect("the system gives entropy");
+    u32::from_ne_bytes(bytes)
+}
+
+/// What is asked of the callers, as a duration for people.
+pub(super) fn frames_to_duration(frames: u64) -> Duration {
+    Duration::from_millis(frames * FRAME_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn talkers_are_the_first_of_each_conference() {
+        let plan = Plan::new(10, 3, 2, 10).unwrap();
+        let talkers: Vec<_> = (0..10)
+            .filter(|&leg| plan.is_talker(LegNumber(leg)))
+            .collect();
+        assert_eq!(talkers, [0, 1, 2, 3, 4, 5]);
+        assert!(plan.should_hear(LegNumber(9), LegNumber(3)));
+        assert!(!plan.should_hear(LegNumber(3), LegNumber(3)));
+        assert!(!plan.should_hear(LegNumber(9), LegNumber(4)));
+        assert!(!plan.should_hear(LegNumber(0), LegNumber(9)));
+    }
+
+    #[test]
+    fn beeps_go_round_the_talkers_of_a_conference() {
+        let plan = Plan::new(10, 2, 3, 10).unwrap();
+        let turns: Vec<_> = (0..4).map(|slot| plan.beeper(1, slot).0).collect();
+        assert_eq!(turns, [1, 3, 5, 1]);
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused() {
+        assert_eq!(Plan::new(0, 1, 1, 10).unwrap_err(), PlanError::Legs(0));
+        assert!(matches!(
+            Plan::new(4, 5, 1, 10),
+            Err(PlanError::Conferences { .. })
+        ));
+        let error = Plan::new(10, 3, 4, 10).unwrap_err();
+        assert_eq!(
+            error,
+            PlanError::Talkers {
+                legs_each: 3,
+                talkers: 4
+            }
+        );
+        assert!(error.to_string().contains("smallest conference (3)"));
+        assert!(matches!(
+            Plan::new(10, 1, 3, 1),
+            Err(PlanError::Seconds { min: 2, .. })
+        ));
+        assert!(matches!(
+            Plan::new(4_000, 400, 10, 10),
+            Err(PlanError::Tones(4_000))
+        ));
+        assert!(Plan::new(2, 1, 2, 10).unwrap().with_ramp(0).is_err());
+    }
+
+    #[test]
+    fn measuring_time_is_what_was_asked_for() {
+        for seconds in 2..30 {
+            let plan = Plan::new(10, 1, 3, seconds).unwrap();
+            assert_eq!(plan.measured_frames(), seconds * 50);
+            assert!(plan.beep_slots() >= 2);
+        }
+    }
+
+    #[test]
+    fn no_two_plans_share_a_name() {
+        let (a, b) = (
+            Plan::new(1, 1, 1, 5).unwrap(),
+            Plan::new(1, 1, 1, 5).unwrap(),
+        );
+        assert_ne!(a.dialled(LegNumber(0)), b.dialled(LegNumber(0)));
+    }
+}

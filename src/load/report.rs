@@ -1,0 +1,303 @@
+//! What a run has shown: as data for programs, as a table for people, and a verdict.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::finding::Finding;
+use super::histogram::Times;
+use super::plan::{LegNumber, Plan};
+
+/// Everything that is known after a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Whether all was heard as it should be: no findings.
+    pub right: bool,
+    /// What is not as it should be.
+    pub findings: Vec<Finding>,
+    /// What a reader should know though nothing is wrong by it.
+    pub notes: Vec<String>,
+    /// The calls.
+    pub calls: Calls,
+    /// Who heard whom.
+    pub hearing: Hearing,
+    /// The packets.
+    pub packets: Packets,
+    /// Lateness of packets against their own best schedule, ms.
+    pub lateness_ms: Times,
+    /// Mean interarrival jitter of each leg (RFC 3550), over the legs, ms.
+    pub jitter_ms: Times,
+    /// From a talker's mouth to a listener's ear, ms; a forwarder that takes no time has 0.
+    pub delay_ms: Times,
+    /// How late the callers' own packets left, ms.
+    pub own_lateness_ms: Times,
+    /// What the node cost, where that could be measured.
+    pub node: Option<Cost>,
+    /// What a bare reflector of as many packets cost in the same run, if asked for.
+    pub reflector: Option<Cost>,
+    /// The node's processor time over the reflector's.
+    pub ratio_to_reflector: Option<f64>,
+    /// Leg by leg.
+    pub legs: Vec<LegReport>,
+}
+
+/// How the calls fared.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Calls {
+    /// INVITEs that began a call.
+    pub dialled: usize,
+    /// Calls answered with usable SDP.
+    pub answered: usize,
+    /// From INVITE to answer, ms.
+    pub setup_ms: Times,
+}
+
+/// Who heard whom, in sums.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Hearing {
+    /// Windows judged, over all legs.
+    pub windows: u64,
+    /// A window's length, ms.
+    pub window_ms: u64,
+    /// Pairs of a listener and a talker it must hear.
+    pub pairs: u64,
+    /// Of those, the pairs that were heard in every window.
+    pub pairs_heard: u64,
+    /// Frames whose continuity was checked.
+    pub frames: u64,
+    /// Frames replaced by silence.
+    pub silent: u64,
+    /// Frames replaced by something else.
+    pub broken: u64,
+    /// Times the sound jumped.
+    pub slips: u64,
+    /// Broken frames not held against the node, because a packet of ours had left late just before.
+    pub excused: u64,
+    /// The weakest tone heard, dB of what was sent.
+    pub level_min_db: Option<f32>,
+    /// The strongest tone heard, dB of what was sent.
+    pub level_max_db: Option<f32>,
+}
+
+/// The packets of the time measured, in sums.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Packets {
+    /// Sent by the callers.
+    pub sent: u64,
+    /// That the callers' kernel would not send.
+    pub send_errors: u64,
+    /// Received by the callers.
+    pub received: u64,
+    /// That should have been received: 50 a second for each leg.
+    pub expected: u64,
+    /// Missing by sequence number.
+    pub lost: u64,
+    /// Received again.
+    pub duplicates: u64,
+    /// Received after a later one.
+    pub reordered: u64,
+    /// Received within 20 ms of the best schedule.
+    pub on_time: u64,
+    /// The same, of 100 expected.
+    pub on_time_percent: f64,
+}
+
+/// One leg.
+#[derive(Clone, Debug, Serialize)]
+pub struct LegReport {
+    /// Its number.
+    pub leg: LegNumber,
+    /// The conference it dialled.
+    pub conference: usize,
+    /// Whether it talked.
+    pub talker: bool,
+    /// From INVITE to answer, ms; none when it was not answered.
+    pub setup_ms: Option<f64>,
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets received.
+    pub received: u64,
+    /// Packets missing by sequence number.
+    pub lost: u64,
+    /// Packets received again.
+    pub duplicates: u64,
+    /// Packets received after a later one.
+    pub reordered: u64,
+    /// Packets within 20 ms of the best schedule.
+    pub on_time: u64,
+    /// The latest packet, ms.
+    pub lateness_max_ms: f64,
+    /// Mean interarrival jitter, ms.
+    pub jitter_ms: f64,
+    /// Delay of the beeps heard, ms.
+    pub delay_ms: Times,
+    /// Windows judged.
+    pub windows: u32,
+    /// Frames replaced by silence.
+    pub silent: u64,
+    /// Frames replaced by something else.
+    pub broken: u64,
+    /// Times the sound jumped.
+    pub slips: u64,
+}
+
+/// What a process cost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Cost {
+    /// Processor time, µs for one leg in one second.
+    pub cpu_us_per_leg_second: f64,
+    /// Of one core, in percent.
+    pub core_percent: f64,
+    /// Resident memory while measuring, KiB.
+    pub rss_kib: u64,
+    /// Resident memory added since before the first call, KiB for each leg.
+    pub rss_kib_per_leg: f64,
+}
+
+impl Report {
+    /// A finding, if there is one, that `is` says yes to.
+    pub fn has(&self, is: impl Fn(&Finding) -> bool) -> bool {
+        self.findings.iter().any(is)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_calls(f)?;
+        self.write_hearing(f)?;
+        self.write_packets(f)?;
+        self.write_costs(f)?;
+        for note in &self.notes {
+            writeln!(f, "note         {note}")?;
+        }
+        self.write_verdict(f)
+    }
+}
+
+impl Report {
+    fn write_calls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (plan, calls) = (&self.plan, &self.calls);
+        writeln!(
+            f,
+            "run          {} legs in {} conferences, {} talkers in each, {}",
+            plan.legs(),
+            plan.conferences(),
+            plan.talkers_each(),
+            plan.law().name()
+        )?;
+        writeln!(
+            f,
+            "calls        {} of {} answered; set-up ms: {}",
+            calls.answered,
+            calls.dialled,
+            Row(&calls.setup_ms)
+        )
+    }
+
+    fn write_hearing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hearing = &self.hearing;
+        write!(
+            f,
+            "hearing      {} of {} pairs heard; {} windows of {} ms",
+            hearing.pairs_heard, hearing.pairs, hearing.windows, hearing.window_ms
+        )?;
+        if let (Some(min), Some(max)) = (hearing.level_min_db, hearing.level_max_db) {
+            write!(f, "; levels {min:+.1} to {max:+.1} dB")?;
+        }
+        writeln!(f)?;
+        write!(
+            f,
+            "continuity   {} frames checked: {} silent, {} broken, {} jumps",
+            hearing.frames, hearing.silent, hearing.broken, hearing.slips
+        )?;
+        if hearing.excused > 0 {
+            write!(
+                f,
+                " ({} not counted: our own packets were late)",
+                hearing.excused
+            )?;
+        }
+        writeln!(f)?;
+        writeln!(f, "added delay  ms: {}", Row(&self.delay_ms))
+    }
+
+    fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let packets = &self.packets;
+        writeln!(
+            f,
+            "packets      {} sent, {} of {} received; {} lost, {} twice, {} reordered",
+            packets.sent,
+            packets.received,
+            packets.expected,
+            packets.lost,
+            packets.duplicates,
+            packets.reordered
+        )?;
+        writeln!(
+            f,
+            "on time      {:.3} % within 20 ms; lateness ms: {}",
+            packets.on_time_percent,
+            Row(&self.lateness_ms)
+        )?;
+        writeln!(f, "jitter       ms: {}", Row(&self.jitter_ms))?;
+        writeln!(
+            f,
+            "callers      own lateness ms: {}",
+            Row(&self.own_lateness_ms)
+        )
+    }
+
+    fn write_costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (who, cost) in [("node", &self.node), ("reflector", &self.reflector)] {
+            if let Some(cost) = cost {
+                writeln!(
+                    f,
+                    "{who:<12} {:.0} µs CPU per leg-second ({:.1} % of a core); {:.1} MiB resident, \
+                     {:.1} KiB per leg",
+                    cost.cpu_us_per_leg_second,
+                    cost.core_percent,
+                    cost.rss_kib as f64 / 1_024.0,
+                    cost.rss_kib_per_leg
+                )?;
+            }
+        }
+        if let Some(ratio) = self.ratio_to_reflector {
+            writeln!(f, "ratio        {ratio:.2} times the reflector's CPU")?;
+        }
+        Ok(())
+    }
+
+    fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.right {
+            return writeln!(
+                f,
+                "verdict      RIGHT: everyone heard whom they should, and nobody else"
+            );
+        }
+        writeln!(f, "verdict      WRONG: {} findings", self.findings.len())?;
+        self.findings
+            .iter()
+            .try_for_each(|finding| writeln!(f, "  - {finding}"))
+    }
+}
+
+/// The percentiles in one row.
+struct Row<'a>(&'a Times);
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Times {
+            count,
+            p50,
+            p95,
+            p99,
+            max,
+        } = self.0;
+        if *count == 0 {
+            return f.write_str("not measured");
+        }
+        write!(f, "p50 {p50:.1}  p95 {p95:.1}  p99 {p99:.1}  max {max:.1}")
+    }
+}

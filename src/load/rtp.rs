@@ -1,0 +1,95 @@
+//! The RTP header (RFC 3550 §5.1) as the callers write and read it.
+
+use super::plan::FRAME_SAMPLES;
+
+const HEADER: usize = 12;
+/// A packet as we send it: the header and 20 ms of G.711.
+pub(super) const PACKET: usize = HEADER + FRAME_SAMPLES;
+
+/// The fields of a header that the judge looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) payload_type: u8,
+    pub(super) marker: bool,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+    pub(super) ssrc: u32,
+}
+
+impl Header {
+    /// Writes the header of a packet without contributors or extension.
+    pub(super) fn write(self, packet: &mut [u8; PACKET]) {
+        packet[0] = 0x80;
+        packet[1] = u8::from(self.marker) << 7 | self.payload_type;
+        packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        packet[8..HEADER].copy_from_slice(&self.ssrc.to_be_bytes());
+    }
+}
+
+/// Takes a packet apart; `None` when it is not RTP.
+pub(super) fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
+    let (fixed, rest) = datagram.split_first_chunk::<HEADER>()?;
+    if fixed[0] >> 6 != 2 {
+        return None;
+    }
+    let header = Header {
+        payload_type: fixed[1] & 0x7f,
+        marker: fixed[1] & 0x80 != 0,
+        sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
+        timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+        ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+    };
+    let rest = rest.get(usize::from(fixed[0] & 15) * 4..)?;
+    let rest = if fixed[0] & 0x10 != 0 {
+        after_extension(rest)?
+    } else {
+        rest
+    };
+    let padding = if fixed[0] & 0x20 != 0 {
+        usize::from(*rest.last()?)
+    } else {
+        0
+    };
+    Some((header, rest.get(..rest.len().checked_sub(padding)?)?))
+}
+
+fn after_extension(rest: &[u8]) -> Option<&[u8]> {
+    let words = usize::from(u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]));
+    rest.get(4 + words * 4..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_header_reads_back() {
+        let header = Header {
+            payload_type: 8,
+            marker: true,
+            sequence: 0xfffe,
+            timestamp: 0x8000_0001,
+            ssrc: 0xdead_beef,
+        };
+        let mut packet = [7; PACKET];
+        header.write(&mut packet);
+        assert_eq!(parse(&packet), Some((header, &[7; FRAME_SAMPLES][..])));
+    }
+
+    #[test]
+    fn contributors_extension_and_padding_are_not_sound() {
+        let mut packet = vec![0xb1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+        packet.extend([1, 1, 1, 1, 0xbe, 0xde, 0, 1, 2, 2, 2, 2, 5, 6, 0, 0, 3]);
+        assert_eq!(parse(&packet).unwrap().1, [5, 6]);
+    }
+
+    #[test]
+    fn what_is_not_rtp_is_nothing() {
+        assert_eq!(parse(&[0x80; 11]), None);
+        assert_eq!(parse(&[0x40; 20]), None);
+        let mut bad_padding = [0xa0; 14];
+        bad_padding[13] = 200;
+        assert_eq!(parse(&bad_padding), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! One run from the first INVITE to the report.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::finding::Finding;
+use super::media::{Harvest, MediaLeg, MediaThreads};
+use super::plan::{Plan, frames_to_duration};
+use super::process::{self, Reading};
+use super::progress::Progress;
+use super::report::{Cost, Report};
+use super::signalling::Signalling;
+use super::stage::Stage;
+use super::{verdict, wire};
+
+/// What a run may know besides its target and plan.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The node's process, if it is on this machine: its cost is measured.
+    pub node_pid: Option<u32>,
+    /// Where progress is shown.
+    pub progress: Progress,
+    /// Set it to end the run early; calls are hung up and the report says so.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        let interrupt = Arc::default();
+        Self {
+            node_pid: None,
+            progress: Progress::hidden(),
+            interrupt,
+        }
+    }
+}
+
+/// Calls `target` as planned, listens, hangs up, and says what was heard.
+///
+/// # Errors
+/// When the callers cannot work at all: no sockets, no threads. What the node does wrong is no error
+/// but a finding.
+pub async fn execute(target: SocketAddr, plan: &Plan) -> anyhow::Result<Report> {
+    execute_in(target, plan, &Surroundings::default()).await
+}
+
+/// The same, with the node's costs, progress, and a way to interrupt.
+///
+/// # Errors
+/// As [`execute`].
+pub async fn execute_in(
+    target: SocketAddr,
+    plan: &Plan,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Report> {
+    // Two sockets for each leg of a spawned node's and ours, and some.
+    wire::raise_file_limit();
+    let stage = Arc::new(Stage::new(plan));
+    let media = MediaThreads::start(&stage).context("cannot start the sending threads")?;
+    let mut signalling = Signalling::new(plan, target, &surroundings.interrupt)
+        .await
+        .with_context(|| format!("no way to {target}"))?;
+
+    let before = surroundings.read_node();
+    let meter = set_up_and_measure(&mut signalling, &media, &stage, surroundings).await?;
+    let (dialled, answered) = signalling.progress();
+    surroundings.progress.hanging_up(answered);
+    signalling.hang_up().await.context("hanging up")?;
+    surroundings.progress.finish();
+
+    let harvest = take_home(media).await?;
+    let report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
+    let report = report.with_costs(cost(before, meter, answered), None);
+    if surroundings.interrupt.load(Ordering::Relaxed) {
+        return Ok(report.with_finding(Finding::Interrupted));
+    }
+    Ok(report)
+}
+
+/// What the node's process showed when measuring began and ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meter {
+    pub(super) first: Reading,
+    pub(super) last: Reading,
+    pub(super) elapsed: Duration,
+}
+
+impl Surroundings {
+    fn read_node(&self) -> Option<Reading> {
+        process::read(self.node_pid?).ok()
+    }
+}
+
+async fn set_up_and_measure(
+    signalling: &mut Signalling<'_>,
+    media: &MediaThreads,
+    stage: &Arc<Stage>,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Option<Meter>> {
+    let progress = &surroundings.progress;
+    progress.dialling(&stage.plan);
+    let mut answered = 0;
+    let dialled = signalling.dial(|call| {
+        answered += 1;
+        progress.at(answered);
+        media.add(MediaLeg::new(call.leg, call.socket, call.remote, stage)?)
+    });
+    dialled.await.context("calling")?;
+    if answered == 0 || signalling.is_interrupted() {
+        return Ok(None);
+    }
+    measure(signalling, stage, surroundings)
+        .await
+        .context("measuring")
+}
+
+async fn measure(
+    signalling: &mut Signalling<'_>,
+    stage: &Stage,
+    surroundings: &Surroundings,
+) -> io::Result<Option<Meter>> {
+    let progress = &surroundings.progress;
+    let (begin_ns, end_ns) = stage.begin();
+    signalling.attend(instant_of(begin_ns), || {}).await?;
+
+    let (start, first) = (Instant::now(), surroundings.read_node());
+    progress.measuring(frames_to_duration(stage.plan.measured_frames()));
+    let show = || progress.at(start.elapsed().as_secs());
+    signalling.attend(instant_of(end_ns), show).await?;
+    let (elapsed, last) = (start.elapsed(), surroundings.read_node());
+    Ok(first.zip(last).map(|(first, last)| Meter {
+        first,
+        last,
+        elapsed,
+    }))
+}
+
+/// The moment of our own clock as the runtime's clock has it; both are the monotonic one.
+fn instant_of(time_ns: i64) -> Instant {
+    let ahead = u64::try_from(time_ns - wire::monotonic_ns()).unwrap_or(0);
+    Instant::now() + Duration::from_nanos(ahead)
+}
+
+/// Waits for the sending threads where waiting is allowed.
+pub(super) async fn take_home(media: MediaThreads) -> anyhow::Result<Harvest> {
+    let harvest = tokio::task::spawn_blocking(move || media.finish());
+    Ok(harvest.await.context("waiting for the sending threads")??)
+}
+
+/// What the process cost for `legs` legs; `before` is the reading without any.
+pub(super) fn cost(before: Option<Reading>, meter: Option<Meter>, legs: usize) -> Option<Cost> {
+    let (
+        before,
+        Meter {
+            first,
+            last,
+            elapsed,
+        },
+    ) = before.zip(meter)?;
+    let (seconds, legs) = (elapsed.as_secs_f64(), legs.max(1) as f64);
+    let cpu_us = last.cpu_us - first.cpu_us;
+    Some(Cost {
+        cpu_us_per_leg_second: cpu_us / (seconds * legs),
+        core_percent: cpu_us / seconds / 1e4,
+        rss_kib: last.rss_kib,
+        rss_kib_per_leg: last.rss_kib.saturating_sub(before.rss_kib) as f64 / legs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_is_for_one_leg_in_one_second() {
+        let reading = |cpu_us, rss_kib| Reading { cpu_us, rss_kib };
+        let meter = Meter {
+            first: reading(1e6, 20_000),
+            last: reading(2e6, 22_000),
+            elapsed: Duration::from_secs(10),
+        };
+        let cost = cost(Some(reading(0.0, 12_000)), Some(meter), 100).unwrap();
+        assert!((cost.cpu_us_per_leg_second - 1_000.0).abs() < 1e-6);
+        assert!((cost.core_percent - 10.0).abs() < 1e-6);
+        assert!((cost.rss_kib_per_leg - 100.0).abs() < 1e-6);
+    }
+}

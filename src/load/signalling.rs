@@ -1,0 +1,348 @@
+//! The callers' signalling: one UDP socket for all calls, one task that dials at the ramp's rate, answers
+//! what the node asks, and hangs up.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, UdpSocket as StdSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::net::UdpSocket;
+
+use super::call::{Call, Dialling, Happening, Outbox};
+use super::finding::Finding;
+use super::histogram::Histogram;
+use super::message::{Message, Start};
+use super::plan::{LegNumber, Plan};
+use super::sdp;
+
+/// How often timers are looked at. Retransmissions start at 500 ms, so this is fine enough.
+const TIMER: Duration = Duration::from_millis(20);
+/// The largest datagram UDP can carry.
+const DATAGRAM_MAX: usize = 65_535;
+/// Hanging up goes at this many times the ramp's rate: it is less work than setting up.
+const HANG_UP_FASTER: u32 = 4;
+/// After this long without an answer to our BYEs we leave.
+const HANG_UP_MAX: Duration = Duration::from_secs(8);
+
+/// A call that was answered: where its audio goes.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) leg: LegNumber,
+    pub(super) socket: StdSocket,
+    pub(super) remote: SocketAddr,
+}
+
+/// How the calls fared.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Time from INVITE to answer, ms.
+    pub(super) setup: Histogram,
+    /// The same, by leg; `None` for those not answered.
+    pub(super) setup_ms: Vec<Option<f64>>,
+    refused: HashMap<(u16, String), Vec<LegNumber>>,
+    unanswered: Vec<LegNumber>,
+    bad_answer: Option<(String, Vec<LegNumber>)>,
+    ended_early: Vec<LegNumber>,
+    hang_up_unanswered: Vec<LegNumber>,
+}
+
+impl Tally {
+    /// Legs that were there from their answer to the end.
+    pub(super) fn stayed(&self, leg: LegNumber) -> bool {
+        self.setup_ms[leg.0].is_some() && !self.ended_early.contains(&leg)
+    }
+
+    /// Calls that were answered.
+    pub(super) fn answered(&self) -> usize {
+        self.setup_ms.iter().flatten().count()
+    }
+
+    /// What went wrong with calls.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let mut refused: Vec<_> = self.refused.iter().collect();
+        refused.sort();
+        let mut findings: Vec<_> = refused
+            .into_iter()
+            .map(|((status, reason), legs)| Finding::Refused {
+                status: *status,
+                reason: reason.clone(),
+                legs: sorted(legs),
+            })
+            .collect();
+        if let Some((problem, legs)) = self.bad_answer.clone() {
+            findings.push(Finding::BadAnswer {
+                problem,
+                legs: sorted(&legs),
+            });
+        }
+        let mut list = |legs: &Vec<LegNumber>, finding: fn(Vec<LegNumber>) -> Finding| {
+            if !legs.is_empty() {
+                findings.push(finding(sorted(legs)));
+            }
+        };
+        list(&self.unanswered, |legs| Finding::Unanswered { legs });
+        list(&self.ended_early, |legs| Finding::EndedEarly { legs });
+        list(&self.hang_up_unanswered, |legs| Finding::HangUpUnanswered {
+            legs,
+        });
+        findings
+    }
+}
+
+fn sorted(legs: &[LegNumber]) -> Vec<LegNumber> {
+    let mut legs = legs.to_vec();
+    legs.sort_unstable();
+    legs
+}
+
+/// All calls of a run.
+pub(super) struct Signalling<'a> {
+    plan: &'a Plan,
+    target: SocketAddr,
+    socket: UdpSocket,
+    calls: Vec<Call>,
+    /// The RTP sockets of legs not answered yet.
+    waiting: Vec<Option<StdSocket>>,
+    by_call_id: HashMap<String, LegNumber>,
+    pub(super) tally: Tally,
+    outbox: Outbox,
+    buffer: Vec<u8>,
+    interrupt: &'a AtomicBool,
+}
+
+impl<'a> Signalling<'a> {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// When there is no way to the target or no socket.
+    pub(super) async fn new(
+        plan: &'a Plan,
+        target: SocketAddr,
+        interrupt: &'a AtomicBool,
+    ) -> io::Result<Self> {
+        let any = if target.is_ipv6() {
+            "[::]:0"
+        } else {
+            "0.0.0.0:0"
+        };
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(target).await?;
+        // Until the runtime has seen that it is writable, the first INVITEs would be dropped.
+        socket.writable().await?;
+        Ok(Self {
+            plan,
+            target,
+            socket,
+            calls: Vec::with_capacity(plan.legs()),
+            waiting: Vec::with_capacity(plan.legs()),
+            by_call_id: HashMap::with_capacity(plan.legs()),
+            tally: Tally {
+                setup_ms: vec![None; plan.legs()],
+                ..Tally::default()
+            },
+            outbox: Outbox::new(),
+            buffer: vec![0; DATAGRAM_MAX],
+            interrupt,
+        })
+    }
+
+    /// Dials all legs at the ramp's rate and waits until each has an answer of some kind. Hands over
+    /// each leg that may speak.
+    ///
+    /// # Errors
+    /// When a socket for a leg cannot be had, or `answered` fails.
+    pub(super) async fn dial(
+        &mut self,
+        mut answered: impl FnMut(Answered) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let start = Instant::now();
+        let interval = Duration::from_secs(1) / self.plan.ramp();
+        loop {
+            let due = (start.elapsed().as_nanos() / interval.as_nanos()) as usize + 1;
+            while self.calls.len() < due.min(self.plan.legs()) {
+                self.dial_next()?;
+            }
+            let all_dialled = self.calls.len() == self.plan.legs();
+            if self.is_interrupted() || all_dialled && !self.calls.iter().any(Call::is_pending) {
+                return Ok(());
+            }
+            let next = start + interval * self.calls.len() as u32;
+            self.step(next.min(Instant::now() + TIMER), &mut answered)
+                .await?;
+        }
+    }
+
+    /// Answers what the node asks until then.
+    pub(super) async fn attend(
+        &mut self,
+        until: Instant,
+        mut every_step: impl FnMut(),
+    ) -> io::Result<()> {
+        while Instant::now() < until && !self.is_interrupted() {
+            self.step(until.min(Instant::now() + TIMER), &mut |_| Ok(()))
+                .await?;
+            every_step();
+        }
+        Ok(())
+    }
+
+    /// Hangs up all calls and waits for the node to agree.
+    pub(super) async fn hang_up(&mut self) -> io::Result<()> {
+        let start = Instant::now();
+        let interval = Duration::from_secs(1) / (self.plan.ramp() * HANG_UP_FASTER);
+        let mut told = 0;
+        while start.elapsed() < HANG_UP_MAX + interval * self.calls.len() as u32 {
+            let due = (start.elapsed().as_nanos() / interval.as_nanos()) as usize + 1;
+            while told < due.min(self.calls.len()) {
+                self.calls[told].hang_up(Instant::now(), &mut self.outbox);
+                self.send_all();
+                told += 1;
+            }
+            if told == self.calls.len() && self.calls.iter().all(Call::is_over) {
+                return Ok(());
+            }
+            self.step(Instant::now() + interval.min(TIMER), &mut |_| Ok(()))
+                .await?;
+        }
+        let open = self
+            .calls
+            .iter()
+            .enumerate()
+            .filter(|(_, call)| !call.is_over());
+        self.tally
+            .hang_up_unanswered
+            .extend(open.map(|(leg, _)| LegNumber(leg)));
+        Ok(())
+    }
+
+    /// Calls dialled so far, and of those the ones that were answered.
+    pub(super) fn progress(&self) -> (usize, usize) {
+        (self.calls.len(), self.tally.answered())
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+
+    fn dial_next(&mut self) -> io::Result<()> {
+        let leg = LegNumber(self.calls.len());
+        let local = self.socket.local_addr()?;
+        let media = StdSocket::bind((local.ip(), 0)).map_err(|error| {
+            io::Error::new(error.kind(), format!("no socket for {leg}: {error}"))
+        })?;
+        let mut call = Call::new(Dialling {
+            local,
+            target: self.target,
+            user: self.plan.dialled(leg),
+            caller: format!("{}-leg-{}", self.plan.name(), leg.0),
+            offer: sdp::offer(media.local_addr()?, self.plan.law()),
+        });
+        call.dial(Instant::now(), &mut self.outbox);
+        self.by_call_id.insert(call.call_id.clone(), leg);
+        self.calls.push(call);
+        self.waiting.push(Some(media));
+        self.send_all();
+        Ok(())
+    }
+
+    /// Waits for messages or `deadline`, handles them, and looks after the timers.
+    async fn step(
+        &mut self,
+        deadline: Instant,
+        answered: &mut impl FnMut(Answered) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let _ = tokio::time::timeout_at(deadline.into(), self.socket.readable()).await;
+        // An error on a connected UDP socket is an ICMP echo of what we sent; the timers deal with it.
+        while let Ok(length) = self.socket.try_recv(&mut self.buffer) {
+            if let Some((leg, happening)) = self.take(length) {
+                self.note(leg, happening, answered)?;
+            }
+            self.send_all();
+        }
+        let now = Instant::now();
+        for leg in 0..self.calls.len() {
+            if let Some(happening) = self.calls[leg].on_timer(now, &mut self.outbox) {
+                self.note(LegNumber(leg), happening, answered)?;
+            }
+        }
+        self.send_all();
+        Ok(())
+    }
+
+    /// Gives a datagram to its call.
+    fn take(&mut self, length: usize) -> Option<(LegNumber, Happening)> {
+        let message = Message::parse(&self.buffer[..length])?;
+        let known = message
+            .header("Call-ID")
+            .and_then(|id| self.by_call_id.get(id));
+        let is_request = matches!(message.start, Start::Request { .. });
+        let Some(&leg) = known else {
+            if is_request && message.cseq_method() != Some("ACK") {
+                let status = "481 Call/Transaction Does Not Exist";
+                self.outbox.push(message.answer(status, "", ""));
+            }
+            return None;
+        };
+        let call = &mut self.calls[leg.0];
+        let happening = if is_request {
+            call.on_request(&message, &mut self.outbox)
+        } else {
+            call.on_response(&message, Instant::now(), &mut self.outbox)
+        };
+        happening.map(|happening| (leg, happening))
+    }
+
+    fn note(
+        &mut self,
+        leg: LegNumber,
+        happening: Happening,
+        answered: &mut impl FnMut(Answered) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match happening {
+            Happening::Answered { setup, sdp } => {
+                let Some(socket) = self.waiting[leg.0].take() else {
+                    return Ok(());
+                };
+                match sdp::remote_of(&sdp, self.plan.law()) {
+                    Ok(remote) => {
+                        let ms = setup.as_secs_f64() * 1e3;
+                        self.tally.setup.add(ms);
+                        self.tally.setup_ms[leg.0] = Some(ms);
+                        return answered(Answered {
+                            leg,
+                            socket,
+                            remote,
+                        });
+                    }
+                    Err(problem) => {
+                        let entry = &mut self.tally.bad_answer;
+                        entry
+                            .get_or_insert_with(|| (problem.to_string(), Vec::new()))
+                            .1
+                            .push(leg);
+                    }
+                }
+            }
+            Happening::Refused { status, reason } => {
+                self.tally
+                    .refused
+                    .entry((status, reason))
+                    .or_default()
+                    .push(leg);
+            }
+            Happening::Unanswered => self.tally.unanswered.push(leg),
+            Happening::EndedByNode => self.tally.ended_early.push(leg),
+            Happening::HungUp => {}
+            Happening::HangUpUnanswered => self.tally.hang_up_unanswered.push(leg),
+        }
+        Ok(())
+    }
+
+    /// Sends what calls have to say. What the kernel will not take is repeated by the timers.
+    fn send_all(&mut self) {
+        for message in self.outbox.drain(..) {
+            let _ = self.socket.try_send(message.as_bytes());
+        }
+    }
+}

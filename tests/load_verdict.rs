@@ -1,0 +1,179 @@
+//! The judge judged: a node that mixes exactly gives no finding, and each fault it can be told to have is
+//! named. The calls are real, over loopback, and last a few seconds; verdicts that need no sockets are
+//! tested where the judge is.
+//!
+//! A machine that stalls the callers themselves proves nothing about the judge: such a run is repeated.
+
+mod load_node;
+
+use confab::load::{Finding, Law, LegNumber, Plan, Report, execute};
+use load_node::{FakeNode, Fault};
+
+/// Repetitions before we believe that the machine is too busy for any of this.
+const TRIES: usize = 5;
+
+async fn run(plan: (usize, usize, usize), law: Law, fault: Fault) -> Report {
+    let (legs, conferences, talkers) = plan;
+    for _ in 0..TRIES {
+        let node = FakeNode::start(law, fault);
+        let plan = Plan::new(legs, conferences, talkers, 3).unwrap();
+        let plan = plan.with_law(law).with_ramp(200).unwrap();
+        let report = execute(node.sip, &plan).await.unwrap();
+        let stalled = report.own_lateness_ms.max > 10.0 || report.lateness_ms.max > 60.0;
+        if !stalled {
+            println!("{report}");
+            return report;
+        }
+        println!("stalled, once more: {report}");
+    }
+    panic!("this machine stalls too often to judge anything");
+}
+
+fn legs(numbers: impl IntoIterator<Item = usize>) -> Vec<LegNumber> {
+    numbers.into_iter().map(LegNumber).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exact_mixer_gives_no_finding() {
+    for law in [Law::Pcmu, Law::Pcma] {
+        let report = run((7, 2, 3), law, Fault::None).await;
+        assert_eq!(report.findings, []);
+        assert!(report.right);
+        assert_eq!(report.calls.answered, 7);
+        assert_eq!(report.hearing.pairs_heard, report.hearing.pairs);
+        assert!(report.hearing.windows > 0 && report.hearing.frames > 0);
+        assert!(report.delay_ms.count > 0 && report.delay_ms.p50 > 0.0);
+        assert!(report.packets.received > 0 && report.packets.lost == 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_voice_not_subtracted_is_named() {
+    let report = run((5, 1, 3), Law::Pcmu, Fault::OwnVoice).await;
+    assert_eq!(report.findings, [Finding::OwnVoice { legs: legs(0..3) }]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_participant_who_is_not_mixed_is_named() {
+    let report = run((5, 1, 3), Law::Pcmu, Fault::NotMixed(1)).await;
+    // Taking away what was never added would be a fault of another kind: leg 1 itself hears all others.
+    let unheard = Finding::Unheard {
+        talker: LegNumber(1),
+        listeners: legs([0, 2, 3, 4]),
+        should: 4,
+    };
+    assert_eq!(report.findings, [unheard]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swapped_legs_are_named() {
+    let report = run((6, 2, 2), Law::Pcmu, Fault::OutputsSwapped(1, 4)).await;
+    let swapped = Finding::LegsSwapped {
+        a: LegNumber(1),
+        b: LegNumber(4),
+    };
+    assert_eq!(report.findings, [swapped]);
+    let report = run((5, 1, 3), Law::Pcmu, Fault::InputsSwapped(0, 2)).await;
+    let swapped = Finding::LegsSwapped {
+        a: LegNumber(0),
+        b: LegNumber(2),
+    };
+    assert_eq!(report.findings, [swapped]);
+    let report = run((6, 2, 2), Law::Pcmu, Fault::InputsSwapped(0, 3)).await;
+    let swapped = Finding::TalkersSwapped {
+        a: LegNumber(0),
+        b: LegNumber(3),
+    };
+    assert_eq!(report.findings, [swapped]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_frames_of_silence_are_counted() {
+    let report = run((5, 1, 3), Law::Pcmu, Fault::SilentFrame { every: 25 }).await;
+    let [Finding::SilentFrames { frames, .. }] = &report.findings[..] else {
+        panic!("{:?}", report.findings);
+    };
+    assert!((2..=6).contains(frames), "{frames}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_talkers_missing_frames_are_laid_at_its_door() {
+    let report = run(
+        (5, 1, 3),
+        Law::Pcmu,
+        Fault::TalkerFrame { leg: 1, every: 40 },
+    )
+    .await;
+    let missing = |finding: &Finding| {
+        matches!(finding, Finding::TalkerFramesMissing { talker, listeners, .. }
+            if *talker == LegNumber(1) && *listeners == legs([0, 2, 3, 4]))
+    };
+    assert!(report.has(missing), "{:?}", report.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequence_gaps_and_frames_never_sent_are_told_apart() {
+    let report = run((4, 1, 2), Law::Pcmu, Fault::SequenceGap { every: 20 }).await;
+    let gaps = |f: &Finding| matches!(f, Finding::SequenceGaps { gaps, lost, .. } if gaps == lost);
+    assert!(report.has(gaps), "{:?}", report.findings);
+    let report = run((2, 1, 2), Law::Pcmu, Fault::Omitted { every: 10 }).await;
+    assert!(
+        report.has(|f| matches!(f, Finding::NeverSent { .. })),
+        "{:?}",
+        report.findings
+    );
+    assert!(!report.has(gaps));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cross_talk_and_wrong_levels_are_named() {
+    let report = run((6, 2, 2), Law::Pcmu, Fault::CrossTalk { from: 1, to: 4 }).await;
+    let cross_talk = Finding::CrossTalk {
+        talker: LegNumber(1),
+        from: 1,
+        listeners: legs([4]),
+    };
+    assert_eq!(report.findings, [cross_talk]);
+    let report = run((4, 1, 2), Law::Pcmu, Fault::Quiet(0)).await;
+    let [
+        Finding::WrongLevel {
+            talker,
+            listeners,
+            worst_db,
+        },
+    ] = &report.findings[..]
+    else {
+        panic!("{:?}", report.findings);
+    };
+    assert_eq!((*talker, listeners), (LegNumber(0), &legs([1, 2, 3])));
+    assert!((-13.0..-11.0).contains(worst_db), "{worst_db}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_and_early_ended_calls_are_named() {
+    let node = FakeNode::start(Law::Pcmu, Fault::Refuse);
+    let plan = Plan::new(3, 1, 1, 3).unwrap();
+    let report = execute(node.sip, &plan).await.unwrap();
+    let reason = "Service Unavailable".to_owned();
+    assert_eq!(
+        report.findings,
+        [Finding::Refused {
+            status: 503,
+            reason,
+            legs: legs(0..3)
+        }]
+    );
+    assert_eq!(report.calls.answered, 0);
+
+    let report = run((4, 1, 2), Law::Pcmu, Fault::HangUp(0)).await;
+    assert!(
+        report.has(|f| *f == Finding::EndedEarly { legs: legs([0]) }),
+        "{:?}",
+        report.findings
+    );
+    assert!(
+        !report.has(|f| matches!(f, Finding::Unheard { .. })),
+        "{:?}",
+        report.findings
+    );
+}
