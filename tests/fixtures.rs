@@ -149,7 +149,10 @@ fn check_forward(bytes: &[u8]) -> Result<(), String> {
             // What was repaired once needs no second repair.
             match Guard.inspect(&forwarded, source(), Transport::Udp) {
                 Verdict::Forward(again) if again == forwarded => Ok(()),
-                other => Err(format!("a second look says {other:?}")),
+                Verdict::Forward(_) => Err("repaired a second time".to_owned()),
+                Verdict::Reply { .. } | Verdict::Discard(_) => {
+                    Err("refused at a second look".to_owned())
+                }
             }
         }
         Verdict::Reply { message, .. } => Err(String::from_utf8_lossy(&message).into_owned()),

@@ -394,6 +394,19 @@ fn the_user_part_of_the_request_uri_is_read_whole() {
 }
 
 #[test]
+fn a_user_part_must_be_decoded_before_the_library_prints_it() {
+    let mut uri = rsipstack::sip::Uri::try_from("sip:a%3Bb@pbx.example").unwrap();
+    assert_eq!(
+        uri.to_string(),
+        "sip:a%253Bb@pbx.example",
+        "the library by itself"
+    );
+    let auth = uri.auth.as_mut().unwrap();
+    auth.user = decode_user(&auth.user);
+    assert_eq!(uri.to_string(), "sip:a;b@pbx.example");
+}
+
+#[test]
 fn contacts_must_be_addresses_that_requests_can_go_to() {
     let with = |contact: &str| invite("").replace("<sip:ann@192.0.2.9>", contact);
     forwarded(&with("<sips:ann@192.0.2.9;transport=tcp>;q=1"));
