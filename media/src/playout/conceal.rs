@@ -168,18 +168,18 @@ fn pitch_period(past: &[i16; HISTORY]) -> usize {
     // A sixteenth: 160 products then fit an i32, which the compiler turns into vector arithmetic.
     let scaled = past.map(|s| s >> 4);
     let recent = &scaled[HISTORY - WINDOW..];
-    let likeness = |lag: usize| -> f64 {
-        let lagged = &scaled[HISTORY - WINDOW - lag..HISTORY - lag];
-        let correlation = f64::from(product(recent, lagged));
-        let energy = f64::from(product(lagged, lagged));
-        correlation * correlation.abs() / (energy + 1.0)
-    };
+    let lagged_by = |lag: usize| &scaled[HISTORY - WINDOW - lag..HISTORY - lag];
+    let square = |at: usize| i32::from(scaled[at]) * i32::from(scaled[at]);
+    let mut energy = product(lagged_by(LAG_MIN), lagged_by(LAG_MIN));
     let (mut best, mut best_likeness) = (LAG_MIN, f64::MIN);
     for lag in LAG_MIN..=LAG_MAX {
-        let likeness = likeness(lag);
+        let correlation = f64::from(product(recent, lagged_by(lag)));
+        let likeness = correlation * correlation.abs() / (f64::from(energy) + 1.0);
         if likeness > best_likeness {
             (best, best_likeness) = (lag, likeness);
         }
+        // The next lag's window begins a sample earlier and ends a sample earlier.
+        energy += square(HISTORY - WINDOW - lag - 1) - square(HISTORY - lag - 1);
     }
     best
 }

@@ -25,6 +25,16 @@ pub(super) struct Waiting {
     pub(super) received_at: Time,
 }
 
+impl Waiting {
+    const NOTHING: Self = Self {
+        number: SequenceNumber(0),
+        timestamp: 0,
+        len: 0,
+        codec: Codec::Pcmu,
+        received_at: Time::ZERO,
+    };
+}
+
 /// The buffer holds numbers too far from this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OutOfReach;
@@ -35,24 +45,24 @@ pub(super) struct PacketBuffer {
     used: u32,
     /// The lowest number; meaningless when empty.
     head: SequenceNumber,
-    /// Apart from the payloads, so that looking at all of them touches few cache lines.
     waiting: [Waiting; SLOTS],
+    /// Where each slot's payload is.
+    cells: [u8; SLOTS],
+    /// Bit n: payload n is in nobody's use. The lowest is taken first, so that the few packets that
+    /// wait in the usual case stay in the same few cache lines: hundreds of legs whose packets went
+    /// around whole rings would read and write memory, not cache.
+    free: u32,
     payloads: [[u8; PAYLOAD_MAX]; SLOTS],
 }
 
 impl PacketBuffer {
     pub(super) const fn new() -> Self {
-        let nothing = Waiting {
-            number: SequenceNumber(0),
-            timestamp: 0,
-            len: 0,
-            codec: Codec::Pcmu,
-            received_at: Time::ZERO,
-        };
         Self {
             used: 0,
             head: SequenceNumber(0),
-            waiting: [nothing; SLOTS],
+            waiting: [Waiting::NOTHING; SLOTS],
+            cells: [0; SLOTS],
+            free: u32::MAX,
             payloads: [[0; PAYLOAD_MAX]; SLOTS],
         }
     }
@@ -67,6 +77,7 @@ impl PacketBuffer {
 
     pub(super) fn clear(&mut self) {
         self.used = 0;
+        self.free = u32::MAX;
     }
 
     /// Keeps a packet. `payload` is cut at [`PAYLOAD_MAX`]; a number that waits already is replaced.
@@ -80,11 +91,21 @@ impl PacketBuffer {
             return Err(OutOfReach);
         }
         let slot = slot_of(packet.number);
-        self.used |= 1 << slot;
+        if self.used & 1 << slot == 0 {
+            self.used |= 1 << slot;
+            self.cells[slot] = self.take_cell();
+        }
         self.waiting[slot] = packet;
         let len = payload.len().min(PAYLOAD_MAX);
-        self.payloads[slot][..len].copy_from_slice(&payload[..len]);
+        self.payloads[usize::from(self.cells[slot])][..len].copy_from_slice(&payload[..len]);
         Ok(())
+    }
+
+    /// There are as many cells as slots, so one is free whenever a slot is.
+    fn take_cell(&mut self) -> u8 {
+        let cell = self.free.trailing_zeros() as usize % SLOTS;
+        self.free &= !(1 << cell);
+        cell as u8
     }
 
     /// The packet with the lowest number.
@@ -95,14 +116,19 @@ impl PacketBuffer {
     /// The payload of the packet with the lowest number; empty if there is none.
     pub(super) fn head_payload(&self) -> &[u8] {
         self.head().map_or(&[], |head| {
-            &self.payloads[slot_of(head.number)][..usize::from(head.len)]
+            let cell = usize::from(self.cells[slot_of(head.number)]);
+            &self.payloads[cell][..usize::from(head.len).min(PAYLOAD_MAX)]
         })
     }
 
     /// Lets go of the packet with the lowest number.
     pub(super) fn remove_head(&mut self) {
         let slot = slot_of(self.head);
+        if self.used & 1 << slot == 0 {
+            return;
+        }
         self.used &= !(1 << slot);
+        self.free |= 1 << self.cells[slot];
         if self.used != 0 {
             let steps = self.used.rotate_right(slot as u32).trailing_zeros();
             self.head = SequenceNumber(self.head.0.wrapping_add(steps as u16));
