@@ -4,6 +4,13 @@
 //!
 //! A machine that stalls the callers themselves proves nothing about the judge: such a run is repeated.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests and what helps them: a panic is a failure, output is shown with it, faults are picked out"
+)]
+
 mod load_node;
 
 use confab::load::{Finding, Law, LegNumber, Plan, Report, execute};
@@ -19,8 +26,9 @@ async fn run(plan: (usize, usize, usize), law: Law, fault: Fault) -> Report {
         let plan = Plan::new(legs, conferences, talkers, 3).unwrap();
         let plan = plan.with_law(law).with_ramp(200).unwrap();
         let report = execute(node.sip, &plan).await.unwrap();
-        let stalled = report.own_lateness_ms.max > 10.0 || report.lateness_ms.max > 60.0;
-        if !stalled {
+        // The node of these tests has five frames in hand; what is later breaks its sound.
+        let node_stalled = report.lateness_ms.max > 60.0;
+        if !report.is_disturbed() && !node_stalled {
             println!("{report}");
             return report;
         }
@@ -35,14 +43,17 @@ fn legs(numbers: impl IntoIterator<Item = usize>) -> Vec<LegNumber> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exact_mixer_gives_no_finding() {
-    for law in [Law::Pcmu, Law::Pcma] {
-        let report = run((7, 2, 3), law, Fault::None).await;
+    let (mu, a) = tokio::join!(
+        run((7, 2, 3), Law::Pcmu, Fault::None),
+        run((7, 2, 3), Law::Pcma, Fault::None)
+    );
+    for report in [mu, a] {
         assert_eq!(report.findings, []);
         assert!(report.right);
         assert_eq!(report.calls.answered, 7);
         assert_eq!(report.hearing.pairs_heard, report.hearing.pairs);
         assert!(report.hearing.windows > 0 && report.hearing.frames > 0);
-        assert!(report.delay_ms.count > 0 && report.delay_ms.p50 > 0.0);
+        assert!(report.hearing.beeps > 0 && report.hearing.beeps_heard == report.hearing.beeps);
         assert!(report.packets.received > 0 && report.packets.lost == 0);
     }
 }
@@ -109,6 +120,7 @@ async fn a_talkers_missing_frames_are_laid_at_its_door() {
             if *talker == LegNumber(1) && *listeners == legs([0, 2, 3, 4]))
     };
     assert!(report.has(missing), "{:?}", report.findings);
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
 }
 
 #[tokio::test(flavor = "multi_thread")]

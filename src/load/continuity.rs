@@ -65,6 +65,7 @@ pub(super) struct Continuity {
     pub(super) slips: u64,
     /// Broken frames for which our own late sending may be the cause.
     pub(super) excused: u64,
+    /// The first of the frames in `broken`.
     pub(super) kept: Vec<Broken>,
 }
 
@@ -74,6 +75,8 @@ struct Run {
     frames: u32,
     silent: u32,
     excused: bool,
+    /// How many frames were kept for a closer look before this run.
+    kept_before: usize,
 }
 
 impl Continuity {
@@ -183,6 +186,9 @@ impl Continuity {
     }
 
     fn note_broken(&mut self, place: usize, frame: &[i16], silent: bool, excused: bool) {
+        if self.run.frames == 0 {
+            self.run.kept_before = self.kept.len();
+        }
         self.run.frames += 1;
         self.run.silent += u32::from(silent);
         self.run.excused |= excused;
@@ -204,11 +210,14 @@ impl Continuity {
         if run.frames == 0 {
             return;
         }
-        if run.excused {
-            self.excused += u64::from(run.frames);
-        } else if run.silent == run.frames || run.frames < SLIP_RUN {
+        if !run.excused && (run.silent == run.frames || run.frames < SLIP_RUN) {
             self.silent += u64::from(run.silent);
             self.broken += u64::from(run.frames - run.silent);
+            return;
+        }
+        self.kept.truncate(run.kept_before);
+        if run.excused {
+            self.excused += u64::from(run.frames);
         } else {
             self.slips += 1;
         }
@@ -369,6 +378,7 @@ mod tests {
         assert_eq!(listener.faults(), (0, 1, 0));
         listener.hear(100, FRAME_SAMPLES);
         assert_eq!(listener.faults(), (0, 1, 1));
+        assert_eq!(listener.continuity.kept.len(), 1);
     }
 
     #[test]

@@ -29,15 +29,10 @@ struct Wrong {
 }
 
 /// Names what differs from the plan, by the word of these witnesses. Talkers who are not among the witnesses
-/// were not there, and nobody is expected to hear them.
+/// were not there, and nobody is expected to hear them. A witness without a window has no vote.
 pub(super) fn judge(plan: &Plan, witnesses: &[Witness<'_>]) -> Vec<Finding> {
     let present: LegSet = witnesses.iter().map(|witness| witness.leg).collect();
     let mut findings = Vec::new();
-    let unjudged: Vec<_> = witnesses
-        .iter()
-        .filter(|witness| witness.votes.best().windows == 0)
-        .map(|witness| witness.leg)
-        .collect();
     let mut wrong: BTreeMap<_, _> = witnesses
         .iter()
         .filter(|witness| witness.votes.best().windows > 0)
@@ -51,9 +46,6 @@ pub(super) fn judge(plan: &Plan, witnesses: &[Witness<'_>]) -> Vec<Finding> {
     findings.extend(unheard(plan, &present, &wrong));
     findings.extend(cross_talk(plan, &wrong));
     findings.extend(wrong_levels(witnesses));
-    if !unjudged.is_empty() {
-        findings.push(Finding::NotJudged { legs: unjudged });
-    }
     findings
 }
 

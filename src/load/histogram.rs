@@ -76,7 +76,9 @@ impl Histogram {
         for (step, &count) in self.counts.iter().enumerate() {
             sum += u64::from(count);
             if sum >= wanted && count > 0 {
-                return ((step as f64 + 0.5) * STEP_MS).min(self.max);
+                let middle = (step as f64 + 0.5) * STEP_MS;
+                // Two digits: more would pretend to know what the step has swallowed.
+                return ((middle * 100.0).round() / 100.0).min(self.max);
             }
         }
         self.max

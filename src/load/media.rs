@@ -22,8 +22,9 @@ use super::wire;
 
 const SLOTS: u64 = 20;
 const SLOT_NS: i64 = 1_000_000;
-/// A packet of ours that leaves this long after its time is late, and so may be what it causes.
-const LATE_NS: i64 = 10_000_000;
+/// A packet of ours that leaves this long after its time is late, and what breaks soon after may be its doing.
+pub(super) const LATE_MS: f64 = 10.0;
+const LATE_NS: i64 = (LATE_MS * 1e6) as i64;
 /// Legs that one thread can serve without falling behind, at about 300 µs a second each, with room to spare.
 const LEGS_PER_THREAD: usize = 500;
 /// The largest datagram we look at; audio packets are far smaller.

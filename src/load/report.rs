@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::finding::Finding;
 use super::histogram::Times;
+use super::media::LATE_MS;
 use super::plan::{LegNumber, Plan};
 
 /// Everything that is known after a run.
@@ -79,6 +80,10 @@ pub struct Hearing {
     pub level_min_db: Option<f32>,
     /// The strongest tone heard, dB of what was sent.
     pub level_max_db: Option<f32>,
+    /// Beeps that listeners should have heard.
+    pub beeps: u64,
+    /// Beeps that they did hear, within 300 ms.
+    pub beeps_heard: u64,
 }
 
 /// The packets of the time measured, in sums.
@@ -90,7 +95,7 @@ pub struct Packets {
     pub send_errors: u64,
     /// Received by the callers.
     pub received: u64,
-    /// That should have been received: 50 a second for each leg.
+    /// That should have been received: 50 a second for each leg, but for one that the time's edge may cut.
     pub expected: u64,
     /// Missing by sequence number.
     pub lost: u64,
@@ -157,9 +162,15 @@ pub struct Cost {
 }
 
 impl Report {
-    /// A finding, if there is one, that `is` says yes to.
+    /// Whether there is a finding that `is` says yes to.
     pub fn has(&self, is: impl Fn(&Finding) -> bool) -> bool {
         self.findings.iter().any(is)
+    }
+
+    /// Whether the callers themselves were once so late that some faults were not counted. A test that
+    /// wants every fault counted should run again then.
+    pub fn is_disturbed(&self) -> bool {
+        self.own_lateness_ms.max > LATE_MS
     }
 }
 
@@ -220,7 +231,13 @@ impl Report {
             )?;
         }
         writeln!(f)?;
-        writeln!(f, "added delay  ms: {}", Row(&self.delay_ms))
+        writeln!(
+            f,
+            "added delay  ms: {}; {} of {} beeps heard",
+            Row(&self.delay_ms),
+            hearing.beeps_heard,
+            hearing.beeps
+        )
     }
 
     fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -276,7 +293,8 @@ impl Report {
                 "verdict      RIGHT: everyone heard whom they should, and nobody else"
             );
         }
-        writeln!(f, "verdict      WRONG: {} findings", self.findings.len())?;
+        let s = if self.findings.len() == 1 { "" } else { "s" };
+        writeln!(f, "verdict      WRONG: {} finding{s}", self.findings.len())?;
         self.findings
             .iter()
             .try_for_each(|finding| writeln!(f, "  - {finding}"))

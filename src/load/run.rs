@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::finding::Finding;
 use super::media::{Harvest, MediaLeg, MediaThreads};
 use super::plan::{Plan, frames_to_duration};
 use super::process::{self, Reading};
@@ -76,10 +75,12 @@ pub async fn execute_in(
     let harvest = take_home(media).await?;
     let report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
     let report = report.with_costs(cost(before, meter, answered), None);
-    if surroundings.interrupt.load(Ordering::Relaxed) {
-        return Ok(report.with_finding(Finding::Interrupted));
-    }
-    Ok(report)
+    let interrupted = surroundings.interrupt.load(Ordering::Relaxed);
+    Ok(if interrupted {
+        report.cut_short()
+    } else {
+        report
+    })
 }
 
 /// What the node's process showed when measuring began and ended.

@@ -24,6 +24,8 @@ const DATAGRAM_MAX: usize = 65_535;
 const HANG_UP_FASTER: u32 = 4;
 /// After this long without an answer to our BYEs we leave.
 const HANG_UP_MAX: Duration = Duration::from_secs(8);
+/// The same, when somebody waits for us to go.
+const HANG_UP_HURRIED: Duration = Duration::from_secs(2);
 
 /// A call that was answered: where its audio goes.
 #[derive(Debug)]
@@ -192,7 +194,12 @@ impl<'a> Signalling<'a> {
         let start = Instant::now();
         let interval = Duration::from_secs(1) / (self.plan.ramp() * HANG_UP_FASTER);
         let mut told = 0;
-        while start.elapsed() < HANG_UP_MAX + interval * self.calls.len() as u32 {
+        let patience = if self.is_interrupted() {
+            HANG_UP_HURRIED
+        } else {
+            HANG_UP_MAX
+        };
+        while start.elapsed() < patience + interval * self.calls.len() as u32 {
             let due = (start.elapsed().as_nanos() / interval.as_nanos()) as usize + 1;
             while told < due.min(self.calls.len()) {
                 self.calls[told].hang_up(Instant::now(), &mut self.outbox);

@@ -1,5 +1,7 @@
 //! From what the callers bring home to the report: adds up, and names what is wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::continuity::Broken;
 use super::finding::Finding;
 use super::hearing::{self, Witness};
@@ -78,17 +80,22 @@ impl Report {
         }
     }
 
-    /// Adds what came up after the legs were judged.
-    pub(super) fn with_finding(mut self, finding: Finding) -> Self {
-        self.findings.push(finding);
-        self.right = false;
-        self
+    /// Takes back what was found, for a run that ended before its time: the end itself looks like a fault.
+    pub(super) fn cut_short(self) -> Self {
+        Self {
+            right: false,
+            findings: vec![Finding::Interrupted],
+            notes: Vec::new(),
+            ..self
+        }
     }
 }
 
 fn hearing_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     let mute = collect(legs, |leg| leg.ear.arrivals.received == 0);
-    let mut findings = Vec::new();
+    let unjudged = collect(legs, |leg| {
+        leg.ear.arrivals.received > 0 && leg.ear.votes.best().windows == 0
+    });
     // A leg to which nothing came is a talker all the same: it stays on the stage, without a vote.
     let witnesses: Vec<_> = legs
         .iter()
@@ -97,16 +104,9 @@ fn hearing_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
             votes: &leg.ear.votes,
         })
         .collect();
-    for finding in hearing::judge(plan, &witnesses) {
-        match finding {
-            Finding::NotJudged { legs } => {
-                let legs: Vec<_> = legs.into_iter().filter(|leg| !mute.contains(leg)).collect();
-                findings.extend(listed(legs, |legs| Finding::NotJudged { legs }));
-            }
-            other => findings.push(other),
-        }
-    }
+    let mut findings = hearing::judge(plan, &witnesses);
     findings.extend(listed(mute, |legs| Finding::NothingReceived { legs }));
+    findings.extend(listed(unjudged, |legs| Finding::NotJudged { legs }));
     findings
 }
 
@@ -114,7 +114,7 @@ fn continuity_findings(stage: &Stage, legs: &[&MediaLeg]) -> Vec<Finding> {
     let sum = |count: fn(&MediaLeg) -> u64| legs.iter().map(|leg| count(leg)).sum::<u64>();
     let of = sum(|leg| leg.ear.continuity.frames);
     let silent = collect(legs, |leg| leg.ear.continuity.silent > 0);
-    let broken = collect(legs, |leg| leg.ear.continuity.broken > 0);
+    let explanations: Vec<_> = legs.iter().map(|leg| explain(stage, leg)).collect();
     let jumped = collect(legs, |leg| leg.ear.continuity.slips > 0);
     let mut findings = Vec::new();
     findings.extend(listed(silent, |legs| Finding::SilentFrames {
@@ -122,11 +122,19 @@ fn continuity_findings(stage: &Stage, legs: &[&MediaLeg]) -> Vec<Finding> {
         of,
         legs,
     }));
-    findings.extend(missing_talkers(stage, legs));
-    findings.extend(listed(broken, |legs| Finding::BrokenFrames {
-        frames: sum(|leg| leg.ear.continuity.broken),
-        of,
-        legs,
+    findings.extend(missing_talkers(&explanations));
+    let unexplained = explanations
+        .iter()
+        .filter(|explanation| explanation.unexplained > 0);
+    findings.extend(listed(unexplained.map(|it| it.leg).collect(), |legs| {
+        Finding::BrokenFrames {
+            frames: explanations
+                .iter()
+                .map(|explanation| explanation.unexplained)
+                .sum(),
+            of,
+            legs,
+        }
     }));
     findings.extend(listed(jumped, |legs| Finding::Slips {
         times: sum(|leg| leg.ear.continuity.slips),
@@ -135,32 +143,64 @@ fn continuity_findings(stage: &Stage, legs: &[&MediaLeg]) -> Vec<Finding> {
     findings
 }
 
-/// Of the broken frames, those in which exactly one talker's tones are missing.
-fn missing_talkers(stage: &Stage, legs: &[&MediaLeg]) -> Vec<Finding> {
-    let plan = &stage.plan;
-    let mut counts: std::collections::BTreeMap<LegNumber, Vec<(LegNumber, u64)>> =
-        std::collections::BTreeMap::new();
-    for leg in legs.iter().filter(|leg| leg.ear.continuity.broken > 0) {
-        let continuity = &leg.ear.continuity;
+/// What is behind a leg's broken frames.
+struct Explanation {
+    leg: LegNumber,
+    /// Frames in which exactly one talker's tones are missing.
+    missing: BTreeMap<LegNumber, u64>,
+    unexplained: u64,
+}
+
+fn explain(stage: &Stage, leg: &MediaLeg) -> Explanation {
+    let continuity = &leg.ear.continuity;
+    let (mut missing, mut unexplained) = (BTreeMap::new(), 0);
+    if continuity.broken > 0 {
         let spectrum = stage.spectrum.transform(continuity.reference());
-        for talker in (0..plan.talkers()).map(LegNumber) {
-            if !plan.should_hear(leg.number, talker) {
-                continue;
-            }
-            let is_missing = |broken: &&Broken| misses(broken, talker, stage, &spectrum);
-            let frames = continuity.kept.iter().filter(is_missing).count() as u64;
-            if frames > 0 {
-                counts.entry(talker).or_default().push((leg.number, frames));
+        let talkers: Vec<_> = (0..stage.plan.talkers())
+            .map(LegNumber)
+            .filter(|talker| stage.plan.should_hear(leg.number, *talker))
+            .collect();
+        for broken in &continuity.kept {
+            match talkers
+                .iter()
+                .find(|talker| misses(broken, **talker, stage, &spectrum))
+            {
+                Some(talker) => *missing.entry(*talker).or_default() += 1,
+                None => unexplained += 1,
             }
         }
+        // Of a great many only the first were kept: the others count as the same mixture.
+        if unexplained > 0 {
+            unexplained += continuity
+                .broken
+                .saturating_sub(continuity.kept.len() as u64);
+        }
     }
-    counts
+    Explanation {
+        leg: leg.number,
+        missing,
+        unexplained,
+    }
+}
+
+fn missing_talkers(explanations: &[Explanation]) -> Vec<Finding> {
+    let mut by_talker: BTreeMap<LegNumber, (u64, Vec<LegNumber>)> = BTreeMap::new();
+    for Explanation { leg, missing, .. } in explanations {
+        for (talker, frames) in missing {
+            let (most, listeners) = by_talker.entry(*talker).or_default();
+            *most = (*most).max(*frames);
+            listeners.push(*leg);
+        }
+    }
+    by_talker
         .into_iter()
-        .map(|(talker, heard)| Finding::TalkerFramesMissing {
-            talker,
-            frames: heard.iter().map(|(_, frames)| *frames).max().unwrap_or(0),
-            listeners: heard.into_iter().map(|(leg, _)| leg).collect(),
-        })
+        .map(
+            |(talker, (frames, listeners))| Finding::TalkerFramesMissing {
+                talker,
+                frames,
+                listeners,
+            },
+        )
         .collect()
 }
 
@@ -248,7 +288,8 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
         notes.push("nothing was measured".to_owned());
         return notes;
     }
-    if report.packets.on_time_percent < ON_TIME_PERCENT {
+    let callers_late = report.has(|finding| matches!(finding, Finding::CallersLate { .. }));
+    if report.packets.on_time_percent < ON_TIME_PERCENT && !callers_late {
         notes.push(format!(
             "{:.3} % of packets were on time; {ON_TIME_PERCENT} % is what a node should keep",
             report.packets.on_time_percent
@@ -265,7 +306,7 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
 }
 
 fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
-    let present: Vec<_> = legs.iter().map(|leg| leg.number).collect();
+    let present: BTreeSet<_> = legs.iter().map(|leg| leg.number).collect();
     let mut sums = Hearing {
         window_ms: (stage.tones.period() * 20 / FRAME_SAMPLES) as u64,
         ..Hearing::default()
@@ -278,6 +319,8 @@ fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
         sums.broken += continuity.broken;
         sums.slips += continuity.slips;
         sums.excused += continuity.excused;
+        sums.beeps += beeps_for(plan, leg.number, &present);
+        sums.beeps_heard += leg.ear.delays_ms.len() as u64;
         for talker in present
             .iter()
             .filter(|talker| plan.should_hear(leg.number, **talker))
@@ -294,9 +337,21 @@ fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
     sums
 }
 
+/// The beeps that a leg should hear: its conference's, without its own.
+fn beeps_for(plan: &Plan, leg: LegNumber, present: &BTreeSet<LegNumber>) -> u64 {
+    let beepers = (0..plan.beep_slots()).map(|slot| plan.beeper(plan.conference_of(leg), slot));
+    beepers
+        .filter(|beeper| *beeper != leg && present.contains(beeper))
+        .count() as u64
+}
+
 fn packets(plan: &Plan, legs: &[&MediaLeg]) -> Packets {
     let sum = |count: fn(&MediaLeg) -> u64| legs.iter().map(|leg| count(leg)).sum::<u64>();
-    let expected = plan.measured_frames() * legs.len() as u64;
+    let promised = |leg: &MediaLeg| leg.ear.arrivals.received + leg.ear.arrivals.lost();
+    let expected = legs
+        .iter()
+        .map(|leg| promised(leg).max(plan.measured_frames() - 1))
+        .sum::<u64>();
     let on_time = sum(|leg| leg.ear.arrivals.on_time);
     Packets {
         sent: sum(|leg| leg.sent),
@@ -307,8 +362,7 @@ fn packets(plan: &Plan, legs: &[&MediaLeg]) -> Packets {
         duplicates: sum(|leg| leg.ear.arrivals.duplicates),
         reordered: sum(|leg| leg.ear.arrivals.reordered),
         on_time,
-        // A packet more than expected can fall into the time by its edges.
-        on_time_percent: (100.0 * on_time as f64 / expected.max(1) as f64).min(100.0),
+        on_time_percent: 100.0 * on_time as f64 / expected.max(1) as f64,
     }
 }
 
