@@ -45,8 +45,9 @@ impl Inbound {
         let is_in_dialog =
             transaction.original.to_header().and_then(|to| to.tag()).is_ok_and(|tag| tag.is_some());
         let answered = match transaction.original.method {
-            _ if is_in_dialog => self.take_in_dialog(&mut transaction).await,
-            Method::Invite => self.take_invite(transaction).await,
+            _ if is_in_dialog => Box::pin(self.take_in_dialog(&mut transaction)).await,
+            // In a box: the task of a call must not be as large as the largest of its fellows.
+            Method::Invite => return log_unanswered(Box::pin(self.take_invite(transaction)).await),
             Method::Options => transaction.reply_with(StatusCode::OK, capabilities(), None).await,
             // Never answered, and of no use outside a dialog.
             Method::Ack => Ok(()),
@@ -55,9 +56,7 @@ impl Inbound {
             }
             _ => transaction.reply_with(StatusCode::MethodNotAllowed, vec![allow()], None).await,
         };
-        if let Err(e) = answered {
-            debug!(error = %e, "SIP request not answered");
-        }
+        log_unanswered(answered);
     }
 
     async fn take_in_dialog(&self, transaction: &mut Transaction) -> rsipstack::Result<()> {
@@ -84,6 +83,12 @@ impl Inbound {
 
     fn merging(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
         self.merging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn log_unanswered(answered: rsipstack::Result<()>) {
+    if let Err(e) = answered {
+        debug!(error = %e, "SIP request not answered");
     }
 }
 
