@@ -13,7 +13,9 @@
 
 mod load_node;
 
-use confab::load::{Finding, Law, LegNumber, Plan, Report, execute};
+use std::sync::atomic::Ordering;
+
+use confab::load::{Finding, Law, LegNumber, Plan, Report, Surroundings, execute, execute_in};
 use load_node::{FakeNode, Fault};
 
 /// Repetitions before we believe that the machine is too busy for any of this.
@@ -78,24 +80,22 @@ async fn a_participant_who_is_not_mixed_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn swapped_legs_are_named() {
-    let report = run((6, 2, 2), Law::Pcmu, Fault::OutputsSwapped(1, 4)).await;
-    let swapped = Finding::LegsSwapped {
-        a: LegNumber(1),
-        b: LegNumber(4),
+    let (outputs, neighbours, strangers) = tokio::join!(
+        run((6, 2, 2), Law::Pcmu, Fault::OutputsSwapped(1, 4)),
+        run((5, 1, 3), Law::Pcmu, Fault::InputsSwapped(0, 2)),
+        run((6, 2, 2), Law::Pcmu, Fault::InputsSwapped(0, 3)),
+    );
+    let legs = |a, b| Finding::LegsSwapped {
+        a: LegNumber(a),
+        b: LegNumber(b),
     };
-    assert_eq!(report.findings, [swapped]);
-    let report = run((5, 1, 3), Law::Pcmu, Fault::InputsSwapped(0, 2)).await;
-    let swapped = Finding::LegsSwapped {
-        a: LegNumber(0),
-        b: LegNumber(2),
+    assert_eq!(outputs.findings, [legs(1, 4)]);
+    assert_eq!(neighbours.findings, [legs(0, 2)]);
+    let talkers = |a, b| Finding::TalkersSwapped {
+        a: LegNumber(a),
+        b: LegNumber(b),
     };
-    assert_eq!(report.findings, [swapped]);
-    let report = run((6, 2, 2), Law::Pcmu, Fault::InputsSwapped(0, 3)).await;
-    let swapped = Finding::TalkersSwapped {
-        a: LegNumber(0),
-        b: LegNumber(3),
-    };
-    assert_eq!(report.findings, [swapped]);
+    assert_eq!(strangers.findings, [talkers(0, 3)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,40 +125,44 @@ async fn a_talkers_missing_frames_are_laid_at_its_door() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sequence_gaps_and_frames_never_sent_are_told_apart() {
-    let report = run((4, 1, 2), Law::Pcmu, Fault::SequenceGap { every: 20 }).await;
-    let gaps = |f: &Finding| matches!(f, Finding::SequenceGaps { gaps, lost, .. } if gaps == lost);
-    assert!(report.has(gaps), "{:?}", report.findings);
-    let report = run((2, 1, 2), Law::Pcmu, Fault::Omitted { every: 10 }).await;
-    assert!(
-        report.has(|f| matches!(f, Finding::NeverSent { .. })),
-        "{:?}",
-        report.findings
+    let (gapped, omitted) = tokio::join!(
+        run((4, 1, 2), Law::Pcmu, Fault::SequenceGap { every: 20 }),
+        run((2, 1, 2), Law::Pcmu, Fault::Omitted { every: 10 }),
     );
-    assert!(!report.has(gaps));
+    let gaps = |f: &Finding| matches!(f, Finding::SequenceGaps { gaps, lost, .. } if gaps == lost);
+    assert!(gapped.has(gaps), "{:?}", gapped.findings);
+    let never_sent = |f: &Finding| matches!(f, Finding::NeverSent { .. });
+    assert!(
+        omitted.has(never_sent) && !omitted.has(gaps),
+        "{:?}",
+        omitted.findings
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cross_talk_and_wrong_levels_are_named() {
-    let report = run((6, 2, 2), Law::Pcmu, Fault::CrossTalk { from: 1, to: 4 }).await;
-    let cross_talk = Finding::CrossTalk {
-        talker: LegNumber(1),
-        from: 1,
-        listeners: legs([4]),
+    let (crossed, quiet) = tokio::join!(
+        run((6, 2, 2), Law::Pcmu, Fault::CrossTalk { from: 1, to: 4 }),
+        run((4, 1, 2), Law::Pcmu, Fault::Quiet(0)),
+    );
+    let listeners = legs([4]);
+    assert_eq!(
+        crossed.findings,
+        [Finding::CrossTalk {
+            talker: LegNumber(1),
+            from: 1,
+            listeners
+        }]
+    );
+    let is_quiet = |f: &Finding| {
+        matches!(f, Finding::WrongLevel { talker, listeners, worst_db }
+            if *talker == LegNumber(0) && *listeners == legs([1, 2, 3]) && (-13.0..-11.0).contains(worst_db))
     };
-    assert_eq!(report.findings, [cross_talk]);
-    let report = run((4, 1, 2), Law::Pcmu, Fault::Quiet(0)).await;
-    let [
-        Finding::WrongLevel {
-            talker,
-            listeners,
-            worst_db,
-        },
-    ] = &report.findings[..]
-    else {
-        panic!("{:?}", report.findings);
-    };
-    assert_eq!((*talker, listeners), (LegNumber(0), &legs([1, 2, 3])));
-    assert!((-13.0..-11.0).contains(worst_db), "{worst_db}");
+    assert!(
+        quiet.has(is_quiet) && quiet.findings.len() == 1,
+        "{:?}",
+        quiet.findings
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,4 +192,28 @@ async fn refused_and_early_ended_calls_are_named() {
         "{:?}",
         report.findings
     );
+}
+
+#[tokio::test]
+async fn a_target_where_nobody_listens_is_given_up() {
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let plan = Plan::new(4, 1, 1, 3).unwrap();
+    let report = execute(nobody, &plan).await.unwrap();
+    let [Finding::Unanswered { legs }] = &report.findings[..] else {
+        panic!("{:?}", report.findings);
+    };
+    assert!(legs.contains(&LegNumber(0)));
+}
+
+#[tokio::test]
+async fn an_interrupted_run_proves_nothing() {
+    let node = FakeNode::start(Law::Pcmu, Fault::OwnVoice);
+    let surroundings = Surroundings::default();
+    surroundings.interrupt.store(true, Ordering::Relaxed);
+    let plan = Plan::new(4, 1, 1, 86_400).unwrap();
+    let report = execute_in(node.sip, &plan, &surroundings).await.unwrap();
+    assert_eq!(report.findings, [Finding::Interrupted]);
 }

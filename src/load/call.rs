@@ -122,6 +122,11 @@ impl Call {
         matches!(self.state, State::Calling(_) | State::Ringing { .. })
     }
 
+    /// Lets go of the call without a word: there is nobody to tell.
+    pub(super) fn give_up(&mut self) {
+        self.state = State::Over;
+    }
+
     /// Sends the INVITE.
     pub(super) fn dial(&mut self, now: Instant, out: &mut Outbox) {
         let to = format!("<{}>", self.uri());

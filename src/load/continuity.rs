@@ -15,8 +15,9 @@ use super::plan::FRAME_SAMPLES;
 const SLIP_RUN: u32 = 4;
 /// Broken frames kept for a closer look after the run, per leg.
 const SAMPLES_KEPT: usize = 32;
-/// A frame with less than a sixteenth (−12 dB) of the energy that belongs there is silence.
-const SILENCE_SHARE: i64 = 16;
+/// A frame with less than this share (−24 dB) of the energy that belongs there is silence. A talker who is
+/// heard at all is stronger.
+const SILENCE_SHARE: i64 = 256;
 
 /// How one frame compares with what came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

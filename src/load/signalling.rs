@@ -26,6 +26,9 @@ const HANG_UP_FASTER: u32 = 4;
 const HANG_UP_MAX: Duration = Duration::from_secs(8);
 /// The same, when somebody waits for us to go.
 const HANG_UP_HURRIED: Duration = Duration::from_secs(2);
+/// After so many ICMP refusals and not one word we believe that nobody is there. A node that is just
+/// starting may miss the first.
+const TURNED_AWAY_MAX: u32 = 3;
 
 /// A call that was answered: where its audio goes.
 #[derive(Debug)]
@@ -110,6 +113,10 @@ pub(super) struct Signalling<'a> {
     pub(super) tally: Tally,
     outbox: Outbox,
     buffer: Vec<u8>,
+    /// Whether anything has ever come from the target.
+    heard: bool,
+    /// Times the target's host said that nobody listens there (ICMP).
+    turned_away: u32,
     interrupt: &'a AtomicBool,
 }
 
@@ -145,6 +152,8 @@ impl<'a> Signalling<'a> {
             },
             outbox: Outbox::new(),
             buffer: vec![0; DATAGRAM_MAX],
+            heard: false,
+            turned_away: 0,
             interrupt,
         })
     }
@@ -165,13 +174,19 @@ impl<'a> Signalling<'a> {
             while self.calls.len() < due.min(self.plan.legs()) {
                 self.dial_next()?;
             }
+            if !self.heard && self.turned_away >= TURNED_AWAY_MAX {
+                self.give_up();
+                return Ok(());
+            }
             let all_dialled = self.calls.len() == self.plan.legs();
             if self.is_interrupted() || all_dialled && !self.calls.iter().any(Call::is_pending) {
                 return Ok(());
             }
+            let soon = Instant::now() + TIMER;
             let next = start + interval * self.calls.len() as u32;
-            self.step(next.min(Instant::now() + TIMER), &mut answered)
-                .await?;
+            // Once all are dialled the next call's time is past, and waiting for it would be no waiting.
+            let deadline = if all_dialled { soon } else { next.min(soon) };
+            self.step(deadline, &mut answered).await?;
         }
     }
 
@@ -260,8 +275,8 @@ impl<'a> Signalling<'a> {
         answered: &mut impl FnMut(Answered) -> io::Result<()>,
     ) -> io::Result<()> {
         let _ = tokio::time::timeout_at(deadline.into(), self.socket.readable()).await;
-        // An error on a connected UDP socket is an ICMP echo of what we sent; the timers deal with it.
         while let Ok(length) = self.socket.try_recv(&mut self.buffer) {
+            self.heard = true;
             if let Some((leg, happening)) = self.take(length) {
                 self.note(leg, happening, answered)?;
             }
@@ -275,6 +290,19 @@ impl<'a> Signalling<'a> {
         }
         self.send_all();
         Ok(())
+    }
+
+    /// Stops waiting for answers where nobody is.
+    fn give_up(&mut self) {
+        for (leg, call) in self
+            .calls
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, call)| call.is_pending())
+        {
+            call.give_up();
+            self.tally.unanswered.push(LegNumber(leg));
+        }
     }
 
     /// Gives a datagram to its call.
@@ -346,10 +374,13 @@ impl<'a> Signalling<'a> {
         Ok(())
     }
 
-    /// Sends what calls have to say. What the kernel will not take is repeated by the timers.
+    /// Sends what calls have to say. What the kernel will not take is repeated by the timers; it refuses
+    /// when an ICMP message about an earlier one has come.
     fn send_all(&mut self) {
         for message in self.outbox.drain(..) {
-            let _ = self.socket.try_send(message.as_bytes());
+            let sent = self.socket.try_send(message.as_bytes());
+            let kind = sent.err().map(|error| error.kind());
+            self.turned_away += u32::from(kind == Some(io::ErrorKind::ConnectionRefused));
         }
     }
 }

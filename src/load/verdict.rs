@@ -422,3 +422,34 @@ fn listed(
 ) -> Option<Finding> {
     (!legs.is_empty()).then(|| finding(legs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_whose_callers_were_late_proves_nothing() {
+        let mut harvest = Harvest::default();
+        (0..1_000).for_each(|_| harvest.punctuality.lateness.add(0.1));
+        harvest.punctuality.late = 10;
+        assert_eq!(own_lateness(&harvest), None);
+        harvest.punctuality.lateness.add(45.0);
+        harvest.punctuality.late = 11;
+        let finding = own_lateness(&harvest);
+        assert!(
+            matches!(finding, Some(Finding::CallersLate { worst_ms: 45.0, .. })),
+            "{finding:?}"
+        );
+    }
+
+    #[test]
+    fn beeps_are_expected_from_others_who_are_there() {
+        let plan = Plan::new(6, 2, 2, 10).unwrap();
+        let present = (0..6).map(LegNumber).collect();
+        let slots = plan.beep_slots();
+        assert_eq!(beeps_for(&plan, LegNumber(4), &present), slots);
+        assert_eq!(beeps_for(&plan, LegNumber(0), &present), slots / 2);
+        let without = [0, 4].map(LegNumber).into();
+        assert_eq!(beeps_for(&plan, LegNumber(4), &without), slots.div_ceil(2));
+    }
+}
