@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings, Leg,
-    LegId, LegMedia, LegSettings, Port, Seat, Time,
+    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
+    Leg, LegId, LegMedia, LegSettings, Port, Seat, Time,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -34,10 +34,13 @@ struct Load {
 
 impl Load {
     fn new(legs: u64, talkers: u64) -> Self {
-        let settings =
-            EngineSettings { legs_max: legs as usize, conferences_max: 1, tap_frames_max: 0 };
-        let mut load =
-            Self { engine: Engine::new(settings), packets: Vec::new(), now: Time::from_millis(1), sequence: 0 };
+        let settings = EngineSettings { legs_max: legs as usize, conferences_max: 1, tap_frames_max: 0 };
+        let mut load = Self {
+            engine: Engine::new(settings),
+            packets: Vec::new(),
+            now: Time::from_millis(1),
+            sequence: 0,
+        };
         load.ask(Ask::AddConference(Conference::new(ConferenceId(1), legs as usize)));
         for id in 0..legs {
             let address = SocketAddr::from(([192, 0, 2, 1], 1_000 + id as u16));
@@ -66,7 +69,8 @@ impl Load {
             packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
             let timestamp = u32::from(self.sequence).wrapping_mul(160);
             packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
-            let datagram = Datagram { port: Port::Rtp, source: *source, payload: packet, received_at: self.now };
+            let datagram =
+                Datagram { port: Port::Rtp, source: *source, payload: packet, received_at: self.now };
             self.engine.handle_datagram(*leg, &datagram);
         }
         self.now += Duration::from_millis(12);

@@ -101,17 +101,9 @@ fn serve(args: &ServeArgs) -> Result<(), ServeError> {
 /// The one place that shows the token, and only at the start that made it. On standard output, not in the log:
 /// logs are kept and sent elsewhere.
 fn show_credentials(config: &Config, path: &Path) {
-    let (sid, token) = (
-        &config.credentials.account_sid,
-        config.credentials.auth_token.expose(),
-    );
-    say(&format!(
-        "confab credentials account_sid={sid} auth_token={token}"
-    ));
-    say(&format!(
-        "confab credentials are kept in {} and not printed again",
-        path.display()
-    ));
+    let (sid, token) = (&config.credentials.account_sid, config.credentials.auth_token.expose());
+    say(&format!("confab credentials account_sid={sid} auth_token={token}"));
+    say(&format!("confab credentials are kept in {} and not printed again", path.display()));
 }
 
 /// Answers a command line that starts nothing: help, a version, or one line about what is wrong with it.
@@ -129,31 +121,15 @@ fn one_line(error: &clap::Error) -> String {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
     };
-    if let (ErrorKind::UnknownArgument, Some(wrong)) = (error.kind(), text(ContextKind::InvalidArg))
-    {
-        let kind = if wrong.starts_with('-') {
-            "flag"
-        } else {
-            "argument"
-        };
+    if let (ErrorKind::UnknownArgument, Some(wrong)) = (error.kind(), text(ContextKind::InvalidArg)) {
+        let kind = if wrong.starts_with('-') { "flag" } else { "argument" };
         let meant = text(ContextKind::SuggestedArg).map(|flag| format!("; did you mean `{flag}`?"));
-        return format!(
-            "unknown {kind} `{}`{}",
-            wrong.escape_debug(),
-            meant.unwrap_or_default()
-        );
+        return format!("unknown {kind} `{}`{}", wrong.escape_debug(), meant.unwrap_or_default());
     }
     let rendered = error.render().to_string();
-    let lines = rendered
-        .trim_start_matches("error: ")
-        .lines()
-        .map(str::trim);
-    let telling =
-        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    telling
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ")
+    let lines = rendered.trim_start_matches("error: ").lines().map(str::trim);
+    let telling = lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    telling.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn not_started(why: &str) -> ExitCode {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings, Leg,
-    LegId, LegMedia, LegSettings, Port, Seat, Time,
+    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
+    Leg, LegId, LegMedia, LegSettings, Port, Seat, Time,
 };
 
 thread_local! {

@@ -2,10 +2,7 @@
 //!
 //! Each test runs the real binary in a directory of its own, with an environment that holds nothing of
 //! ours. Nothing waits for a time: a test reads until the line it needs, or until the program ends.
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test a panic is the report, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -42,10 +39,7 @@ fn the_version_is_told_both_ways() {
     for words in ["--version", "version"] {
         let told = run(confab(&home, &[words]));
         assert_eq!(told.status.code(), Some(0));
-        assert_eq!(
-            stdout(&told),
-            concat!("confab ", env!("CARGO_PKG_VERSION"), "\n")
-        );
+        assert_eq!(stdout(&told), concat!("confab ", env!("CARGO_PKG_VERSION"), "\n"));
     }
 }
 
@@ -100,11 +94,7 @@ fn a_misspelt_variable_is_one_line_with_the_nearest() {
 #[test]
 fn a_misspelt_key_is_one_line_with_its_place_and_the_nearest() {
     let home = TempDir::new().unwrap();
-    fs::write(
-        home.path().join("confab.toml"),
-        "# mine\n\nhttp_lisen = \"127.0.0.1:0\"\n",
-    )
-    .unwrap();
+    fs::write(home.path().join("confab.toml"), "# mine\n\nhttp_lisen = \"127.0.0.1:0\"\n").unwrap();
     assert_refused(
         confab(&home, &["serve"]),
         "confab: unknown key `http_lisen` in confab.toml line 3; did you mean `http_listen`?\n",
@@ -134,11 +124,7 @@ fn an_address_in_use_is_named_and_the_status_is_2() {
         let mut command = free(&home);
         let refused = run(replace(&mut command, flag, &address));
         assert_eq!(refused.status.code(), Some(2));
-        let last = stderr(&refused)
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .to_owned();
+        let last = stderr(&refused).lines().last().unwrap_or_default().to_owned();
         assert!(last.starts_with("confab: cannot listen on "), "{last}");
         assert!(last.contains(&address) && last.contains(setting), "{last}");
     }
@@ -163,14 +149,9 @@ fn ready_tells_the_real_addresses_and_a_signal_ends_it_well() {
         let address = |key: &str| {
             let words = ready.split_whitespace();
             let value = words.filter_map(|word| word.strip_prefix(key)).next();
-            value
-                .unwrap_or_else(|| panic!("{key} in {ready}"))
-                .to_owned()
+            value.unwrap_or_else(|| panic!("{key} in {ready}")).to_owned()
         };
-        assert!(
-            !address("http=").ends_with(":0") && !address("sip=").ends_with(":0"),
-            "{ready}"
-        );
+        assert!(!address("http=").ends_with(":0") && !address("sip=").ends_with(":0"), "{ready}");
         TcpStream::connect(address("http=")).unwrap();
         TcpStream::connect(address("sip=")).unwrap();
 
@@ -242,26 +223,13 @@ fn a_json_log_is_one_object_a_line() {
 /// The binary with these words, in `home`, with none of our variables.
 fn confab(home: &TempDir, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_confab"));
-    command
-        .current_dir(home.path())
-        .args(words)
-        .env_clear()
-        .stdin(Stdio::null());
+    command.current_dir(home.path()).args(words).env_clear().stdin(Stdio::null());
     command
 }
 
 /// `confab serve` on free ports.
 fn free(home: &TempDir) -> Command {
-    confab(
-        home,
-        &[
-            "serve",
-            "--http-listen",
-            "127.0.0.1:0",
-            "--sip-listen",
-            "127.0.0.1:0",
-        ],
-    )
+    confab(home, &["serve", "--http-listen", "127.0.0.1:0", "--sip-listen", "127.0.0.1:0"])
 }
 
 /// The same command with another value for `flag`.
@@ -320,18 +288,10 @@ struct Node {
 
 impl Node {
     fn start(mut command: Command) -> Self {
-        let mut process = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap());
         let stderr = process.stderr.take().unwrap();
-        Self {
-            process,
-            stdout,
-            stderr,
-        }
+        Self { process, stdout, stderr }
     }
 
     /// What is printed up to and with the first line that begins with `start`.
@@ -350,13 +310,7 @@ impl Node {
     /// Signals it and waits for its status.
     fn end(&mut self, signal: &str) -> Option<i32> {
         let kill = format!("kill -{signal} {}", self.process.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.process.wait().unwrap().code()
     }
 

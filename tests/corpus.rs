@@ -41,16 +41,9 @@ fn the_fixtures_break_no_invariant_of_any_parser() {
 
 #[test]
 fn mutations_of_the_fixtures_break_no_invariant() {
-    let seed = std::env::var("CONFAB_FUZZ_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(SEED);
+    let seed = std::env::var("CONFAB_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
     for target in ALL {
-        let kind = if target.0.starts_with("sdp") {
-            "sip-fixtures/sdp"
-        } else {
-            "sip-fixtures/sip"
-        };
+        let kind = if target.0.starts_with("sdp") { "sip-fixtures/sdp" } else { "sip-fixtures/sip" };
         // Long ones teach nothing that short ones do not, and take most of the time.
         let seeds: Vec<Vec<u8>> = files(&root().join(kind))
             .into_iter()
@@ -72,10 +65,7 @@ fn run(target: Target, input: &[u8], origin: &str) {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        panic!(
-            "{name} fails ({origin})\n{}\n{hex}",
-            String::from_utf8_lossy(input)
-        );
+        panic!("{name} fails ({origin})\n{}\n{hex}", String::from_utf8_lossy(input));
     }
 }
 
@@ -151,9 +141,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in
-            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.expect("a folder can be listed").path();
             if path.is_dir() {
                 folders.push(path);

@@ -15,49 +15,34 @@ use rsipstack::sip::message::HeadersExt;
 fn sip_is_forwarded_answered_or_discarded_as_its_folder_says() {
     let folders = subfolders("sip");
     assert!(folders.contains(&"forward".to_owned()) && folders.contains(&"discard".to_owned()));
-    check_all(
-        &folders
-            .iter()
-            .map(|folder| format!("sip/{folder}"))
-            .collect::<Vec<_>>(),
-        |case| match case.folder.as_str() {
+    check_all(&folders.iter().map(|folder| format!("sip/{folder}")).collect::<Vec<_>>(), |case| {
+        match case.folder.as_str() {
             "forward" => check_forward(&case.bytes),
             "discard" => check_discard(&case.bytes),
             folder => match folder.strip_prefix("reply-") {
                 Some(status) => check_reply(&case.bytes, status),
                 None => Err(format!("the folder {folder} says nothing")),
             },
-        },
-    );
+        }
+    });
 }
 
 #[test]
 fn sip_on_a_stream_is_framed_and_leaves_the_stream_usable() {
     const NEXT: &[u8] = b"OPTIONS sip:a@node.example SIP/2.0\r\nContent-Length: 0\r\n\r\n";
-    check_all(
-        &[
-            "sip/forward".into(),
-            "sip/reply-501".into(),
-            "sip/reply-405".into(),
-        ],
-        |case| {
-            // On a stream a message without Content-Length has no body, and bytes behind it are the next one.
-            if !says_its_length(&case.bytes) {
-                return Ok(());
-            }
-            let mut framer = Framer::new();
-            framer.push(&case.bytes);
-            framer.push(NEXT);
-            let mut frames = std::iter::from_fn(|| framer.next());
-            let last = frames.by_ref().last().ok_or("no frame")?;
-            let last = last.map_err(|error| format!("{error}"))?;
-            if last == NEXT {
-                Ok(())
-            } else {
-                Err("the message behind it was lost".to_owned())
-            }
-        },
-    );
+    check_all(&["sip/forward".into(), "sip/reply-501".into(), "sip/reply-405".into()], |case| {
+        // On a stream a message without Content-Length has no body, and bytes behind it are the next one.
+        if !says_its_length(&case.bytes) {
+            return Ok(());
+        }
+        let mut framer = Framer::new();
+        framer.push(&case.bytes);
+        framer.push(NEXT);
+        let mut frames = std::iter::from_fn(|| framer.next());
+        let last = frames.by_ref().last().ok_or("no frame")?;
+        let last = last.map_err(|error| format!("{error}"))?;
+        if last == NEXT { Ok(()) } else { Err("the message behind it was lost".to_owned()) }
+    });
 }
 
 #[test]
@@ -65,20 +50,11 @@ fn sdp_is_answered_or_refused_as_its_folder_says() {
     check_all(&["sdp/accept".into()], |case| {
         let offer = sdp::parse_offer(&case.bytes).map_err(|error| error.to_string())?;
         let answer = sdp::answer(&offer, &local()).map_err(|error| error.to_string())?;
-        let streams = answer
-            .sdp
-            .lines()
-            .filter(|line| line.starts_with("m="))
-            .count();
+        let streams = answer.sdp.lines().filter(|line| line.starts_with("m=")).count();
         if streams != offer.streams.len() {
-            return Err(format!(
-                "{streams} streams answered of {}",
-                offer.streams.len()
-            ));
+            return Err(format!("{streams} streams answered of {}", offer.streams.len()));
         }
-        sdp::parse_offer(answer.sdp.as_bytes())
-            .map(drop)
-            .map_err(|error| error.to_string())
+        sdp::parse_offer(answer.sdp.as_bytes()).map(drop).map_err(|error| error.to_string())
     });
     check_all(&["sdp/refuse".into()], |case| {
         let Ok(offer) = sdp::parse_offer(&case.bytes) else {
@@ -93,18 +69,13 @@ fn sdp_is_answered_or_refused_as_its_folder_says() {
 
 #[test]
 fn no_fixture_gets_a_secret_or_a_digit_into_a_log() {
-    let folders: Vec<String> = subfolders("sip")
-        .iter()
-        .map(|f| format!("sip/{f}"))
-        .collect();
+    let folders: Vec<String> = subfolders("sip").iter().map(|f| format!("sip/{f}")).collect();
     check_all(&folders, |case| {
         let text = redact(&case.bytes);
         let leaks = ["inline:", "Signal=", "Duration=", "opaque-data"];
         match leaks.iter().find(|leak| text.contains(**leak)) {
             Some(leak) => Err(format!("shows {leak}")),
-            None if text.contains(|c: char| c.is_control() && c != '\n') => {
-                Err("has controls".into())
-            }
+            None if text.contains(|c: char| c.is_control() && c != '\n') => Err("has controls".into()),
             None => Ok(()),
         }
     });
@@ -121,19 +92,10 @@ fn the_readme_maps_every_file_and_every_section() {
             }
         }
     }
-    let last = [
-        ("3.1.1", 13),
-        ("3.1.2", 19),
-        ("3.2", 1),
-        ("3.3", 15),
-        ("3.4", 1),
-    ];
+    let last = [("3.1.1", 13), ("3.1.2", 19), ("3.2", 1), ("3.3", 15), ("3.4", 1)];
     for (section, last) in last {
         for number in 1..=last {
-            assert!(
-                readme.contains(&format!("| {section}.{number} |")),
-                "{section}.{number}"
-            );
+            assert!(readme.contains(&format!("| {section}.{number} |")), "{section}.{number}");
         }
     }
 }
@@ -150,9 +112,7 @@ fn check_forward(bytes: &[u8]) -> Result<(), String> {
             match Guard.inspect(&forwarded, source(), Transport::Udp) {
                 Verdict::Forward(again) if again == forwarded => Ok(()),
                 Verdict::Forward(_) => Err("repaired a second time".to_owned()),
-                Verdict::Reply { .. } | Verdict::Discard(_) => {
-                    Err("refused at a second look".to_owned())
-                }
+                Verdict::Reply { .. } | Verdict::Discard(_) => Err("refused at a second look".to_owned()),
             }
         }
         Verdict::Reply { message, .. } => Err(String::from_utf8_lossy(&message).into_owned()),
@@ -176,9 +136,7 @@ fn check_reply(bytes: &[u8], status: &str) -> Result<(), String> {
     if !text.contains(&needed) {
         return Err(format!("{needed:?} is missing in {text}"));
     }
-    SipMessage::try_from(text.as_str())
-        .map(drop)
-        .map_err(|error| error.to_string())
+    SipMessage::try_from(text.as_str()).map(drop).map_err(|error| error.to_string())
 }
 
 fn check_discard(bytes: &[u8]) -> Result<(), String> {
@@ -192,10 +150,7 @@ fn check_discard(bytes: &[u8]) -> Result<(), String> {
 fn says_its_length(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     let says = |line: &str| line.starts_with("content-length");
-    let requests = text
-        .lines()
-        .filter(|line| line.ends_with("sip/2.0"))
-        .count();
+    let requests = text.lines().filter(|line| line.ends_with("sip/2.0")).count();
     text.lines().any(says) && requests <= 1
 }
 
@@ -236,16 +191,11 @@ fn cases(folder: &str) -> Vec<Case> {
 
 fn subfolders(kind: &str) -> Vec<String> {
     let entries = fs::read_dir(root().join(kind)).expect("there are fixtures");
-    entries
-        .map(|entry| name(&entry.expect("a folder can be listed").path()))
-        .collect()
+    entries.map(|entry| name(&entry.expect("a folder can be listed").path())).collect()
 }
 
 fn name(path: &Path) -> String {
-    path.file_name()
-        .expect("it has a name")
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().expect("it has a name").to_string_lossy().into_owned()
 }
 
 fn root() -> PathBuf {

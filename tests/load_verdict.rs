@@ -45,10 +45,8 @@ fn legs(numbers: impl IntoIterator<Item = usize>) -> Vec<LegNumber> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exact_mixer_gives_no_finding() {
-    let (mu, a) = tokio::join!(
-        run((7, 2, 3), Law::Pcmu, Fault::None),
-        run((7, 2, 3), Law::Pcma, Fault::None)
-    );
+    let (mu, a) =
+        tokio::join!(run((7, 2, 3), Law::Pcmu, Fault::None), run((7, 2, 3), Law::Pcma, Fault::None));
     for report in [mu, a] {
         assert_eq!(report.findings, []);
         assert!(report.right);
@@ -70,11 +68,7 @@ async fn own_voice_not_subtracted_is_named() {
 async fn a_participant_who_is_not_mixed_is_named() {
     let report = run((5, 1, 3), Law::Pcmu, Fault::NotMixed(1)).await;
     // Taking away what was never added would be a fault of another kind: leg 1 itself hears all others.
-    let unheard = Finding::Unheard {
-        talker: LegNumber(1),
-        listeners: legs([0, 2, 3, 4]),
-        should: 4,
-    };
+    let unheard = Finding::Unheard { talker: LegNumber(1), listeners: legs([0, 2, 3, 4]), should: 4 };
     assert_eq!(report.findings, [unheard]);
 }
 
@@ -85,16 +79,10 @@ async fn swapped_legs_are_named() {
         run((5, 1, 3), Law::Pcmu, Fault::InputsSwapped(0, 2)),
         run((6, 2, 2), Law::Pcmu, Fault::InputsSwapped(0, 3)),
     );
-    let legs = |a, b| Finding::LegsSwapped {
-        a: LegNumber(a),
-        b: LegNumber(b),
-    };
+    let legs = |a, b| Finding::LegsSwapped { a: LegNumber(a), b: LegNumber(b) };
     assert_eq!(outputs.findings, [legs(1, 4)]);
     assert_eq!(neighbours.findings, [legs(0, 2)]);
-    let talkers = |a, b| Finding::TalkersSwapped {
-        a: LegNumber(a),
-        b: LegNumber(b),
-    };
+    let talkers = |a, b| Finding::TalkersSwapped { a: LegNumber(a), b: LegNumber(b) };
     assert_eq!(strangers.findings, [talkers(0, 3)]);
 }
 
@@ -109,12 +97,7 @@ async fn single_frames_of_silence_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_talkers_missing_frames_are_laid_at_its_door() {
-    let report = run(
-        (5, 1, 3),
-        Law::Pcmu,
-        Fault::TalkerFrame { leg: 1, every: 40 },
-    )
-    .await;
+    let report = run((5, 1, 3), Law::Pcmu, Fault::TalkerFrame { leg: 1, every: 40 }).await;
     let missing = |finding: &Finding| {
         matches!(finding, Finding::TalkerFramesMissing { talker, listeners, .. }
             if *talker == LegNumber(1) && *listeners == legs([0, 2, 3, 4]))
@@ -132,11 +115,7 @@ async fn sequence_gaps_and_frames_never_sent_are_told_apart() {
     let gaps = |f: &Finding| matches!(f, Finding::SequenceGaps { gaps, lost, .. } if gaps == lost);
     assert!(gapped.has(gaps), "{:?}", gapped.findings);
     let never_sent = |f: &Finding| matches!(f, Finding::NeverSent { .. });
-    assert!(
-        omitted.has(never_sent) && !omitted.has(gaps),
-        "{:?}",
-        omitted.findings
-    );
+    assert!(omitted.has(never_sent) && !omitted.has(gaps), "{:?}", omitted.findings);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,23 +125,12 @@ async fn cross_talk_and_wrong_levels_are_named() {
         run((4, 1, 2), Law::Pcmu, Fault::Quiet(0)),
     );
     let listeners = legs([4]);
-    assert_eq!(
-        crossed.findings,
-        [Finding::CrossTalk {
-            talker: LegNumber(1),
-            from: 1,
-            listeners
-        }]
-    );
+    assert_eq!(crossed.findings, [Finding::CrossTalk { talker: LegNumber(1), from: 1, listeners }]);
     let is_quiet = |f: &Finding| {
         matches!(f, Finding::WrongLevel { talker, listeners, worst_db }
             if *talker == LegNumber(0) && *listeners == legs([1, 2, 3]) && (-13.0..-11.0).contains(worst_db))
     };
-    assert!(
-        quiet.has(is_quiet) && quiet.findings.len() == 1,
-        "{:?}",
-        quiet.findings
-    );
+    assert!(quiet.has(is_quiet) && quiet.findings.len() == 1, "{:?}", quiet.findings);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,35 +139,17 @@ async fn refused_and_early_ended_calls_are_named() {
     let plan = Plan::new(3, 1, 1, 3).unwrap();
     let report = execute(node.sip, &plan).await.unwrap();
     let reason = "Service Unavailable".to_owned();
-    assert_eq!(
-        report.findings,
-        [Finding::Refused {
-            status: 503,
-            reason,
-            legs: legs(0..3)
-        }]
-    );
+    assert_eq!(report.findings, [Finding::Refused { status: 503, reason, legs: legs(0..3) }]);
     assert_eq!(report.calls.answered, 0);
 
     let report = run((4, 1, 2), Law::Pcmu, Fault::HangUp(0)).await;
-    assert!(
-        report.has(|f| *f == Finding::EndedEarly { legs: legs([0]) }),
-        "{:?}",
-        report.findings
-    );
-    assert!(
-        !report.has(|f| matches!(f, Finding::Unheard { .. })),
-        "{:?}",
-        report.findings
-    );
+    assert!(report.has(|f| *f == Finding::EndedEarly { legs: legs([0]) }), "{:?}", report.findings);
+    assert!(!report.has(|f| matches!(f, Finding::Unheard { .. })), "{:?}", report.findings);
 }
 
 #[tokio::test]
 async fn a_target_where_nobody_listens_is_given_up() {
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plan = Plan::new(4, 1, 1, 3).unwrap();
     let report = execute(nobody, &plan).await.unwrap();
     let [Finding::Unanswered { legs }] = &report.findings[..] else {

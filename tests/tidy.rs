@@ -3,10 +3,7 @@
 //!
 //! A rule is a function from one [`Source`] to findings. Each has a test that runs it over the whole
 //! repository, and a test that plants a violation, so that we know that it can fail.
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test a panic is the report, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
 use std::fs;
 
@@ -57,13 +54,8 @@ const IMPURE: [&str; 16] = [
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Queues without an end. The two-argument-less `channel` of the standard library is one too.
-const UNBOUNDED: [&str; 5] = [
-    "unbounded_channel",
-    "UnboundedSender",
-    "UnboundedReceiver",
-    "mpsc::channel()",
-    "unbounded()",
-];
+const UNBOUNDED: [&str; 5] =
+    ["unbounded_channel", "UnboundedSender", "UnboundedReceiver", "mpsc::channel()", "unbounded()"];
 
 /// Files that may name an unbounded queue all the same, with the reason.
 const UNBOUNDED_ALLOWED: [(&str, &str); 0] = [];
@@ -73,10 +65,8 @@ const UNBOUNDED_ALLOWED: [(&str, &str); 0] = [];
 const UNSAFE_HOMES: [&str; 3] = ["src/worker/", "src/load/", "tests/"];
 
 /// Words that say nothing, or something else in this trade; the glossary has a better one.
-const VAGUE: [&str; 10] = [
-    "session", "channel", "room", "member", "manager", "service", "util", "utils", "helper",
-    "helpers",
-];
+const VAGUE: [&str; 10] =
+    ["session", "channel", "room", "member", "manager", "service", "util", "utils", "helper", "helpers"];
 
 /// Comments and calls that put work off. Written in two halves because this file is read too.
 const PUT_OFF: [&str; 5] = [
@@ -173,19 +163,13 @@ fn layers(source: &Source) -> Vec<Finding> {
         }
         match layer_of(imported) {
             Some(layer) if layer < own => {}
-            Some(_) => {
-                found.push(source.finding(at, format!("`{module}` must not import `{imported}`")))
-            }
+            Some(_) => found.push(source.finding(at, format!("`{module}` must not import `{imported}`"))),
             // An item of the crate's root, which has none of its own.
-            None => {
-                found.push(source.finding(at, format!("`{imported}` has no place in the layers")))
-            }
+            None => found.push(source.finding(at, format!("`{imported}` has no place in the layers"))),
         }
     }
     found.extend(
-        source
-            .escapes()
-            .map(|at| source.finding(at, "leave a module by `crate::`, not by `super::`")),
+        source.escapes().map(|at| source.finding(at, "leave a module by `crate::`, not by `super::`")),
     );
     found
 }
@@ -198,12 +182,8 @@ fn walls(source: &Source) -> Vec<Finding> {
     if !source.path.starts_with("src/") {
         return Vec::new();
     }
-    let behind = BEHIND_ONE_FOLDER
-        .iter()
-        .filter(|(_, folder)| !source.path.starts_with(folder));
-    behind
-        .flat_map(|(library, _)| source.words(library))
-        .collect()
+    let behind = BEHIND_ONE_FOLDER.iter().filter(|(_, folder)| !source.path.starts_with(folder));
+    behind.flat_map(|(library, _)| source.words(library)).collect()
 }
 
 fn purity(source: &Source) -> Vec<Finding> {
@@ -211,13 +191,9 @@ fn purity(source: &Source) -> Vec<Finding> {
         return Vec::new();
     }
     let tests_at = source.tests_at();
-    let words = IMPURE
-        .iter()
-        .flat_map(|word| source.words_at(word).map(move |at| (at, word)));
+    let words = IMPURE.iter().flat_map(|word| source.words_at(word).map(move |at| (at, word)));
     let outside_tests = words.filter(|(at, _)| *at < tests_at);
-    outside_tests
-        .map(|(at, word)| source.finding(at, format!("`{word}` in the engine")))
-        .collect()
+    outside_tests.map(|(at, word)| source.finding(at, format!("`{word}` in the engine"))).collect()
 }
 
 fn function_length(source: &Source) -> Vec<Finding> {
@@ -232,30 +208,18 @@ fn function_length(source: &Source) -> Vec<Finding> {
 
 fn opening(source: &Source) -> Vec<Finding> {
     let opens = !source.is_rust() || source.text.trim_start().starts_with("//!");
-    (!opens)
-        .then(|| source.finding(0, "no `//!` that says what the file is"))
-        .into_iter()
-        .collect()
+    (!opens).then(|| source.finding(0, "no `//!` that says what the file is")).into_iter().collect()
 }
 
 fn put_off(source: &Source) -> Vec<Finding> {
-    PUT_OFF
-        .iter()
-        .flat_map(|words| source.phrases(words))
-        .collect()
+    PUT_OFF.iter().flat_map(|words| source.phrases(words)).collect()
 }
 
 fn bounds(source: &Source) -> Vec<Finding> {
-    if UNBOUNDED_ALLOWED
-        .iter()
-        .any(|(path, _)| *path == source.path)
-    {
+    if UNBOUNDED_ALLOWED.iter().any(|(path, _)| *path == source.path) {
         return Vec::new();
     }
-    UNBOUNDED
-        .iter()
-        .flat_map(|name| source.code_phrases(name))
-        .collect()
+    UNBOUNDED.iter().flat_map(|name| source.code_phrases(name)).collect()
 }
 
 /// How far above an `unsafe` its comment may begin.
@@ -266,13 +230,9 @@ fn unsafe_comments(source: &Source) -> Vec<Finding> {
     let unexplained = source.words_at("unsafe").filter(|at| {
         let line = source.line(*at);
         let above = &lines[line.saturating_sub(SAFETY_LINES_ABOVE + 1)..line];
-        !above
-            .iter()
-            .any(|line| line.contains("SAFETY:") || line.contains("# Safety"))
+        !above.iter().any(|line| line.contains("SAFETY:") || line.contains("# Safety"))
     });
-    unexplained
-        .map(|at| source.finding(at, "`unsafe` without a `SAFETY:` comment"))
-        .collect()
+    unexplained.map(|at| source.finding(at, "`unsafe` without a `SAFETY:` comment")).collect()
 }
 
 fn unsafe_homes(sources: &[Source]) -> Vec<Finding> {
@@ -282,14 +242,10 @@ fn unsafe_homes(sources: &[Source]) -> Vec<Finding> {
         let Some(at) = source.words_at("unsafe").next() else {
             continue;
         };
-        let home = UNSAFE_HOMES
-            .into_iter()
-            .find(|home| source.path.starts_with(home));
+        let home = UNSAFE_HOMES.into_iter().find(|home| source.path.starts_with(home));
         match home {
             Some(home) if !taken.contains(&home) => taken.push(home),
-            Some(home) => {
-                found.push(source.finding(at, format!("a second file with `unsafe` in {home}")))
-            }
+            Some(home) => found.push(source.finding(at, format!("a second file with `unsafe` in {home}"))),
             None => found.push(source.finding(at, "`unsafe` outside of its homes")),
         }
     }
@@ -300,11 +256,7 @@ fn names(source: &Source) -> Vec<Finding> {
     if !source.is_rust() {
         return Vec::new();
     }
-    let vague = |name: &str| {
-        VAGUE
-            .iter()
-            .any(|word| name == *word || name.ends_with(&format!("_{word}")))
-    };
+    let vague = |name: &str| VAGUE.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")));
     let parts = source.path.trim_end_matches(".rs").split('/');
     let mut found: Vec<Finding> = parts
         .filter(|part| vague(part))
@@ -344,22 +296,16 @@ fn constants(source: &Source) -> Vec<Finding> {
 
 /// The type of the constant that this line declares at the top of a file.
 fn constant_type(line: &str) -> Option<&str> {
-    let item = ["pub(crate) ", "pub(super) ", "pub "]
-        .iter()
-        .find_map(|open| line.strip_prefix(open));
+    let item = ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|open| line.strip_prefix(open));
     let item = item.unwrap_or(line);
-    let declared = item
-        .strip_prefix("const ")
-        .or_else(|| item.strip_prefix("static "))?;
+    let declared = item.strip_prefix("const ").or_else(|| item.strip_prefix("static "))?;
     let (_, rest) = declared.split_once(": ")?;
     rest.split(' ').next()
 }
 
 fn is_number(kind: &str) -> bool {
-    const KINDS: [&str; 13] = [
-        "usize", "isize", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64",
-        "Duration",
-    ];
+    const KINDS: [&str; 13] =
+        ["usize", "isize", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64", "Duration"];
     KINDS.contains(&kind)
 }
 
@@ -369,71 +315,45 @@ fn machine_paths(source: &Source) -> Vec<Finding> {
         let before = source.text[..*at].chars().next_back();
         before.is_none_or(|c| !c.is_alphanumeric() && !".-_~}*".contains(c))
     };
-    let hits = MACHINE_PATHS
-        .iter()
-        .flat_map(|path| positions(&source.text, path));
-    hits.filter(begins)
-        .map(|at| source.finding(at, "a path of one machine"))
-        .collect()
+    let hits = MACHINE_PATHS.iter().flat_map(|path| positions(&source.text, path));
+    hits.filter(begins).map(|at| source.finding(at, "a path of one machine")).collect()
 }
 
 fn licence(source: &Source) -> Vec<Finding> {
     if !source.path.ends_with("Cargo.toml") || !source.text.contains("[package]") {
         return Vec::new();
     }
-    let says = source.text.contains("license.workspace = true")
-        || source.text.contains("license = \"Apache-2.0\"");
-    (!says)
-        .then(|| source.finding(0, "a crate without the licence"))
-        .into_iter()
-        .collect()
+    let says =
+        source.text.contains("license.workspace = true") || source.text.contains("license = \"Apache-2.0\"");
+    (!says).then(|| source.finding(0, "a crate without the licence")).into_iter().collect()
 }
 
 /// Runs a rule over the repository and fails with all it found.
 fn hold(rule: fn(&Source) -> Vec<Finding>) {
-    let found: Vec<String> = repository()
-        .iter()
-        .flat_map(rule)
-        .map(|finding| finding.to_string())
-        .collect();
+    let found: Vec<String> = repository().iter().flat_map(rule).map(|finding| finding.to_string()).collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
 /// What a rule finds in a planted file, as `line: what`.
 fn planted(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec<String> {
     let found = rule(&Source::new(path, text));
-    found
-        .iter()
-        .map(|finding| format!("{}: {}", finding.line, finding.what))
-        .collect()
+    found.iter().map(|finding| format!("{}: {}", finding.line, finding.what)).collect()
 }
 
 #[test]
 fn a_planted_import_upwards_or_sideways_is_found() {
     let planted = |path, text| planted(layers, path, text);
-    assert_eq!(
-        planted("src/sdp/mod.rs", "use crate::call::Handle;"),
-        ["1: `sdp` must not import `call`"]
-    );
-    assert_eq!(
-        planted("src/api/calls.rs", "\nlet x = crate::sip::Y;"),
-        ["2: `api` must not import `sip`"]
-    );
+    assert_eq!(planted("src/sdp/mod.rs", "use crate::call::Handle;"), ["1: `sdp` must not import `call`"]);
+    assert_eq!(planted("src/api/calls.rs", "\nlet x = crate::sip::Y;"), ["2: `api` must not import `sip`"]);
     assert_eq!(
         planted("src/config.rs", "use crate :: telemetry;"),
         ["1: `config` must not import `telemetry`"]
     );
     assert_eq!(
-        planted(
-            "src/call/mod.rs",
-            "use crate::{sdp, api::{sip, X}, worker};"
-        ),
+        planted("src/call/mod.rs", "use crate::{sdp, api::{sip, X}, worker};"),
         ["1: `call` must not import `api`"]
     );
-    assert_eq!(
-        planted("src/magic/mod.rs", ""),
-        ["1: `magic` has no place in the layers"]
-    );
+    assert_eq!(planted("src/magic/mod.rs", ""), ["1: `magic` has no place in the layers"]);
     assert_eq!(
         planted("src/sip/mod.rs", "use super::api::X;"),
         ["1: leave a module by `crate::`, not by `super::`"]
@@ -450,131 +370,68 @@ fn imports_downwards_and_inside_are_allowed() {
                 #[cfg(test)]\nmod tests {\n    use super::super::guard;\n    use super::*;\n}\n";
     assert_eq!(planted(layers, "src/sip/inbound.rs", text), [""; 0]);
     assert_eq!(
-        planted(
-            layers,
-            "src/main.rs",
-            "use confab::server;\nuse confab::config::{self, X};"
-        ),
+        planted(layers, "src/main.rs", "use confab::server;\nuse confab::config::{self, X};"),
         [""; 0]
     );
-    assert_eq!(
-        planted(layers, "media/src/lib.rs", "use crate::engine;"),
-        [""; 0]
-    );
+    assert_eq!(planted(layers, "media/src/lib.rs", "use crate::engine;"), [""; 0]);
 }
 
 #[test]
 fn a_planted_name_of_a_walled_library_is_found() {
-    assert_eq!(
-        planted(walls, "src/call/mod.rs", "use rsipstack::X;"),
-        ["1: `rsipstack`"]
-    );
-    assert_eq!(
-        planted(walls, "src/sip/endpoint.rs", "use rsipstack::X;"),
-        [""; 0]
-    );
-    assert_eq!(
-        planted(
-            walls,
-            "src/telemetry/log.rs",
-            "const A: &str = \"rsipstack\";"
-        ),
-        [""; 0]
-    );
+    assert_eq!(planted(walls, "src/call/mod.rs", "use rsipstack::X;"), ["1: `rsipstack`"]);
+    assert_eq!(planted(walls, "src/sip/endpoint.rs", "use rsipstack::X;"), [""; 0]);
+    assert_eq!(planted(walls, "src/telemetry/log.rs", "const A: &str = \"rsipstack\";"), [""; 0]);
 }
 
 #[test]
 fn a_planted_impurity_in_the_engine_is_found() {
     let planted = |text| planted(purity, "media/src/leg/mod.rs", text);
-    assert_eq!(
-        planted("use std::time::{Duration, Instant};"),
-        ["1: `Instant` in the engine"]
-    );
+    assert_eq!(planted("use std::time::{Duration, Instant};"), ["1: `Instant` in the engine"]);
     assert_eq!(planted("use std::{fmt, fs};"), ["1: `fs` in the engine"]);
-    assert_eq!(
-        planted("std::thread::sleep(x)"),
-        ["1: `thread` in the engine"]
-    );
-    assert_eq!(
-        planted("// Instant\nstruct Instants;\n#[cfg(test)]\nmod tests { use std::fs; }"),
-        [""; 0]
-    );
+    assert_eq!(planted("std::thread::sleep(x)"), ["1: `thread` in the engine"]);
+    assert_eq!(planted("// Instant\nstruct Instants;\n#[cfg(test)]\nmod tests { use std::fs; }"), [""; 0]);
 }
 
 #[test]
 fn a_planted_long_function_is_found() {
-    let function = |lines: usize| {
-        format!(
-            "fn f(a: [u8; 2]) {{\n{}}}\n",
-            "    g(\"}\");\n".repeat(lines - 2)
-        )
-    };
-    let found = planted(
-        function_length,
-        "src/sip/mod.rs",
-        &format!("\n{}", function(71)),
-    );
+    let function = |lines: usize| format!("fn f(a: [u8; 2]) {{\n{}}}\n", "    g(\"}\");\n".repeat(lines - 2));
+    let found = planted(function_length, "src/sip/mod.rs", &format!("\n{}", function(71)));
     assert_eq!(found, ["2: a function of 71 lines, over 70"]);
-    assert_eq!(
-        planted(function_length, "src/sip/mod.rs", &function(70)),
-        [""; 0]
-    );
-    let others = format!(
-        "fn declared();\ntype F = fn(u8);\n{}",
-        function(3).repeat(40)
-    );
+    assert_eq!(planted(function_length, "src/sip/mod.rs", &function(70)), [""; 0]);
+    let others = format!("fn declared();\ntype F = fn(u8);\n{}", function(3).repeat(40));
     assert_eq!(planted(function_length, "src/sip/mod.rs", &others), [""; 0]);
 }
 
 #[test]
 fn a_planted_file_without_an_opening_is_found() {
-    assert_eq!(
-        planted(opening, "src/a.rs", "use b;"),
-        ["1: no `//!` that says what the file is"]
-    );
+    assert_eq!(planted(opening, "src/a.rs", "use b;"), ["1: no `//!` that says what the file is"]);
     assert_eq!(planted(opening, "src/a.rs", "//! A.\nuse b;"), [""; 0]);
 }
 
 #[test]
 fn planted_work_put_off_is_found() {
-    let text = format!(
-        "fn f() {{\n    // {}: later\n    {}\n}}",
-        PUT_OFF[0],
-        concat!("to", "do!()")
-    );
+    let text = format!("fn f() {{\n    // {}: later\n    {}\n}}", PUT_OFF[0], concat!("to", "do!()"));
     assert_eq!(planted(put_off, "src/a.rs", &text).len(), 2);
     assert_eq!(planted(put_off, "src/a.rs", "fn f() {}"), [""; 0]);
 }
 
 #[test]
 fn a_planted_queue_without_an_end_is_found() {
-    let text = "mpsc::unbounded_channel();\nstd::sync::mpsc::channel();\nmpsc::channel(4);\n// unbounded_channel";
-    assert_eq!(
-        planted(bounds, "src/a.rs", text),
-        ["1: `unbounded_channel`", "2: `mpsc::channel()`"]
-    );
+    let text =
+        "mpsc::unbounded_channel();\nstd::sync::mpsc::channel();\nmpsc::channel(4);\n// unbounded_channel";
+    assert_eq!(planted(bounds, "src/a.rs", text), ["1: `unbounded_channel`", "2: `mpsc::channel()`"]);
 }
 
 #[test]
 fn a_planted_unsafe_is_found() {
     let explained = "// SAFETY: the pointer is ours.\nunsafe { f() }";
-    assert_eq!(
-        planted(unsafe_comments, "src/worker/socket.rs", explained),
-        [""; 0]
-    );
+    assert_eq!(planted(unsafe_comments, "src/worker/socket.rs", explained), [""; 0]);
     let bare = planted(unsafe_comments, "src/worker/socket.rs", "unsafe { f() }");
     assert_eq!(bare, ["1: `unsafe` without a `SAFETY:` comment"]);
 
-    let files = [
-        "src/call/mod.rs",
-        "src/worker/clock.rs",
-        "src/worker/socket.rs",
-    ];
+    let files = ["src/call/mod.rs", "src/worker/clock.rs", "src/worker/socket.rs"];
     let sources = files.map(|path| Source::new(path, explained));
-    let found: Vec<String> = unsafe_homes(&sources)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let found: Vec<String> = unsafe_homes(&sources).iter().map(ToString::to_string).collect();
     assert_eq!(
         found,
         [
@@ -586,46 +443,28 @@ fn a_planted_unsafe_is_found() {
 
 #[test]
 fn a_planted_vague_name_is_found() {
-    assert_eq!(
-        planted(names, "src/call/manager.rs", ""),
-        ["1: `manager` is not in the glossary"]
-    );
-    assert_eq!(
-        planted(names, "src/call/leg_utils.rs", ""),
-        ["1: `leg_utils` is not in the glossary"]
-    );
-    assert_eq!(
-        planted(names, "src/a.rs", "mod helpers;"),
-        ["1: `helpers` is not in the glossary"]
-    );
+    assert_eq!(planted(names, "src/call/manager.rs", ""), ["1: `manager` is not in the glossary"]);
+    assert_eq!(planted(names, "src/call/leg_utils.rs", ""), ["1: `leg_utils` is not in the glossary"]);
+    assert_eq!(planted(names, "src/a.rs", "mod helpers;"), ["1: `helpers` is not in the glossary"]);
     assert_eq!(
         planted(names, "src/a.rs", "struct CallManager;"),
         ["1: `CallManager` is not in the glossary"]
     );
-    assert_eq!(
-        planted(names, "src/sip/session_timer.rs", "struct SessionTimer;"),
-        [""; 0]
-    );
+    assert_eq!(planted(names, "src/sip/session_timer.rs", "struct SessionTimer;"), [""; 0]);
 }
 
 #[test]
 fn a_planted_number_without_a_reason_is_found() {
     let text = "/// Why.\nconst A: u8 = 1;\npub(crate) const B: u8 = 2;\n\npub const C: Duration = X;\n\
                 const D: &str = \"d\";\nconst fn e() {}\n#[cfg(test)]\nmod tests {}\nconst F: u8 = 3;\n";
-    assert_eq!(
-        planted(constants, "src/a.rs", text),
-        ["5: a number without its reason"]
-    );
+    assert_eq!(planted(constants, "src/a.rs", text), ["5: a number without its reason"]);
     assert_eq!(planted(constants, "tests/a.rs", text), [""; 0]);
 }
 
 #[test]
 fn a_planted_machine_path_is_found() {
     let text = format!("see {}me/notes", MACHINE_PATHS[0]);
-    assert_eq!(
-        planted(machine_paths, "README.md", &text),
-        ["1: a path of one machine"]
-    );
+    assert_eq!(planted(machine_paths, "README.md", &text), ["1: a path of one machine"]);
     let inside = format!("https://example.org{}page", MACHINE_PATHS[0]);
     assert_eq!(planted(machine_paths, "README.md", &inside), [""; 0]);
 }

@@ -42,6 +42,7 @@ mod tap;
 mod time;
 mod transmit;
 
+pub use codec::Codec;
 pub use command::{Ask, Audience, Command, Direction, Hearing, LegMedia, LegSet};
 pub use conference::{Conference, Seat};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
@@ -49,7 +50,6 @@ pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
-pub use codec::Codec;
 pub use id::{CommandId, ConferenceId, LegId};
 pub use leg::{Datagram, Leg, LegSettings, Port};
 pub use stats::{Counters, Discard};

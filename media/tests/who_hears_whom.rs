@@ -124,8 +124,7 @@ fn a_far_end_that_goes_silent_is_still_sent_to_and_then_reported_once() {
     room.far_ends[1].sends = false;
     room.run(200);
     assert_eq!(room.far_ends[1].heard.len(), 205, "a packet for each tick");
-    let silent: Vec<_> =
-        room.events.iter().filter(|(_, e)| matches!(e, LegEvent::SilentFarEnd)).collect();
+    let silent: Vec<_> = room.events.iter().filter(|(_, e)| matches!(e, LegEvent::SilentFarEnd)).collect();
     assert_eq!(silent, [&(LegId(1), LegEvent::SilentFarEnd)]);
 }
 
@@ -258,10 +257,7 @@ fn commands_that_make_no_sense_are_refused_and_change_nothing() {
         Refusal::NoConference
     );
     assert_eq!(refused(&mut room, Ask::RemoveConference(ConferenceId(9))), Refusal::NoConference);
-    assert_eq!(
-        refused(&mut room, Ask::AddConference(Conference::new(ConferenceId(1), 2))),
-        Refusal::Exists
-    );
+    assert_eq!(refused(&mut room, Ask::AddConference(Conference::new(ConferenceId(1), 2))), Refusal::Exists);
     let leg = room.far_ends[0].leg();
     assert_eq!(refused(&mut room, Ask::AddLeg(leg)), Refusal::Exists);
     room.ask(Ask::Leave(LegId(0)));

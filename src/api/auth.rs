@@ -32,9 +32,7 @@ fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
         "use HTTP Basic with the account SID as the user name and its auth token as the password";
 
     if !headers.contains_key(AUTHORIZATION) {
-        return Err(ApiError::unauthenticated(&format!(
-            "No credentials were sent; {HOW}."
-        )));
+        return Err(ApiError::unauthenticated(&format!("No credentials were sent; {HOW}.")));
     }
     let Some(credentials) = basic_credentials(headers) else {
         return Err(ApiError::unauthenticated(&format!(
@@ -47,9 +45,7 @@ fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
     if account & token {
         return Ok(());
     }
-    Err(ApiError::unauthenticated(&format!(
-        "The user name or the password is wrong; {HOW}."
-    )))
+    Err(ApiError::unauthenticated(&format!("The user name or the password is wrong; {HOW}.")))
 }
 
 struct Credentials {

@@ -95,9 +95,7 @@ fn filter(parameters: &Parameters) -> Result<CallFilter, ApiError> {
 
 fn parse_parent(value: &str) -> Result<CallSid, ApiError> {
     let right = "a call's SID: CA and 32 hexadecimal digits";
-    value
-        .parse()
-        .map_err(|_| ApiError::value("ParentCallSid", value, right))
+    value.parse().map_err(|_| ApiError::value("ParentCallSid", value, right))
 }
 
 /// `None` for a documented state that no call here can be in.
@@ -215,9 +213,7 @@ impl Subresources {
 /// Whole seconds from answer to end, as text; 0 for a call that ended without an answer, nothing while it lasts.
 fn duration(view: &CallView) -> Option<String> {
     let ended = view.ended?;
-    let seconds = view
-        .started
-        .map_or(0, |started| (ended - started).num_seconds().max(0));
+    let seconds = view.started.map_or(0, |started| (ended - started).num_seconds().max(0));
     Some(seconds.to_string())
 }
 

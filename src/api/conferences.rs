@@ -31,9 +31,7 @@ pub(super) async fn list(
         .list_conferences(filter(&parameters)?, paging.request)
         .await
         .map_err(|error| ApiError::of(error, Asked::List))?;
-    Ok(paging.answer("conferences", page, |view| {
-        Representation::of(state.account, view)
-    }))
+    Ok(paging.answer("conferences", page, |view| Representation::of(state.account, view)))
 }
 
 /// `GET …/Conferences/{CF}.json`

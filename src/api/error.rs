@@ -34,12 +34,7 @@ struct Body<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: u32, message: String) -> Self {
-        Self {
-            status,
-            code,
-            message,
-            header: None,
-        }
+        Self { status, code, message, header: None }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -59,10 +54,8 @@ impl ApiError {
 
     /// The credentials are missing or wrong.
     pub(super) fn unauthenticated(message: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned()).with(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"Confab API\""),
-        )
+        Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned())
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Confab API\""))
     }
 
     /// Understood, and not done here.
@@ -83,10 +76,7 @@ impl ApiError {
     /// The resource is there and does not do this.
     pub(super) fn method(method: &Method, path: &str, allow: HeaderValue) -> Self {
         let allowed = String::from_utf8_lossy(allow.as_bytes()).replace(',', ", ");
-        let message = format!(
-            "{method} is not possible on {}; it allows {allowed}.",
-            Quoted(path)
-        );
+        let message = format!("{method} is not possible on {}; it allows {allowed}.", Quoted(path));
         Self::new(StatusCode::METHOD_NOT_ALLOWED, 20_004, message).with(ALLOW, allow)
     }
 
@@ -187,11 +177,7 @@ impl fmt::Display for Asked<'_> {
                 write!(f, "participant {call} in conference {conference}")
             }
             Self::Participant(conference, ParticipantKey::Label(label)) => {
-                write!(
-                    f,
-                    "participant labelled {} in conference {conference}",
-                    Quoted(label)
-                )
+                write!(f, "participant labelled {} in conference {conference}", Quoted(label))
             }
         }
     }

@@ -37,16 +37,10 @@ impl Parameters {
 
     /// The value of `name`, which may be given once at most.
     pub(super) fn one(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        let mut values = self
-            .0
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str());
+        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let value = values.next();
         if values.next().is_some() {
-            return Err(ApiError::parameter(format!(
-                "{name} is given more than once; give it once."
-            )));
+            return Err(ApiError::parameter(format!("{name} is given more than once; give it once.")));
         }
         Ok(value)
     }
@@ -74,11 +68,7 @@ impl Parameters {
 
     /// All but those called one of `names`.
     pub(super) fn without(&self, names: &[&str]) -> Vec<(String, String)> {
-        self.0
-            .iter()
-            .filter(|(name, _)| !names.contains(&name.as_str()))
-            .cloned()
-            .collect()
+        self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect()
     }
 }
 
@@ -95,11 +85,10 @@ pub(super) fn check_encoding(text: &[u8], place: &str) -> Result<(), ApiError> {
             )));
         }
     }
-    percent_decode(text).decode_utf8().map(|_| ()).map_err(|_| {
-        ApiError::parameter(format!(
-            "{place} is not UTF-8 after percent-decoding; it must be."
-        ))
-    })
+    percent_decode(text)
+        .decode_utf8()
+        .map(|_| ())
+        .map_err(|_| ApiError::parameter(format!("{place} is not UTF-8 after percent-decoding; it must be.")))
 }
 
 /// The parameters in the query.
@@ -140,10 +129,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 }
 
 fn content_type(headers: &HeaderMap) -> String {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
+    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     String::from_utf8_lossy(value).into_owned()
 }
 

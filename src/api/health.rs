@@ -38,22 +38,10 @@ pub(super) async fn healthz(State(state): State<Arc<ApiState>>) -> Response {
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
     };
     let version = env!("CARGO_PKG_VERSION");
-    (
-        code,
-        Json(Health {
-            status,
-            version,
-            listening: &state.listening,
-        }),
-    )
-        .into_response()
+    (code, Json(Health { status, version, listening: &state.listening })).into_response()
 }
 
 /// Everything counted, in Prometheus text format.
 pub(super) async fn metrics(State(state): State<Arc<ApiState>>) -> Response {
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        (state.metrics)(),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.metrics)()).into_response()
 }

@@ -100,19 +100,11 @@ fn control(state: &Shared) -> Router<Shared> {
             .route(&format!("{participants}{suffix}"), participants_routes());
     }
     routes
-        .route(
-            &format!("{calls}/{{call}}"),
-            get(calls::fetch).post(calls::update),
-        )
-        .route(
-            &format!("{conferences}/{{conference}}"),
-            get(conferences::fetch).post(conferences::update),
-        )
+        .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update))
+        .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
         .route(
             &format!("{participants}/{{participant}}"),
-            get(participants::fetch)
-                .post(participants::update)
-                .delete(participants::kick),
+            get(participants::fetch).post(participants::update).delete(participants::kick),
         )
         .route(&format!("/{API_VERSION}"), any(unknown_path))
         .route(&format!("/{API_VERSION}/"), any(unknown_path))

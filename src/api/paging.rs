@@ -32,16 +32,9 @@ impl Paging {
     /// Of a list at `path`, relative to the host.
     pub(super) fn new(path: String, parameters: &Parameters) -> Result<Self, ApiError> {
         parameters.one(PAGE_TOKEN)?;
-        let request = PageRequest {
-            page: page(parameters)?,
-            size: page_size(parameters)?,
-        };
+        let request = PageRequest { page: page(parameters)?, size: page_size(parameters)? };
         let filters = parameters.without(&[PAGE, PAGE_SIZE, PAGE_TOKEN]);
-        Ok(Self {
-            request,
-            path,
-            filters,
-        })
+        Ok(Self { request, path, filters })
     }
 
     /// The answer: `page` in its envelope, each item as `represent` shows it, under `key`.
@@ -52,13 +45,7 @@ impl Paging {
         represent: impl Fn(T) -> R,
     ) -> Response {
         let items: Vec<R> = page.items.into_iter().map(represent).collect();
-        Json(Envelope {
-            key,
-            items,
-            more: page.more,
-            paging: self,
-        })
-        .into_response()
+        Json(Envelope { key, items, more: page.more, paging: self }).into_response()
     }
 
     fn uri(&self, page: usize) -> String {
@@ -76,8 +63,7 @@ fn page(parameters: &Parameters) -> Result<usize, ApiError> {
         return Ok(0);
     };
     let page: Result<u32, _> = value.parse();
-    page.map(|page| page as usize)
-        .map_err(|_| ApiError::value(PAGE, value, "a whole number from 0"))
+    page.map(|page| page as usize).map_err(|_| ApiError::value(PAGE, value, "a whole number from 0"))
 }
 
 /// A larger page than the largest is cut, not refused: the SDKs turn `list(limit=5000)` into `PageSize=5000`, and go
@@ -101,12 +87,7 @@ struct Envelope<'a, R> {
 
 impl<R: Serialize> Serialize for Envelope<'_, R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self {
-            key,
-            items,
-            more,
-            paging,
-        } = self;
+        let Self { key, items, more, paging } = self;
         let PageRequest { page, size } = paging.request;
         let start = page * size;
         let previous = page.checked_sub(1).map(|previous| paging.uri(previous));

@@ -44,9 +44,7 @@ pub(super) async fn list(
         .list_participants(conference, filter(&parameters)?, paging.request)
         .await
         .map_err(|error| ApiError::of(error, Asked::Conference(conference)))?;
-    Ok(paging.answer("participants", page, |view| {
-        Representation::of(state.account, view)
-    }))
+    Ok(paging.answer("participants", page, |view| Representation::of(state.account, view)))
 }
 
 /// `POST …/Participants.json` dials somebody, which this node does not do.

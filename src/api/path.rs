@@ -43,9 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ParticipantPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let [conference, participant] = segments(parts, state, ["conference", "participant"]).await?;
-        let key = participant
-            .parse()
-            .map_or(ParticipantKey::Label(participant), ParticipantKey::Call);
+        let key = participant.parse().map_or(ParticipantKey::Label(participant), ParticipantKey::Call);
         parse_conference(&conference).map(|conference| Self(conference, key))
     }
 }
@@ -68,9 +66,8 @@ async fn segments<S: Send + Sync, const N: usize>(
     names: [&str; N],
 ) -> Result<[String; N], ApiError> {
     let path = parts.uri.path().to_owned();
-    let given = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|_| ApiError::unknown_path(&path))?;
+    let given =
+        RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::unknown_path(&path))?;
     let of = |name: &str| given.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
     let values = names.map(|name| of(name).unwrap_or_default());
     Ok(values.map(|value| value.strip_suffix(".json").unwrap_or(value).to_owned()))

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::{ApiState, Listening, router};
-use crate::config::Secret;
 use crate::call::scripted::Script;
 use crate::call::{AccountSid, CallSid, ConferenceSid, Handle};
+use crate::config::Secret;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -57,18 +57,13 @@ impl Tour {
         let conference = script.conference("tour", 3);
         change(&mut script);
         let calls = script.participants.iter().map(|seat| seat.call_sid).collect();
-        Self {
-            node: Node::over(script.play()),
-            conference,
-            calls,
-        }
+        Self { node: Node::over(script.play()), conference, calls }
     }
 
     /// `path` with SIDs in place of `CA`, `CF` and the account before it.
     fn path(&self, path: &str) -> String {
-        let path = path
-            .replace("{CA}", &self.calls[0].to_string())
-            .replace("{CF}", &self.conference.to_string());
+        let path =
+            path.replace("{CA}", &self.calls[0].to_string()).replace("{CF}", &self.conference.to_string());
         format!("{}{path}", self.node.prefix())
     }
 
@@ -102,11 +97,7 @@ impl Node {
             stopping: is_stopping,
             metrics: Box::new(|| "confab_calls 3\n".to_owned()),
         });
-        Self {
-            router,
-            account,
-            stopping,
-        }
+        Self { router, account, stopping }
     }
 
     fn prefix(&self) -> String {
@@ -117,19 +108,14 @@ impl Node {
     fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         let method: Method = method.parse().expect("a method");
         let credentials = basic(&self.account.to_string(), TOKEN);
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header(AUTHORIZATION, credentials)
+        Request::builder().method(method).uri(path).header(AUTHORIZATION, credentials)
     }
 
     async fn send(&self, method: &str, path: &str, form: Option<&str>) -> Answer {
         let request = self.request(method, path);
         let request = match form {
             None => request.body(Body::empty()),
-            Some(form) => request
-                .header(CONTENT_TYPE, FORM)
-                .body(Body::from(form.to_owned())),
+            Some(form) => request.header(CONTENT_TYPE, FORM).body(Body::from(form.to_owned())),
         };
         self.ask(request.expect("a request")).await
     }
@@ -139,11 +125,7 @@ impl Node {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("text");
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text,
-        }
+        Answer { status: parts.status, headers: parts.headers, text }
     }
 }
 
@@ -161,29 +143,17 @@ impl Answer {
     }
 
     fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().expect("text"))
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
     /// Checks that this is the error of this status and code, whole and in the right form.
     #[track_caller]
     fn assert_error(&self, status: u16, code: u32) {
         let json = self.json();
-        assert_eq!(
-            (self.status.as_u16(), &json["code"]),
-            (status, &code.into()),
-            "{self:?}"
-        );
+        assert_eq!((self.status.as_u16(), &json["code"]), (status, &code.into()), "{self:?}");
         assert_eq!(json["status"], status);
-        assert_eq!(
-            json["more_info"],
-            format!("https://www.twilio.com/docs/errors/{code}")
-        );
-        assert!(
-            json["message"].as_str().is_some_and(|text| text.ends_with('.')),
-            "{self:?}"
-        );
+        assert_eq!(json["more_info"], format!("https://www.twilio.com/docs/errors/{code}"));
+        assert!(json["message"].as_str().is_some_and(|text| text.ends_with('.')), "{self:?}");
         assert_eq!(json.as_object().map(serde_json::Map::len), Some(4), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json; charset=utf-8");
     }

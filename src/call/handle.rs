@@ -150,12 +150,7 @@ pub(super) enum Request {
     ListConferences(ConferenceFilter, PageRequest, Reply<Page<ConferenceView>>),
     FetchConference(ConferenceSid, Reply<ConferenceView>),
     EndConference(ConferenceSid, Reply<ConferenceView>),
-    ListParticipants(
-        ConferenceSid,
-        ParticipantFilter,
-        PageRequest,
-        Reply<Page<ParticipantView>>,
-    ),
+    ListParticipants(ConferenceSid, ParticipantFilter, PageRequest, Reply<Page<ParticipantView>>),
     FetchParticipant(ConferenceSid, ParticipantKey, Reply<ParticipantView>),
     MuteParticipant(ConferenceSid, ParticipantKey, bool, Reply<ParticipantView>),
     KickParticipant(ConferenceSid, ParticipantKey, Reply<()>),
@@ -168,8 +163,7 @@ impl Handle {
         filter: CallFilter,
         page: PageRequest,
     ) -> Result<Page<CallView>, CallError> {
-        self.ask(|reply| Request::ListCalls(filter, page, reply))
-            .await
+        self.ask(|reply| Request::ListCalls(filter, page, reply)).await
     }
 
     /// One call, live or among the last that ended.
@@ -188,26 +182,17 @@ impl Handle {
         filter: ConferenceFilter,
         page: PageRequest,
     ) -> Result<Page<ConferenceView>, CallError> {
-        self.ask(|reply| Request::ListConferences(filter, page, reply))
-            .await
+        self.ask(|reply| Request::ListConferences(filter, page, reply)).await
     }
 
     /// One conference, live or among the last that ended.
-    pub async fn fetch_conference(
-        &self,
-        conference: ConferenceSid,
-    ) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::FetchConference(conference, reply))
-            .await
+    pub async fn fetch_conference(&self, conference: ConferenceSid) -> Result<ConferenceView, CallError> {
+        self.ask(|reply| Request::FetchConference(conference, reply)).await
     }
 
     /// Ends a conference and the calls in it. Ending one that is over changes nothing.
-    pub async fn end_conference(
-        &self,
-        conference: ConferenceSid,
-    ) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::EndConference(conference, reply))
-            .await
+    pub async fn end_conference(&self, conference: ConferenceSid) -> Result<ConferenceView, CallError> {
+        self.ask(|reply| Request::EndConference(conference, reply)).await
     }
 
     /// Those who are in a conference now, newest first; nobody, when it is over.
@@ -217,8 +202,7 @@ impl Handle {
         filter: ParticipantFilter,
         page: PageRequest,
     ) -> Result<Page<ParticipantView>, CallError> {
-        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply))
-            .await
+        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await
     }
 
     /// One who is in a conference now.
@@ -227,8 +211,7 @@ impl Handle {
         conference: ConferenceSid,
         participant: ParticipantKey,
     ) -> Result<ParticipantView, CallError> {
-        self.ask(|reply| Request::FetchParticipant(conference, participant, reply))
-            .await
+        self.ask(|reply| Request::FetchParticipant(conference, participant, reply)).await
     }
 
     /// Mutes or unmutes; answers when the mixer has done it.
@@ -238,8 +221,7 @@ impl Handle {
         participant: ParticipantKey,
         muted: bool,
     ) -> Result<ParticipantView, CallError> {
-        self.ask(|reply| Request::MuteParticipant(conference, participant, muted, reply))
-            .await
+        self.ask(|reply| Request::MuteParticipant(conference, participant, muted, reply)).await
     }
 
     /// Removes a participant and ends their call; answers when the mixer has done it.
@@ -248,8 +230,7 @@ impl Handle {
         conference: ConferenceSid,
         participant: ParticipantKey,
     ) -> Result<(), CallError> {
-        self.ask(|reply| Request::KickParticipant(conference, participant, reply))
-            .await
+        self.ask(|reply| Request::KickParticipant(conference, participant, reply)).await
     }
 
     /// Asks for a call to be let in.
@@ -288,17 +269,12 @@ impl Handle {
     }
 
     /// Puts a request before the model's owner and waits for the answer.
-    pub(super) async fn ask<T>(
-        &self,
-        request: impl FnOnce(Reply<T>) -> Request,
-    ) -> Result<T, CallError> {
+    pub(super) async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, CallError> {
         let (reply, answer) = oneshot::channel();
-        self.requests
-            .try_send(request(reply))
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
-            })?;
+        self.requests.try_send(request(reply)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
+        })?;
         answer.await.unwrap_or(Err(CallError::Stopping))
     }
 }

@@ -4,7 +4,8 @@ use super::handle::CallError;
 use super::model::Model;
 use super::sid::ConferenceSid;
 use super::view::{
-    CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantView,
+    CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
+    ParticipantView,
 };
 
 impl Model {

@@ -114,7 +114,12 @@ impl<W> Media<W> {
         self.ask(place.worker, Ask::Join(place.leg, conference.conference, Seat::default()), waiter)
     }
 
-    pub(super) fn set_leg_media(&mut self, place: &LegPlace, media: LegMedia, waiter: W) -> Result<(), (Full, W)> {
+    pub(super) fn set_leg_media(
+        &mut self,
+        place: &LegPlace,
+        media: LegMedia,
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
         self.ask(place.worker, Ask::SetLegMedia(place.leg, media), waiter)
     }
 

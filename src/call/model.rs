@@ -261,12 +261,7 @@ impl Model {
     }
 
     /// Ends a conference and the calls in it.
-    fn finish_conference(
-        &mut self,
-        sid: ConferenceSid,
-        cause: HangUp,
-        reply: Option<Reply<ConferenceView>>,
-    ) {
+    fn finish_conference(&mut self, sid: ConferenceSid, cause: HangUp, reply: Option<Reply<ConferenceView>>) {
         let Some(conference) = self.conferences.get_mut(sid) else {
             return;
         };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::handle::{Handle, REQUESTS_MAX, Reply, Request};
 use super::handle::CallError;
+use super::handle::{Handle, REQUESTS_MAX, Reply, Request};
 use super::media::Media;
 use super::model::{Limits, Model};
 use crate::worker::{Ports, Report, WorkerIndex, Workers};

@@ -5,8 +5,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
-use super::list::page;
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
+use super::list::page;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
@@ -109,17 +109,11 @@ impl Script {
     }
 
     fn call(&self, sid: CallSid) -> Result<&CallView, CallError> {
-        self.calls
-            .iter()
-            .find(|call| call.sid == sid)
-            .ok_or(CallError::NoCall)
+        self.calls.iter().find(|call| call.sid == sid).ok_or(CallError::NoCall)
     }
 
     fn conference_mut(&mut self, sid: ConferenceSid) -> Result<&mut ConferenceView, CallError> {
-        let found = self
-            .conferences
-            .iter_mut()
-            .find(|conference| conference.sid == sid);
+        let found = self.conferences.iter_mut().find(|conference| conference.sid == sid);
         found.ok_or(CallError::NoConference)
     }
 
@@ -131,10 +125,7 @@ impl Script {
             ParticipantKey::Call(call) => seat.call_sid == *call,
             ParticipantKey::Label(label) => seat.label.as_ref() == Some(label),
         };
-        let at = self
-            .participants
-            .iter()
-            .position(|seat| seat.conference_sid == sid && is(seat));
+        let at = self.participants.iter().position(|seat| seat.conference_sid == sid && is(seat));
         at.ok_or(CallError::NoParticipant)
     }
 
@@ -195,9 +186,7 @@ pub(crate) fn overloaded() -> (Handle, impl Sized) {
 
 /// A handle of a model that has stopped.
 pub(crate) fn stopped() -> Handle {
-    Handle {
-        requests: mpsc::channel(1).0,
-    }
+    Handle { requests: mpsc::channel(1).0 }
 }
 
 /// A handle of a model that takes requests and never answers them.

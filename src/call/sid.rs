@@ -102,10 +102,6 @@ mod tests {
         let sid = ConferenceSid::generate().to_string();
         assert!(sid.parse::<CallSid>().is_err());
         assert!("CA123".parse::<CallSid>().is_err());
-        assert!(
-            "CA+123456789012345678901234567890"
-                .parse::<CallSid>()
-                .is_err()
-        );
+        assert!("CA+123456789012345678901234567890".parse::<CallSid>().is_err());
     }
 }

@@ -39,33 +39,19 @@ pub(super) struct Kept {
 /// The credentials kept in `directory`; makes them if there are none.
 pub(super) fn keep(directory: &Path) -> Result<Kept, ConfigError> {
     let path = directory.join(FILE_NAME);
-    let wrong = |why: String| ConfigError::Credentials {
-        path: path.clone(),
-        why,
-    };
+    let wrong = |why: String| ConfigError::Credentials { path: path.clone(), why };
     match File::open(&path) {
         Ok(file) => {
-            let tightened =
-                tighten(&file).map_err(|e| wrong(format!("cannot make it private: {e}")))?;
+            let tightened = tighten(&file).map_err(|e| wrong(format!("cannot make it private: {e}")))?;
             let text = io::read_to_string(file).map_err(|e| wrong(e.to_string()))?;
             let credentials = parse(&Zeroizing::new(text)).map_err(wrong)?;
-            Ok(Kept {
-                credentials,
-                path,
-                made: false,
-                tightened,
-            })
+            Ok(Kept { credentials, path, made: false, tightened })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let credentials = make();
             data_dir::write_whole(&path, render(&credentials).as_bytes())
                 .map_err(|e| wrong(e.to_string()))?;
-            Ok(Kept {
-                credentials,
-                path,
-                made: true,
-                tightened: false,
-            })
+            Ok(Kept { credentials, path, made: true, tightened: false })
         }
         Err(error) => Err(wrong(error.to_string())),
     }
@@ -96,18 +82,13 @@ fn parse(text: &str) -> Result<Credentials, String> {
     let advice = "; delete it to have new credentials made";
     let contents: Contents = toml::from_str(text).map_err(|e| {
         let at = e.span().map_or(0, |span| span.start.min(text.len()));
-        let line = 1 + text.as_bytes()[..at]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let line = 1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
         format!("line {line} is not what the node writes there{advice}")
     })?;
     let wrong = |key, expected| format!("`{key}` is not {expected}{advice}");
     Ok(Credentials {
-        account_sid: value::account_sid(&contents.account_sid)
-            .map_err(|e| wrong("account_sid", e))?,
-        auth_token: value::auth_token(contents.auth_token.expose())
-            .map_err(|e| wrong("auth_token", e))?,
+        account_sid: value::account_sid(&contents.account_sid).map_err(|e| wrong("account_sid", e))?,
+        auth_token: value::auth_token(contents.auth_token.expose()).map_err(|e| wrong("auth_token", e))?,
     })
 }
 
@@ -122,10 +103,7 @@ fn render(credentials: &Credentials) -> Zeroizing<String> {
 }
 
 fn make() -> Credentials {
-    Credentials {
-        account_sid: format!("AC{}", random_hex()),
-        auth_token: Secret::new(random_hex()),
-    }
+    Credentials { account_sid: format!("AC{}", random_hex()), auth_token: Secret::new(random_hex()) }
 }
 
 /// 128 random bits: out of reach of guessing, and the length that the API's clients expect.
@@ -151,16 +129,8 @@ mod tests {
         let first = keep(home.path()).unwrap();
         let second = keep(home.path()).unwrap();
         assert!(first.made && !second.made && !second.tightened);
-        assert_eq!(
-            first.credentials.account_sid,
-            second.credentials.account_sid
-        );
-        assert!(
-            second
-                .credentials
-                .auth_token
-                .matches(first.credentials.auth_token.expose().as_bytes())
-        );
+        assert_eq!(first.credentials.account_sid, second.credentials.account_sid);
+        assert!(second.credentials.auth_token.matches(first.credentials.auth_token.expose().as_bytes()));
         assert_eq!(first.credentials.auth_token.expose().len(), 32);
     }
 
@@ -169,10 +139,7 @@ mod tests {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (one, other) = (keep(one.path()).unwrap(), keep(other.path()).unwrap());
         assert_ne!(one.credentials.account_sid, other.credentials.account_sid);
-        assert_ne!(
-            one.credentials.auth_token.expose(),
-            other.credentials.auth_token.expose()
-        );
+        assert_ne!(one.credentials.auth_token.expose(), other.credentials.auth_token.expose());
     }
 
     #[test]
@@ -208,18 +175,10 @@ mod tests {
         ];
         for text in cases {
             fs::write(home.path().join(FILE_NAME), &text).unwrap();
-            let Err(error) = keep(home.path()) else {
-                panic!("accepted {text:?}")
-            };
+            let Err(error) = keep(home.path()) else { panic!("accepted {text:?}") };
             let error = error.to_string();
-            assert!(
-                error.starts_with("cannot use the kept credentials "),
-                "{error}"
-            );
-            assert!(
-                !error.contains("hunter") && !error.contains("4711"),
-                "{error}"
-            );
+            assert!(error.starts_with("cannot use the kept credentials "), "{error}");
+            assert!(!error.contains("hunter") && !error.contains("4711"), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }
     }

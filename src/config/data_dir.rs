@@ -23,10 +23,7 @@ pub(super) fn open(path: &Path) -> Result<(), ConfigError> {
         .create(path)
         .and_then(|()| fs::read_dir(path))
         .map(drop)
-        .map_err(|source| ConfigError::DataDir {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| ConfigError::DataDir { path: path.to_owned(), source })
 }
 
 /// Writes a file that is there whole, with mode 0600, or not at all: it is written beside its place, made
@@ -40,8 +37,7 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     }
     written?;
     // The rename itself is durable only once the directory is.
-    path.parent()
-        .map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -49,11 +45,7 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -83,10 +75,7 @@ mod tests {
         fs::write(&path, "").unwrap();
         for place in [path.clone(), path.join("below")] {
             let error = open(&place).unwrap_err().to_string();
-            assert!(error.starts_with(&format!(
-                "cannot use the data directory {}",
-                place.display()
-            )));
+            assert!(error.starts_with(&format!("cannot use the data directory {}", place.display())));
             assert!(!error.contains('\n'));
         }
     }

@@ -32,9 +32,7 @@ impl Environment {
     ///
     /// # Errors
     /// When one of them is not known, or is not UTF-8.
-    pub fn of(
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
+    pub fn of(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let mut ours = BTreeMap::new();
         for (name, value) in variables {
             let name = name.to_string_lossy().into_owned();
@@ -42,9 +40,7 @@ impl Environment {
                 continue;
             }
             check_name(&name)?;
-            let value = value
-                .into_string()
-                .map_err(|_| ConfigError::NotText { name: name.clone() })?;
+            let value = value.into_string().map_err(|_| ConfigError::NotText { name: name.clone() })?;
             ours.insert(name, value);
         }
         Ok(Self { variables: ours })
@@ -61,9 +57,7 @@ fn check_name(name: &str) -> Result<(), ConfigError> {
         return Ok(());
     }
     // The prefix is alike by definition; only what follows it says what was meant.
-    let tails = known
-        .iter()
-        .filter_map(|variable| variable.strip_prefix(PREFIX));
+    let tails = known.iter().filter_map(|variable| variable.strip_prefix(PREFIX));
     let nearest = nearest(name.trim_start_matches(PREFIX), tails);
     Err(ConfigError::UnknownVariable {
         name: name.to_owned(),

@@ -39,10 +39,8 @@ pub(super) struct Settings {
 
 /// Reads `path`.
 pub(super) fn read(path: &Path) -> Result<Settings, ConfigError> {
-    let (text, mode) = read_text(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let (text, mode) =
+        read_text(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let mut settings = parse(&path.display().to_string(), &text)?;
     settings.open_to_others = mode & 0o077 != 0;
     Ok(settings)
@@ -63,13 +61,10 @@ fn read_text(path: &Path) -> io::Result<(String, u32)> {
 pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
     let document = Document { path, text };
     // The parser's own rendering quotes the line, which may hold the token: only its message is used.
-    let table = DeTable::parse(text)
-        .map_err(|e| document.wrong(&e.span().unwrap_or_default(), e.message()))?;
+    let table =
+        DeTable::parse(text).map_err(|e| document.wrong(&e.span().unwrap_or_default(), e.message()))?;
 
-    let mut settings = Settings {
-        path: path.to_owned(),
-        ..Settings::default()
-    };
+    let mut settings = Settings { path: path.to_owned(), ..Settings::default() };
     for (key, value) in table.get_ref() {
         let name: &str = key.get_ref();
         if name == ROUTE {
@@ -81,9 +76,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
-        settings
-            .values
-            .insert(setting, (document.scalar(setting.key(), value)?, line));
+        settings.values.insert(setting, (document.scalar(setting.key(), value)?, line));
     }
     Ok(settings)
 }
@@ -97,19 +90,12 @@ struct Document<'a> {
 impl Document<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
         let end = span.start.min(self.text.len());
-        1 + self.text.as_bytes()[..end]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
+        1 + self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count()
     }
 
     fn wrong(&self, span: &Range<usize>, why: impl Into<String>) -> ConfigError {
         let why = why.into().replace('\n', " ");
-        ConfigError::File {
-            path: self.path.to_owned(),
-            line: self.line(span),
-            why,
-        }
+        ConfigError::File { path: self.path.to_owned(), line: self.line(span), why }
     }
 
     fn unknown<T: AsRef<str>>(&self, key: &Spanned<T>, nearest: Option<&str>) -> ConfigError {
@@ -149,10 +135,7 @@ impl Document<'_> {
         let mut routes = Vec::with_capacity(tables.len());
         let mut first = None;
         for item in tables.iter() {
-            let table = item
-                .get_ref()
-                .as_table()
-                .ok_or_else(|| self.wrong(&item.span(), shape))?;
+            let table = item.get_ref().as_table().ok_or_else(|| self.wrong(&item.span(), shape))?;
             first.get_or_insert_with(|| self.line(&item.span()));
             routes.push(self.route(table, &item.span())?);
         }
@@ -161,26 +144,18 @@ impl Document<'_> {
     }
 
     fn route(&self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Route, ConfigError> {
-        if let Some((key, _)) = table
-            .iter()
-            .find(|(key, _)| !ROUTE_KEYS.contains(&key.get_ref().as_ref()))
-        {
+        if let Some((key, _)) = table.iter().find(|(key, _)| !ROUTE_KEYS.contains(&key.get_ref().as_ref())) {
             return Err(self.unknown(key, nearest(key.get_ref(), ROUTE_KEYS)));
         }
         let text = |key: &str| {
             let value = table.get(key);
-            value
-                .map(|value| Ok((self.scalar(key, value)?, value.span())))
-                .transpose()
+            value.map(|value| Ok((self.scalar(key, value)?, value.span()))).transpose()
         };
         let Some((user, user_span)) = text("user")? else {
             return Err(self.wrong(span, "a route needs a `user`, such as `conf-*`"));
         };
         let user = Pattern::parse(&user).ok_or_else(|| {
-            self.wrong(
-                &user_span,
-                "`user` must be a user, or a pattern with one `*`, such as `conf-*`",
-            )
+            self.wrong(&user_span, "`user` must be a user, or a pattern with one `*`, such as `conf-*`")
         })?;
         let domain = text("domain")?.map(|(domain, _)| domain);
 
@@ -192,19 +167,10 @@ impl Document<'_> {
                 return Err(self.wrong(span, why));
             }
         };
-        Ok(Route {
-            user,
-            domain,
-            action,
-        })
+        Ok(Route { user, domain, action })
     }
 
-    fn conference(
-        &self,
-        user: &Pattern,
-        name: &str,
-        at: &Range<usize>,
-    ) -> Result<Action, ConfigError> {
+    fn conference(&self, user: &Pattern, name: &str, at: &Range<usize>) -> Result<Action, ConfigError> {
         let name = Template::parse(name).ok_or_else(|| {
             let why = "`conference` must be a name, with at most one `{1}` for what `*` stands for";
             self.wrong(at, why)
@@ -220,15 +186,11 @@ impl Document<'_> {
     /// only confuse the caller (RFC 3261 §21.4.2, §21.4.8).
     fn refusal(&self, status: &str, at: &Range<usize>) -> Result<Action, ConfigError> {
         match status.parse() {
-            Ok(401 | 407) => Err(self.wrong(
-                at,
-                "`refuse` cannot be 401 or 407, which ask for a password",
-            )),
+            Ok(401 | 407) => Err(self.wrong(at, "`refuse` cannot be 401 or 407, which ask for a password")),
             Ok(status @ 400..=699) => Ok(Action::Refuse(status)),
-            Ok(_) | Err(_) => Err(self.wrong(
-                at,
-                "`refuse` must be a SIP status from 400 to 699, such as 404, 486 or 603",
-            )),
+            Ok(_) | Err(_) => {
+                Err(self.wrong(at, "`refuse` must be a SIP status from 400 to 699, such as 404, 486 or 603"))
+            }
         }
     }
 }
@@ -249,11 +211,7 @@ mod tests {
 
     #[test]
     fn values_keep_their_line() {
-        let settings = parse(
-            "confab.toml",
-            "# ours\nhttp_listen = \"x\"\n\nmax_calls = 1_0\n",
-        )
-        .unwrap();
+        let settings = parse("confab.toml", "# ours\nhttp_listen = \"x\"\n\nmax_calls = 1_0\n").unwrap();
         assert_eq!(settings.values[&Setting::HttpListen], ("x".to_owned(), 2));
         assert_eq!(settings.values[&Setting::MaxCalls].1, 4);
     }
@@ -272,10 +230,7 @@ mod tests {
             refused("[[routes]]\nuser = \"a\""),
             "unknown key `routes` in confab.toml line 1; did you mean `route`?"
         );
-        assert_eq!(
-            refused("qqq = 1"),
-            "unknown key `qqq` in confab.toml line 1"
-        );
+        assert_eq!(refused("qqq = 1"), "unknown key `qqq` in confab.toml line 1");
     }
 
     #[test]
@@ -285,48 +240,21 @@ mod tests {
         let (routes, line) = parse("confab.toml", text).unwrap().routes.unwrap();
         assert_eq!(line, 2);
         assert_eq!(routes.decide("vip", "example.org"), Decision::Refuse(486));
-        assert_eq!(
-            routes.decide("r-7", "any"),
-            Decision::Conference("room 7".to_owned())
-        );
+        assert_eq!(routes.decide("r-7", "any"), Decision::Conference("room 7".to_owned()));
         assert_eq!(routes.decide("conf-7", "any"), Decision::Refuse(404));
     }
 
     #[test]
     fn a_wrong_route_is_pointed_at() {
         let cases = [
-            (
-                "[[route]]\nrefuse = 404",
-                "confab.toml line 1: a route needs a `user`",
-            ),
-            (
-                "[[route]]\nuser = \"a\"",
-                "confab.toml line 1: a route needs either",
-            ),
-            (
-                "[[route]]\nuser = \"a\"\nrefuse = 404\nconference = \"b\"",
-                "line 1: a route needs either",
-            ),
-            (
-                "[[route]]\nuser = \"a*b*\"\nrefuse = 404",
-                "line 2: `user` must be",
-            ),
-            (
-                "[[route]]\nuser = \"a\"\nrefuse = 200",
-                "line 3: `refuse` must be a SIP status",
-            ),
-            (
-                "[[route]]\nuser = \"a\"\nrefuse = 401",
-                "line 3: `refuse` cannot be 401",
-            ),
-            (
-                "[[route]]\nuser = \"a\"\nconference = \"{1}\"",
-                "line 3: `{1}` stands for",
-            ),
-            (
-                "[[route]]\nuser = \"a*\"\nconference = \"{2}\"",
-                "line 3: `conference` must be",
-            ),
+            ("[[route]]\nrefuse = 404", "confab.toml line 1: a route needs a `user`"),
+            ("[[route]]\nuser = \"a\"", "confab.toml line 1: a route needs either"),
+            ("[[route]]\nuser = \"a\"\nrefuse = 404\nconference = \"b\"", "line 1: a route needs either"),
+            ("[[route]]\nuser = \"a*b*\"\nrefuse = 404", "line 2: `user` must be"),
+            ("[[route]]\nuser = \"a\"\nrefuse = 200", "line 3: `refuse` must be a SIP status"),
+            ("[[route]]\nuser = \"a\"\nrefuse = 401", "line 3: `refuse` cannot be 401"),
+            ("[[route]]\nuser = \"a\"\nconference = \"{1}\"", "line 3: `{1}` stands for"),
+            ("[[route]]\nuser = \"a*\"\nconference = \"{2}\"", "line 3: `conference` must be"),
             ("route = 3", "line 1: routes are written as"),
         ];
         for (text, expected) in cases {
@@ -337,16 +265,8 @@ mod tests {
 
     #[test]
     fn a_value_of_the_wrong_kind_is_pointed_at() {
-        for text in [
-            "max_calls = 1.5",
-            "log = true",
-            "http_listen = []",
-            "max_calls = 0x10",
-        ] {
-            assert!(
-                refused(text).starts_with("confab.toml line 1: `"),
-                "{text:?}"
-            );
+        for text in ["max_calls = 1.5", "log = true", "http_listen = []", "max_calls = 0x10"] {
+            assert!(refused(text).starts_with("confab.toml line 1: `"), "{text:?}");
         }
     }
 
@@ -354,10 +274,7 @@ mod tests {
     fn a_syntax_error_is_one_line_without_the_files_text() {
         let error = refused("auth_token = \"hunter2\nlog = \"info\"\n");
         assert!(error.starts_with("confab.toml line "), "{error}");
-        assert!(
-            !error.contains("hunter2") && !error.contains('\n'),
-            "{error}"
-        );
+        assert!(!error.contains("hunter2") && !error.contains('\n'), "{error}");
     }
 
     proptest! {

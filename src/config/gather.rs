@@ -24,8 +24,7 @@ use super::{Config, Credentials, Http, Limits, Log, LogFormat, Media, Routes, Rt
 const MEDIA_THREADS: RangeInclusive<usize> = 1..=256;
 
 /// An RTP timeout below a few packets would end living legs; above a day it is none.
-const RTP_TIMEOUT: RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(86_400);
+const RTP_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
 
 /// A conference is for two or more; 250 is what the engine is built and measured for.
 const PARTICIPANTS: RangeInclusive<usize> = 2..=250;
@@ -49,73 +48,33 @@ pub fn load(
     default_file: &Path,
 ) -> Result<Effective, ConfigError> {
     let (path, source) = named_file(args, environment, default_file);
-    let file = path
-        .as_deref()
-        .map(file::read)
-        .transpose()?
-        .unwrap_or_default();
-    let mut gather = Gather {
-        args,
-        environment,
-        file,
-        lines: Vec::new(),
-        notices: Vec::new(),
-    };
-    gather.line(
-        "config",
-        path.map_or_else(|| "none".to_owned(), IntoShown::into_shown),
-        source,
-    );
+    let file = path.as_deref().map(file::read).transpose()?.unwrap_or_default();
+    let mut gather = Gather { args, environment, file, lines: Vec::new(), notices: Vec::new() };
+    gather.line("config", path.map_or_else(|| "none".to_owned(), IntoShown::into_shown), source);
 
     let http = gather.http()?;
     let sip = gather.sip()?;
     let media = gather.media()?;
     let limits = gather.limits()?;
-    let data_dir = gather.plain(Setting::DataDir, value::directory, || {
-        PathBuf::from("./confab-data")
-    })?;
+    let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let log = gather.log()?;
     let routes = gather.routes();
     // Last, so that a mistake elsewhere leaves nothing on the disk.
     data_dir::open(&data_dir)?;
     let (credentials, made) = gather.credentials(&data_dir)?;
 
-    let config = Config {
-        http,
-        sip,
-        media,
-        limits,
-        data_dir,
-        credentials,
-        routes,
-        log,
-    };
-    Ok(Effective {
-        config,
-        lines: gather.lines,
-        notices: gather.notices,
-        made,
-    })
+    let config = Config { http, sip, media, limits, data_dir, credentials, routes, log };
+    Ok(Effective { config, lines: gather.lines, notices: gather.notices, made })
 }
 
-fn named_file(
-    args: &ServeArgs,
-    environment: &Environment,
-    default_file: &Path,
-) -> (Option<PathBuf>, Source) {
+fn named_file(args: &ServeArgs, environment: &Environment, default_file: &Path) -> (Option<PathBuf>, Source) {
     if let Some(path) = &args.config {
         return (Some(path.clone()), Source::Flag("--config".to_owned()));
     }
     if let Some(path) = environment.value(CONFIG_VARIABLE) {
-        return (
-            Some(PathBuf::from(path)),
-            Source::Environment(CONFIG_VARIABLE.to_owned()),
-        );
+        return (Some(PathBuf::from(path)), Source::Environment(CONFIG_VARIABLE.to_owned()));
     }
-    (
-        default_file.exists().then(|| default_file.to_owned()),
-        Source::Default,
-    )
+    (default_file.exists().then(|| default_file.to_owned()), Source::Default)
 }
 
 /// The three places, and what was found in them so far.
@@ -130,61 +89,39 @@ struct Gather<'a> {
 impl Gather<'_> {
     fn http(&mut self) -> Result<Http, ConfigError> {
         let by_default = || ([127, 0, 0, 1], 8080).into();
-        Ok(Http {
-            listen: self.plain(Setting::HttpListen, value::socket_address, by_default)?,
-        })
+        Ok(Http { listen: self.plain(Setting::HttpListen, value::socket_address, by_default)? })
     }
 
     fn sip(&mut self) -> Result<Sip, ConfigError> {
         let by_default = || ([127, 0, 0, 1], 5060).into();
         let listen = self.plain(Setting::SipListen, value::socket_address, by_default)?;
-        let source_of = self
-            .lines
-            .last()
-            .map_or(Source::Default, |line| line.source.clone());
+        let source_of = self.lines.last().map_or(Source::Default, |line| line.source.clone());
 
         let (public_address, source) = self.find(Setting::PublicAddress, value::public_address)?;
         if public_address.is_none() && listen.ip().is_unspecified() {
             return Err(ConfigError::Unroutable { listen, source_of });
         }
-        let sip = Sip {
-            listen,
-            public_address,
-        };
+        let sip = Sip { listen, public_address };
         self.line(Setting::PublicAddress.key(), sip.advertised(), source);
         Ok(sip)
     }
 
     fn media(&mut self) -> Result<Media, ConfigError> {
         let ports = || RtpPorts::new(20_000, 29_999).expect("the range holds a pair");
-        let cores = || {
-            available_parallelism()
-                .map_or(1, NonZeroUsize::get)
-                .min(*MEDIA_THREADS.end())
-        };
+        let cores = || available_parallelism().map_or(1, NonZeroUsize::get).min(*MEDIA_THREADS.end());
         let patience = |text: &str| value::duration(text, RTP_TIMEOUT);
 
         let rtp_ports = self.plain(Setting::RtpPorts, value::rtp_ports, ports)?;
         let threads = self.number(Setting::MediaThreads, MEDIA_THREADS, cores)?;
         let (rtp_timeout, source) = self.find(Setting::RtpTimeout, patience)?;
         let rtp_timeout = rtp_timeout.unwrap_or(Duration::from_secs(60));
-        self.line(
-            Setting::RtpTimeout.key(),
-            value::show_duration(rtp_timeout),
-            source,
-        );
-        Ok(Media {
-            rtp_ports,
-            threads,
-            rtp_timeout,
-        })
+        self.line(Setting::RtpTimeout.key(), value::show_duration(rtp_timeout), source);
+        Ok(Media { rtp_ports, threads, rtp_timeout })
     }
 
     fn limits(&mut self) -> Result<Limits, ConfigError> {
         Ok(Limits {
-            participants: self.number(Setting::MaxParticipants, PARTICIPANTS, || {
-                *PARTICIPANTS.end()
-            })?,
+            participants: self.number(Setting::MaxParticipants, PARTICIPANTS, || *PARTICIPANTS.end())?,
             calls: self.number(Setting::MaxCalls, CALLS, || 2_000)?,
         })
     }
@@ -212,10 +149,7 @@ impl Gather<'_> {
         routes
     }
 
-    fn credentials(
-        &mut self,
-        data_dir: &Path,
-    ) -> Result<(Credentials, Option<PathBuf>), ConfigError> {
+    fn credentials(&mut self, data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), ConfigError> {
         let (sid, sid_source) = self.find(Setting::AccountSid, value::account_sid)?;
         let (token, token_source) = self.find(Setting::AuthToken, value::auth_token)?;
         self.judge_token(token.as_ref(), &token_source);
@@ -226,13 +160,7 @@ impl Gather<'_> {
         };
         self.line(Setting::AccountSid.key(), &account_sid, sid_source);
         self.line(Setting::AuthToken.key(), &auth_token, token_source);
-        Ok((
-            Credentials {
-                account_sid,
-                auth_token,
-            },
-            None,
-        ))
+        Ok((Credentials { account_sid, auth_token }, None))
     }
 
     /// What was given, and what was kept for what was not.
@@ -248,46 +176,27 @@ impl Gather<'_> {
                 "others could read {path}; its mode is now 0600. If they may have, delete it and restart"
             ));
         }
-        let source_of_kept = if kept.made {
-            Source::Made(kept.path.clone())
-        } else {
-            Source::Kept(kept.path.clone())
-        };
+        let source_of_kept =
+            if kept.made { Source::Made(kept.path.clone()) } else { Source::Kept(kept.path.clone()) };
         let source = |given: bool, source| {
-            if given {
-                source
-            } else {
-                source_of_kept.clone()
-            }
+            if given { source } else { source_of_kept.clone() }
         };
 
-        let (sid_source, token_source) = (
-            source(sid.is_some(), sid_source),
-            source(token.is_some(), token_source),
-        );
+        let (sid_source, token_source) =
+            (source(sid.is_some(), sid_source), source(token.is_some(), token_source));
         let credentials = Credentials {
             account_sid: sid.unwrap_or(kept.credentials.account_sid),
             auth_token: token.unwrap_or(kept.credentials.auth_token),
         };
-        self.line(
-            Setting::AccountSid.key(),
-            &credentials.account_sid,
-            sid_source,
-        );
-        self.line(
-            Setting::AuthToken.key(),
-            &credentials.auth_token,
-            token_source,
-        );
+        self.line(Setting::AccountSid.key(), &credentials.account_sid, sid_source);
+        self.line(Setting::AuthToken.key(), &credentials.auth_token, token_source);
         (credentials, kept.made.then_some(kept.path))
     }
 
     fn judge_token(&mut self, token: Option<&Secret>, source: &Source) {
         let Some(token) = token else { return };
         if token.expose().len() < TOKEN_LEN_SAFE {
-            self.notices.push(format!(
-                "the auth token ({source}) is short and can be guessed"
-            ));
+            self.notices.push(format!("the auth token ({source}) is short and can be guessed"));
         }
         match source {
             Source::Flag(name) => self.notices.push(format!(
@@ -295,9 +204,7 @@ impl Gather<'_> {
                 Setting::AuthToken.variable()
             )),
             Source::File(path, _) if self.file.open_to_others => {
-                self.notices.push(format!(
-                    "{path} holds the auth token and others can read it"
-                ));
+                self.notices.push(format!("{path} holds the auth token and others can read it"));
             }
             Source::File(..)
             | Source::Environment(_)
@@ -314,11 +221,7 @@ impl Gather<'_> {
         range: RangeInclusive<usize>,
         by_default: impl FnOnce() -> usize,
     ) -> Result<usize, ConfigError> {
-        self.plain(
-            setting,
-            |text| value::whole(text, range.clone()),
-            by_default,
-        )
+        self.plain(setting, |text| value::whole(text, range.clone()), by_default)
     }
 
     /// A value that is shown as it is written.
@@ -346,17 +249,8 @@ impl Gather<'_> {
         match read(text) {
             Ok(value) => Ok((Some(value), source)),
             Err(expected) => {
-                let shown = if setting.is_secret() {
-                    REDACTED.to_owned()
-                } else {
-                    quote(text)
-                };
-                Err(ConfigError::WrongValue {
-                    setting,
-                    shown,
-                    source_of: source,
-                    expected,
-                })
+                let shown = if setting.is_secret() { REDACTED.to_owned() } else { quote(text) };
+                Err(ConfigError::WrongValue { setting, shown, source_of: source, expected })
             }
         }
     }
@@ -374,11 +268,7 @@ impl Gather<'_> {
     }
 
     fn line(&mut self, key: &str, value: impl Display, source: Source) {
-        self.lines.push(Line {
-            key: key.to_owned(),
-            value: value.to_string(),
-            source,
-        });
+        self.lines.push(Line { key: key.to_owned(), value: value.to_string(), source });
     }
 }
 

@@ -32,10 +32,7 @@ impl Routes {
     /// What happens to a call for `user@domain` (the Request-URI's, unescaped; `user` is empty if it has
     /// none). Users are told apart by case, domains are not (RFC 3261 §19.1.4).
     pub fn decide(&self, user: &str, domain: &str) -> Decision {
-        self.routes
-            .iter()
-            .find_map(|route| route.decide(user, domain))
-            .unwrap_or(Decision::Refuse(NO_ROUTE))
+        self.routes.iter().find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
@@ -46,19 +43,9 @@ impl Routes {
 impl Default for Routes {
     /// User `conf-NAME` to the conference NAME, nothing else.
     fn default() -> Self {
-        let user = Pattern {
-            before: "conf-".to_owned(),
-            after: Some(String::new()),
-        };
-        let to_its_name = Template {
-            before: String::new(),
-            after: Some(String::new()),
-        };
-        Self::new(vec![Route {
-            user,
-            domain: None,
-            action: Action::Conference(to_its_name),
-        }])
+        let user = Pattern { before: "conf-".to_owned(), after: Some(String::new()) };
+        let to_its_name = Template { before: String::new(), after: Some(String::new()) };
+        Self::new(vec![Route { user, domain: None, action: Action::Conference(to_its_name) }])
     }
 }
 
@@ -73,11 +60,7 @@ pub(super) struct Route {
 impl Route {
     fn decide(&self, user: &str, domain: &str) -> Option<Decision> {
         let matched = self.user.matched(user)?;
-        if self
-            .domain
-            .as_ref()
-            .is_some_and(|wanted| !wanted.eq_ignore_ascii_case(domain))
-        {
+        if self.domain.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(domain)) {
             return None;
         }
         Some(match &self.action {
@@ -121,10 +104,7 @@ impl Pattern {
         if text.is_empty() || after.is_some_and(|after| after.contains('*')) {
             return None;
         }
-        Some(Self {
-            before: before.to_owned(),
-            after: after.map(str::to_owned),
-        })
+        Some(Self { before: before.to_owned(), after: after.map(str::to_owned) })
     }
 
     pub(super) const fn has_wildcard(&self) -> bool {
@@ -136,9 +116,7 @@ impl Pattern {
         let Some(after) = &self.after else {
             return (user == self.before).then_some("");
         };
-        let matched = user
-            .strip_prefix(&self.before)?
-            .strip_suffix(after.as_str())?;
+        let matched = user.strip_prefix(&self.before)?.strip_suffix(after.as_str())?;
         (!matched.is_empty()).then_some(matched)
     }
 }
@@ -146,9 +124,7 @@ impl Pattern {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.before)?;
-        self.after
-            .as_ref()
-            .map_or(Ok(()), |after| write!(f, "*{after}"))
+        self.after.as_ref().map_or(Ok(()), |after| write!(f, "*{after}"))
     }
 }
 
@@ -167,10 +143,7 @@ impl Template {
         if text.is_empty() || has_brace(before) || after.is_some_and(has_brace) {
             return None;
         }
-        Some(Self {
-            before: before.to_owned(),
-            after: after.map(str::to_owned),
-        })
+        Some(Self { before: before.to_owned(), after: after.map(str::to_owned) })
     }
 
     pub(super) const fn has_place(&self) -> bool {
@@ -192,8 +165,7 @@ impl fmt::Display for Template {
 }
 
 fn split_once_or_all<'a>(text: &'a str, at: &str) -> (&'a str, Option<&'a str>) {
-    text.split_once(at)
-        .map_or((text, None), |(before, after)| (before, Some(after)))
+    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 #[cfg(test)]
@@ -206,30 +178,16 @@ mod tests {
 
     fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
         let user = Pattern::parse(user).unwrap();
-        Route {
-            user,
-            domain: domain.map(str::to_owned),
-            action,
-        }
+        Route { user, domain: domain.map(str::to_owned), action }
     }
 
     #[test]
     fn by_default_conf_name_enters_name_and_all_else_is_unknown() {
         let routes = Routes::default();
-        assert_eq!(
-            routes.decide("conf-tour", "example.org"),
-            conference("tour")
-        );
-        assert_eq!(
-            routes.decide("conf-a-b.c", "example.org"),
-            conference("a-b.c")
-        );
+        assert_eq!(routes.decide("conf-tour", "example.org"), conference("tour"));
+        assert_eq!(routes.decide("conf-a-b.c", "example.org"), conference("a-b.c"));
         for user in ["conf-", "conf", "Conf-tour", "xconf-tour", "alice", ""] {
-            assert_eq!(
-                routes.decide(user, "example.org"),
-                Decision::Refuse(404),
-                "{user:?}"
-            );
+            assert_eq!(routes.decide(user, "example.org"), Decision::Refuse(404), "{user:?}");
         }
     }
 
@@ -237,35 +195,21 @@ mod tests {
     fn the_first_route_that_fits_decides() {
         let routes = Routes::new(vec![
             route("sales", Some("example.org"), Action::Refuse(486)),
-            route(
-                "sales",
-                None,
-                Action::Conference(Template::parse("queue").unwrap()),
-            ),
-            route(
-                "*-room",
-                None,
-                Action::Conference(Template::parse("team-{1}!").unwrap()),
-            ),
+            route("sales", None, Action::Conference(Template::parse("queue").unwrap())),
+            route("*-room", None, Action::Conference(Template::parse("team-{1}!").unwrap())),
             route("*", None, Action::Refuse(603)),
         ]);
         assert_eq!(routes.decide("sales", "EXAMPLE.org"), Decision::Refuse(486));
         assert_eq!(routes.decide("sales", "example.com"), conference("queue"));
-        assert_eq!(
-            routes.decide("blue-room", "example.com"),
-            conference("team-blue!")
-        );
+        assert_eq!(routes.decide("blue-room", "example.com"), conference("team-blue!"));
         assert_eq!(routes.decide("-room", "example.com"), Decision::Refuse(603));
         assert_eq!(routes.decide("", "example.com"), Decision::Refuse(404));
     }
 
     #[test]
     fn what_comes_before_and_after_the_wildcard_does_not_overlap() {
-        let routes = Routes::new(vec![route(
-            "aba*ba",
-            None,
-            Action::Conference(Template::parse("{1}").unwrap()),
-        )]);
+        let routes =
+            Routes::new(vec![route("aba*ba", None, Action::Conference(Template::parse("{1}").unwrap()))]);
         assert_eq!(routes.decide("abaxba", ""), conference("x"));
         assert_eq!(routes.decide("ababa", ""), Decision::Refuse(404));
         assert_eq!(routes.decide("aba", ""), Decision::Refuse(404));

@@ -57,10 +57,7 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         let secret = Secret::new("open sesame".to_owned());
-        assert_eq!(
-            format!("{secret} {secret:?} {secret:#?}"),
-            "[redacted] [redacted] [redacted]"
-        );
+        assert_eq!(format!("{secret} {secret:?} {secret:#?}"), "[redacted] [redacted] [redacted]");
         assert_eq!(format!("{:?}", Some(secret)), "Some([redacted])");
     }
 

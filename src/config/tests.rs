@@ -21,42 +21,21 @@ fn without_a_word_the_defaults_of_the_documentation_hold() {
     assert_eq!(config.sip.public_address, None);
     assert_eq!(config.sip.advertised(), config.sip.listen.ip());
     assert_eq!(config.media.rtp_ports, "20000-29999".parse().unwrap());
-    assert_eq!(
-        config.media.threads,
-        std::thread::available_parallelism().unwrap().get()
-    );
+    assert_eq!(config.media.threads, std::thread::available_parallelism().unwrap().get());
     assert_eq!(config.media.rtp_timeout, Duration::from_secs(60));
-    assert_eq!(
-        config.limits,
-        Limits {
-            participants: 250,
-            calls: 2_000
-        }
-    );
-    assert_eq!(
-        config.log,
-        Log {
-            filter: "info".to_owned(),
-            format: LogFormat::Text
-        }
-    );
+    assert_eq!(config.limits, Limits { participants: 250, calls: 2_000 });
+    assert_eq!(config.log, Log { filter: "info".to_owned(), format: LogFormat::Text });
     assert_eq!(config.routes, Routes::default());
 }
 
 #[test]
 fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
     let mut given = Given::default().file("http_listen = \"127.0.0.1:1\"");
-    assert_eq!(
-        given.shown("http_listen"),
-        ("127.0.0.1:1".to_owned(), given.file_line(1))
-    );
+    assert_eq!(given.shown("http_listen"), ("127.0.0.1:1".to_owned(), given.file_line(1)));
 
     given = given.variable("CONFAB_HTTP_LISTEN", "127.0.0.1:2");
     let variable = Source::Environment("CONFAB_HTTP_LISTEN".to_owned());
-    assert_eq!(
-        given.shown("http_listen"),
-        ("127.0.0.1:2".to_owned(), variable)
-    );
+    assert_eq!(given.shown("http_listen"), ("127.0.0.1:2".to_owned(), variable));
 
     given = given.flag("--http-listen", "127.0.0.1:3");
     let flag = Source::Flag("--http-listen".to_owned());
@@ -85,25 +64,13 @@ fn every_setting_means_the_same_in_all_three_places() {
     for (setting, value) in OTHER_VALUES {
         let home = TempDir::new().unwrap();
         let inside = home.path().join(value).display().to_string();
-        let value = if setting == Setting::DataDir {
-            &inside
-        } else {
-            value
-        };
-        let shown = if setting.is_secret() {
-            "[redacted]"
-        } else {
-            value
-        };
+        let value = if setting == Setting::DataDir { &inside } else { value };
+        let shown = if setting.is_secret() { "[redacted]" } else { value };
 
         let in_flag = Given::default().flag(&setting.flag(), value);
         let in_variable = Given::default().variable(&setting.variable(), value);
         let in_file = Given::default().file(&format!("{setting} = \"{value}\""));
-        for (given, place) in [
-            (in_flag, "flag"),
-            (in_variable, "variable"),
-            (in_file, "file"),
-        ] {
+        for (given, place) in [(in_flag, "flag"), (in_variable, "variable"), (in_file, "file")] {
             let (found, source) = given.shown(setting.key());
             assert_eq!(found, shown, "{setting} in the {place}");
             assert_ne!(source, Source::Default, "{setting} in the {place}");
@@ -116,18 +83,11 @@ fn every_setting_has_a_flag_whose_help_names_its_variable_and_default() {
     let command = OnlyServe::command();
     for setting in Setting::ALL {
         let flag = setting.flag();
-        let arg = command.get_arguments().find(|arg| {
-            arg.get_long()
-                .is_some_and(|long| flag == format!("--{long}"))
-        });
-        let help = arg
-            .and_then(|arg| arg.get_help())
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        assert!(
-            help.contains(&format!("[env: {}]", setting.variable())),
-            "{flag}: {help}"
-        );
+        let arg = command
+            .get_arguments()
+            .find(|arg| arg.get_long().is_some_and(|long| flag == format!("--{long}")));
+        let help = arg.and_then(|arg| arg.get_help()).map(ToString::to_string).unwrap_or_default();
+        assert!(help.contains(&format!("[env: {}]", setting.variable())), "{flag}: {help}");
         assert!(help.contains("[default: "), "{flag}: {help}");
     }
     // The thirteen, --config, and clap's own --help.
@@ -143,35 +103,23 @@ fn a_whole_number_in_the_file_needs_no_quotes() {
 
 #[test]
 fn an_unknown_variable_is_answered_with_the_nearest() {
-    let error = Given::default()
-        .variable("CONFAB_HTTP_LISEN", "x")
-        .refused();
-    assert_eq!(
-        error,
-        "unknown environment variable `CONFAB_HTTP_LISEN`; did you mean `CONFAB_HTTP_LISTEN`?"
-    );
+    let error = Given::default().variable("CONFAB_HTTP_LISEN", "x").refused();
+    assert_eq!(error, "unknown environment variable `CONFAB_HTTP_LISEN`; did you mean `CONFAB_HTTP_LISTEN`?");
     let error = Given::default().variable("CONFAB_ZZZ", "x").refused();
     assert_eq!(error, "unknown environment variable `CONFAB_ZZZ`");
 }
 
 #[test]
 fn variables_of_others_are_none_of_our_business() {
-    let given = Given::default()
-        .variable("CONFABULATE", "x")
-        .variable("HTTP_LISTEN", "x");
+    let given = Given::default().variable("CONFABULATE", "x").variable("HTTP_LISTEN", "x");
     assert!(given.load().is_ok());
 }
 
 #[test]
 fn a_variable_that_is_not_text_is_refused() {
     let name = OsString::from("CONFAB_LOG");
-    let error = Environment::of([(name, OsString::from_vec(vec![0xff]))])
-        .err()
-        .unwrap();
-    assert_eq!(
-        error.to_string(),
-        "environment variable `CONFAB_LOG` is not valid UTF-8"
-    );
+    let error = Environment::of([(name, OsString::from_vec(vec![0xff]))]).err().unwrap();
+    assert_eq!(error.to_string(), "environment variable `CONFAB_LOG` is not valid UTF-8");
 }
 
 #[test]
@@ -182,9 +130,7 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
         "wrong value `8080` for `http_listen` (flag --http-listen): expected an IP address and a port, \
          such as `127.0.0.1:8080`"
     );
-    let in_variable = Given::default()
-        .variable("CONFAB_RTP_TIMEOUT", "60")
-        .refused();
+    let in_variable = Given::default().variable("CONFAB_RTP_TIMEOUT", "60").refused();
     assert_eq!(
         in_variable,
         "wrong value `60` for `rtp_timeout` (environment CONFAB_RTP_TIMEOUT): expected a duration from \
@@ -195,9 +141,7 @@ fn a_wrong_value_is_named_with_its_place_and_what_would_be_right() {
     let place = given.file_line(2);
     assert_eq!(
         in_file,
-        format!(
-            "wrong value `251` for `max_participants` ({place}): expected a whole number from 2 to 250"
-        )
+        format!("wrong value `251` for `max_participants` ({place}): expected a whole number from 2 to 250")
     );
 }
 
@@ -220,9 +164,7 @@ fn whatever_is_wrong_is_one_line() {
 
 #[test]
 fn only_the_value_that_counts_is_judged() {
-    let given = Given::default()
-        .file("log_format = \"xml\"")
-        .flag("--log-format", "json");
+    let given = Given::default().file("log_format = \"xml\"").flag("--log-format", "json");
     assert_eq!(given.load().unwrap().config.log.format, LogFormat::Json);
 }
 
@@ -246,37 +188,20 @@ fn listening_everywhere_needs_an_address_to_tell() {
     for everywhere in ["0.0.0.0:5060", "[::]:0"] {
         let given = Given::default().variable("CONFAB_SIP_LISTEN", everywhere);
         let error = given.refused();
-        assert!(
-            error.starts_with(&format!("`sip_listen` is {everywhere} (environment")),
-            "{error}"
-        );
+        assert!(error.starts_with(&format!("`sip_listen` is {everywhere} (environment")), "{error}");
         assert!(error.contains("set `public_address`"), "{error}");
 
-        let config = given
-            .flag("--public-address", "203.0.113.7")
-            .load()
-            .unwrap()
-            .config;
+        let config = given.flag("--public-address", "203.0.113.7").load().unwrap().config;
         assert_eq!(config.sip.advertised().to_string(), "203.0.113.7");
     }
 }
 
 #[test]
 fn a_named_file_must_exist_and_the_default_one_need_not() {
-    let missing = Given::default()
-        .flag("--config", "/nowhere/confab.toml")
-        .refused();
-    assert!(
-        missing.starts_with("cannot read the configuration file /nowhere/confab.toml: "),
-        "{missing}"
-    );
-    let missing = Given::default()
-        .variable("CONFAB_CONFIG", "/nowhere/else.toml")
-        .refused();
-    assert!(
-        missing.starts_with("cannot read the configuration file /nowhere/else.toml: "),
-        "{missing}"
-    );
+    let missing = Given::default().flag("--config", "/nowhere/confab.toml").refused();
+    assert!(missing.starts_with("cannot read the configuration file /nowhere/confab.toml: "), "{missing}");
+    let missing = Given::default().variable("CONFAB_CONFIG", "/nowhere/else.toml").refused();
+    assert!(missing.starts_with("cannot read the configuration file /nowhere/else.toml: "), "{missing}");
     assert!(Given::default().load().is_ok());
 }
 
@@ -294,10 +219,7 @@ fn routes_of_the_file_take_the_place_of_the_built_in_ones() {
     let given = Given::default().file("[[route]]\nuser = \"room-*\"\nconference = \"{1}\"");
     let effective = given.load().unwrap();
     let routes = &effective.config.routes;
-    assert_eq!(
-        routes.decide("room-1", "x"),
-        Decision::Conference("1".to_owned())
-    );
+    assert_eq!(routes.decide("room-1", "x"), Decision::Conference("1".to_owned()));
     assert_eq!(routes.decide("conf-1", "x"), Decision::Refuse(404));
     assert_eq!(given.shown("route 1").0, "room-* -> conference {1}");
 }
@@ -331,9 +253,8 @@ fn the_token_is_nowhere_but_where_it_is_asked_for() {
 
 #[test]
 fn given_credentials_leave_the_data_directory_alone() {
-    let given = Given::default()
-        .flag("--account-sid", SID)
-        .variable("CONFAB_AUTH_TOKEN", "x".repeat(20).as_str());
+    let given =
+        Given::default().flag("--account-sid", SID).variable("CONFAB_AUTH_TOKEN", "x".repeat(20).as_str());
     let effective = given.load().unwrap();
     assert_eq!(effective.credentials_made(), None);
     assert_eq!(effective.config.credentials.account_sid, SID);
@@ -347,17 +268,11 @@ fn missing_credentials_are_made_at_the_first_start_and_found_at_the_second() {
     let first = given.load().unwrap();
     let path = first.config.data_dir.join("credentials.toml");
     assert_eq!(first.credentials_made(), Some(path.as_path()));
-    assert_eq!(
-        given.shown("auth_token"),
-        ("[redacted]".to_owned(), Source::Kept(path))
-    );
+    assert_eq!(given.shown("auth_token"), ("[redacted]".to_owned(), Source::Kept(path)));
 
     let second = given.load().unwrap();
     assert_eq!(second.credentials_made(), None);
-    assert_eq!(
-        second.config.credentials.account_sid,
-        first.config.credentials.account_sid
-    );
+    assert_eq!(second.config.credentials.account_sid, first.config.credentials.account_sid);
 }
 
 #[test]
@@ -367,16 +282,8 @@ fn one_given_half_is_completed_from_the_kept() {
     let given = given.flag("--account-sid", SID);
     let config = given.load().unwrap().config;
     assert_eq!(config.credentials.account_sid, SID);
-    assert!(
-        config
-            .credentials
-            .auth_token
-            .matches(kept.auth_token.expose().as_bytes())
-    );
-    assert_eq!(
-        given.shown("account_sid").1,
-        Source::Flag("--account-sid".to_owned())
-    );
+    assert!(config.credentials.auth_token.matches(kept.auth_token.expose().as_bytes()));
+    assert_eq!(given.shown("account_sid").1, Source::Flag("--account-sid".to_owned()));
 }
 
 #[test]
@@ -400,9 +307,7 @@ fn the_documented_file_names_every_setting_and_is_accepted() {
     let text = include_str!("../../docs/confab.toml");
     let given = Given::default().file(text);
     let effective = given.flag("--data-dir", "/dev/null").load();
-    let Err(ConfigError::DataDir { .. }) = effective else {
-        panic!("{effective:?}")
-    };
+    let Err(ConfigError::DataDir { .. }) = effective else { panic!("{effective:?}") };
 
     for setting in Setting::ALL {
         let key = format!("\n{setting} = ");
@@ -415,10 +320,7 @@ fn the_readme_names_every_setting() {
     let text = include_str!("../../README.md");
     for setting in Setting::ALL {
         assert!(text.contains(&format!("`{}`", setting.flag())), "{setting}");
-        assert!(
-            text.contains(&format!("`{}`", setting.variable())),
-            "{setting}"
-        );
+        assert!(text.contains(&format!("`{}`", setting.variable())), "{setting}");
     }
 }
 
@@ -430,10 +332,7 @@ fn the_file_that_was_read_is_told() {
     let path = given.default_file().display().to_string();
     assert_eq!(given.shown("config"), (path.clone(), Source::Default));
     let given = given.variable("CONFAB_CONFIG", &path);
-    assert_eq!(
-        given.shown("config").1,
-        Source::Environment("CONFAB_CONFIG".to_owned())
-    );
+    assert_eq!(given.shown("config").1, Source::Environment("CONFAB_CONFIG".to_owned()));
     let given = given.flag("--config", &path);
     assert_eq!(given.shown("config").1, Source::Flag("--config".to_owned()));
 }
@@ -454,11 +353,7 @@ struct Given {
 
 impl Default for Given {
     fn default() -> Self {
-        Self {
-            home: TempDir::new().unwrap(),
-            flags: Vec::new(),
-            variables: Vec::new(),
-        }
+        Self { home: TempDir::new().unwrap(), flags: Vec::new(), variables: Vec::new() }
     }
 }
 
@@ -487,21 +382,13 @@ impl Given {
     }
 
     fn load(&self) -> Result<Effective, ConfigError> {
-        let flags = self
-            .flags
-            .iter()
-            .flat_map(|(name, value)| [name.clone(), value.clone()]);
+        let flags = self.flags.iter().flat_map(|(name, value)| [name.clone(), value.clone()]);
         let command = ServeArgs::augment_args(clap::Command::new("serve").no_binary_name(true));
-        let mut args =
-            ServeArgs::from_arg_matches(&command.try_get_matches_from(flags).unwrap()).unwrap();
+        let mut args = ServeArgs::from_arg_matches(&command.try_get_matches_from(flags).unwrap()).unwrap();
 
         let variables = self.variables.iter();
-        let environment =
-            Environment::of(variables.map(|(name, value)| (name.into(), value.into())))?;
-        let data_dir_given = self
-            .variables
-            .iter()
-            .any(|(name, _)| name == "CONFAB_DATA_DIR")
+        let environment = Environment::of(variables.map(|(name, value)| (name.into(), value.into())))?;
+        let data_dir_given = self.variables.iter().any(|(name, _)| name == "CONFAB_DATA_DIR")
             || fs::read_to_string(self.default_file()).is_ok_and(|text| text.contains("data_dir"));
         if args.data_dir.is_none() && !data_dir_given {
             args.data_dir = Some(self.home.path().join("confab-data").display().to_string());
@@ -518,11 +405,7 @@ impl Given {
 
     fn shown(&self, key: &str) -> (String, Source) {
         let effective = self.load().unwrap();
-        let line = effective
-            .lines
-            .into_iter()
-            .find(|line| line.key == key)
-            .unwrap();
+        let line = effective.lines.into_iter().find(|line| line.key == key).unwrap();
         (line.value, line.source)
     }
 }

@@ -15,8 +15,7 @@ use super::{LogFormat, RtpPorts, Secret};
 pub(super) type Expected = String;
 
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Expected> {
-    text.parse()
-        .map_err(|_| "an IP address and a port, such as `127.0.0.1:8080`".to_owned())
+    text.parse().map_err(|_| "an IP address and a port, such as `127.0.0.1:8080`".to_owned())
 }
 
 /// An address that can be told to somebody: no wildcard, no group.
@@ -50,14 +49,10 @@ pub(super) fn whole(text: &str, range: RangeInclusive<usize>) -> Result<usize, E
 
 /// A duration with its unit, from `ms`, `s`, `m` and `h`: a bare number would leave the reader to guess.
 pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Expected> {
-    parse_duration(text)
-        .filter(|duration| range.contains(duration))
-        .ok_or_else(|| {
-            let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
-            format!(
-                "a duration from {least} to {most} with its unit, such as `60s`, `500ms` or `2m`"
-            )
-        })
+    parse_duration(text).filter(|duration| range.contains(duration)).ok_or_else(|| {
+        let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+        format!("a duration from {least} to {most} with its unit, such as `60s`, `500ms` or `2m`")
+    })
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -70,11 +65,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "h" => 3_600_000,
         _ => return None,
     };
-    number
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(millis)
-        .map(Duration::from_millis)
+    number.parse::<u64>().ok()?.checked_mul(millis).map(Duration::from_millis)
 }
 
 /// The duration as [`duration`] reads it, in the largest unit that says it exactly and that it holds twice:
@@ -106,9 +97,7 @@ const TOKEN_LEN_MAX: usize = 256;
 pub(super) fn auth_token(text: &str) -> Result<Secret, Expected> {
     let fits = (1..=TOKEN_LEN_MAX).contains(&text.len());
     if !fits || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!(
-            "1 to {TOKEN_LEN_MAX} printable ASCII characters without spaces"
-        ));
+        return Err(format!("1 to {TOKEN_LEN_MAX} printable ASCII characters without spaces"));
     }
     Ok(Secret::new(text.to_owned()))
 }
@@ -122,11 +111,9 @@ pub(super) fn log_filter(text: &str) -> Result<String, Expected> {
     let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
     let clear = |part: &str| part.contains('=') || is_level(part);
     if !text.split(',').all(clear) || EnvFilter::try_new(text).is_err() {
-        return Err(
-            "`off`, `error`, `warn`, `info`, `debug` or `trace`, or `target=level` parts \
+        return Err("`off`, `error`, `warn`, `info`, `debug` or `trace`, or `target=level` parts \
                     joined by commas, such as `info,confab::sip=debug`"
-                .to_owned(),
-        );
+            .to_owned());
     }
     Ok(text.to_owned())
 }
@@ -147,17 +134,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_unit() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("60s", 60_000),
-            ("2m", 120_000),
-            ("24h", 86_400_000),
-        ] {
-            assert_eq!(
-                duration(text, ANY),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
+        for (text, millis) in [("500ms", 500), ("60s", 60_000), ("2m", 120_000), ("24h", 86_400_000)] {
+            assert_eq!(duration(text, ANY), Ok(Duration::from_millis(millis)), "{text}");
             assert_eq!(show_duration(Duration::from_millis(millis)), text);
         }
         assert_eq!(duration("1h", ANY), Ok(Duration::from_secs(3_600)));
@@ -166,17 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "60",
-            "s",
-            "1.5s",
-            "-1s",
-            "60 s",
-            "1d",
-            "99999999999999999999s",
-            "٣s",
-        ] {
+        for text in ["", "60", "s", "1.5s", "-1s", "60 s", "1d", "99999999999999999999s", "٣s"] {
             assert!(duration(text, ANY).is_err(), "{text:?}");
         }
     }
@@ -186,27 +154,14 @@ mod tests {
         for text in ["inof", "", "info,", "confab", "confab=loud"] {
             assert!(log_filter(text).is_err(), "{text:?}");
         }
-        for text in [
-            "info",
-            "off",
-            "WARN",
-            "info,confab::sip=debug",
-            "confab[call{id=4}]=trace",
-        ] {
+        for text in ["info", "off", "WARN", "info,confab::sip=debug", "confab[call{id=4}]=trace"] {
             assert!(log_filter(text).is_ok(), "{text:?}");
         }
     }
 
     #[test]
     fn an_address_nobody_can_reach_is_not_public() {
-        for text in [
-            "0.0.0.0",
-            "::",
-            "224.0.0.1",
-            "example.org",
-            "10.0.0.1:5060",
-            "",
-        ] {
+        for text in ["0.0.0.0", "::", "224.0.0.1", "example.org", "10.0.0.1:5060", ""] {
             assert!(public_address(text).is_err(), "{text:?}");
         }
         assert!(public_address("203.0.113.7").is_ok());
@@ -216,11 +171,7 @@ mod tests {
     #[test]
     fn an_account_sid_has_its_form() {
         assert!(account_sid(&format!("AC{}", "0a".repeat(16))).is_ok());
-        for text in [
-            format!("AC{}", "0A".repeat(16)),
-            "AC12".to_owned(),
-            "ab".repeat(17),
-        ] {
+        for text in [format!("AC{}", "0A".repeat(16)), "AC12".to_owned(), "ab".repeat(17)] {
             assert!(account_sid(&text).is_err(), "{text:?}");
         }
     }

@@ -55,12 +55,7 @@ Exit status:
 #[command(long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
 pub struct LoadArgs {
     /// The node's SIP address, over UDP.
-    #[arg(
-        long,
-        value_name = "HOST:PORT",
-        required_unless_present = "spawn",
-        conflicts_with = "spawn"
-    )]
+    #[arg(long, value_name = "HOST:PORT", required_unless_present = "spawn", conflicts_with = "spawn")]
     pub target: Option<String>,
 
     /// Start a node for this run, on free ports and with empty data, and stop it at the end. Its CPU time and
@@ -141,11 +136,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         report
     };
     publish(&report, args.json.as_deref())?;
-    Ok(if report.right {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(EXIT_WRONG)
-    })
+    Ok(if report.right { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG) })
 }
 
 async fn run_against(
@@ -155,11 +146,7 @@ async fn run_against(
     interrupt: &Arc<AtomicBool>,
 ) -> anyhow::Result<Report> {
     let interrupt = Arc::clone(interrupt);
-    let surroundings = Surroundings {
-        node_pid,
-        progress: Progress::for_terminal(),
-        interrupt,
-    };
+    let surroundings = Surroundings { node_pid, progress: Progress::for_terminal(), interrupt };
     execute_in(target, plan, &surroundings).await
 }
 
@@ -178,24 +165,15 @@ async fn run_spawned(plan: &Plan, interrupt: &Arc<AtomicBool>) -> anyhow::Result
 
 /// The first address that a target's name stands for.
 async fn resolve(target: &str) -> Result<SocketAddr, String> {
-    let problem =
-        |why: String| format!("--target must be HOST:PORT that can be found, not {target}: {why}");
-    let mut found = tokio::net::lookup_host(target)
-        .await
-        .map_err(|error| problem(error.to_string()))?;
-    found
-        .next()
-        .ok_or_else(|| problem("it has no address".to_owned()))
+    let problem = |why: String| format!("--target must be HOST:PORT that can be found, not {target}: {why}");
+    let mut found = tokio::net::lookup_host(target).await.map_err(|error| problem(error.to_string()))?;
+    found.next().ok_or_else(|| problem("it has no address".to_owned()))
 }
 
 /// Why the JSON could not be written at the end, if that can be told now. A run is too long to lose.
 fn unwritable(path: &Path) -> Option<String> {
-    let open = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path);
-    open.err()
-        .map(|error| format!("--json {}: {error}", path.display()))
+    let open = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    open.err().map(|error| format!("--json {}: {error}", path.display()))
 }
 
 /// Says what is wrong with the command line.
@@ -248,10 +226,7 @@ mod tests {
     fn defaults_make_a_plan() {
         let args = parse("load --spawn").unwrap();
         let plan = args.plan().unwrap();
-        assert_eq!(
-            (plan.legs(), plan.conferences(), plan.talkers_each()),
-            (10, 1, 3)
-        );
+        assert_eq!((plan.legs(), plan.conferences(), plan.talkers_each()), (10, 1, 3));
         assert_eq!((plan.ramp(), plan.law()), (50, Law::Pcmu));
     }
 
@@ -266,14 +241,8 @@ mod tests {
     #[tokio::test]
     async fn a_target_that_is_no_address_is_refused_by_name() {
         let problem = resolve("127.0.0.1").await.unwrap_err();
-        assert!(
-            problem.contains("--target") && problem.contains("127.0.0.1"),
-            "{problem}"
-        );
-        assert_eq!(
-            resolve("127.0.0.1:5060").await,
-            Ok("127.0.0.1:5060".parse().unwrap())
-        );
+        assert!(problem.contains("--target") && problem.contains("127.0.0.1"), "{problem}");
+        assert_eq!(resolve("127.0.0.1:5060").await, Ok("127.0.0.1:5060".parse().unwrap()));
     }
 
     #[tokio::test]

@@ -69,14 +69,8 @@ impl Arrivals {
 
     /// The packet's sequence number without wrap, if it belongs to the stream we know.
     fn place(&self, header: &Header) -> Option<i64> {
-        let stream = self
-            .stream
-            .as_ref()
-            .filter(|stream| stream.ssrc == header.ssrc)?;
-        let step = header
-            .sequence
-            .wrapping_sub(stream.highest as u16)
-            .cast_signed();
+        let stream = self.stream.as_ref().filter(|stream| stream.ssrc == header.ssrc)?;
+        let step = header.sequence.wrapping_sub(stream.highest as u16).cast_signed();
         (i64::from(step).abs() <= JUMP_MAX).then(|| stream.highest + i64::from(step))
     }
 
@@ -168,33 +162,20 @@ mod tests {
     use super::*;
 
     fn packet(sequence: u16) -> Header {
-        Header {
-            payload_type: 0,
-            marker: false,
-            sequence,
-            timestamp: 0,
-            ssrc: 1,
-        }
+        Header { payload_type: 0, marker: false, sequence, timestamp: 0, ssrc: 1 }
     }
 
     fn after(packets: &[(u16, i64)]) -> Arrivals {
         let mut arrivals = Arrivals::default();
-        packets
-            .iter()
-            .for_each(|&(sequence, ms)| arrivals.note(&packet(sequence), ms * 1_000_000));
+        packets.iter().for_each(|&(sequence, ms)| arrivals.note(&packet(sequence), ms * 1_000_000));
         arrivals
     }
 
     #[test]
     fn a_steady_stream_is_whole_and_on_time_across_the_wrap() {
-        let packets: Vec<_> = (0..100)
-            .map(|n| (65_500_u16.wrapping_add(n), i64::from(n) * 20))
-            .collect();
+        let packets: Vec<_> = (0..100).map(|n| (65_500_u16.wrapping_add(n), i64::from(n) * 20)).collect();
         let arrivals = after(&packets);
-        assert_eq!(
-            (arrivals.received, arrivals.lost(), arrivals.gaps),
-            (100, 0, 0)
-        );
+        assert_eq!((arrivals.received, arrivals.lost(), arrivals.gaps), (100, 0, 0));
         assert_eq!(arrivals.on_time, 100);
         assert!(arrivals.jitter_ms() < 1e-9);
     }
@@ -204,10 +185,7 @@ mod tests {
         let arrivals = after(&[(1, 0), (2, 20), (5, 80), (4, 81), (5, 82), (6, 100)]);
         assert_eq!(arrivals.received, 5);
         assert_eq!(arrivals.lost(), 1);
-        assert_eq!(
-            (arrivals.gaps, arrivals.reordered, arrivals.duplicates),
-            (1, 1, 1)
-        );
+        assert_eq!((arrivals.gaps, arrivals.reordered, arrivals.duplicates), (1, 1, 1));
     }
 
     #[test]
@@ -222,16 +200,7 @@ mod tests {
     #[test]
     fn another_source_is_a_restart_and_no_loss() {
         let mut arrivals = after(&[(1, 0), (2, 20)]);
-        arrivals.note(
-            &Header {
-                ssrc: 2,
-                ..packet(40_000)
-            },
-            40_000_000,
-        );
-        assert_eq!(
-            (arrivals.restarts, arrivals.lost(), arrivals.received),
-            (1, 0, 3)
-        );
+        arrivals.note(&Header { ssrc: 2, ..packet(40_000) }, 40_000_000);
+        assert_eq!((arrivals.restarts, arrivals.lost(), arrivals.received), (1, 0, 3));
     }
 }

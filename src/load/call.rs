@@ -102,14 +102,7 @@ impl Call {
     pub(super) fn new(dialling: Dialling) -> Self {
         let call_id = format!("{:08x}{:08x}@confab-load", random_u32(), random_u32());
         let tag = format!("{:08x}", random_u32());
-        Self {
-            dialling,
-            call_id,
-            tag,
-            branch: branch(),
-            state: State::Idle,
-            unwanted: false,
-        }
+        Self { dialling, call_id, tag, branch: branch(), state: State::Idle, unwanted: false }
     }
 
     /// Whether nothing more can happen.
@@ -175,11 +168,7 @@ impl Call {
     }
 
     /// Takes a request of the far end, and answers it.
-    pub(super) fn on_request(
-        &mut self,
-        message: &Message<'_>,
-        out: &mut Outbox,
-    ) -> Option<Happening> {
+    pub(super) fn on_request(&mut self, message: &Message<'_>, out: &mut Outbox) -> Option<Happening> {
         let Start::Request { method } = message.start else {
             return None;
         };
@@ -191,11 +180,7 @@ impl Call {
                 let was_ending = matches!(self.state, State::Ending(_));
                 self.state = State::Over;
                 // BYEs that cross are nobody's fault.
-                if was_ending {
-                    Some(Happening::HungUp)
-                } else {
-                    was_up.then_some(Happening::EndedByNode)
-                }
+                if was_ending { Some(Happening::HungUp) } else { was_up.then_some(Happening::EndedByNode) }
             }
             "OPTIONS" => {
                 out.push(message.answer("200 OK", "", ""));
@@ -249,12 +234,7 @@ impl Call {
         None
     }
 
-    fn on_answer(
-        &mut self,
-        message: &Message<'_>,
-        now: Instant,
-        out: &mut Outbox,
-    ) -> Option<Happening> {
+    fn on_answer(&mut self, message: &Message<'_>, now: Instant, out: &mut Outbox) -> Option<Happening> {
         let since = match &self.state {
             State::Calling(retry) => retry.since,
             State::Ringing { since } => *since,
@@ -273,10 +253,7 @@ impl Call {
             self.hang_up(now, out);
             return None;
         }
-        Some(Happening::Answered {
-            setup: now - since,
-            sdp: message.body.to_owned(),
-        })
+        Some(Happening::Answered { setup: now - since, sdp: message.body.to_owned() })
     }
 
     fn on_refusal(
@@ -292,10 +269,7 @@ impl Call {
         out.push(self.request("ACK", &self.uri(), &self.branch, to, 1, "", ""));
         let was_pending = self.is_pending();
         self.state = State::Over;
-        let refused = || Happening::Refused {
-            status,
-            reason: reason.to_owned(),
-        };
+        let refused = || Happening::Refused { status, reason: reason.to_owned() };
         (was_pending && !self.unwanted).then(refused)
     }
 
@@ -307,30 +281,13 @@ impl Call {
     }
 
     fn dialog_of(&self, answer: &Message<'_>) -> Dialog {
-        let contact = answer
-            .header("Contact")
-            .map_or_else(|| self.uri(), |c| uri_in(c).to_owned());
-        let routes = answer
-            .all("Record-Route")
-            .rev()
-            .map(|route| format!("Route: {route}\r\n"));
-        Dialog {
-            to: answer.header("To").unwrap_or_default().to_owned(),
-            contact,
-            routes: routes.collect(),
-        }
+        let contact = answer.header("Contact").map_or_else(|| self.uri(), |c| uri_in(c).to_owned());
+        let routes = answer.all("Record-Route").rev().map(|route| format!("Route: {route}\r\n"));
+        Dialog { to: answer.header("To").unwrap_or_default().to_owned(), contact, routes: routes.collect() }
     }
 
     fn in_dialog(&self, method: &str, dialog: &Dialog, cseq: u32) -> String {
-        self.request(
-            method,
-            &dialog.contact,
-            &branch(),
-            &dialog.to,
-            cseq,
-            &dialog.routes,
-            "",
-        )
+        self.request(method, &dialog.contact, &branch(), &dialog.to, cseq, &dialog.routes, "")
     }
 
     fn uri(&self) -> String {
@@ -338,16 +295,10 @@ impl Call {
     }
 
     fn contact(&self) -> String {
-        format!(
-            "Contact: <sip:{}@{}>\r\n",
-            self.dialling.caller, self.dialling.local
-        )
+        format!("Contact: <sip:{}@{}>\r\n", self.dialling.caller, self.dialling.local)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a request line and its headers, in order"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the parts of a request line and its headers, in order")]
     fn request(
         &self,
         method: &str,
@@ -378,12 +329,7 @@ impl Call {
 impl Retry {
     fn start(message: String, now: Instant, out: &mut Outbox) -> Self {
         out.push(message.clone());
-        Self {
-            message,
-            since: now,
-            next: now + T1,
-            interval: T1,
-        }
+        Self { message, since: now, next: now + T1, interval: T1 }
     }
 
     /// Sends again if it is time; says whether there is still hope.
@@ -440,25 +386,14 @@ mod tests {
         let later = now + Duration::from_millis(30);
         let happening = respond(&mut call, &ok, later, &mut out);
         let setup = Duration::from_millis(30);
-        assert_eq!(
-            happening,
-            Some(Happening::Answered {
-                setup,
-                sdp: "v=0\r\nanswer".into()
-            })
-        );
+        assert_eq!(happening, Some(Happening::Answered { setup, sdp: "v=0\r\nanswer".into() }));
         assert!(out[1].starts_with("ACK sip:node@127.0.0.1:5070 SIP/2.0\r\n"));
         assert!(out[1].contains("Route: <sip:p;lr>\r\n") && out[1].contains("tag=n\r\n"));
 
         call.hang_up(later, &mut out);
-        assert!(
-            out[2].starts_with("BYE sip:node@127.0.0.1:5070") && out[2].contains("CSeq: 2 BYE")
-        );
+        assert!(out[2].starts_with("BYE sip:node@127.0.0.1:5070") && out[2].contains("CSeq: 2 BYE"));
         let ok = answer(&out, "200 OK");
-        assert_eq!(
-            respond(&mut call, &ok, later, &mut out),
-            Some(Happening::HungUp)
-        );
+        assert_eq!(respond(&mut call, &ok, later, &mut out), Some(Happening::HungUp));
         assert!(call.is_over());
     }
 
@@ -498,13 +433,7 @@ mod tests {
         let busy = answer(&out, "503 Service Unavailable");
         let happening = respond(&mut call, &busy, now, &mut out);
         let reason = "Service Unavailable".to_owned();
-        assert_eq!(
-            happening,
-            Some(Happening::Refused {
-                status: 503,
-                reason
-            })
-        );
+        assert_eq!(happening, Some(Happening::Refused { status: 503, reason }));
         let branch_of = |text: &str| text.split("branch=").nth(1).unwrap()[..20].to_owned();
         assert_eq!(branch_of(&out[0]), branch_of(&out[1]));
         assert_eq!(respond(&mut call, &busy, now, &mut out), None);
@@ -518,10 +447,7 @@ mod tests {
         respond(&mut call, &ok, now, &mut out);
         let bye = "BYE sip:leg-0 SIP/2.0\r\nVia: SIP/2.0/UDP n\r\nCSeq: 1 BYE\r\n\r\n";
         let bye = Message::parse(bye.as_bytes()).unwrap();
-        assert_eq!(
-            call.on_request(&bye, &mut out),
-            Some(Happening::EndedByNode)
-        );
+        assert_eq!(call.on_request(&bye, &mut out), Some(Happening::EndedByNode));
         assert!(out.last().unwrap().starts_with("SIP/2.0 200 OK"));
         assert_eq!(call.on_request(&bye, &mut out), None);
     }

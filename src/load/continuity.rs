@@ -195,14 +195,8 @@ impl Continuity {
         self.run.excused |= excused;
         if !silent && self.kept.len() < SAMPLES_KEPT {
             let there = around(&self.reference, place);
-            let difference = frame
-                .iter()
-                .zip(there)
-                .map(|(&a, &b)| i32::from(a) - i32::from(b));
-            self.kept.push(Broken {
-                place,
-                difference: difference.collect(),
-            });
+            let difference = frame.iter().zip(there).map(|(&a, &b)| i32::from(a) - i32::from(b));
+            self.kept.push(Broken { place, difference: difference.collect() });
         }
     }
 
@@ -233,11 +227,7 @@ struct Difference {
 
 impl Difference {
     fn between(period: &[i16], place: usize, frame: &[i16]) -> Self {
-        let mut sums = Self {
-            energy: 0,
-            frame: 0,
-            reference: 0,
-        };
+        let mut sums = Self { energy: 0, frame: 0, reference: 0 };
         for (&a, &b) in frame.iter().zip(around(period, place)) {
             let (a, b) = (i64::from(a), i64::from(b));
             sums.energy += (a - b) * (a - b);
@@ -300,10 +290,7 @@ mod tests {
             (0..frames)
                 .map(|_| {
                     let start = (self.position as usize + shift) % self.period.len();
-                    let frame: Vec<i16> = around(&self.period, start)
-                        .take(FRAME_SAMPLES)
-                        .copied()
-                        .collect();
+                    let frame: Vec<i16> = around(&self.period, start).take(FRAME_SAMPLES).copied().collect();
                     self.check(&frame)
                 })
                 .collect()
@@ -317,11 +304,7 @@ mod tests {
 
         fn faults(&mut self) -> (u64, u64, u64) {
             self.continuity.finish();
-            (
-                self.continuity.silent,
-                self.continuity.broken,
-                self.continuity.slips,
-            )
+            (self.continuity.silent, self.continuity.broken, self.continuity.slips)
         }
     }
 
@@ -330,11 +313,7 @@ mod tests {
         for talkers in [1, 3, 10, 250] {
             let mut listener = Listener::of(talkers);
             let verdicts = listener.hear(400, 0);
-            assert!(
-                verdicts
-                    .iter()
-                    .all(|v| matches!(v, Frame::Learning | Frame::Same))
-            );
+            assert!(verdicts.iter().all(|v| matches!(v, Frame::Learning | Frame::Same)));
             assert_eq!(listener.faults(), (0, 0, 0));
         }
     }
@@ -402,9 +381,7 @@ mod tests {
     fn what_our_own_lateness_may_have_caused_is_set_apart() {
         let mut listener = Listener::of(3);
         listener.hear(100, 0);
-        listener
-            .continuity
-            .check(listener.position, &[0; FRAME_SAMPLES], true);
+        listener.continuity.check(listener.position, &[0; FRAME_SAMPLES], true);
         listener.position += FRAME_SAMPLES as i64;
         listener.hear(50, 0);
         assert_eq!(listener.faults(), (0, 0, 0));

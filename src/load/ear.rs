@@ -64,11 +64,7 @@ pub(super) struct Count {
 impl Votes {
     /// The windows to judge by: the whole ones, or the others if none was whole.
     pub(super) fn best(&self) -> &Count {
-        if self.clean.windows > 0 {
-            &self.clean
-        } else {
-            &self.rough
-        }
+        if self.clean.windows > 0 { &self.clean } else { &self.rough }
     }
 }
 
@@ -76,9 +72,7 @@ impl Count {
     fn add(&mut self, talkers: usize, heard: &[u32]) {
         self.windows += 1;
         self.heard.resize(talkers, 0);
-        heard
-            .iter()
-            .for_each(|&talker| self.heard[talker as usize] += 1);
+        heard.iter().for_each(|&talker| self.heard[talker as usize] += 1);
     }
 }
 
@@ -202,11 +196,7 @@ impl Ear {
             Some(heard) if !window.changed => heard,
             Some(_) | None => self.look_for_talkers(stage, window.rough),
         };
-        let count = if window.rough {
-            &mut self.votes.rough
-        } else {
-            &mut self.votes.clean
-        };
+        let count = if window.rough { &mut self.votes.rough } else { &mut self.votes.clean };
         count.add(talkers, &heard);
         self.last_vote = (!window.rough).then_some(heard);
     }
@@ -222,8 +212,7 @@ impl Ear {
             }
             heard.push(talker.0 as u32);
             if !rough && stage.plan.should_hear(self.leg, talker) {
-                self.votes
-                    .note_level(talker, decibel(weakest), decibel(strongest));
+                self.votes.note_level(talker, decibel(weakest), decibel(strongest));
             }
         }
         heard
@@ -234,19 +223,11 @@ impl Votes {
     fn note_level(&mut self, talker: LegNumber, weakest_db: f32, strongest_db: f32) {
         let (low, high) = self.levels.unwrap_or((f32::MAX, f32::MIN));
         self.levels = Some((low.min(weakest_db), high.max(strongest_db)));
-        let worst = if strongest_db > -weakest_db {
-            strongest_db
-        } else {
-            weakest_db
-        };
+        let worst = if strongest_db > -weakest_db { strongest_db } else { weakest_db };
         if worst.abs() <= LEVEL_TOLERANCE_DB {
             return;
         }
-        match self
-            .wrong_level
-            .iter_mut()
-            .find(|(known, _)| *known == talker)
-        {
+        match self.wrong_level.iter_mut().find(|(known, _)| *known == talker) {
             Some((_, level)) if level.abs() >= worst.abs() => {}
             Some((_, level)) => *level = worst,
             None => self.wrong_level.push((talker, worst)),
@@ -256,9 +237,7 @@ impl Votes {
 
 /// The weaker and the stronger of the talker's tones, as shares of what was sent.
 fn strength(tones: &Tones, talker: LegNumber, spectrum: &[Complex]) -> (f32, f32) {
-    let [a, b] = tones
-        .bins(talker)
-        .map(|bin| magnitude(spectrum[bin]) / tones.amplitude() as f32);
+    let [a, b] = tones.bins(talker).map(|bin| magnitude(spectrum[bin]) / tones.amplitude() as f32);
     (a.min(b), a.max(b))
 }
 
@@ -268,10 +247,7 @@ fn decibel(share: f32) -> f32 {
 
 fn decode<'a>(law: Law, payload: &[u8], frame: &'a mut [i16; FRAME_MAX]) -> &'a [i16] {
     let table = law.table();
-    frame
-        .iter_mut()
-        .zip(payload)
-        .for_each(|(sample, &octet)| *sample = table[usize::from(octet)]);
+    frame.iter_mut().zip(payload).for_each(|(sample, &octet)| *sample = table[usize::from(octet)]);
     &frame[..payload.len()]
 }
 

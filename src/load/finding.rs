@@ -178,17 +178,10 @@ pub enum Finding {
 }
 
 impl fmt::Display for Finding {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "a table: one sentence for each finding"
-    )]
+    #[expect(clippy::too_many_lines, reason = "a table: one sentence for each finding")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused {
-                status,
-                reason,
-                legs,
-            } => {
+            Self::Refused { status, reason, legs } => {
                 write!(f, "refused with {status} {reason}: {}", Legs(legs))
             }
             Self::Unanswered { legs } => write!(f, "never answered: {}", Legs(legs)),
@@ -201,73 +194,31 @@ impl fmt::Display for Finding {
             }
             Self::NothingReceived { legs } => write!(f, "nothing received by {}", Legs(legs)),
             Self::OwnVoice { legs } => write!(f, "own voice heard by {}", Legs(legs)),
-            Self::Unheard {
-                talker,
-                listeners,
-                should,
-            } if listeners.len() == *should => {
+            Self::Unheard { talker, listeners, should } if listeners.len() == *should => {
                 write!(f, "{talker} is heard by nobody ({should} should hear it)")
             }
-            Self::Unheard {
-                talker,
-                listeners,
-                should,
-            } => {
-                write!(
-                    f,
-                    "{talker} is not heard by {} (of {should})",
-                    Legs(listeners)
-                )
+            Self::Unheard { talker, listeners, should } => {
+                write!(f, "{talker} is not heard by {} (of {should})", Legs(listeners))
             }
-            Self::WrongLevel {
-                talker,
-                listeners,
-                worst_db,
-            } => {
-                write!(
-                    f,
-                    "{talker} is heard at {worst_db:+.1} dB by {}",
-                    Legs(listeners)
-                )
+            Self::WrongLevel { talker, listeners, worst_db } => {
+                write!(f, "{talker} is heard at {worst_db:+.1} dB by {}", Legs(listeners))
             }
             Self::LegsSwapped { a, b } => {
-                write!(
-                    f,
-                    "{a} and {b} are swapped: each receives what is meant for the other"
-                )
+                write!(f, "{a} and {b} are swapped: each receives what is meant for the other")
             }
             Self::TalkersSwapped { a, b } => {
-                write!(
-                    f,
-                    "{a} and {b} are swapped: each is heard where the other should be"
-                )
+                write!(f, "{a} and {b} are swapped: each is heard where the other should be")
             }
-            Self::CrossTalk {
-                talker,
-                from,
-                listeners,
-            } => write!(
+            Self::CrossTalk { talker, from, listeners } => write!(
                 f,
                 "cross-talk: {talker} of conference {from} is heard in another, by {}",
                 Legs(listeners)
             ),
             Self::SilentFrames { frames, of, legs } => {
-                write!(
-                    f,
-                    "{frames} of {of} frames replaced by silence, at {}",
-                    Legs(legs)
-                )
+                write!(f, "{frames} of {of} frames replaced by silence, at {}", Legs(legs))
             }
-            Self::TalkerFramesMissing {
-                talker,
-                frames,
-                listeners,
-            } => {
-                write!(
-                    f,
-                    "{frames} frames of {talker} missing from what {} heard",
-                    Legs(listeners)
-                )
+            Self::TalkerFramesMissing { talker, frames, listeners } => {
+                write!(f, "{frames} frames of {talker} missing from what {} heard", Legs(listeners))
             }
             Self::BrokenFrames { frames, of, legs } => {
                 write!(f, "{frames} of {of} frames broken, at {}", Legs(legs))
@@ -276,11 +227,7 @@ impl fmt::Display for Finding {
                 write!(f, "the sound jumped {times} times, at {}", Legs(legs))
             }
             Self::SequenceGaps { gaps, lost, legs } => {
-                write!(
-                    f,
-                    "{gaps} sequence gaps, {lost} packets lost, at {}",
-                    Legs(legs)
-                )
+                write!(f, "{gaps} sequence gaps, {lost} packets lost, at {}", Legs(legs))
             }
             Self::Duplicates { packets, legs } => {
                 write!(f, "{packets} packets came twice, at {}", Legs(legs))
@@ -292,18 +239,10 @@ impl fmt::Display for Finding {
                 write!(f, "{packets} packets were never sent to {}", Legs(legs))
             }
             Self::Foreign { packets, legs } => {
-                write!(
-                    f,
-                    "{packets} datagrams were no RTP as agreed, at {}",
-                    Legs(legs)
-                )
+                write!(f, "{packets} datagrams were no RTP as agreed, at {}", Legs(legs))
             }
             Self::NotJudged { legs } => {
-                write!(
-                    f,
-                    "too little arrived to judge what was heard by {}",
-                    Legs(legs)
-                )
+                write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
             }
             Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
             Self::CallersLate { percent, worst_ms } => write!(
@@ -323,12 +262,7 @@ const NAMED: usize = 8;
 
 impl fmt::Display for Legs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let numbers: Vec<_> = self
-            .0
-            .iter()
-            .take(NAMED)
-            .map(|leg| leg.0.to_string())
-            .collect();
+        let numbers: Vec<_> = self.0.iter().take(NAMED).map(|leg| leg.0.to_string()).collect();
         f.write_str(if self.0.len() == 1 { "leg " } else { "legs " })?;
         f.write_str(&numbers.join(", "))?;
         match self.0.len().saturating_sub(NAMED) {
@@ -346,35 +280,17 @@ mod tests {
     fn sentences_name_the_legs() {
         let legs: Vec<_> = (0..10).map(LegNumber).collect();
         let own = Finding::OwnVoice { legs: legs.clone() };
-        assert_eq!(
-            own.to_string(),
-            "own voice heard by legs 0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
-        );
-        let one = Finding::OwnVoice {
-            legs: vec![LegNumber(4)],
-        };
+        assert_eq!(own.to_string(), "own voice heard by legs 0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
+        let one = Finding::OwnVoice { legs: vec![LegNumber(4)] };
         assert_eq!(one.to_string(), "own voice heard by leg 4");
-        let unheard = Finding::Unheard {
-            talker: LegNumber(3),
-            listeners: legs,
-            should: 10,
-        };
-        assert_eq!(
-            unheard.to_string(),
-            "leg 3 is heard by nobody (10 should hear it)"
-        );
+        let unheard = Finding::Unheard { talker: LegNumber(3), listeners: legs, should: 10 };
+        assert_eq!(unheard.to_string(), "leg 3 is heard by nobody (10 should hear it)");
     }
 
     #[test]
     fn data_carries_the_kind() {
-        let swapped = Finding::LegsSwapped {
-            a: LegNumber(1),
-            b: LegNumber(2),
-        };
+        let swapped = Finding::LegsSwapped { a: LegNumber(1), b: LegNumber(2) };
         let json = serde_json::to_value(swapped).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!({"kind": "legs_swapped", "a": 1, "b": 2})
-        );
+        assert_eq!(json, serde_json::json!({"kind": "legs_swapped", "a": 1, "b": 2}));
     }
 }

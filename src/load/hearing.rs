@@ -69,33 +69,19 @@ fn compare(plan: &Plan, witness: &Witness<'_>, present: &LegSet) -> Wrong {
     let talkers = || (0..plan.talkers()).map(LegNumber);
     let expected = expected(plan, witness.leg, present);
     let is_missing = |talker: &LegNumber| {
-        if whole {
-            !always(talker)
-        } else {
-            !often(talker)
-        }
+        if whole { !always(talker) } else { !often(talker) }
     };
     let is_extra = |talker: &LegNumber| if whole { ever(talker) } else { often(talker) };
     Wrong {
         missing: expected.iter().copied().filter(is_missing).collect(),
-        extra: talkers()
-            .filter(|talker| !expected.contains(talker))
-            .filter(is_extra)
-            .collect(),
+        extra: talkers().filter(|talker| !expected.contains(talker)).filter(is_extra).collect(),
         heard: talkers().filter(often).collect(),
     }
 }
 
 /// Pairs of legs who each hear exactly what the other should.
-fn take_swapped_legs(
-    plan: &Plan,
-    present: &LegSet,
-    wrong: &mut BTreeMap<LegNumber, Wrong>,
-) -> Vec<Finding> {
-    let expected: BTreeMap<_, _> = wrong
-        .keys()
-        .map(|&leg| (leg, expected(plan, leg, present)))
-        .collect();
+fn take_swapped_legs(plan: &Plan, present: &LegSet, wrong: &mut BTreeMap<LegNumber, Wrong>) -> Vec<Finding> {
+    let expected: BTreeMap<_, _> = wrong.keys().map(|&leg| (leg, expected(plan, leg, present))).collect();
     let mut found = Vec::new();
     let legs: Vec<_> = wrong.keys().copied().collect();
     let mut taken = LegSet::new();
@@ -131,10 +117,7 @@ fn take_swapped_talkers(
         listeners.len() > 1 && listeners.len() == audience(plan, present, talker)
     };
     let mut found = Vec::new();
-    for (&a, without_a) in missing
-        .iter()
-        .filter(|(a, listeners)| by_all(**a, listeners))
-    {
+    for (&a, without_a) in missing.iter().filter(|(a, listeners)| by_all(**a, listeners)) {
         for (&b, without_b) in missing.range(a..).skip(1) {
             if extra.get(&b) == Some(without_a) && extra.get(&a) == Some(without_b) {
                 found.push((a, b));
@@ -142,24 +125,17 @@ fn take_swapped_talkers(
         }
     }
     for wrong in wrong.values_mut() {
-        let is_explained =
-            |talker: &LegNumber| found.iter().any(|(a, b)| talker == a || talker == b);
+        let is_explained = |talker: &LegNumber| found.iter().any(|(a, b)| talker == a || talker == b);
         wrong.missing.retain(|talker| !is_explained(talker));
         wrong.extra.retain(|talker| !is_explained(talker));
     }
     wrong.retain(|_, wrong| !wrong.missing.is_empty() || !wrong.extra.is_empty());
-    found
-        .into_iter()
-        .map(|(a, b)| Finding::TalkersSwapped { a, b })
-        .collect()
+    found.into_iter().map(|(a, b)| Finding::TalkersSwapped { a, b }).collect()
 }
 
 /// How many should hear a talker.
 fn audience(plan: &Plan, present: &LegSet, talker: LegNumber) -> usize {
-    present
-        .iter()
-        .filter(|leg| plan.should_hear(**leg, talker))
-        .count()
+    present.iter().filter(|leg| plan.should_hear(**leg, talker)).count()
 }
 
 /// Turns "leg: talkers" around to "talker: legs", without legs that hear themselves.
@@ -178,39 +154,22 @@ fn listeners_by_talker(
 
 fn own_voices(wrong: &BTreeMap<LegNumber, Wrong>) -> Option<Finding> {
     let hears_itself = |(leg, wrong): &(&LegNumber, &Wrong)| wrong.extra.contains(leg);
-    let legs: Vec<_> = wrong
-        .iter()
-        .filter(hears_itself)
-        .map(|(leg, _)| *leg)
-        .collect();
+    let legs: Vec<_> = wrong.iter().filter(hears_itself).map(|(leg, _)| *leg).collect();
     (!legs.is_empty()).then_some(Finding::OwnVoice { legs })
 }
 
 fn unheard(plan: &Plan, present: &LegSet, wrong: &BTreeMap<LegNumber, Wrong>) -> Vec<Finding> {
-    let should = |talker| {
-        present
-            .iter()
-            .filter(|leg| plan.should_hear(**leg, talker))
-            .count()
-    };
+    let should = |talker| present.iter().filter(|leg| plan.should_hear(**leg, talker)).count();
     listeners_by_talker(wrong, |wrong| &wrong.missing)
         .into_iter()
-        .map(|(talker, listeners)| Finding::Unheard {
-            talker,
-            listeners,
-            should: should(talker),
-        })
+        .map(|(talker, listeners)| Finding::Unheard { talker, listeners, should: should(talker) })
         .collect()
 }
 
 fn cross_talk(plan: &Plan, wrong: &BTreeMap<LegNumber, Wrong>) -> Vec<Finding> {
     listeners_by_talker(wrong, |wrong| &wrong.extra)
         .into_iter()
-        .map(|(talker, listeners)| Finding::CrossTalk {
-            talker,
-            from: plan.conference_of(talker),
-            listeners,
-        })
+        .map(|(talker, listeners)| Finding::CrossTalk { talker, from: plan.conference_of(talker), listeners })
         .collect()
 }
 
@@ -227,11 +186,7 @@ fn wrong_levels(witnesses: &[Witness<'_>]) -> Vec<Finding> {
     }
     by_talker
         .into_iter()
-        .map(|(talker, (listeners, worst_db))| Finding::WrongLevel {
-            talker,
-            listeners,
-            worst_db,
-        })
+        .map(|(talker, (listeners, worst_db))| Finding::WrongLevel { talker, listeners, worst_db })
         .collect()
 }
 
@@ -245,27 +200,14 @@ mod tests {
         let votes: Vec<Votes> = (0..plan.legs())
             .map(|leg| {
                 let times = |t| {
-                    if heard(LegNumber(leg), LegNumber(t)) {
-                        10
-                    } else {
-                        0
-                    }
+                    if heard(LegNumber(leg), LegNumber(t)) { 10 } else { 0 }
                 };
                 let heard = (0..plan.talkers()).map(times).collect();
-                Votes {
-                    clean: Count { windows: 10, heard },
-                    ..Votes::default()
-                }
+                Votes { clean: Count { windows: 10, heard }, ..Votes::default() }
             })
             .collect();
-        let witnesses: Vec<_> = votes
-            .iter()
-            .enumerate()
-            .map(|(leg, votes)| Witness {
-                leg: LegNumber(leg),
-                votes,
-            })
-            .collect();
+        let witnesses: Vec<_> =
+            votes.iter().enumerate().map(|(leg, votes)| Witness { leg: LegNumber(leg), votes }).collect();
         judge(plan, &witnesses)
     }
 
@@ -284,42 +226,23 @@ mod tests {
     #[test]
     fn the_truth_gives_no_finding() {
         let plan = plan(20, 4, 3);
-        assert_eq!(
-            findings(&plan, |leg, talker| plan.should_hear(leg, talker)),
-            []
-        );
+        assert_eq!(findings(&plan, |leg, talker| plan.should_hear(leg, talker)), []);
     }
 
     #[test]
     fn own_voice_names_the_legs() {
         let plan = plan(6, 1, 3);
-        let found = findings(&plan, |leg, talker| {
-            leg == talker || plan.should_hear(leg, talker)
-        });
-        assert_eq!(
-            found,
-            [Finding::OwnVoice {
-                legs: (0..3).map(LegNumber).collect()
-            }]
-        );
+        let found = findings(&plan, |leg, talker| leg == talker || plan.should_hear(leg, talker));
+        assert_eq!(found, [Finding::OwnVoice { legs: (0..3).map(LegNumber).collect() }]);
     }
 
     #[test]
     fn a_talker_who_is_not_mixed_is_named() {
         let plan = plan(6, 1, 3);
         let mute = LegNumber(1);
-        let found = findings(&plan, |leg, talker| {
-            talker != mute && plan.should_hear(leg, talker)
-        });
+        let found = findings(&plan, |leg, talker| talker != mute && plan.should_hear(leg, talker));
         let listeners = [0, 2, 3, 4, 5].map(LegNumber).to_vec();
-        assert_eq!(
-            found,
-            [Finding::Unheard {
-                talker: mute,
-                listeners,
-                should: 5
-            }]
-        );
+        assert_eq!(found, [Finding::Unheard { talker: mute, listeners, should: 5 }]);
     }
 
     #[test]
@@ -331,16 +254,8 @@ mod tests {
             (plan(8, 2, 2), 0, 1),
             (plan(8, 2, 2), 4, 7),
         ] {
-            let found = findings(&plan, |leg, talker| {
-                plan.should_hear(swap(leg, a, b), talker)
-            });
-            assert_eq!(
-                found,
-                [Finding::LegsSwapped {
-                    a: LegNumber(a),
-                    b: LegNumber(b)
-                }]
-            );
+            let found = findings(&plan, |leg, talker| plan.should_hear(swap(leg, a, b), talker));
+            assert_eq!(found, [Finding::LegsSwapped { a: LegNumber(a), b: LegNumber(b) }]);
         }
     }
 
@@ -352,13 +267,7 @@ mod tests {
             let seat = swap(talker, 0, 3);
             seat != leg && plan.conference_of(seat) == plan.conference_of(leg)
         });
-        assert_eq!(
-            found,
-            [Finding::TalkersSwapped {
-                a: LegNumber(0),
-                b: LegNumber(3)
-            }]
-        );
+        assert_eq!(found, [Finding::TalkersSwapped { a: LegNumber(0), b: LegNumber(3) }]);
     }
 
     #[test]
@@ -368,46 +277,18 @@ mod tests {
             plan.should_hear(leg, talker) || (leg == LegNumber(5) && talker == LegNumber(2))
         });
         let listeners = vec![LegNumber(5)];
-        assert_eq!(
-            found,
-            [Finding::CrossTalk {
-                talker: LegNumber(2),
-                from: 0,
-                listeners
-            }]
-        );
+        assert_eq!(found, [Finding::CrossTalk { talker: LegNumber(2), from: 0, listeners }]);
     }
 
     #[test]
     fn one_window_without_a_talker_is_enough() {
         let plan = plan(2, 1, 1);
-        let clean = Count {
-            windows: 10,
-            heard: vec![9],
-        };
-        let hears = Votes {
-            clean,
-            ..Votes::default()
-        };
-        let silent = Votes {
-            clean: Count {
-                windows: 10,
-                heard: vec![0],
-            },
-            ..Votes::default()
-        };
+        let clean = Count { windows: 10, heard: vec![9] };
+        let hears = Votes { clean, ..Votes::default() };
+        let silent = Votes { clean: Count { windows: 10, heard: vec![0] }, ..Votes::default() };
         let found = judge(
             &plan,
-            &[
-                Witness {
-                    leg: LegNumber(0),
-                    votes: &silent,
-                },
-                Witness {
-                    leg: LegNumber(1),
-                    votes: &hears,
-                },
-            ],
+            &[Witness { leg: LegNumber(0), votes: &silent }, Witness { leg: LegNumber(1), votes: &hears }],
         );
         assert!(matches!(&found[..], [Finding::Unheard { .. }]), "{found:?}");
     }
@@ -416,25 +297,13 @@ mod tests {
     fn a_talker_whose_call_failed_is_missed_by_nobody() {
         let plan = plan(3, 1, 2);
         let votes = |heard: [u32; 2]| Votes {
-            clean: Count {
-                windows: 10,
-                heard: heard.to_vec(),
-            },
+            clean: Count { windows: 10, heard: heard.to_vec() },
             ..Votes::default()
         };
         let (first, last) = (votes([0, 0]), votes([10, 0]));
         let found = judge(
             &plan,
-            &[
-                Witness {
-                    leg: LegNumber(0),
-                    votes: &first,
-                },
-                Witness {
-                    leg: LegNumber(2),
-                    votes: &last,
-                },
-            ],
+            &[Witness { leg: LegNumber(0), votes: &first }, Witness { leg: LegNumber(2), votes: &last }],
         );
         assert_eq!(found, []);
     }

@@ -46,10 +46,7 @@ impl Histogram {
         if self.counts.len() < other.counts.len() {
             self.counts.resize(other.counts.len(), 0);
         }
-        self.counts
-            .iter_mut()
-            .zip(&other.counts)
-            .for_each(|(sum, count)| *sum += count);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
         self.total += other.total;
         self.max = self.max.max(other.max);
     }
@@ -60,13 +57,7 @@ impl Histogram {
 
     pub(super) fn times(&self) -> Times {
         let at = |share| self.percentile(share);
-        Times {
-            count: self.total,
-            p50: at(0.5),
-            p95: at(0.95),
-            p99: at(0.99),
-            max: self.max,
-        }
+        Times { count: self.total, p50: at(0.5), p95: at(0.95), p99: at(0.99), max: self.max }
     }
 
     /// The middle of the step in which this share is reached.

@@ -81,11 +81,7 @@ const fn decode_mu(octet: u8) -> i16 {
     let code = !octet;
     let segment = (code >> 4) & 7;
     let magnitude = (((code & 15) as i32 * 8 + MU_BIAS) << segment) - MU_BIAS;
-    if code & 0x80 != 0 {
-        -magnitude as i16
-    } else {
-        magnitude as i16
-    }
+    if code & 0x80 != 0 { -magnitude as i16 } else { magnitude as i16 }
 }
 
 fn encode_mu(sample: i16) -> u8 {
@@ -100,29 +96,13 @@ const fn decode_a(octet: u8) -> i16 {
     let code = octet ^ 0x55;
     let segment = (code >> 4) & 7;
     let step = (code & 15) as i32 * 16 + 8;
-    let magnitude = if segment == 0 {
-        step
-    } else {
-        (step + 256) << (segment - 1)
-    };
-    if code & 0x80 != 0 {
-        magnitude as i16
-    } else {
-        -magnitude as i16
-    }
+    let magnitude = if segment == 0 { step } else { (step + 256) << (segment - 1) };
+    if code & 0x80 != 0 { magnitude as i16 } else { -magnitude as i16 }
 }
 
 fn encode_a(sample: i16) -> u8 {
-    let (sign, magnitude) = if sample < 0 {
-        (0, !i32::from(sample))
-    } else {
-        (0x80, i32::from(sample))
-    };
-    let segment = if magnitude < 256 {
-        0
-    } else {
-        magnitude.ilog2() - 7
-    };
+    let (sign, magnitude) = if sample < 0 { (0, !i32::from(sample)) } else { (0x80, i32::from(sample)) };
+    let segment = if magnitude < 256 { 0 } else { magnitude.ilog2() - 7 };
     let step = (magnitude >> segment.max(1).saturating_add(3)) & 15;
     (sign | (segment << 4) as u8 | step as u8) ^ 0x55
 }
@@ -136,11 +116,7 @@ mod tests {
         for law in [Law::Pcmu, Law::Pcma] {
             for octet in 0..=255 {
                 let sample = law.decode(octet);
-                assert_eq!(
-                    law.decode(law.encode(sample)),
-                    sample,
-                    "{law:?} {octet:#04x}"
-                );
+                assert_eq!(law.decode(law.encode(sample)), sample, "{law:?} {octet:#04x}");
             }
         }
     }
@@ -150,10 +126,7 @@ mod tests {
         for law in [Law::Pcmu, Law::Pcma] {
             for sample in (-32_000..=32_000_i16).step_by(7) {
                 let error = (i32::from(law.decode(law.encode(sample))) - i32::from(sample)).abs();
-                assert!(
-                    error <= 8 + i32::from(sample).abs() / 30,
-                    "{law:?} {sample} {error}"
-                );
+                assert!(error <= 8 + i32::from(sample).abs() / 30, "{law:?} {sample} {error}");
             }
         }
     }

@@ -144,11 +144,7 @@ impl MediaThreads {
             threads.push(std::thread::Builder::new().name(name).spawn(work)?);
             doors.push(door);
         }
-        Ok(Self {
-            stage: Arc::clone(stage),
-            doors,
-            threads,
-        })
+        Ok(Self { stage: Arc::clone(stage), doors, threads })
     }
 
     /// Lets a leg begin to speak and hear.
@@ -168,14 +164,9 @@ impl MediaThreads {
         self.stage.stop();
         let mut harvest = Harvest::default();
         for thread in std::mem::take(&mut self.threads) {
-            let part = thread
-                .join()
-                .map_err(|_| io::Error::other("a sending thread has died"))?;
+            let part = thread.join().map_err(|_| io::Error::other("a sending thread has died"))?;
             harvest.legs.extend(part.legs);
-            harvest
-                .punctuality
-                .lateness
-                .merge(&part.punctuality.lateness);
+            harvest.punctuality.lateness.merge(&part.punctuality.lateness);
             harvest.punctuality.late += part.punctuality.late;
         }
         harvest.legs.sort_by_key(|leg| leg.number);
@@ -262,10 +253,7 @@ mod tests {
         for conferences in [1, 5, 20, 25] {
             let mut counts = [0; SLOTS as usize];
             (0..200).for_each(|n| counts[slot_of(LegNumber(n * conferences))] += 1);
-            assert!(
-                counts.iter().all(|&count| (5..=20).contains(&count)),
-                "{counts:?}"
-            );
+            assert!(counts.iter().all(|&count| (5..=20).contains(&count)), "{counts:?}");
         }
     }
 }

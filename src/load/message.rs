@@ -27,11 +27,7 @@ impl<'a> Message<'a> {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim(), value.trim()))
             .collect();
-        Some(Self {
-            start,
-            headers,
-            body,
-        })
+        Some(Self { start, headers, body })
     }
 
     /// The first header of this name, in its long or compact form.
@@ -44,9 +40,7 @@ impl<'a> Message<'a> {
         let compact = compact(name);
         self.headers
             .iter()
-            .filter(move |(known, _)| {
-                known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(compact)
-            })
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(compact))
             .map(|(_, value)| *value)
     }
 
@@ -63,10 +57,7 @@ impl<'a> Message<'a> {
                 answer.push_str(&format!("{name}: {value}\r\n"));
             }
         }
-        answer.push_str(&format!(
-            "{extra}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        ));
+        answer.push_str(&format!("{extra}Content-Length: {}\r\n\r\n{body}", body.len()));
         answer
     }
 }
@@ -74,10 +65,7 @@ impl<'a> Message<'a> {
 fn parse_start(line: &str) -> Option<Start<'_>> {
     if let Some(rest) = line.strip_prefix("SIP/2.0 ") {
         let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-        return Some(Start::Response {
-            status: status.parse().ok()?,
-            reason,
-        });
+        return Some(Start::Response { status: status.parse().ok()?, reason });
     }
     let method = line.strip_suffix(" SIP/2.0")?.split(' ').next()?;
     Some(Start::Request { method })
@@ -115,20 +103,11 @@ mod tests {
     #[test]
     fn long_and_compact_names_are_the_same() {
         let message = Message::parse(RESPONSE).unwrap();
-        assert_eq!(
-            message.start,
-            Start::Response {
-                status: 200,
-                reason: "OK"
-            }
-        );
+        assert_eq!(message.start, Start::Response { status: 200, reason: "OK" });
         assert_eq!(message.header("call-id".to_uppercase().as_str()), None);
         assert_eq!(message.header("Call-ID"), Some("abc"));
         assert_eq!(message.cseq_method(), Some("INVITE"));
-        assert_eq!(
-            uri_in(message.header("Contact").unwrap()),
-            "sip:n@127.0.0.1:5060"
-        );
+        assert_eq!(uri_in(message.header("Contact").unwrap()), "sip:n@127.0.0.1:5060");
         assert_eq!(message.all("Record-Route").count(), 2);
         assert_eq!(message.body, "v=0\n");
     }
@@ -141,26 +120,14 @@ mod tests {
         assert_eq!(request.start, Start::Request { method: "BYE" });
         let answer = request.answer("200 OK", "", "");
         let answer = Message::parse(answer.as_bytes()).unwrap();
-        assert_eq!(
-            answer.start,
-            Start::Response {
-                status: 200,
-                reason: "OK"
-            }
-        );
+        assert_eq!(answer.start, Start::Response { status: 200, reason: "OK" });
         assert_eq!(answer.header("CSeq"), Some("7 BYE"));
         assert_eq!(answer.header("Via"), Some("SIP/2.0/UDP b"));
     }
 
     #[test]
     fn junk_is_no_message() {
-        for junk in [
-            &b""[..],
-            b"\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\n\r\n",
-            b"\xff\xfe",
-            b"SIP/2.0 abc x",
-        ] {
+        for junk in [&b""[..], b"\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff\xfe", b"SIP/2.0 abc x"] {
             assert_eq!(Message::parse(junk), None);
         }
     }

@@ -108,12 +108,7 @@ impl Plan {
     ///
     /// # Errors
     /// When such a run cannot be judged; the message speaks of the command line's flags.
-    pub fn new(
-        legs: usize,
-        conferences: usize,
-        talkers: usize,
-        seconds: u64,
-    ) -> Result<Self, PlanError> {
+    pub fn new(legs: usize, conferences: usize, talkers: usize, seconds: u64) -> Result<Self, PlanError> {
         if !(1..=LEGS_MAX).contains(&legs) {
             return Err(PlanError::Legs(legs));
         }
@@ -127,16 +122,7 @@ impl Plan {
         let (beep_slots, tone_frames) = share_out(seconds, conferences * talkers)?;
         let name = format!("load-{:08x}", random_u32());
         let (law, ramp) = (Law::Pcmu, 50);
-        Ok(Self {
-            legs,
-            conferences,
-            talkers,
-            law,
-            ramp,
-            name,
-            beep_slots,
-            tone_frames,
-        })
+        Ok(Self { legs, conferences, talkers, law, ramp, name, beep_slots, tone_frames })
     }
 
     /// The same, speaking this law.
@@ -270,9 +256,7 @@ mod tests {
     #[test]
     fn talkers_are_the_first_of_each_conference() {
         let plan = Plan::new(10, 3, 2, 10).unwrap();
-        let talkers: Vec<_> = (0..10)
-            .filter(|&leg| plan.is_talker(LegNumber(leg)))
-            .collect();
+        let talkers: Vec<_> = (0..10).filter(|&leg| plan.is_talker(LegNumber(leg))).collect();
         assert_eq!(talkers, [0, 1, 2, 3, 4, 5]);
         assert!(plan.should_hear(LegNumber(9), LegNumber(3)));
         assert!(!plan.should_hear(LegNumber(3), LegNumber(3)));
@@ -290,27 +274,12 @@ mod tests {
     #[test]
     fn what_cannot_be_judged_is_refused() {
         assert_eq!(Plan::new(0, 1, 1, 10).unwrap_err(), PlanError::Legs(0));
-        assert!(matches!(
-            Plan::new(4, 5, 1, 10),
-            Err(PlanError::Conferences { .. })
-        ));
+        assert!(matches!(Plan::new(4, 5, 1, 10), Err(PlanError::Conferences { .. })));
         let error = Plan::new(10, 3, 4, 10).unwrap_err();
-        assert_eq!(
-            error,
-            PlanError::Talkers {
-                legs_each: 3,
-                talkers: 4
-            }
-        );
+        assert_eq!(error, PlanError::Talkers { legs_each: 3, talkers: 4 });
         assert!(error.to_string().contains("smallest conference (3)"));
-        assert!(matches!(
-            Plan::new(10, 1, 3, 1),
-            Err(PlanError::Seconds { min: 2, .. })
-        ));
-        assert!(matches!(
-            Plan::new(4_000, 400, 10, 10),
-            Err(PlanError::Tones(4_000))
-        ));
+        assert!(matches!(Plan::new(10, 1, 3, 1), Err(PlanError::Seconds { min: 2, .. })));
+        assert!(matches!(Plan::new(4_000, 400, 10, 10), Err(PlanError::Tones(4_000))));
         assert!(Plan::new(2, 1, 2, 10).unwrap().with_ramp(0).is_err());
     }
 
@@ -325,10 +294,7 @@ mod tests {
 
     #[test]
     fn no_two_plans_share_a_name() {
-        let (a, b) = (
-            Plan::new(1, 1, 1, 5).unwrap(),
-            Plan::new(1, 1, 1, 5).unwrap(),
-        );
+        let (a, b) = (Plan::new(1, 1, 1, 5).unwrap(), Plan::new(1, 1, 1, 5).unwrap());
         assert_ne!(a.dialled(LegNumber(0)), b.dialled(LegNumber(0)));
     }
 }

@@ -24,10 +24,7 @@ pub(super) fn read(pid: u32) -> io::Result<Reading> {
     let odd = || io::Error::new(io::ErrorKind::InvalidData, "odd /proc file");
     let ticks = ticks_in(&stat).ok_or_else(odd)?;
     let cpu_us = ticks as f64 * 1e6 / wire::ticks_per_second() as f64;
-    Ok(Reading {
-        cpu_us,
-        rss_kib: rss_in(&status).ok_or_else(odd)?,
-    })
+    Ok(Reading { cpu_us, rss_kib: rss_in(&status).ok_or_else(odd)? })
 }
 
 /// utime and stime, fields 14 and 15. The command's name in field 2 may hold anything, even brackets.
@@ -40,9 +37,7 @@ fn ticks_in(stat: &str) -> Option<u64> {
 }
 
 fn rss_in(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 

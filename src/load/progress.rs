@@ -21,16 +21,12 @@ impl Progress {
         } else {
             ProgressDrawTarget::hidden()
         };
-        Self {
-            bar: ProgressBar::with_draw_target(None, target),
-        }
+        Self { bar: ProgressBar::with_draw_target(None, target) }
     }
 
     /// Shows nothing.
     pub fn hidden() -> Self {
-        Self {
-            bar: ProgressBar::hidden(),
-        }
+        Self { bar: ProgressBar::hidden() }
     }
 
     pub(super) fn dialling(&self, plan: &Plan) {

@@ -52,9 +52,7 @@ pub fn run_reflector(args: &ReflectorArgs) -> anyhow::Result<()> {
     loop {
         due += TICK;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        sockets
-            .iter()
-            .for_each(|socket| reflect(socket, &mut buffer));
+        sockets.iter().for_each(|socket| reflect(socket, &mut buffer));
     }
 }
 
@@ -94,11 +92,7 @@ pub(super) async fn baseline(plan: &Plan) -> anyhow::Result<Cost> {
 async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
     let remotes = remotes_of(child.said("ports").unwrap_or_default())?;
     if remotes.len() != plan.legs() {
-        bail!(
-            "the reflector has {} ports for {} legs",
-            remotes.len(),
-            plan.legs()
-        );
+        bail!("the reflector has {} ports for {} legs", remotes.len(), plan.legs());
     }
     wire::raise_file_limit();
     let stage = Arc::new(Stage::new(plan));
@@ -116,24 +110,12 @@ async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
     tokio::time::sleep(frames_to_duration(frames)).await;
     let (elapsed, last) = (start.elapsed(), process::read(child.pid())?);
     run::take_home(media).await?;
-    let meter = Meter {
-        first,
-        last,
-        elapsed,
-    };
+    let meter = Meter { first, last, elapsed };
     run::cost(Some(before), Some(meter), plan.legs()).context("no readings")
 }
 
 fn remotes_of(ports: &str) -> anyhow::Result<Vec<SocketAddr>> {
-    ports
-        .split(',')
-        .map(|port| {
-            Ok(SocketAddr::new(
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-                port.parse()?,
-            ))
-        })
-        .collect()
+    ports.split(',').map(|port| Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse()?))).collect()
 }
 
 #[cfg(test)]
@@ -157,10 +139,7 @@ mod tests {
 
     #[test]
     fn ports_are_read_as_said() {
-        assert_eq!(
-            remotes_of("5,6").unwrap()[1],
-            "127.0.0.1:6".parse().unwrap()
-        );
+        assert_eq!(remotes_of("5,6").unwrap()[1], "127.0.0.1:6".parse().unwrap());
         assert!(remotes_of("").is_err());
     }
 }

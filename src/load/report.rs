@@ -224,11 +224,7 @@ impl Report {
             hearing.frames, hearing.silent, hearing.broken, hearing.slips
         )?;
         if hearing.excused > 0 {
-            write!(
-                f,
-                " ({} not counted: our own packets were late)",
-                hearing.excused
-            )?;
+            write!(f, " ({} not counted: our own packets were late)", hearing.excused)?;
         }
         writeln!(f)?;
         writeln!(
@@ -259,11 +255,7 @@ impl Report {
             Row(&self.lateness_ms)
         )?;
         writeln!(f, "jitter       ms: {}", Row(&self.jitter_ms))?;
-        writeln!(
-            f,
-            "callers      own lateness ms: {}",
-            Row(&self.own_lateness_ms)
-        )
+        writeln!(f, "callers      own lateness ms: {}", Row(&self.own_lateness_ms))
     }
 
     fn write_costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -288,16 +280,11 @@ impl Report {
 
     fn write_verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.right {
-            return writeln!(
-                f,
-                "verdict      RIGHT: everyone heard whom they should, and nobody else"
-            );
+            return writeln!(f, "verdict      RIGHT: everyone heard whom they should, and nobody else");
         }
         let s = if self.findings.len() == 1 { "" } else { "s" };
         writeln!(f, "verdict      WRONG: {} finding{s}", self.findings.len())?;
-        self.findings
-            .iter()
-            .try_for_each(|finding| writeln!(f, "  - {finding}"))
+        self.findings.iter().try_for_each(|finding| writeln!(f, "  - {finding}"))
     }
 }
 
@@ -306,13 +293,7 @@ struct Row<'a>(&'a Times);
 
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times {
-            count,
-            p50,
-            p95,
-            p99,
-            max,
-        } = self.0;
+        let Times { count, p50, p95, p99, max } = self.0;
         if *count == 0 {
             return f.write_str("not measured");
         }

@@ -41,16 +41,8 @@ pub(super) fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
     };
     let rest = rest.get(usize::from(fixed[0] & 15) * 4..)?;
-    let rest = if fixed[0] & 0x10 != 0 {
-        after_extension(rest)?
-    } else {
-        rest
-    };
-    let padding = if fixed[0] & 0x20 != 0 {
-        usize::from(*rest.last()?)
-    } else {
-        0
-    };
+    let rest = if fixed[0] & 0x10 != 0 { after_extension(rest)? } else { rest };
+    let padding = if fixed[0] & 0x20 != 0 { usize::from(*rest.last()?) } else { 0 };
     Some((header, rest.get(..rest.len().checked_sub(padding)?)?))
 }
 

@@ -31,11 +31,7 @@ pub struct Surroundings {
 impl Default for Surroundings {
     fn default() -> Self {
         let interrupt = Arc::default();
-        Self {
-            node_pid: None,
-            progress: Progress::hidden(),
-            interrupt,
-        }
+        Self { node_pid: None, progress: Progress::hidden(), interrupt }
     }
 }
 
@@ -76,11 +72,7 @@ pub async fn execute_in(
     let report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
     let report = report.with_costs(cost(before, meter, answered), None);
     let interrupted = surroundings.interrupt.load(Ordering::Relaxed);
-    Ok(if interrupted {
-        report.cut_short()
-    } else {
-        report
-    })
+    Ok(if interrupted { report.cut_short() } else { report })
 }
 
 /// What the node's process showed when measuring began and ended.
@@ -115,9 +107,7 @@ async fn set_up_and_measure(
     if answered == 0 || signalling.is_interrupted() {
         return Ok(None);
     }
-    measure(signalling, stage, surroundings)
-        .await
-        .context("measuring")
+    measure(signalling, stage, surroundings).await.context("measuring")
 }
 
 async fn measure(
@@ -134,11 +124,7 @@ async fn measure(
     let show = || progress.at(start.elapsed().as_secs());
     signalling.attend(instant_of(end_ns), show).await?;
     let (elapsed, last) = (start.elapsed(), surroundings.read_node());
-    Ok(first.zip(last).map(|(first, last)| Meter {
-        first,
-        last,
-        elapsed,
-    }))
+    Ok(first.zip(last).map(|(first, last)| Meter { first, last, elapsed }))
 }
 
 /// The moment of our own clock as the runtime's clock has it; both are the monotonic one.
@@ -155,14 +141,7 @@ pub(super) async fn take_home(media: MediaThreads) -> anyhow::Result<Harvest> {
 
 /// What the process cost for `legs` legs; `before` is the reading without any.
 pub(super) fn cost(before: Option<Reading>, meter: Option<Meter>, legs: usize) -> Option<Cost> {
-    let (
-        before,
-        Meter {
-            first,
-            last,
-            elapsed,
-        },
-    ) = before.zip(meter)?;
+    let (before, Meter { first, last, elapsed }) = before.zip(meter)?;
     let (seconds, legs) = (elapsed.as_secs_f64(), legs.max(1) as f64);
     let cpu_us = last.cpu_us - first.cpu_us;
     Some(Cost {

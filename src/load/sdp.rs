@@ -49,20 +49,14 @@ pub(super) fn remote_of(answer: &str, law: Law) -> Result<SocketAddr, AnswerErro
     }
     let audio = audio.ok_or(AnswerError::NoAddress)?;
     let mut fields = audio.split_ascii_whitespace().skip(1);
-    let port: u16 = fields
-        .next()
-        .and_then(|port| port.parse().ok())
-        .ok_or(AnswerError::NoAddress)?;
+    let port: u16 = fields.next().and_then(|port| port.parse().ok()).ok_or(AnswerError::NoAddress)?;
     if port == 0 {
         return Err(AnswerError::Refused);
     }
     if fields.nth(1) != Some(&law.payload_type().to_string()) {
         return Err(AnswerError::Codec);
     }
-    Ok(SocketAddr::new(
-        address.ok_or(AnswerError::NoAddress)?,
-        port,
-    ))
+    Ok(SocketAddr::new(address.ok_or(AnswerError::NoAddress)?, port))
 }
 
 /// The address in `IN IP4 192.0.2.1/127`.
@@ -89,10 +83,7 @@ mod tests {
     fn the_media_lines_own_address_counts() {
         let answer = "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.2\n\
                       m=video 0 RTP/AVP 96\nc=IN IP4 192.0.2.3\n";
-        assert_eq!(
-            remote_of(answer, Law::Pcmu),
-            Ok("192.0.2.2:4000".parse().unwrap())
-        );
+        assert_eq!(remote_of(answer, Law::Pcmu), Ok("192.0.2.2:4000".parse().unwrap()));
     }
 
     #[test]
@@ -102,9 +93,6 @@ mod tests {
         assert_eq!(problem("m=audio 0 RTP/AVP 0"), AnswerError::Refused);
         assert_eq!(problem("m=audio 4000 RTP/AVP 8"), AnswerError::Codec);
         assert_eq!(problem("a=nothing"), AnswerError::NoAddress);
-        assert_eq!(
-            remote_of("m=audio 4 RTP/AVP 0", Law::Pcmu),
-            Err(AnswerError::NoAddress)
-        );
+        assert_eq!(remote_of("m=audio 4 RTP/AVP 0", Law::Pcmu), Err(AnswerError::NoAddress));
     }
 }

@@ -76,10 +76,7 @@ impl Tally {
             })
             .collect();
         if let Some((problem, legs)) = self.bad_answer.clone() {
-            findings.push(Finding::BadAnswer {
-                problem,
-                legs: sorted(&legs),
-            });
+            findings.push(Finding::BadAnswer { problem, legs: sorted(&legs) });
         }
         let mut list = |legs: &Vec<LegNumber>, finding: fn(Vec<LegNumber>) -> Finding| {
             if !legs.is_empty() {
@@ -88,9 +85,7 @@ impl Tally {
         };
         list(&self.unanswered, |legs| Finding::Unanswered { legs });
         list(&self.ended_early, |legs| Finding::EndedEarly { legs });
-        list(&self.hang_up_unanswered, |legs| Finding::HangUpUnanswered {
-            legs,
-        });
+        list(&self.hang_up_unanswered, |legs| Finding::HangUpUnanswered { legs });
         findings
     }
 }
@@ -130,11 +125,7 @@ impl<'a> Signalling<'a> {
         target: SocketAddr,
         interrupt: &'a AtomicBool,
     ) -> io::Result<Self> {
-        let any = if target.is_ipv6() {
-            "[::]:0"
-        } else {
-            "0.0.0.0:0"
-        };
+        let any = if target.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
         let socket = UdpSocket::bind(any).await?;
         socket.connect(target).await?;
         // Until the runtime has seen that it is writable, the first INVITEs would be dropped.
@@ -146,10 +137,7 @@ impl<'a> Signalling<'a> {
             calls: Vec::with_capacity(plan.legs()),
             waiting: Vec::with_capacity(plan.legs()),
             by_call_id: HashMap::with_capacity(plan.legs()),
-            tally: Tally {
-                setup_ms: vec![None; plan.legs()],
-                ..Tally::default()
-            },
+            tally: Tally { setup_ms: vec![None; plan.legs()], ..Tally::default() },
             outbox: Outbox::new(),
             buffer: vec![0; DATAGRAM_MAX],
             heard: false,
@@ -191,14 +179,9 @@ impl<'a> Signalling<'a> {
     }
 
     /// Answers what the node asks until then.
-    pub(super) async fn attend(
-        &mut self,
-        until: Instant,
-        mut every_step: impl FnMut(),
-    ) -> io::Result<()> {
+    pub(super) async fn attend(&mut self, until: Instant, mut every_step: impl FnMut()) -> io::Result<()> {
         while Instant::now() < until && !self.is_interrupted() {
-            self.step(until.min(Instant::now() + TIMER), &mut |_| Ok(()))
-                .await?;
+            self.step(until.min(Instant::now() + TIMER), &mut |_| Ok(())).await?;
             every_step();
         }
         Ok(())
@@ -209,11 +192,7 @@ impl<'a> Signalling<'a> {
         let start = Instant::now();
         let interval = Duration::from_secs(1) / (self.plan.ramp() * HANG_UP_FASTER);
         let mut told = 0;
-        let patience = if self.is_interrupted() {
-            HANG_UP_HURRIED
-        } else {
-            HANG_UP_MAX
-        };
+        let patience = if self.is_interrupted() { HANG_UP_HURRIED } else { HANG_UP_MAX };
         while start.elapsed() < patience + interval * self.calls.len() as u32 {
             let due = (start.elapsed().as_nanos() / interval.as_nanos()) as usize + 1;
             while told < due.min(self.calls.len()) {
@@ -224,17 +203,10 @@ impl<'a> Signalling<'a> {
             if told == self.calls.len() && self.calls.iter().all(Call::is_over) {
                 return Ok(());
             }
-            self.step(Instant::now() + interval.min(TIMER), &mut |_| Ok(()))
-                .await?;
+            self.step(Instant::now() + interval.min(TIMER), &mut |_| Ok(())).await?;
         }
-        let open = self
-            .calls
-            .iter()
-            .enumerate()
-            .filter(|(_, call)| !call.is_over());
-        self.tally
-            .hang_up_unanswered
-            .extend(open.map(|(leg, _)| LegNumber(leg)));
+        let open = self.calls.iter().enumerate().filter(|(_, call)| !call.is_over());
+        self.tally.hang_up_unanswered.extend(open.map(|(leg, _)| LegNumber(leg)));
         Ok(())
     }
 
@@ -250,9 +222,8 @@ impl<'a> Signalling<'a> {
     fn dial_next(&mut self) -> io::Result<()> {
         let leg = LegNumber(self.calls.len());
         let local = self.socket.local_addr()?;
-        let media = StdSocket::bind((local.ip(), 0)).map_err(|error| {
-            io::Error::new(error.kind(), format!("no socket for {leg}: {error}"))
-        })?;
+        let media = StdSocket::bind((local.ip(), 0))
+            .map_err(|error| io::Error::new(error.kind(), format!("no socket for {leg}: {error}")))?;
         let mut call = Call::new(Dialling {
             local,
             target: self.target,
@@ -294,12 +265,7 @@ impl<'a> Signalling<'a> {
 
     /// Stops waiting for answers where nobody is.
     fn give_up(&mut self) {
-        for (leg, call) in self
-            .calls
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, call)| call.is_pending())
-        {
+        for (leg, call) in self.calls.iter_mut().enumerate().filter(|(_, call)| call.is_pending()) {
             call.give_up();
             self.tally.unanswered.push(LegNumber(leg));
         }
@@ -308,9 +274,7 @@ impl<'a> Signalling<'a> {
     /// Gives a datagram to its call.
     fn take(&mut self, length: usize) -> Option<(LegNumber, Happening)> {
         let message = Message::parse(&self.buffer[..length])?;
-        let known = message
-            .header("Call-ID")
-            .and_then(|id| self.by_call_id.get(id));
+        let known = message.header("Call-ID").and_then(|id| self.by_call_id.get(id));
         let is_request = matches!(message.start, Start::Request { .. });
         let Some(&leg) = known else {
             if is_request && message.cseq_method() != Some("ACK") {
@@ -344,27 +308,16 @@ impl<'a> Signalling<'a> {
                         let ms = setup.as_secs_f64() * 1e3;
                         self.tally.setup.add(ms);
                         self.tally.setup_ms[leg.0] = Some(ms);
-                        return answered(Answered {
-                            leg,
-                            socket,
-                            remote,
-                        });
+                        return answered(Answered { leg, socket, remote });
                     }
                     Err(problem) => {
                         let entry = &mut self.tally.bad_answer;
-                        entry
-                            .get_or_insert_with(|| (problem.to_string(), Vec::new()))
-                            .1
-                            .push(leg);
+                        entry.get_or_insert_with(|| (problem.to_string(), Vec::new())).1.push(leg);
                     }
                 }
             }
             Happening::Refused { status, reason } => {
-                self.tally
-                    .refused
-                    .entry((status, reason))
-                    .or_default()
-                    .push(leg);
+                self.tally.refused.entry((status, reason)).or_default().push(leg);
             }
             Happening::Unanswered => self.tally.unanswered.push(leg),
             Happening::EndedByNode => self.tally.ended_early.push(leg),

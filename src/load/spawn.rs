@@ -38,30 +38,13 @@ impl ReadyChild {
     pub(super) async fn start(command: Command) -> anyhow::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut command = AsyncCommand::from(command);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("cannot start {name}"))?;
         let pid = child.id().context("the child has no process id")?;
-        let stdout = child
-            .stdout
-            .take()
-            .context("the child has no standard output")?;
-        let stderr = child
-            .stderr
-            .take()
-            .context("the child has no standard error")?;
+        let stdout = child.stdout.take().context("the child has no standard output")?;
+        let stderr = child.stderr.take().context("the child has no standard error")?;
         let complaint = tokio::spawn(last_line(BufReader::new(stderr).lines()));
-        let mut this = Self {
-            child,
-            pid,
-            stopped: false,
-            ready: String::new(),
-        };
+        let mut this = Self { child, pid, stopped: false, ready: String::new() };
         let mut lines = BufReader::new(stdout).lines();
         match tokio::time::timeout(READY_MAX, ready_line(&mut lines)).await {
             Ok(Some(line)) => this.ready = plain(&line),
@@ -137,31 +120,16 @@ impl SpawnedNode {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let home = Home::make().context("no directory for the node's data")?;
         let child = ReadyChild::start(node_command(&program, &home.path)).await?;
-        let sip = child
-            .said("sip")
-            .context("the node did not say where it takes calls")?;
-        let sip = sip
-            .parse()
-            .with_context(|| format!("the node takes calls at an odd place: {sip}"))?;
-        Ok(Self {
-            child,
-            sip,
-            _home: home,
-        })
+        let sip = child.said("sip").context("the node did not say where it takes calls")?;
+        let sip = sip.parse().with_context(|| format!("the node takes calls at an odd place: {sip}"))?;
+        Ok(Self { child, sip, _home: home })
     }
 }
 
 fn node_command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command
-        .args([
-            "serve",
-            "--http-listen",
-            "127.0.0.1:0",
-            "--sip-listen",
-            "127.0.0.1:0",
-            "--data-dir",
-        ])
+        .args(["serve", "--http-listen", "127.0.0.1:0", "--sip-listen", "127.0.0.1:0", "--data-dir"])
         .arg(home.join("data"))
         // A `confab.toml` of the user's lies elsewhere.
         .current_dir(home);
@@ -219,9 +187,7 @@ fn is_ready(line: &str) -> bool {
 
 fn value_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let is_key = |word: &'a str| word.strip_prefix(key)?.strip_prefix('=');
-    line.split_ascii_whitespace()
-        .find_map(is_key)
-        .map(|value| value.trim_matches('"'))
+    line.split_ascii_whitespace().find_map(is_key).map(|value| value.trim_matches('"'))
 }
 
 /// The line without terminal colours, which a log may have.
@@ -251,15 +217,12 @@ mod tests {
 
     #[test]
     fn the_ready_line_tells_the_addresses() {
-        let line =
-            "2026-11-21T04:00:00Z  INFO confab: ready http=127.0.0.1:8080 sip=127.0.0.1:5060";
+        let line = "2026-11-21T04:00:00Z  INFO confab: ready http=127.0.0.1:8080 sip=127.0.0.1:5060";
         assert!(is_ready(line));
         assert_eq!(value_of(line, "sip"), Some("127.0.0.1:5060"));
         assert_eq!(value_of(line, "tls"), None);
         assert!(!is_ready("already there, not yet readying"));
-        assert!(is_ready(&plain(
-            "\u{1b}[32m INFO\u{1b}[0m \u{1b}[1mready\u{1b}[0m sip=1"
-        )));
+        assert!(is_ready(&plain("\u{1b}[32m INFO\u{1b}[0m \u{1b}[1mready\u{1b}[0m sip=1")));
     }
 
     #[tokio::test]
@@ -273,22 +236,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_that_ends_early_says_why() {
-        let error = ReadyChild::start(shell("echo port in use >&2; exit 2"))
-            .await
-            .unwrap_err();
+        let error = ReadyChild::start(shell("echo port in use >&2; exit 2")).await.unwrap_err();
         let text = error.to_string();
-        assert!(
-            text.contains("port in use") && text.contains("exit status: 2"),
-            "{text}"
-        );
+        assert!(text.contains("port in use") && text.contains("exit status: 2"), "{text}");
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_an_error() {
-        assert!(
-            ReadyChild::start(Command::new("/nowhere/confab"))
-                .await
-                .is_err()
-        );
+        assert!(ReadyChild::start(Command::new("/nowhere/confab")).await.is_err());
     }
 }

@@ -22,9 +22,7 @@ impl Spectrum {
     pub(super) fn new(size: usize) -> Self {
         assert!(size.is_power_of_two(), "periods are powers of two");
         let angle = |k: usize| -2.0 * PI * k as f32 / size as f32;
-        let twiddles = (0..size / 2)
-            .map(|k| (angle(k).cos(), angle(k).sin()))
-            .collect();
+        let twiddles = (0..size / 2).map(|k| (angle(k).cos(), angle(k).sin())).collect();
         Self { size, twiddles }
     }
 
@@ -73,16 +71,11 @@ mod tests {
     fn a_sine_shows_at_its_step_with_its_strength_and_nowhere_else() {
         let size = 1_024;
         let sine = |n: usize| (2.0 * PI * 50.0 * n as f32 / size as f32 + 0.3).sin();
-        let samples: Vec<i16> = (0..size)
-            .map(|n| (1_000.0 * sine(n)).round() as i16)
-            .collect();
+        let samples: Vec<i16> = (0..size).map(|n| (1_000.0 * sine(n)).round() as i16).collect();
         let spectrum = Spectrum::new(size).transform(&samples);
         for (bin, &value) in spectrum[..size / 2].iter().enumerate() {
             let expected = if bin == 50 { 1_000.0 } else { 0.0 };
-            assert!(
-                (magnitude(value) - expected).abs() < 0.5,
-                "step {bin}: {value:?}"
-            );
+            assert!((magnitude(value) - expected).abs() < 0.5, "step {bin}: {value:?}");
         }
     }
 
@@ -93,11 +86,7 @@ mod tests {
         let mut turned = samples.clone();
         turned.rotate_left(333);
         let spectrum = Spectrum::new(1_024);
-        for (a, b) in spectrum
-            .transform(&samples)
-            .iter()
-            .zip(spectrum.transform(&turned))
-        {
+        for (a, b) in spectrum.transform(&samples).iter().zip(spectrum.transform(&turned)) {
             assert!((magnitude(*a) - magnitude(b)).abs() < 0.1);
         }
     }

@@ -66,9 +66,7 @@ impl Stage {
             begin: AtomicU64::new(NOT_YET),
             stop: AtomicBool::new(false),
             beeps: (0..plan.conferences()).map(|_| slots()).collect(),
-            late: (0..plan.conferences())
-                .map(|_| AtomicI64::new(i64::MIN / 2))
-                .collect(),
+            late: (0..plan.conferences()).map(|_| AtomicI64::new(i64::MIN / 2)).collect(),
             plan: plan.clone(),
         }
     }
@@ -77,10 +75,7 @@ impl Stage {
     pub(super) fn begin(&self) -> (i64, i64) {
         let begin = self.frame_at(wire::monotonic_ns()) + SETTLE_FRAMES;
         self.begin.store(begin, Ordering::Release);
-        (
-            self.time_of(begin),
-            self.time_of(begin + self.plan.measured_frames()),
-        )
+        (self.time_of(begin), self.time_of(begin + self.plan.measured_frames()))
     }
 
     /// Ends sending and judging.
@@ -141,9 +136,7 @@ impl Stage {
 
     /// The latest beep in the conference that was sent before `heard_ns`: its talker, and when.
     pub(super) fn beep_before(&self, conference: usize, heard_ns: i64) -> Option<(LegNumber, i64)> {
-        let sent = self.beeps[conference]
-            .iter()
-            .map(|sent| sent.load(Ordering::Acquire));
+        let sent = self.beeps[conference].iter().map(|sent| sent.load(Ordering::Acquire));
         let (slot, sent_ns) = (0..)
             .zip(sent)
             .filter(|&(_, sent_ns)| sent_ns != 0 && sent_ns <= heard_ns)
@@ -175,16 +168,7 @@ mod tests {
         assert_eq!(stage.part_of(1_000_000), Part::Before);
         stage.begin.store(100, Ordering::Release);
         let beeps = plan.beep_frames();
-        let parts = [
-            99,
-            100,
-            99 + beeps,
-            100 + beeps,
-            124 + beeps,
-            125 + beeps,
-            349,
-            350,
-        ];
+        let parts = [99, 100, 99 + beeps, 100 + beeps, 124 + beeps, 125 + beeps, 349, 350];
         assert_eq!(
             parts.map(|frame| stage.part_of(frame)),
             [

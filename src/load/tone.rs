@@ -35,9 +35,7 @@ pub(super) fn period_for(talkers: usize) -> Result<usize, ToneError> {
     let wanted = talkers * TONES_EACH;
     // Neighbours two steps apart, where there is room: then a period that is not quite whole
     // (a frame was lost in it) still tells them apart.
-    let roomy = PERIODS[..3]
-        .iter()
-        .find(|&&period| grid(period).len() >= 2 * wanted);
+    let roomy = PERIODS[..3].iter().find(|&&period| grid(period).len() >= 2 * wanted);
     let any = || PERIODS.iter().find(|&&period| grid(period).len() >= wanted);
     roomy.or_else(any).copied().ok_or(ToneError)
 }
@@ -61,14 +59,8 @@ impl Tones {
         let talkers = plan.talkers();
         // A plan has been checked against the same limit.
         let period = period_for(talkers).unwrap_or(PERIODS[PERIODS.len() - 1]);
-        let bins = (0..talkers)
-            .map(|talker| bins_of(talker, talkers, &grid(period)))
-            .collect();
-        Self {
-            period,
-            amplitude: amplitude(plan.talkers_each()),
-            bins,
-        }
+        let bins = (0..talkers).map(|talker| bins_of(talker, talkers, &grid(period))).collect();
+        Self { period, amplitude: amplitude(plan.talkers_each()), bins }
     }
 
     /// Samples after which every mix of the tones repeats.
@@ -90,9 +82,8 @@ impl Tones {
     pub(super) fn encode(&self, talker: LegNumber, law: Law) -> Box<[u8]> {
         let phases = [0, 1].map(|tone| phase(talker.0 * TONES_EACH + tone));
         let bins = self.bins(talker);
-        let turns = |n: usize, tone: usize| {
-            (bins[tone] * n % self.period) as f64 / self.period as f64 + phases[tone]
-        };
+        let turns =
+            |n: usize, tone: usize| (bins[tone] * n % self.period) as f64 / self.period as f64 + phases[tone];
         let sine = |turns: f64| (turns * std::f64::consts::TAU).sin();
         (0..self.period)
             .map(|n| self.amplitude * (sine(turns(n, 0)) + sine(turns(n, 1))))
@@ -140,9 +131,7 @@ pub(super) fn idle_noise(period: usize, law: Law, seed: u32) -> Box<[u8]> {
         state ^= state << 5;
         state
     };
-    (0..period)
-        .map(|_| law.encode([-8, 0, 0, 8][next() as usize % 4]))
-        .collect()
+    (0..period).map(|_| law.encode([-8, 0, 0, 8][next() as usize % 4])).collect()
 }
 
 /// One frame of beep, encoded. It starts at once and at full strength, so its onset is exact.
@@ -164,14 +153,9 @@ mod tests {
 
     #[test]
     fn no_two_talkers_share_a_tone() {
-        for (legs, conferences, talkers) in [
-            (1, 1, 1),
-            (2, 1, 2),
-            (250, 1, 250),
-            (250, 25, 10),
-            (1_000, 100, 10),
-            (1_500, 1, 1_500),
-        ] {
+        for (legs, conferences, talkers) in
+            [(1, 1, 1), (2, 1, 2), (250, 1, 250), (250, 25, 10), (1_000, 100, 10), (1_500, 1, 1_500)]
+        {
             let plan = Plan::new(legs, conferences, talkers, 60).unwrap();
             let tones = Tones::of(&plan);
             let all: HashSet<_> = tones.bins.iter().flatten().collect();

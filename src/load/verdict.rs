@@ -27,11 +27,7 @@ const ALIKE: f64 = 0.8;
 /// Makes the report of a run.
 pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Harvest) -> Report {
     let plan = &stage.plan;
-    let judged: Vec<_> = harvest
-        .legs
-        .iter()
-        .filter(|leg| tally.stayed(leg.number))
-        .collect();
+    let judged: Vec<_> = harvest.legs.iter().filter(|leg| tally.stayed(leg.number)).collect();
     let measured = judged.iter().any(|leg| leg.sent > 0);
     let mut findings = tally.findings();
     if measured {
@@ -46,11 +42,7 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         right: findings.is_empty(),
         findings,
         notes: Vec::new(),
-        calls: Calls {
-            dialled,
-            answered: tally.answered(),
-            setup_ms: tally.setup.times(),
-        },
+        calls: Calls { dialled, answered: tally.answered(), setup_ms: tally.setup.times() },
         hearing: hearing(plan, stage, &judged),
         packets,
         lateness_ms: merged(judged.iter().map(|leg| &leg.ear.arrivals.lateness)).times(),
@@ -73,37 +65,21 @@ impl Report {
             .zip(reflector)
             .map(|(node, reflector)| node.cpu_us_per_leg_second / reflector.cpu_us_per_leg_second)
             .filter(|ratio| ratio.is_finite());
-        Self {
-            node,
-            reflector,
-            ..self
-        }
+        Self { node, reflector, ..self }
     }
 
     /// Takes back what was found, for a run that ended before its time: the end itself looks like a fault.
     pub(super) fn cut_short(self) -> Self {
-        Self {
-            right: false,
-            findings: vec![Finding::Interrupted],
-            notes: Vec::new(),
-            ..self
-        }
+        Self { right: false, findings: vec![Finding::Interrupted], notes: Vec::new(), ..self }
     }
 }
 
 fn hearing_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     let mute = collect(legs, |leg| leg.ear.arrivals.received == 0);
-    let unjudged = collect(legs, |leg| {
-        leg.ear.arrivals.received > 0 && leg.ear.votes.best().windows == 0
-    });
+    let unjudged = collect(legs, |leg| leg.ear.arrivals.received > 0 && leg.ear.votes.best().windows == 0);
     // A leg to which nothing came is a talker all the same: it stays on the stage, without a vote.
-    let witnesses: Vec<_> = legs
-        .iter()
-        .map(|leg| Witness {
-            leg: leg.number,
-            votes: &leg.ear.votes,
-        })
-        .collect();
+    let witnesses: Vec<_> =
+        legs.iter().map(|leg| Witness { leg: leg.number, votes: &leg.ear.votes }).collect();
     let mut findings = hearing::judge(plan, &witnesses);
     findings.extend(listed(mute, |legs| Finding::NothingReceived { legs }));
     findings.extend(listed(unjudged, |legs| Finding::NotJudged { legs }));
@@ -123,23 +99,14 @@ fn continuity_findings(stage: &Stage, legs: &[&MediaLeg]) -> Vec<Finding> {
         legs,
     }));
     findings.extend(missing_talkers(&explanations));
-    let unexplained = explanations
-        .iter()
-        .filter(|explanation| explanation.unexplained > 0);
-    findings.extend(listed(unexplained.map(|it| it.leg).collect(), |legs| {
-        Finding::BrokenFrames {
-            frames: explanations
-                .iter()
-                .map(|explanation| explanation.unexplained)
-                .sum(),
-            of,
-            legs,
-        }
-    }));
-    findings.extend(listed(jumped, |legs| Finding::Slips {
-        times: sum(|leg| leg.ear.continuity.slips),
+    let unexplained = explanations.iter().filter(|explanation| explanation.unexplained > 0);
+    findings.extend(listed(unexplained.map(|it| it.leg).collect(), |legs| Finding::BrokenFrames {
+        frames: explanations.iter().map(|explanation| explanation.unexplained).sum(),
+        of,
         legs,
     }));
+    findings
+        .extend(listed(jumped, |legs| Finding::Slips { times: sum(|leg| leg.ear.continuity.slips), legs }));
     findings
 }
 
@@ -161,26 +128,17 @@ fn explain(stage: &Stage, leg: &MediaLeg) -> Explanation {
             .filter(|talker| stage.plan.should_hear(leg.number, *talker))
             .collect();
         for broken in &continuity.kept {
-            match talkers
-                .iter()
-                .find(|talker| misses(broken, **talker, stage, &spectrum))
-            {
+            match talkers.iter().find(|talker| misses(broken, **talker, stage, &spectrum)) {
                 Some(talker) => *missing.entry(*talker).or_default() += 1,
                 None => unexplained += 1,
             }
         }
         // Of a great many only the first were kept: the others count as the same mixture.
         if unexplained > 0 {
-            unexplained += continuity
-                .broken
-                .saturating_sub(continuity.kept.len() as u64);
+            unexplained += continuity.broken.saturating_sub(continuity.kept.len() as u64);
         }
     }
-    Explanation {
-        leg: leg.number,
-        missing,
-        unexplained,
-    }
+    Explanation { leg: leg.number, missing, unexplained }
 }
 
 fn missing_talkers(explanations: &[Explanation]) -> Vec<Finding> {
@@ -194,13 +152,7 @@ fn missing_talkers(explanations: &[Explanation]) -> Vec<Finding> {
     }
     by_talker
         .into_iter()
-        .map(
-            |(talker, (frames, listeners))| Finding::TalkerFramesMissing {
-                talker,
-                frames,
-                listeners,
-            },
-        )
+        .map(|(talker, (frames, listeners))| Finding::TalkerFramesMissing { talker, frames, listeners })
         .collect()
 }
 
@@ -248,14 +200,8 @@ fn packet_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
         legs,
     }));
     findings.extend(listed(restarted, |legs| Finding::StreamRestarted { legs }));
-    findings.extend(listed(foreign, |legs| Finding::Foreign {
-        packets: sum(|leg| leg.ear.foreign),
-        legs,
-    }));
-    findings.extend(listed(starved, |legs| Finding::NeverSent {
-        packets: never_sent,
-        legs,
-    }));
+    findings.extend(listed(foreign, |legs| Finding::Foreign { packets: sum(|leg| leg.ear.foreign), legs }));
+    findings.extend(listed(starved, |legs| Finding::NeverSent { packets: never_sent, legs }));
     findings
 }
 
@@ -266,20 +212,13 @@ fn never_sent(plan: &Plan, leg: &MediaLeg) -> u64 {
     let expected = plan.measured_frames();
     let short = expected.saturating_sub(arrivals.received + arrivals.lost());
     let within_reason = EDGE_PACKETS.max(expected / NEVER_SENT_SHARE);
-    if arrivals.received == 0 || short <= within_reason {
-        0
-    } else {
-        short
-    }
+    if arrivals.received == 0 || short <= within_reason { 0 } else { short }
 }
 
 fn own_lateness(harvest: &Harvest) -> Option<Finding> {
     let times = harvest.punctuality.lateness.times();
     let share = harvest.punctuality.late as f64 / times.count.max(1) as f64;
-    (share > OWN_LATE_MAX).then_some(Finding::CallersLate {
-        percent: share * 100.0,
-        worst_ms: times.max,
-    })
+    (share > OWN_LATE_MAX).then_some(Finding::CallersLate { percent: share * 100.0, worst_ms: times.max })
 }
 
 fn notes(report: &Report, measured: bool) -> Vec<String> {
@@ -307,10 +246,8 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
 
 fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
     let present: BTreeSet<_> = legs.iter().map(|leg| leg.number).collect();
-    let mut sums = Hearing {
-        window_ms: (stage.tones.period() * 20 / FRAME_SAMPLES) as u64,
-        ..Hearing::default()
-    };
+    let mut sums =
+        Hearing { window_ms: (stage.tones.period() * 20 / FRAME_SAMPLES) as u64, ..Hearing::default() };
     for leg in legs {
         let (continuity, count) = (&leg.ear.continuity, leg.ear.votes.best());
         sums.windows += u64::from(count.windows);
@@ -321,10 +258,7 @@ fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
         sums.excused += continuity.excused;
         sums.beeps += beeps_for(plan, leg.number, &present);
         sums.beeps_heard += leg.ear.delays_ms.len() as u64;
-        for talker in present
-            .iter()
-            .filter(|talker| plan.should_hear(leg.number, **talker))
-        {
+        for talker in present.iter().filter(|talker| plan.should_hear(leg.number, **talker)) {
             sums.pairs += 1;
             let heard = count.heard.get(talker.0).copied().unwrap_or(0);
             sums.pairs_heard += u64::from(heard == count.windows && heard > 0);
@@ -340,18 +274,13 @@ fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
 /// The beeps that a leg should hear: its conference's, without its own.
 fn beeps_for(plan: &Plan, leg: LegNumber, present: &BTreeSet<LegNumber>) -> u64 {
     let beepers = (0..plan.beep_slots()).map(|slot| plan.beeper(plan.conference_of(leg), slot));
-    beepers
-        .filter(|beeper| *beeper != leg && present.contains(beeper))
-        .count() as u64
+    beepers.filter(|beeper| *beeper != leg && present.contains(beeper)).count() as u64
 }
 
 fn packets(plan: &Plan, legs: &[&MediaLeg]) -> Packets {
     let sum = |count: fn(&MediaLeg) -> u64| legs.iter().map(|leg| count(leg)).sum::<u64>();
     let promised = |leg: &MediaLeg| leg.ear.arrivals.received + leg.ear.arrivals.lost();
-    let expected = legs
-        .iter()
-        .map(|leg| promised(leg).max(plan.measured_frames() - 1))
-        .sum::<u64>();
+    let expected = legs.iter().map(|leg| promised(leg).max(plan.measured_frames() - 1)).sum::<u64>();
     let on_time = sum(|leg| leg.ear.arrivals.on_time);
     Packets {
         sent: sum(|leg| leg.sent),
@@ -409,17 +338,11 @@ fn merged<'a>(histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
 }
 
 fn collect(legs: &[&MediaLeg], is: impl Fn(&MediaLeg) -> bool) -> Vec<LegNumber> {
-    legs.iter()
-        .filter(|leg| is(leg))
-        .map(|leg| leg.number)
-        .collect()
+    legs.iter().filter(|leg| is(leg)).map(|leg| leg.number).collect()
 }
 
 /// A finding about these legs, if there are any.
-fn listed(
-    legs: Vec<LegNumber>,
-    finding: impl FnOnce(Vec<LegNumber>) -> Finding,
-) -> Option<Finding> {
+fn listed(legs: Vec<LegNumber>, finding: impl FnOnce(Vec<LegNumber>) -> Finding) -> Option<Finding> {
     (!legs.is_empty()).then(|| finding(legs))
 }
 
@@ -436,10 +359,7 @@ mod tests {
         harvest.punctuality.lateness.add(45.0);
         harvest.punctuality.late = 11;
         let finding = own_lateness(&harvest);
-        assert!(
-            matches!(finding, Some(Finding::CallersLate { worst_ms: 45.0, .. })),
-            "{finding:?}"
-        );
+        assert!(matches!(finding, Some(Finding::CallersLate { worst_ms: 45.0, .. })), "{finding:?}");
     }
 
     #[test]

@@ -41,12 +41,7 @@ impl Voice {
     }
 
     /// Writes the packet for this frame of the run. Says whether a beep begins in it.
-    pub(super) fn say(
-        &mut self,
-        frame: u64,
-        stage: &Stage,
-        packet: &mut [u8; PACKET],
-    ) -> Option<u64> {
+    pub(super) fn say(&mut self, frame: u64, stage: &Stage, packet: &mut [u8; PACKET]) -> Option<u64> {
         let header = Header {
             payload_type: self.payload_type,
             marker: std::mem::take(&mut self.first),
@@ -122,9 +117,6 @@ mod tests {
             copy_around(&period, frame, &mut payload);
             all.extend(payload);
         }
-        assert!(
-            all.windows(2)
-                .all(|pair| pair[1] == pair[0].wrapping_add(1))
-        );
+        assert!(all.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
     }
 }

@@ -27,24 +27,14 @@ pub(super) fn enable_stamps(socket: &UdpSocket) -> io::Result<()> {
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Takes one datagram without waiting: its length, and when the kernel received it (wall clock, in
 /// nanoseconds; `None` if it did not say). `None` when nothing is there.
-pub(super) fn receive(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-) -> io::Result<Option<(usize, Option<i64>)>> {
+pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Option<(usize, Option<i64>)>> {
     let mut control: Control = [0; 8];
-    let mut part = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
-    };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: msghdr is plain data for which all zeroes is a valid, empty value.
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_iov = &raw mut part;
@@ -56,11 +46,7 @@ pub(super) fn receive(
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
     if length < 0 {
         let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::WouldBlock {
-            Ok(None)
-        } else {
-            Err(error)
-        };
+        return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
     }
     Ok(Some((length as usize, stamp_in(&header))))
 }
@@ -71,9 +57,7 @@ fn stamp_in(header: &libc::msghdr) -> Option<i64> {
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
-            if (*message).cmsg_level == libc::SOL_SOCKET
-                && (*message).cmsg_type == libc::SCM_TIMESTAMPNS
-            {
+            if (*message).cmsg_level == libc::SOL_SOCKET && (*message).cmsg_type == libc::SCM_TIMESTAMPNS {
                 let time: libc::timespec = ptr::read_unaligned(libc::CMSG_DATA(message).cast());
                 return Some(time.tv_sec * NS + time.tv_nsec);
             }
@@ -107,19 +91,13 @@ fn read_clock(clock: libc::clockid_t) -> i64 {
 
 /// Raises the limit of open files as far as it may, for one socket per leg. Returns the limit.
 pub(super) fn raise_file_limit() -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls get a pointer to a live rlimit.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 {
             return 0;
         }
-        let raised = libc::rlimit {
-            rlim_cur: limit.rlim_max,
-            ..limit
-        };
+        let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
         if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) == 0 {
             limit = raised;
         }
@@ -162,9 +140,7 @@ mod tests {
         assert!(receive(&receiver, &mut buffer).unwrap().is_none());
 
         let before = monotonic_ns();
-        sender
-            .send_to(b"hello", receiver.local_addr().unwrap())
-            .unwrap();
+        sender.send_to(b"hello", receiver.local_addr().unwrap()).unwrap();
         let (length, stamp) = receive(&receiver, &mut buffer).unwrap().unwrap();
         let stamp = stamp.unwrap() + stamp_to_monotonic();
         assert_eq!(&buffer[..length], b"hello");

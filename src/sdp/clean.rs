@@ -16,10 +16,7 @@ pub(super) fn clean(sdp: &[u8]) -> Result<String, SdpError> {
         // What is not UTF-8 is Latin-1, and never matters.
         Err(_) => sdp.iter().map(|&byte| char::from(byte)).collect(),
     };
-    let mut lines = text
-        .split(['\n', '\r'])
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
+    let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
     if lines.next().is_none_or(|first| !first.starts_with("v=0")) {
         return Err(SdpError::Malformed);
     }

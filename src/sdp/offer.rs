@@ -6,9 +6,7 @@ use std::str::FromStr as _;
 use sdp_types::{Attribute, Connection, Media, RtpMap, Session};
 
 use super::clean::clean;
-use super::{
-    Agreed, Codec, Direction, Local, NoCommonCodec, Offer, STREAMS_MAX, SdpError, Stream,
-};
+use super::{Agreed, Codec, Direction, Local, NoCommonCodec, Offer, STREAMS_MAX, SdpError, Stream};
 
 /// The clock rate of digits; it must be the audio's (RFC 4733 §2.1).
 const EVENT_CLOCK_RATE: u32 = 8000;
@@ -24,11 +22,7 @@ pub fn parse_offer(sdp: &[u8]) -> Result<Offer, SdpError> {
     // the right reason.
     let candidates = || session.medias.iter().map(acceptable).enumerate();
     let chosen = candidates()
-        .find(|(_, stream)| {
-            stream
-                .as_ref()
-                .is_some_and(|stream| !stream.codecs.is_empty())
-        })
+        .find(|(_, stream)| stream.as_ref().is_some_and(|stream| !stream.codecs.is_empty()))
         .or_else(|| candidates().find(|(_, stream)| stream.is_some()));
     let Some((chosen, Some(stream))) = chosen else {
         return Err(SdpError::NoAudio);
@@ -44,10 +38,7 @@ pub fn parse_offer(sdp: &[u8]) -> Result<Offer, SdpError> {
 pub fn read_answer(sdp: &[u8], local: &Local) -> Result<Agreed, SdpError> {
     let session = parse(sdp)?;
     // We offer one stream, so only the first is about it, however many there are (RFC 3264 §6).
-    let stream = session
-        .medias
-        .first()
-        .and_then(|media| read_stream(&session, media));
+    let stream = session.medias.first().and_then(|media| read_stream(&session, media));
     let offer = stream.ok_or(SdpError::NoAudio)?.into_offer(&session, 0);
     Ok(agree(&offer, local)?)
 }
@@ -57,10 +48,7 @@ pub fn read_answer(sdp: &[u8], local: &Local) -> Result<Agreed, SdpError> {
 /// Of the codecs both have, theirs that stands first (RFC 3264 §6.1 recommends to keep the order). One
 /// codec only: a far end that may change it in the middle of a call gains nothing by it.
 pub(super) fn agree(theirs: &Offer, local: &Local) -> Result<Agreed, NoCommonCodec> {
-    let common = theirs
-        .codecs
-        .iter()
-        .find(|(_, codec)| local.codecs.contains(codec));
+    let common = theirs.codecs.iter().find(|(_, codec)| local.codecs.contains(codec));
     let &(payload_type, codec) = common.ok_or(NoCommonCodec)?;
     let direction = theirs.direction.reversed();
     let after = |remote: SocketAddr| {
@@ -78,11 +66,7 @@ pub(super) fn agree(theirs: &Offer, local: &Local) -> Result<Agreed, NoCommonCod
         telephone_event: theirs.telephone_event,
         remote: theirs.remote,
         rtcp,
-        direction: if theirs.remote.is_some() {
-            direction
-        } else {
-            direction.without_send()
-        },
+        direction: if theirs.remote.is_some() { direction } else { direction.without_send() },
     })
 }
 
@@ -158,9 +142,7 @@ fn read_stream(session: &Session, media: &Media) -> Option<AudioStream> {
 fn read_address(connection: &Connection) -> Option<IpAddr> {
     // A time to live behind the address is for multicast only, and does no harm here.
     let text = connection.connection_address.split('/').next()?;
-    text.parse()
-        .ok()
-        .filter(|&address| is_unicast(address) || address.is_unspecified())
+    text.parse().ok().filter(|&address| is_unicast(address) || address.is_unspecified())
 }
 
 fn is_unicast(address: IpAddr) -> bool {
@@ -188,30 +170,15 @@ struct Formats {
 
 impl Formats {
     fn of(media: &Media) -> Self {
-        let maps = || {
-            media
-                .attributes
-                .iter()
-                .filter(|a| a.attribute.eq_ignore_ascii_case("rtpmap"))
-        };
-        let maps: Vec<RtpMap> = maps()
-            .filter_map(|map| RtpMap::from_str(map.value.as_deref()?.trim()).ok())
-            .collect();
-        let mut formats = Self {
-            codecs: Vec::new(),
-            telephone_event: None,
-        };
-        let types = media
-            .fmt
-            .split_ascii_whitespace()
-            .filter_map(|format| format.parse().ok());
+        let maps = || media.attributes.iter().filter(|a| a.attribute.eq_ignore_ascii_case("rtpmap"));
+        let maps: Vec<RtpMap> =
+            maps().filter_map(|map| RtpMap::from_str(map.value.as_deref()?.trim()).ok()).collect();
+        let mut formats = Self { codecs: Vec::new(), telephone_event: None };
+        let types = media.fmt.split_ascii_whitespace().filter_map(|format| format.parse().ok());
         for payload_type in types.filter(|payload_type: &u8| *payload_type < 128) {
             match maps.iter().find(|map| map.payload_type == payload_type) {
                 Some(map) => formats.add_mapped(map),
-                None => formats.add(
-                    payload_type,
-                    Codec::of_static_payload_type(payload_type),
-                ),
+                None => formats.add(payload_type, Codec::of_static_payload_type(payload_type)),
             }
         }
         formats
@@ -222,11 +189,7 @@ impl Formats {
         let is_event = name.eq_ignore_ascii_case("telephone-event");
         if is_event && map.clock_rate == EVENT_CLOCK_RATE {
             self.telephone_event.get_or_insert(map.payload_type);
-        } else if map
-            .encoding_params
-            .as_deref()
-            .is_none_or(|channels| channels.trim() == "1")
-        {
+        } else if map.encoding_params.as_deref().is_none_or(|channels| channels.trim() == "1") {
             self.add(map.payload_type, Codec::of_name(name, map.clock_rate));
         }
     }
@@ -240,28 +203,19 @@ impl Formats {
 }
 
 fn read_direction(attributes: &[Attribute]) -> Option<Direction> {
-    const ALL: [Direction; 4] = [
-        Direction::SendRecv,
-        Direction::SendOnly,
-        Direction::RecvOnly,
-        Direction::Inactive,
-    ];
+    const ALL: [Direction; 4] =
+        [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
     attributes.iter().find_map(|attribute| {
         let name = attribute.attribute.trim();
-        ALL.into_iter()
-            .find(|direction| direction.name().eq_ignore_ascii_case(name))
+        ALL.into_iter().find(|direction| direction.name().eq_ignore_ascii_case(name))
     })
 }
 
 fn has(attributes: &[Attribute], name: &str) -> bool {
-    attributes
-        .iter()
-        .any(|attribute| attribute.attribute.eq_ignore_ascii_case(name))
+    attributes.iter().any(|attribute| attribute.attribute.eq_ignore_ascii_case(name))
 }
 
 fn value<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
-    let found = attributes
-        .iter()
-        .find(|attribute| attribute.attribute.eq_ignore_ascii_case(name));
+    let found = attributes.iter().find(|attribute| attribute.attribute.eq_ignore_ascii_case(name));
     found?.value.as_deref().map(str::trim)
 }

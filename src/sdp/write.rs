@@ -22,24 +22,12 @@ pub fn answer(offer: &Offer, local: &Local) -> Result<Answer, NoCommonCodec> {
     for (index, stream) in offer.streams.iter().enumerate() {
         if index == offer.chosen {
             let format = (agreed.payload_type, agreed.codec);
-            push_audio(
-                &mut sdp,
-                local.port,
-                &[format],
-                agreed.telephone_event,
-                agreed.direction,
-            );
+            push_audio(&mut sdp, local.port, &[format], agreed.telephone_event, agreed.direction);
             if offer.rtcp_mux && local.rtcp_mux {
                 sdp.push_str("a=rtcp-mux\r\n");
             }
         } else {
-            push(
-                &mut sdp,
-                format_args!(
-                    "m={} 0 {} {}",
-                    stream.media, stream.protocol, stream.formats
-                ),
-            );
+            push(&mut sdp, format_args!("m={} 0 {} {}", stream.media, stream.protocol, stream.formats));
         }
     }
     Ok(Answer { sdp, agreed })
@@ -48,18 +36,9 @@ pub fn answer(offer: &Offer, local: &Local) -> Result<Answer, NoCommonCodec> {
 /// Makes an offer: for an INVITE of ours, or as the answer to one without an offer (RFC 3261 §13.2.1).
 pub fn make_offer(local: &Local) -> String {
     let mut sdp = begin(local);
-    let formats: Vec<(u8, Codec)> = local
-        .codecs
-        .iter()
-        .map(|&codec| (codec.static_payload_type(), codec))
-        .collect();
-    push_audio(
-        &mut sdp,
-        local.port,
-        &formats,
-        Some(TELEPHONE_EVENT),
-        Direction::SendRecv,
-    );
+    let formats: Vec<(u8, Codec)> =
+        local.codecs.iter().map(|&codec| (codec.static_payload_type(), codec)).collect();
+    push_audio(&mut sdp, local.port, &formats, Some(TELEPHONE_EVENT), Direction::SendRecv);
     if local.rtcp_mux {
         sdp.push_str("a=rtcp-mux\r\n");
     }
@@ -86,24 +65,15 @@ fn push_audio(
     telephone_event: Option<u8>,
     direction: Direction,
 ) {
-    let types = formats
-        .iter()
-        .map(|&(payload_type, _)| payload_type)
-        .chain(telephone_event);
+    let types = formats.iter().map(|&(payload_type, _)| payload_type).chain(telephone_event);
     let types: Vec<String> = types.map(|payload_type| payload_type.to_string()).collect();
-    push(
-        sdp,
-        format_args!("m=audio {port} RTP/AVP {}", types.join(" ")),
-    );
+    push(sdp, format_args!("m=audio {port} RTP/AVP {}", types.join(" ")));
     for (payload_type, codec) in formats {
         let (name, rate) = (codec.name(), codec.clock_rate());
         push(sdp, format_args!("a=rtpmap:{payload_type} {name}/{rate}"));
     }
     if let Some(payload_type) = telephone_event {
-        push(
-            sdp,
-            format_args!("a=rtpmap:{payload_type} telephone-event/8000"),
-        );
+        push(sdp, format_args!("a=rtpmap:{payload_type} telephone-event/8000"));
         // The sixteen keys, and none of the other events of RFC 4733 §3.
         push(sdp, format_args!("a=fmtp:{payload_type} 0-15"));
     }

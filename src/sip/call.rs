@@ -72,11 +72,7 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
     }
 }
 
-async fn refuse(
-    inbound: &Inbound,
-    transaction: &mut Transaction,
-    refusal: Refusal,
-) -> rsipstack::Result<()> {
+async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refusal) -> rsipstack::Result<()> {
     inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
     transaction.reply_with(refusal.status, refusal.headers, None).await
@@ -166,17 +162,11 @@ async fn prepare(
         }
         None => terms.offer(),
     };
-    let transport =
-        transaction.connection.as_ref().map_or(rsipstack::sip::Transport::Udp, |c| c.transport());
+    let transport = transaction.connection.as_ref().map_or(rsipstack::sip::Transport::Udp, |c| c.transport());
     let (states, happened) = inbound.dialogs.new_dialog_state_channel();
     let dialog = inbound
         .dialogs
-        .get_or_create_server_invite(
-            transaction,
-            states,
-            None,
-            Some(contact(inbound.advertised, transport)),
-        )
+        .get_or_create_server_invite(transaction, states, None, Some(contact(inbound.advertised, transport)))
         .map_err(|_| StatusCode::ServerInternalError)?;
     let call = Call {
         sid: admission.call,

@@ -55,7 +55,8 @@ pub(super) async fn listen(
             continue;
         };
         let token = stop.child_token();
-        let Ok(connection) = TcpConnection::from_stream(stream, advertised.clone(), Some(token.clone())) else {
+        let Ok(connection) = TcpConnection::from_stream(stream, advertised.clone(), Some(token.clone()))
+        else {
             continue;
         };
         let served =

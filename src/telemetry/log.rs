@@ -107,8 +107,7 @@ mod tests {
             for format in [Format::Text, Format::Json] {
                 let written = capture(filter, format, || {
                     let _span =
-                        info_span!(target: "rsipstack::transport::udp", "message", raw = "KEY")
-                            .entered();
+                        info_span!(target: "rsipstack::transport::udp", "message", raw = "KEY").entered();
                     info!(target: "rsipstack", "KEY");
                     debug!(target: "rsipstack::transport::udp", "KEY");
                     trace!(target: "rsipstack::transport", raw = "KEY", "received");
@@ -124,19 +123,12 @@ mod tests {
             warn!(target: "rsipstack::dialog", "no ACK");
             error!(target: "rsipstack", "no socket");
         });
-        assert!(
-            written.contains("no ACK") && written.contains("no socket"),
-            "{written}"
-        );
+        assert!(written.contains("no ACK") && written.contains("no socket"), "{written}");
     }
 
     #[test]
     fn a_crate_with_a_similar_name_is_not_capped() {
-        let written = capture(
-            "info",
-            Format::Text,
-            || info!(target: "rsipstack_guard", "hello"),
-        );
+        let written = capture("info", Format::Text, || info!(target: "rsipstack_guard", "hello"));
         assert!(written.contains("hello"), "{written}");
     }
 
@@ -148,10 +140,7 @@ mod tests {
             debug!(target: "confab::sip", "three");
         });
         assert!(!written.contains("one"), "{written}");
-        assert!(
-            written.contains("two") && written.contains("three"),
-            "{written}"
-        );
+        assert!(written.contains("two") && written.contains("three"), "{written}");
     }
 
     #[test]
@@ -166,10 +155,7 @@ mod tests {
     #[test]
     fn text_for_a_file_has_no_colours() {
         let written = capture("info", Format::Text, || info!("ready"));
-        assert!(
-            written.contains("ready") && !written.contains('\u{1b}'),
-            "{written:?}"
-        );
+        assert!(written.contains("ready") && !written.contains('\u{1b}'), "{written:?}");
     }
 
     /// What is written while `work` runs, on this thread alone.

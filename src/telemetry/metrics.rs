@@ -76,16 +76,9 @@ pub struct Histogram {
 
 impl Histogram {
     fn new(bounds: &'static [Duration]) -> Self {
-        assert!(
-            bounds.is_sorted_by(|a, b| a < b),
-            "bounds of a histogram go up"
-        );
+        assert!(bounds.is_sorted_by(|a, b| a < b), "bounds of a histogram go up");
         let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self {
-            bounds,
-            buckets,
-            sum_nanos: AtomicU64::new(0),
-        }
+        Self { bounds, buckets, sum_nanos: AtomicU64::new(0) }
     }
 
     /// It took `duration` once. A bound belongs to its own bucket, as Prometheus has it.
@@ -134,16 +127,8 @@ impl Metrics {
     /// # Panics
     /// This and its two siblings panic on mistakes of ours: a name or label that Prometheus cannot read, a
     /// name used for two kinds, or more series than a registry holds.
-    pub fn counter(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: Labels<'_>,
-    ) -> Arc<Counter> {
-        assert!(
-            name.ends_with("_total"),
-            "{name}: a counter's name ends in _total"
-        );
+    pub fn counter(&self, name: &'static str, help: &'static str, labels: Labels<'_>) -> Arc<Counter> {
+        assert!(name.ends_with("_total"), "{name}: a counter's name ends in _total");
         match self.series(name, help, labels, || Figure::Counter(Arc::default())) {
             Figure::Counter(counter) => counter,
             Figure::Gauge(_) | Figure::Histogram(_) => panic!("{name} is not a counter"),
@@ -167,13 +152,8 @@ impl Metrics {
         labels: Labels<'_>,
         bounds: &'static [Duration],
     ) -> Arc<Histogram> {
-        assert!(
-            name.ends_with("_seconds"),
-            "{name}: a histogram's name ends in _seconds"
-        );
-        match self.series(name, help, labels, || {
-            Figure::Histogram(Arc::new(Histogram::new(bounds)))
-        }) {
+        assert!(name.ends_with("_seconds"), "{name}: a histogram's name ends in _seconds");
+        match self.series(name, help, labels, || Figure::Histogram(Arc::new(Histogram::new(bounds)))) {
             Figure::Histogram(histogram) => histogram,
             Figure::Counter(_) | Figure::Gauge(_) => panic!("{name} is not a histogram"),
         }
@@ -200,17 +180,10 @@ impl Metrics {
         let mut families = self.lock();
         let held: usize = families.iter().map(|family| family.series.len()).sum();
 
-        let at = families
-            .iter()
-            .position(|family| family.name == name)
-            .unwrap_or_else(|| {
-                families.push(Family {
-                    name,
-                    help,
-                    series: Vec::new(),
-                });
-                families.len() - 1
-            });
+        let at = families.iter().position(|family| family.name == name).unwrap_or_else(|| {
+            families.push(Family { name, help, series: Vec::new() });
+            families.len() - 1
+        });
         let family = &mut families[at];
         if let Some((_, figure)) = family.series.iter().find(|(of, _)| *of == labels) {
             return figure.clone();
@@ -218,10 +191,7 @@ impl Metrics {
         assert!(held < SERIES_MAX, "{name}: more than {SERIES_MAX} series");
         let figure = make();
         assert!(
-            family
-                .series
-                .iter()
-                .all(|(_, other)| other.kind() == figure.kind()),
+            family.series.iter().all(|(_, other)| other.kind() == figure.kind()),
             "{name} is of two kinds"
         );
         family.series.push((labels, figure.clone()));
@@ -240,15 +210,7 @@ impl Family {
             return;
         };
         let help = self.help.replace('\\', r"\\").replace('\n', r"\n");
-        put(
-            text,
-            format_args!(
-                "# HELP {} {help}\n# TYPE {} {}\n",
-                self.name,
-                self.name,
-                first.kind()
-            ),
-        );
+        put(text, format_args!("# HELP {} {help}\n# TYPE {} {}\n", self.name, self.name, first.kind()));
         for (labels, figure) in &self.series {
             match figure {
                 Figure::Counter(counter) => put_sample(text, self.name, labels, counter.total()),
@@ -277,14 +239,11 @@ impl Histogram {
         let mut seen = 0;
         for (index, bucket) in self.buckets.iter().enumerate() {
             seen += bucket.load(Relaxed);
-            let bound = self.bounds.get(index).map_or_else(
-                || "+Inf".to_owned(),
-                |bound| bound.as_secs_f64().to_string(),
-            );
-            put(
-                text,
-                format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {seen}\n"),
-            );
+            let bound = self
+                .bounds
+                .get(index)
+                .map_or_else(|| "+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
+            put(text, format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {seen}\n"));
         }
         let sum = Duration::from_nanos(self.sum_nanos.load(Relaxed)).as_secs_f64();
         put_sample(text, &format!("{name}_sum"), labels, sum);
@@ -301,20 +260,13 @@ fn put_sample(text: &mut String, name: &str, labels: &str, value: impl std::fmt:
 }
 
 fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
-    text.write_fmt(line)
-        .expect("a String takes all that is written to it");
+    text.write_fmt(line).expect("a String takes all that is written to it");
 }
 
 fn render_labels(labels: Labels<'_>) -> String {
     let pairs = labels.iter().map(|(name, value)| {
-        assert!(
-            is_name(name) && !name.contains(':') && *name != "le",
-            "{name}: not a label's name"
-        );
-        let value = value
-            .replace('\\', r"\\")
-            .replace('"', "\\\"")
-            .replace('\n', r"\n");
+        assert!(is_name(name) && !name.contains(':') && *name != "le", "{name}: not a label's name");
+        let value = value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
         format!("{name}=\"{value}\"")
     });
     pairs.collect::<Vec<_>>().join(",")
@@ -322,9 +274,7 @@ fn render_labels(labels: Labels<'_>) -> String {
 
 fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
-    let first = letters
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == ':');
+    let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == ':');
     first && letters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
@@ -337,19 +287,10 @@ mod tests {
     #[test]
     fn figures_are_written_as_prometheus_reads_them() {
         let metrics = Metrics::new();
-        metrics
-            .counter("confab_calls_total", "Calls so far.", &[("way", "in")])
-            .add(3);
-        metrics
-            .counter("confab_calls_total", "Calls so far.", &[("way", "out")])
-            .increment();
+        metrics.counter("confab_calls_total", "Calls so far.", &[("way", "in")]).add(3);
+        metrics.counter("confab_calls_total", "Calls so far.", &[("way", "out")]).increment();
         metrics.gauge("confab_legs", "Legs now.", &[]).set(-2);
-        let late = metrics.histogram(
-            "confab_tick_late_seconds",
-            "Lateness.",
-            &[("worker", "0")],
-            BOUNDS,
-        );
+        let late = metrics.histogram("confab_tick_late_seconds", "Lateness.", &[("worker", "0")], BOUNDS);
         for micros in [0, 1_000, 1_001, 20_000, 3_000_000] {
             late.observe(Duration::from_micros(micros));
         }
@@ -408,16 +349,8 @@ confab_tick_late_seconds_count{worker="0"} 5
                 });
             }
         });
-        assert!(
-            metrics.render().contains("a_total 4000\n"),
-            "{}",
-            metrics.render()
-        );
-        assert!(
-            metrics.render().contains("b_seconds_sum 4\n"),
-            "{}",
-            metrics.render()
-        );
+        assert!(metrics.render().contains("a_total 4000\n"), "{}", metrics.render());
+        assert!(metrics.render().contains("b_seconds_sum 4\n"), "{}", metrics.render());
     }
 
     #[test]

@@ -16,10 +16,10 @@ use confab_media::EngineSettings;
 use tokio::sync::mpsc;
 
 pub use self::ports::Ports;
-pub use self::queue::{Order, Orders, Report};
-pub use self::socket::{LegSockets, raise_descriptor_limit};
 use self::queue::Reports;
+pub use self::queue::{Order, Orders, Report};
 use self::socket::awaitable;
+pub use self::socket::{LegSockets, raise_descriptor_limit};
 use self::stats::WorkerStats;
 use crate::telemetry::Metrics;
 

@@ -308,10 +308,8 @@ pub(crate) mod sys {
 
         pub(crate) fn receive(&mut self, fd: RawFd) -> usize {
             for i in 0..BATCH {
-                self.vectors[i] = libc::iovec {
-                    iov_base: self.payloads[i].as_mut_ptr().cast(),
-                    iov_len: DATAGRAM_MAX,
-                };
+                self.vectors[i] =
+                    libc::iovec { iov_base: self.payloads[i].as_mut_ptr().cast(), iov_len: DATAGRAM_MAX };
                 let header = &mut self.headers[i].msg_hdr;
                 header.msg_name = ptr::from_mut(&mut self.sources[i]).cast();
                 header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
@@ -371,8 +369,7 @@ pub(crate) mod sys {
         unsafe {
             let mut message = libc::CMSG_FIRSTHDR(header);
             while let Some(control) = message.as_ref() {
-                if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_TIMESTAMPNS
-                {
+                if control.cmsg_level == libc::SOL_SOCKET && control.cmsg_type == libc::SCM_TIMESTAMPNS {
                     let time = ptr::read_unaligned(libc::CMSG_DATA(message).cast::<libc::timespec>());
                     return Some(Duration::new(time.tv_sec as u64, time.tv_nsec as u32));
                 }

@@ -33,11 +33,7 @@ pub(crate) fn guard(data: &[u8]) {
                 SipMessage::try_from(&*message).expect("what is forwarded can be parsed");
                 assert!(message.len() <= MESSAGE_MAX);
                 let again = Guard.inspect(&message, source(), transport);
-                assert_eq!(
-                    again,
-                    Verdict::Forward(message.clone()),
-                    "repaired for good"
-                );
+                assert_eq!(again, Verdict::Forward(message.clone()), "repaired for good");
             }
             Verdict::Reply { message, .. } => {
                 let is_keep_alive = message == b"\r\n";
@@ -47,10 +43,7 @@ pub(crate) fn guard(data: &[u8]) {
         }
     }
     let text = redact(data);
-    assert!(
-        !text.contains(|c: char| c.is_control() && c != '\n'),
-        "{text:?}"
-    );
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
 }
 
 /// However a stream is cut, the same messages come out of it, and no byte is kept behind an error.
@@ -93,18 +86,11 @@ pub(crate) fn sdp_offer(data: &[u8]) {
     let Ok(answer) = sdp::answer(&offer, &local()) else {
         return;
     };
-    let streams = answer
-        .sdp
-        .lines()
-        .filter(|line| line.starts_with("m="))
-        .count();
+    let streams = answer.sdp.lines().filter(|line| line.starts_with("m=")).count();
     assert_eq!(streams, offer.streams.len());
     if answer.sdp.len() <= sdp::SDP_MAX {
         let mirrored = sdp::parse_offer(answer.sdp.as_bytes()).expect("our answer can be read");
-        assert_eq!(
-            mirrored.codecs,
-            [(answer.agreed.payload_type, answer.agreed.codec)]
-        );
+        assert_eq!(mirrored.codecs, [(answer.agreed.payload_type, answer.agreed.codec)]);
         assert_eq!(mirrored.direction, answer.agreed.direction);
     }
 }
@@ -112,11 +98,7 @@ pub(crate) fn sdp_offer(data: &[u8]) {
 /// Whatever is agreed, we offered it.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
 pub(crate) fn sdp_answer(data: &[u8]) {
-    let local = Local {
-        codecs: vec![Codec::Pcma],
-        rtcp_mux: true,
-        ..local()
-    };
+    let local = Local { codecs: vec![Codec::Pcma], rtcp_mux: true, ..local() };
     let Ok(agreed) = sdp::read_answer(data, &local) else {
         return;
     };

@@ -62,14 +62,7 @@ impl FakeNode {
         socket.set_nonblocking(true).unwrap();
         let sip = socket.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let node = Node {
-            law,
-            fault,
-            socket,
-            legs: Vec::new(),
-            by_call_id: HashMap::new(),
-            tick: 0,
-        };
+        let node = Node { law, fault, socket, legs: Vec::new(), by_call_id: HashMap::new(), tick: 0 };
         let stopped = Arc::clone(&stop);
         let thread = Some(std::thread::spawn(move || node.run(&stopped)));
         Self { sip, stop, thread }
@@ -149,15 +142,7 @@ impl Node {
             return self.legs[leg].answer.clone();
         }
         let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port: u16 = invite
-            .split("m=audio ")
-            .nth(1)
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let port: u16 = invite.split("m=audio ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         rtp.connect(("127.0.0.1", port)).unwrap();
         rtp.set_nonblocking(true).unwrap();
         let sdp = format!(
@@ -190,32 +175,23 @@ impl Node {
     /// One tick: hear all, mix each conference, send to all.
     fn play(&mut self) {
         self.tick += 1;
-        let frames: Vec<[i16; FRAME]> =
-            self.legs.iter_mut().map(|leg| leg.hear(self.law)).collect();
-        let frames: Vec<_> = (0..frames.len())
-            .map(|leg| self.input(leg, &frames))
-            .collect();
+        let frames: Vec<[i16; FRAME]> = self.legs.iter_mut().map(|leg| leg.hear(self.law)).collect();
+        let frames: Vec<_> = (0..frames.len()).map(|leg| self.input(leg, &frames)).collect();
         let mut sums: BTreeMap<&str, [i32; FRAME]> = BTreeMap::new();
         for (leg, frame) in self.legs.iter().zip(&frames) {
             let sum = sums.entry(&leg.conference).or_insert([0; FRAME]);
-            sum.iter_mut()
-                .zip(frame)
-                .for_each(|(sum, &sample)| *sum += i32::from(sample));
+            sum.iter_mut().zip(frame).for_each(|(sum, &sample)| *sum += i32::from(sample));
         }
         let mixes: Vec<_> = (0..frames.len())
             .map(|leg| {
                 let mut mix = sums[self.legs[leg].conference.as_str()];
                 if self.fault != Fault::OwnVoice {
-                    mix.iter_mut()
-                        .zip(&frames[leg])
-                        .for_each(|(mix, &own)| *mix -= i32::from(own));
+                    mix.iter_mut().zip(&frames[leg]).for_each(|(mix, &own)| *mix -= i32::from(own));
                 }
                 if let Fault::CrossTalk { from, to } = self.fault
                     && leg == to
                 {
-                    mix.iter_mut()
-                        .zip(&frames[from])
-                        .for_each(|(mix, &own)| *mix += i32::from(own));
+                    mix.iter_mut().zip(&frames[from]).for_each(|(mix, &own)| *mix += i32::from(own));
                 }
                 mix
             })
@@ -230,9 +206,7 @@ impl Node {
         let silent = [0; FRAME];
         match self.fault {
             Fault::NotMixed(mute) if mute == leg => silent,
-            Fault::TalkerFrame { leg: mute, every }
-                if mute == leg && self.tick.is_multiple_of(every) =>
-            {
+            Fault::TalkerFrame { leg: mute, every } if mute == leg && self.tick.is_multiple_of(every) => {
                 silent
             }
             Fault::InputsSwapped(a, b) if frames.len() > a.max(b) => frames[swap(leg, a, b)],
@@ -299,8 +273,7 @@ impl Leg {
         let mut packet = [0; 1_500];
         while let Ok(length) = self.rtp.recv(&mut packet) {
             assert_eq!(length, 12 + FRAME);
-            self.heard
-                .push_back(std::array::from_fn(|n| law.decode(packet[12 + n])));
+            self.heard.push_back(std::array::from_fn(|n| law.decode(packet[12 + n])));
         }
         self.playing |= self.heard.len() >= DEPTH;
         if !self.playing || !self.up {
@@ -322,9 +295,7 @@ fn swap(leg: usize, a: usize, b: usize) -> usize {
 
 fn header<'a>(text: &'a str, name: &str) -> &'a str {
     let prefix = format!("{name}: ");
-    text.lines()
-        .find_map(|line| line.strip_prefix(&prefix))
-        .unwrap()
+    text.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap()
 }
 
 fn reply(request: &str, status: &str, extra: &str, body: &str) -> String {

@@ -9,39 +9,18 @@ use super::source::root;
 fn dependencies_have_a_licence_from_the_list() {
     let allowed = allowed();
     let packages = packages();
-    assert!(
-        packages.len() > 10,
-        "cargo named {} packages",
-        packages.len()
-    );
-    let refused: Vec<_> = packages
-        .iter()
-        .filter(|(_, licence)| !is_allowed(licence, &allowed))
-        .collect();
-    assert!(
-        refused.is_empty(),
-        "not on the list of deny.toml: {refused:#?}"
-    );
+    assert!(packages.len() > 10, "cargo named {} packages", packages.len());
+    let refused: Vec<_> = packages.iter().filter(|(_, licence)| !is_allowed(licence, &allowed)).collect();
+    assert!(refused.is_empty(), "not on the list of deny.toml: {refused:#?}");
 }
 
 #[test]
 fn a_licence_is_allowed_if_one_choice_of_each_part_is() {
     let allowed = ["MIT".to_owned(), "Unicode-3.0".to_owned()];
-    for licence in [
-        "MIT",
-        "GPL-3.0 OR MIT",
-        "Apache-2.0/MIT",
-        "(MIT OR Apache-2.0) AND Unicode-3.0",
-    ] {
+    for licence in ["MIT", "GPL-3.0 OR MIT", "Apache-2.0/MIT", "(MIT OR Apache-2.0) AND Unicode-3.0"] {
         assert!(is_allowed(licence, &allowed), "{licence}");
     }
-    for licence in [
-        "",
-        "GPL-3.0",
-        "MIT AND GPL-3.0",
-        "(MIT OR X) AND (Y OR Z)",
-        "MIT WITH X",
-    ] {
+    for licence in ["", "GPL-3.0", "MIT AND GPL-3.0", "(MIT OR X) AND (Y OR Z)", "MIT WITH X"] {
         assert!(!is_allowed(licence, &allowed), "{licence}");
     }
 }
@@ -54,27 +33,20 @@ fn is_allowed(expression: &str, allowed: &[String]) -> bool {
         let choice = choice.trim_matches(|c: char| c == '(' || c == ')' || c.is_whitespace());
         allowed.iter().any(|licence| licence == choice)
     };
-    choices
-        .split(" AND ")
-        .all(|part| part.split(" OR ").any(is_allowed))
+    choices.split(" AND ").all(|part| part.split(" OR ").any(is_allowed))
 }
 
 fn allowed() -> Vec<String> {
     let text = std::fs::read_to_string(root().join("deny.toml")).unwrap();
     let deny: toml::Table = text.parse().unwrap();
     let list = deny["licenses"]["allow"].as_array().unwrap();
-    list.iter()
-        .map(|licence| licence.as_str().unwrap().to_owned())
-        .collect()
+    list.iter().map(|licence| licence.as_str().unwrap().to_owned()).collect()
 }
 
 /// Name and licence of every package in the lock file that this machine would build.
 fn packages() -> Vec<(String, String)> {
     let here = run(Command::new("rustc").arg("-vV"));
-    let host = here
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .unwrap();
+    let host = here.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let metadata = run(Command::new(env!("CARGO")).current_dir(root()).args([
         "metadata",
         "--locked",
@@ -85,20 +57,12 @@ fn packages() -> Vec<(String, String)> {
     ]));
     let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let text =
-        |package: &serde_json::Value, key| package[key].as_str().unwrap_or_default().to_owned();
-    packages
-        .iter()
-        .map(|package| (text(package, "name"), text(package, "license")))
-        .collect()
+    let text = |package: &serde_json::Value, key| package[key].as_str().unwrap_or_default().to_owned();
+    packages.iter().map(|package| (text(package, "name"), text(package, "license"))).collect()
 }
 
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

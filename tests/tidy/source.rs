@@ -7,15 +7,8 @@ use std::fs;
 use std::path::Path;
 
 /// Folders that hold nothing of ours.
-const NOT_OURS: [&str; 7] = [
-    "target",
-    ".git",
-    "node_modules",
-    ".venv",
-    "__pycache__",
-    "confab-data",
-    "proptest-regressions",
-];
+const NOT_OURS: [&str; 7] =
+    ["target", ".git", "node_modules", ".venv", "__pycache__", "confab-data", "proptest-regressions"];
 
 /// Something that a rule does not allow.
 #[derive(PartialEq, Eq)]
@@ -48,16 +41,8 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        let code = if path.ends_with(".rs") {
-            Blanker::blank(text)
-        } else {
-            String::new()
-        };
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-        }
+        let code = if path.ends_with(".rs") { Blanker::blank(text) } else { String::new() };
+        Self { path: path.to_owned(), text: text.to_owned(), code }
     }
 
     pub(crate) fn is_rust(&self) -> bool {
@@ -71,18 +56,11 @@ impl Source {
     }
 
     pub(crate) fn line(&self, at: usize) -> usize {
-        1 + self.text.as_bytes()[..at]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
+        1 + self.text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
     }
 
     pub(crate) fn finding(&self, at: usize, what: impl Into<String>) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line: self.line(at),
-            what: what.into(),
-        }
+        Finding { path: self.path.clone(), line: self.line(at), what: what.into() }
     }
 
     pub(crate) fn phrases(&self, phrase: &'static str) -> impl Iterator<Item = Finding> {
@@ -94,8 +72,7 @@ impl Source {
     }
 
     pub(crate) fn words(&self, word: &'static str) -> impl Iterator<Item = Finding> {
-        self.words_at(word)
-            .map(move |at| self.finding(at, format!("`{word}`")))
+        self.words_at(word).map(move |at| self.finding(at, format!("`{word}`")))
     }
 
     /// Where `word` is in the code, as a whole word.
@@ -125,15 +102,10 @@ impl Source {
     pub(crate) fn imports(&self) -> Vec<(usize, &str)> {
         let roots = ["crate", "confab"].into_iter().flat_map(|root| {
             self.words_at(root).filter_map(move |at| {
-                Some((
-                    at,
-                    at + root.len() + offset_of_path(&self.code[at + root.len()..])?,
-                ))
+                Some((at, at + root.len() + offset_of_path(&self.code[at + root.len()..])?))
             })
         });
-        roots
-            .flat_map(|(at, path)| self.firsts(path).into_iter().map(move |first| (at, first)))
-            .collect()
+        roots.flat_map(|(at, path)| self.firsts(path).into_iter().map(move |first| (at, first))).collect()
     }
 
     /// The first parts of the path, or of the paths in braces, at `at`.
@@ -161,19 +133,12 @@ impl Source {
 
     /// Where a path climbs with `super::` out of the module right under the root.
     pub(crate) fn escapes(&self) -> impl Iterator<Item = usize> {
-        let inside = self
-            .path
-            .trim_start_matches("src/")
-            .trim_end_matches(".rs")
-            .trim_end_matches("/mod");
+        let inside = self.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
         let depth = inside.split('/').count();
         let tests_at = self.code.find("#[cfg(test)]").unwrap_or(self.code.len());
         self.words_at("super").filter(move |at| {
             let after_another = self.code[..*at].ends_with("super::");
-            let climbs = self.code[*at..]
-                .split("::")
-                .take_while(|part| *part == "super")
-                .count();
+            let climbs = self.code[*at..].split("::").take_while(|part| *part == "super").count();
             let inline = usize::from(*at > tests_at);
             !after_another && self.module() != Some("lib") && climbs >= depth + inline
         })
@@ -239,11 +204,7 @@ struct Blanker<'a> {
 
 impl<'a> Blanker<'a> {
     fn blank(text: &'a str) -> String {
-        let mut blanker = Self {
-            text: text.as_bytes(),
-            at: 0,
-            code: Vec::with_capacity(text.len()),
-        };
+        let mut blanker = Self { text: text.as_bytes(), at: 0, code: Vec::with_capacity(text.len()) };
         while blanker.at < blanker.text.len() {
             blanker.step();
         }
@@ -268,18 +229,14 @@ impl<'a> Blanker<'a> {
             return;
         }
         let end = (self.at + length).min(self.text.len());
-        let blanked = self.text[self.at..end]
-            .iter()
-            .map(|byte| if *byte == b'\n' { b'\n' } else { b' ' });
+        let blanked = self.text[self.at..end].iter().map(|byte| if *byte == b'\n' { b'\n' } else { b' ' });
         self.code.extend(blanked);
         self.at = end;
     }
 }
 
 fn line_length(rest: &[u8]) -> usize {
-    rest.iter()
-        .position(|byte| *byte == b'\n')
-        .unwrap_or(rest.len())
+    rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len())
 }
 
 fn block_length(rest: &[u8]) -> usize {
@@ -309,10 +266,7 @@ fn string_length(rest: &[u8]) -> usize {
 
 /// The length of a raw string whose hashes begin after `prefix` letters; 0 if it is none.
 fn raw_length(rest: &[u8], prefix: usize) -> usize {
-    let hashes = rest[prefix..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let hashes = rest[prefix..].iter().take_while(|byte| **byte == b'#').count();
     let open = prefix + hashes;
     if rest.get(open) != Some(&b'"') {
         return 0;
@@ -345,10 +299,7 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn repository() -> Vec<Source> {
     let mut sources = Vec::new();
     walk(root(), &mut sources);
-    assert!(
-        sources.iter().any(|source| source.path == "tests/tidy.rs"),
-        "the repository was not found"
-    );
+    assert!(sources.iter().any(|source| source.path == "tests/tidy.rs"), "the repository was not found");
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     sources
 }
@@ -360,17 +311,11 @@ fn walk(folder: &Path, sources: &mut Vec<Source>) {
         if path.is_dir() && !NOT_OURS.contains(&name.as_str()) {
             walk(&path, sources);
         }
-        let is_text = [
-            "rs", "toml", "md", "sh", "py", "js", "xml", "Makefile", "run",
-        ]
-        .iter()
-        .any(|end| name == *end || path.extension().is_some_and(|extension| extension == *end));
+        let is_text = ["rs", "toml", "md", "sh", "py", "js", "xml", "Makefile", "run"]
+            .iter()
+            .any(|end| name == *end || path.extension().is_some_and(|extension| extension == *end));
         if path.is_file() && is_text {
-            let inside = path
-                .strip_prefix(root())
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
+            let inside = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
             sources.push(Source::new(&inside, &fs::read_to_string(&path).unwrap()));
         }
     }

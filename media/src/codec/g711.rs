@@ -52,22 +52,14 @@ const ULAW_MAGNITUDE_MAX: i32 = 8_158;
 const fn ulaw_byte(sample14: i32) -> u8 {
     let negative = sample14 < 0;
     let folded = if negative { !sample14 } else { sample14 };
-    let clipped = if folded > ULAW_MAGNITUDE_MAX {
-        ULAW_MAGNITUDE_MAX
-    } else {
-        folded
-    };
+    let clipped = if folded > ULAW_MAGNITUDE_MAX { ULAW_MAGNITUDE_MAX } else { folded };
     let biased = (clipped + ULAW_BIAS) as u32;
     // The highest bit is bit 5 in segment 0 and bit 12 in segment 7.
     let segment = biased.ilog2() - 5;
     let interval = (biased >> (segment + 1)) & 0x0f;
     let magnitude = (segment << 4 | interval) as u8;
     // On the line all bits are inverted; the sign bit is one for positive values after that.
-    !(if negative {
-        magnitude | 0x80
-    } else {
-        magnitude
-    })
+    !(if negative { magnitude | 0x80 } else { magnitude })
 }
 
 const fn ulaw_sample(byte: u8) -> i16 {
@@ -75,11 +67,7 @@ const fn ulaw_sample(byte: u8) -> i16 {
     let segment = (code >> 4) & 0x07;
     let interval = (code & 0x0f) as i32;
     let magnitude = (((interval * 2 + ULAW_BIAS) << segment) - ULAW_BIAS) * 4;
-    (if code & 0x80 == 0 {
-        magnitude
-    } else {
-        -magnitude
-    }) as i16
+    (if code & 0x80 == 0 { magnitude } else { -magnitude }) as i16
 }
 
 /// Even bits are inverted on the line, so that silence is not all zeros (G.711 §3.3).
@@ -95,11 +83,7 @@ const fn alaw_byte(sample12: i32) -> u8 {
         let segment = folded.ilog2() - 3;
         segment << 4 | ((folded >> (segment - 1)) & 0x0f)
     } as u8;
-    (if negative {
-        magnitude
-    } else {
-        magnitude | 0x80
-    }) ^ ALAW_EVEN_BITS
+    (if negative { magnitude } else { magnitude | 0x80 }) ^ ALAW_EVEN_BITS
 }
 
 const fn alaw_sample(byte: u8) -> i16 {
@@ -111,11 +95,7 @@ const fn alaw_sample(byte: u8) -> i16 {
         0 => (interval << 4) + 8,
         _ => ((interval << 4) + 0x108) << (segment - 1),
     };
-    (if code & 0x80 == 0 {
-        -magnitude
-    } else {
-        magnitude
-    }) as i16
+    (if code & 0x80 == 0 { -magnitude } else { magnitude }) as i16
 }
 
 const fn table_of_ulaw_bytes() -> [i16; 256] {

@@ -23,8 +23,7 @@ impl Codec {
 
     /// The codec of that name and clock rate in SDP; names have no case (RFC 8866 §6.6).
     pub fn of_name(name: &str, clock_rate: u32) -> Option<Self> {
-        let fits =
-            |codec: &Self| codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate;
+        let fits = |codec: &Self| codec.name().eq_ignore_ascii_case(name) && codec.clock_rate() == clock_rate;
         Self::ALL.into_iter().find(fits)
     }
 

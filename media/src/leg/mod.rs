@@ -13,8 +13,8 @@ mod transport;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub(crate) use self::send::Encoded;
 use self::pending::Pending;
+pub(crate) use self::send::Encoded;
 use self::send::{Sender, StreamStart};
 use self::transport::{Source, Transport};
 use crate::codec::Codec;
@@ -24,8 +24,8 @@ use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::LegId;
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings, Sound};
-use crate::rtp::{PacketView, is_rtcp};
 use crate::rtp::DigitReceiver;
+use crate::rtp::{PacketView, is_rtcp};
 use crate::stats::{Counters, Discard};
 use crate::time::Time;
 use crate::transmit::Transmit;
@@ -174,11 +174,7 @@ impl Leg {
         Ok(())
     }
 
-    fn receive_rtp(
-        &mut self,
-        datagram: &Datagram<'_>,
-        counters: &mut Counters,
-    ) -> Result<(), Discard> {
+    fn receive_rtp(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) -> Result<(), Discard> {
         // RFC 7983 §7: RTP and RTCP begin with version 2 in the two upper bits; STUN, DTLS and junk do not.
         if datagram.payload.first().is_none_or(|first| first >> 6 != 2) {
             return Err(Discard::NotRtp);
@@ -276,11 +272,7 @@ impl Leg {
     }
 
     pub(crate) fn transmit(&self) -> Transmit<'_> {
-        Transmit {
-            leg: self.id,
-            destination: self.transport.destination(),
-            datagram: self.sender.packet(),
-        }
+        Transmit { leg: self.id, destination: self.transport.destination(), datagram: self.sender.packet() }
     }
 
     pub(crate) fn has_events(&self) -> bool {

@@ -2,8 +2,8 @@
 //! stops and never restarts: one SSRC, sequence numbers and timestamps without a gap, whatever is heard.
 
 use crate::codec::Codec;
-use crate::rtp::{RtpHeader, Ssrc};
 use crate::rtp::SequenceNumber;
+use crate::rtp::{RtpHeader, Ssrc};
 
 /// The longest payload sent: 20 ms of G.711.
 pub(crate) const PAYLOAD_MAX: usize = 160;

@@ -8,8 +8,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::command::LegMedia;
-use crate::rtp::{PacketView, Ssrc};
 use crate::rtp::SequenceNumber;
+use crate::rtp::{PacketView, Ssrc};
 
 /// Packets in order that a source behind a NAT must send: 100 ms of speech. A guesser would have to hit the
 /// port, the NAT's address and the moment before the far end's own first packet.

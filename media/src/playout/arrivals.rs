@@ -140,10 +140,7 @@ mod tests {
 
     fn observed(numbers: &[u16]) -> (Arrivals, Vec<Order>) {
         let mut arrivals = Arrivals::default();
-        let orders = numbers
-            .iter()
-            .map(|&n| arrivals.observe(SequenceNumber(n)))
-            .collect();
+        let orders = numbers.iter().map(|&n| arrivals.observe(SequenceNumber(n))).collect();
         (arrivals, orders)
     }
 
@@ -151,20 +148,14 @@ mod tests {
     fn newer_older_and_double_are_told_apart_across_the_wrap() {
         use Order::{Duplicate, Newer, Older};
         let (_, orders) = observed(&[65_534, 0, 65_535, 65_535, 0, 1, 65_534]);
-        assert_eq!(
-            orders,
-            [Newer, Newer, Older, Duplicate, Duplicate, Newer, Duplicate]
-        );
+        assert_eq!(orders, [Newer, Newer, Older, Duplicate, Duplicate, Newer, Duplicate]);
     }
 
     #[test]
     fn a_jump_is_believed_when_it_comes_twice_in_a_row() {
         use Order::{Newer, Restarted, Unbelieved};
         let (_, orders) = observed(&[10, 30_000, 11, 30_001, 30_002, 30_003]);
-        assert_eq!(
-            orders,
-            [Newer, Unbelieved, Newer, Unbelieved, Restarted, Newer]
-        );
+        assert_eq!(orders, [Newer, Unbelieved, Newer, Unbelieved, Restarted, Newer]);
     }
 
     #[test]
@@ -177,9 +168,6 @@ mod tests {
         assert_eq!(missing(103, 104), 0);
         assert_eq!(missing(104, 103), 0);
         let (arrivals, _) = observed(&[65_000, 200]);
-        assert_eq!(
-            arrivals.missing_between(SequenceNumber(65_000), SequenceNumber(200)),
-            735
-        );
+        assert_eq!(arrivals.missing_between(SequenceNumber(65_000), SequenceNumber(200)), 735);
     }
 }

@@ -83,10 +83,7 @@ impl Concealer {
 
     /// Remembers a tick that was played, whatever was in it.
     pub(super) fn remember(&mut self, tick: &[i16]) {
-        for (kept, &sample) in self.history[self.oldest * TICK..][..TICK]
-            .iter_mut()
-            .zip(tick)
-        {
+        for (kept, &sample) in self.history[self.oldest * TICK..][..TICK].iter_mut().zip(tick) {
             *kept = sample;
         }
         self.oldest = (self.oldest + 1) % HISTORY_TICKS;
@@ -185,10 +182,7 @@ fn pitch_period(past: &[i16; HISTORY]) -> usize {
 }
 
 fn product(a: &[i16], b: &[i16]) -> i32 {
-    a.iter()
-        .zip(b)
-        .map(|(&a, &b)| i32::from(a) * i32::from(b))
-        .sum()
+    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
 }
 
 #[cfg(test)]
@@ -221,10 +215,7 @@ mod tests {
             let mut gap = [0; FADE_FROM];
             concealer.fill(&mut gap);
             for (made, wanted) in gap.iter().zip(&sound[640..]) {
-                assert!(
-                    made.abs_diff(*wanted) < 300,
-                    "period {period}: {made} {wanted}"
-                );
+                assert!(made.abs_diff(*wanted) < 300, "period {period}: {made} {wanted}");
             }
         }
     }

@@ -40,11 +40,7 @@ impl Decision {
             return Shrink::No;
         }
         self.wanted = self.wanted.saturating_add(1);
-        if self.wanted > PATIENCE_TICKS {
-            Shrink::Now
-        } else {
-            Shrink::IfQuiet
-        }
+        if self.wanted > PATIENCE_TICKS { Shrink::Now } else { Shrink::IfQuiet }
     }
 
     /// A step was left out of sound.

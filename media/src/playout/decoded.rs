@@ -23,11 +23,7 @@ pub(super) struct Decoded {
 
 impl Decoded {
     pub(super) const fn new() -> Self {
-        Self {
-            samples: [0; CAPACITY],
-            start: 0,
-            end: 0,
-        }
+        Self { samples: [0; CAPACITY], start: 0, end: 0 }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -65,10 +61,7 @@ impl Decoded {
 
     /// Whether the next two ticks are so quiet that nobody hears one of them missing.
     pub(super) fn is_quiet(&self) -> bool {
-        self.samples[self.start..self.end]
-            .iter()
-            .take(2 * TICK)
-            .all(|s| s.unsigned_abs() <= QUIET_PEAK)
+        self.samples[self.start..self.end].iter().take(2 * TICK).all(|s| s.unsigned_abs() <= QUIET_PEAK)
     }
 
     /// Makes one tick out of the next two: the first one's beginning and the second one's end, joined
@@ -100,15 +93,9 @@ const JOIN_GRID: usize = 8;
 fn most_alike(first: &[i16], second: &[i16]) -> usize {
     let difference = |at: &usize| -> u32 {
         let pairs = first[*at..].iter().zip(&second[*at..]);
-        pairs
-            .take(JOIN)
-            .map(|(a, b)| u32::from(a.abs_diff(*b)))
-            .sum()
+        pairs.take(JOIN).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
     };
-    (0..=first.len() - JOIN)
-        .step_by(JOIN_GRID)
-        .min_by_key(difference)
-        .unwrap_or(0)
+    (0..=first.len() - JOIN).step_by(JOIN_GRID).min_by_key(difference).unwrap_or(0)
 }
 
 /// From `old` to `new`, `at` samples into a join.
@@ -158,9 +145,7 @@ mod tests {
 
     #[test]
     fn a_step_left_out_leaves_no_edge() {
-        let noise: Vec<i16> = (0..320i32)
-            .map(|i| (i * 7_919 % 2_001 - 1_000) as i16)
-            .collect();
+        let noise: Vec<i16> = (0..320i32).map(|i| (i * 7_919 % 2_001 - 1_000) as i16).collect();
         let mut decoded = with(&noise);
         let mut out = [0; TICK];
         assert!(decoded.take_shrunk(&mut out));

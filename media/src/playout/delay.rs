@@ -121,10 +121,7 @@ const SECOND: u32 = 50;
 
 impl WorstLeads {
     pub(super) const fn new() -> Self {
-        Self {
-            seconds: [Lead::UNKNOWN; WINDOW_SECONDS],
-            ticks: 0,
-        }
+        Self { seconds: [Lead::UNKNOWN; WINDOW_SECONDS], ticks: 0 }
     }
 
     /// A packet came.
@@ -153,10 +150,7 @@ impl WorstLeads {
     /// Whether every packet of the window came so early that one step could be left out.
     pub(super) fn can_shrink(&self) -> bool {
         let [past @ .., under_way] = &self.seconds;
-        *under_way >= Lead::SPARE
-            && past
-                .iter()
-                .all(|&lead| lead >= Lead::SPARE && lead != Lead::UNKNOWN)
+        *under_way >= Lead::SPARE && past.iter().all(|&lead| lead >= Lead::SPARE && lead != Lead::UNKNOWN)
     }
 }
 
@@ -165,10 +159,7 @@ mod tests {
     use super::*;
 
     fn timeline() -> Timeline {
-        let mut timeline = Timeline {
-            position: 1_000,
-            ..Timeline::default()
-        };
+        let mut timeline = Timeline { position: 1_000, ..Timeline::default() };
         timeline.end_tick(Time::from_millis(100));
         timeline
     }
@@ -181,14 +172,8 @@ mod tests {
         assert_eq!(timeline.lead(1_159, came), Lead(15_000_000));
         assert_eq!(timeline.lead(1_160, came), Lead(35_000_000));
         assert_eq!(timeline.lead(999, came), Lead(-5_000_000));
-        assert_eq!(
-            timeline.lead(1_000, Time::from_millis(50)),
-            Lead(20_000_000)
-        );
-        assert_eq!(
-            timeline.delay(1_000, Time::from_millis(50)),
-            Duration::from_millis(70)
-        );
+        assert_eq!(timeline.lead(1_000, Time::from_millis(50)), Lead(20_000_000));
+        assert_eq!(timeline.delay(1_000, Time::from_millis(50)), Duration::from_millis(70));
         assert_eq!(timeline.delay(0, came), Duration::ZERO);
     }
 
@@ -196,9 +181,7 @@ mod tests {
     fn steps_beyond_the_ceiling_never_pass_the_packet_itself() {
         let timeline = timeline();
         let ceiling = Duration::from_millis(60);
-        let beyond = |timestamp, millis| {
-            timeline.steps_beyond(timestamp, Time::from_millis(millis), ceiling)
-        };
+        let beyond = |timestamp, millis| timeline.steps_beyond(timestamp, Time::from_millis(millis), ceiling);
         assert_eq!(beyond(1_000, 110), 0);
         assert_eq!(beyond(1_000 + 3 * 160, 120), 0);
         assert_eq!(beyond(1_000 + 3 * 160, 119), 1);

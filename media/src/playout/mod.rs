@@ -47,9 +47,7 @@ impl Default for PlayoutSettings {
     /// 200 ms: with the network's and the far end's share, the most at which a conversation still flows
     /// (ITU-T G.114 asks for 400 ms from mouth to ear at most).
     fn default() -> Self {
-        Self {
-            delay_ceiling: Duration::from_millis(200),
-        }
+        Self { delay_ceiling: Duration::from_millis(200) }
     }
 }
 
@@ -113,8 +111,8 @@ pub struct Playout {
     delay: Duration,
 }
 
-/// A leg's memory is bounded, and most of it is here.
-const _: () = assert!(size_of::<Playout>() < 20 * 1024);
+/// A leg's memory is bounded; with this go the payloads of the packet buffer, 15 KB.
+const _: () = assert!(size_of::<Playout>() < 5 * 1024);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -259,10 +257,7 @@ impl Playout {
     }
 
     fn place_older(&mut self, packet: Waiting, payload: &[u8]) {
-        if self
-            .passed
-            .is_some_and(|passed| !packet.number.is_after(passed))
-        {
+        if self.passed.is_some_and(|passed| !packet.number.is_after(passed)) {
             self.counters.late += 1;
             self.counters.lost = self.counters.lost.saturating_sub(1);
         } else if self.is_far_off(packet.timestamp) {
@@ -283,10 +278,7 @@ impl Playout {
         match self.phase {
             Phase::Idle => {
                 let hold = hold(packet.len);
-                self.phase = Phase::Starting {
-                    since: packet.received_at,
-                    hold,
-                };
+                self.phase = Phase::Starting { since: packet.received_at, hold };
                 self.keep(packet, payload);
             }
             Phase::Starting { .. } => self.keep(packet, payload),
@@ -295,8 +287,7 @@ impl Playout {
     }
 
     fn is_far_off(&self, timestamp: u32) -> bool {
-        self.phase == Phase::Playing
-            && self.timeline.ahead(timestamp).unsigned_abs() > TIMESTAMP_JUMP
+        self.phase == Phase::Playing && self.timeline.ahead(timestamp).unsigned_abs() > TIMESTAMP_JUMP
     }
 
     /// Whether nothing is left to play before `packet`, and still it would wait beyond the ceiling:
@@ -318,8 +309,7 @@ impl Playout {
         if self.last == Sound::Silence && self.is_dry() {
             self.widen(&packet);
         }
-        self.leads
-            .record(self.timeline.lead(packet.timestamp, packet.received_at));
+        self.leads.record(self.timeline.lead(packet.timestamp, packet.received_at));
         self.keep(packet, payload);
         self.keep_under_ceiling();
     }
@@ -362,11 +352,7 @@ impl Playout {
     fn keep(&mut self, packet: Waiting, payload: &[u8]) {
         let mut made_room = false;
         while self.buffer.insert(packet, payload).is_err() {
-            if self
-                .buffer
-                .head()
-                .is_none_or(|head| head.number.is_after(packet.number))
-            {
+            if self.buffer.head().is_none_or(|head| head.number.is_after(packet.number)) {
                 self.counters.discarded += 1;
                 return;
             }
@@ -374,19 +360,13 @@ impl Playout {
             made_room = true;
         }
         if made_room && self.phase == Phase::Playing {
-            let steps = self
-                .buffer
-                .head()
-                .map_or(0, |h| self.timeline.steps_ahead(h.timestamp));
+            let steps = self.buffer.head().map_or(0, |h| self.timeline.steps_ahead(h.timestamp));
             self.skip(u32::try_from(steps).unwrap_or(0));
         }
     }
 
     fn keep_under_ceiling(&mut self) {
-        let beyond = |p: &Waiting| {
-            self.timeline
-                .steps_beyond(p.timestamp, p.received_at, self.ceiling)
-        };
+        let beyond = |p: &Waiting| self.timeline.steps_beyond(p.timestamp, p.received_at, self.ceiling);
         let steps = self.buffer.iter().map(beyond).max().unwrap_or(0);
         if steps > 0 {
             self.skip(steps);
@@ -400,10 +380,7 @@ impl Playout {
         self.leads.move_by(-i64::from(steps));
         self.decoded.skip(samples as usize);
         while let Some(head) = self.buffer.head() {
-            let end = self
-                .timeline
-                .ahead(head.timestamp)
-                .saturating_add(i32::from(head.len as i16));
+            let end = self.timeline.ahead(head.timestamp).saturating_add(i32::from(head.len as i16));
             if end > 0 {
                 break;
             }
@@ -466,8 +443,7 @@ impl Playout {
             return;
         };
         self.timeline.position = head.timestamp;
-        self.leads
-            .record(self.timeline.lead(head.timestamp, head.received_at));
+        self.leads.record(self.timeline.lead(head.timestamp, head.received_at));
         self.phase = Phase::Playing;
     }
 
@@ -478,11 +454,7 @@ impl Playout {
             Shrink::No => self.play_whole_packet(out),
             Shrink::IfQuiet | Shrink::Now => self.play_shrunk(shrink, out),
         };
-        let sound = if played {
-            Sound::Voice
-        } else {
-            self.play_pieces(out)
-        };
+        let sound = if played { Sound::Voice } else { self.play_pieces(out) };
         if sound != Sound::Silence {
             self.leads.pass_tick();
         }
@@ -577,11 +549,7 @@ impl Playout {
     }
 
     fn play_nothing(&mut self, out: &mut [i16]) -> Sound {
-        if self.fill_gap(out, 0, out.len(), false) {
-            Sound::Concealed
-        } else {
-            Sound::Silence
-        }
+        if self.fill_gap(out, 0, out.len(), false) { Sound::Concealed } else { Sound::Silence }
     }
 
     /// Samples until the next packet's first, `most` at most.
@@ -589,9 +557,7 @@ impl Playout {
         let Some(head) = self.buffer.head() else {
             return most;
         };
-        usize::try_from(self.timeline.ahead(head.timestamp))
-            .unwrap_or(0)
-            .min(most)
+        usize::try_from(self.timeline.ahead(head.timestamp)).unwrap_or(0).min(most)
     }
 
     fn take_decoded(&mut self, out: &mut [i16]) -> usize {

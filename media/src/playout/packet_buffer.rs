@@ -26,13 +26,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    const NOTHING: Self = Self {
-        number: SequenceNumber(0),
-        timestamp: 0,
-        len: 0,
-        codec: Codec::Pcmu,
-        received_at: Time::ZERO,
-    };
+    const NOTHING: Self =
+        Self { number: SequenceNumber(0), timestamp: 0, len: 0, codec: Codec::Pcmu, received_at: Time::ZERO };
 }
 
 /// The buffer holds numbers too far from this one.
@@ -52,18 +47,20 @@ pub(super) struct PacketBuffer {
     /// wait in the usual case stay in the same few cache lines: hundreds of legs whose packets went
     /// around whole rings would read and write memory, not cache.
     free: u32,
-    payloads: [[u8; PAYLOAD_MAX]; SLOTS],
+    /// Asked for as zeros and beside the rest: the system gives such memory page by page when it is written to, so
+    /// that a leg on a steady network never has more than the first of its four pages.
+    payloads: Box<[[u8; PAYLOAD_MAX]]>,
 }
 
 impl PacketBuffer {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             used: 0,
             head: SequenceNumber(0),
             waiting: [Waiting::NOTHING; SLOTS],
             cells: [0; SLOTS],
             free: u32::MAX,
-            payloads: [[0; PAYLOAD_MAX]; SLOTS],
+            payloads: vec![[0; PAYLOAD_MAX]; SLOTS].into_boxed_slice(),
         }
     }
 
@@ -148,8 +145,7 @@ impl PacketBuffer {
 
     /// Whether the highest number stays within reach if `number` becomes the lowest.
     fn reaches_down_to(&self, number: SequenceNumber) -> bool {
-        self.iter()
-            .all(|p| (p.number.0.wrapping_sub(number.0) as usize) < SLOTS)
+        self.iter().all(|p| (p.number.0.wrapping_sub(number.0) as usize) < SLOTS)
     }
 }
 
@@ -227,11 +223,7 @@ mod tests {
     }
 
     fn packet_at(number: u16) -> Waiting {
-        Waiting {
-            timestamp: 0,
-            ..packet(number % 100)
-        }
-        .numbered(number)
+        Waiting { timestamp: 0, ..packet(number % 100) }.numbered(number)
     }
 
     impl Waiting {

@@ -65,16 +65,12 @@ impl<'a> PacketView<'a> {
     ///
     /// The first thing that is wrong with it, from front to back.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, RtpError> {
-        let (header, rest) = datagram
-            .split_first_chunk::<{ RtpHeader::LEN }>()
-            .ok_or(RtpError::TooShort)?;
+        let (header, rest) = datagram.split_first_chunk::<{ RtpHeader::LEN }>().ok_or(RtpError::TooShort)?;
         if header[0] >> 6 != VERSION {
             return Err(RtpError::Version);
         }
         let sources_len = usize::from(header[0] & 0x0f) * 4;
-        let (_, rest) = rest
-            .split_at_checked(sources_len)
-            .ok_or(RtpError::ContributingSources)?;
+        let (_, rest) = rest.split_at_checked(sources_len).ok_or(RtpError::ContributingSources)?;
         let (extension, rest) = match header[0] & EXTENSION_BIT {
             0 => (None, rest),
             _ => split_extension(rest).map(|(extension, rest)| (Some(extension), rest))?,
@@ -83,11 +79,7 @@ impl<'a> PacketView<'a> {
             0 => rest,
             _ => without_padding(rest)?,
         };
-        Ok(Self {
-            header,
-            extension,
-            payload,
-        })
+        Ok(Self { header, extension, payload })
     }
 
     /// Set on the first packet of a talk spurt (RFC 3551 §4.1), or of an event (RFC 4733 §2.3.1).
@@ -150,9 +142,7 @@ const MARKER_BIT: u8 = 0x80;
 fn split_extension(rest: &[u8]) -> Result<(Extension<'_>, &[u8]), RtpError> {
     let (head, rest) = rest.split_first_chunk::<4>().ok_or(RtpError::Extension)?;
     let words = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    let (data, rest) = rest
-        .split_at_checked(words * 4)
-        .ok_or(RtpError::Extension)?;
+    let (data, rest) = rest.split_at_checked(words * 4).ok_or(RtpError::Extension)?;
     let profile = u16::from_be_bytes([head[0], head[1]]);
     Ok((Extension { profile, data }, rest))
 }
@@ -262,18 +252,9 @@ mod tests {
         assert_eq!(refusal(&datagram(0x80, &[])[..11]), RtpError::TooShort);
         assert_eq!(refusal(&datagram(0x40, &[])), RtpError::Version);
         assert_eq!(refusal(&datagram(0xc0, &[])), RtpError::Version);
-        assert_eq!(
-            refusal(&datagram(0x81, b"abc")),
-            RtpError::ContributingSources
-        );
-        assert_eq!(
-            refusal(&datagram(0x90, b"\xbe\xde\x00")),
-            RtpError::Extension
-        );
-        assert_eq!(
-            refusal(&datagram(0x90, b"\xbe\xde\xff\xffabc")),
-            RtpError::Extension
-        );
+        assert_eq!(refusal(&datagram(0x81, b"abc")), RtpError::ContributingSources);
+        assert_eq!(refusal(&datagram(0x90, b"\xbe\xde\x00")), RtpError::Extension);
+        assert_eq!(refusal(&datagram(0x90, b"\xbe\xde\xff\xffabc")), RtpError::Extension);
         assert_eq!(refusal(&datagram(0xa0, b"")), RtpError::Padding);
         assert_eq!(refusal(&datagram(0xa0, b"ab\x00")), RtpError::Padding);
         assert_eq!(refusal(&datagram(0xa0, b"ab\x04")), RtpError::Padding);
@@ -283,12 +264,7 @@ mod tests {
     fn protocols_on_one_port_are_told_apart() {
         let rtp = HEADER.to_bytes();
         assert!(is_rtp_or_rtcp(&rtp) && !is_rtcp(&rtp));
-        let marked = RtpHeader {
-            marker: true,
-            payload_type: 101,
-            ..HEADER
-        }
-        .to_bytes();
+        let marked = RtpHeader { marker: true, payload_type: 101, ..HEADER }.to_bytes();
         assert!(!is_rtcp(&marked));
         for packet_type in 192..=223 {
             assert!(is_rtcp(&[0x80, packet_type]));
@@ -304,10 +280,7 @@ mod tests {
     fn debug_does_not_show_what_was_said() {
         let bytes = datagram(0x80, b"4111111111111111");
         let shown = format!("{:?}", PacketView::parse(&bytes).unwrap());
-        assert!(
-            !shown.contains("52, 49") && !shown.contains("4111"),
-            "{shown}"
-        );
+        assert!(!shown.contains("52, 49") && !shown.contains("4111"), "{shown}");
     }
 
     proptest! {

@@ -75,10 +75,7 @@ mod tests {
         let first = ExtendedSequence::first(SequenceNumber(65_535));
         let next = first.nearest(SequenceNumber(0));
         assert_eq!(next.value(), first.value() + 1);
-        assert_eq!(
-            next.nearest(SequenceNumber(65_530)).value(),
-            first.value() - 5
-        );
+        assert_eq!(next.nearest(SequenceNumber(65_530)).value(), first.value() - 5);
         let mut at = first;
         for step in 1..200_000u64 {
             at = at.nearest(at.number().next());

@@ -29,11 +29,7 @@ impl TelephoneEvent {
         let [event, flags, d0, d1, ..] = payload else {
             return None;
         };
-        Some(Self {
-            event: *event,
-            end: *flags & 0x80 != 0,
-            duration: u16::from_be_bytes([*d0, *d1]),
-        })
+        Some(Self { event: *event, end: *flags & 0x80 != 0, duration: u16::from_be_bytes([*d0, *d1]) })
     }
 }
 
@@ -67,11 +63,7 @@ impl IntoIterator for EndedEvents {
 
 impl fmt::Debug for EndedEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "EndedEvents({} redacted)",
-            self.0.iter().flatten().count()
-        )
+        write!(f, "EndedEvents({} redacted)", self.0.iter().flatten().count())
     }
 }
 
@@ -233,8 +225,7 @@ mod tests {
             bytes.extend([event, if end { 0x8a } else { 0x0a }]);
             bytes.extend(duration.to_be_bytes());
             let packet = PacketView::parse(&bytes).unwrap();
-            self.reported
-                .extend(self.receiver.receive(&packet, self.now));
+            self.reported.extend(self.receiver.receive(&packet, self.now));
         }
 
         fn wait(&mut self, millis: u64) {
@@ -345,11 +336,7 @@ mod tests {
     fn debug_does_not_show_keys() {
         let mut bench = Bench::default();
         bench.hear(1_000, 9, 160, false);
-        let event = TelephoneEvent {
-            event: 9,
-            end: true,
-            duration: 1,
-        };
+        let event = TelephoneEvent { event: 9, end: true, duration: 1 };
         let ended = EndedEvents([Some(9), None]);
         let shown = format!("{:?} {event:?} {ended:?}", bench.receiver);
         assert!(!shown.contains('9'), "{shown}");

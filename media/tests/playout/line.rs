@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use confab_media::codec::Codec;
-use confab_media::frame::{Frame, SampleRate};
 use confab_media::playout::{Playout, PlayoutCounters, PlayoutSettings, Sound};
 use confab_media::rtp::{PacketView, RtpHeader, SequenceNumber, Ssrc};
-use confab_media::time::{Tick, Time};
+use confab_media::{Frame, SampleRate};
+use confab_media::{Tick, Time};
 
 pub(crate) const fn ms(millis: u64) -> Time {
     Time::from_millis(millis)
@@ -81,11 +81,7 @@ impl Sender {
     /// Fills each packet with one A-law code: a frame that is played says which packet it came from,
     /// and so, without asking the playout, how long that packet waited.
     pub(crate) fn labels(ptime: u64) -> Self {
-        Self {
-            codec: Codec::Pcma,
-            labels: true,
-            ..Self::noise(ptime)
-        }
+        Self { codec: Codec::Pcma, labels: true, ..Self::noise(ptime) }
     }
 
     pub(crate) fn next(&mut self) -> Vec<u8> {
@@ -167,20 +163,12 @@ impl Line {
 
     pub(crate) fn arrive(&mut self, at: Time, datagram: &[u8]) {
         self.in_order = false;
-        self.on_the_way.push_back(Arrival {
-            at,
-            datagram: datagram.to_vec(),
-            event: false,
-        });
+        self.on_the_way.push_back(Arrival { at, datagram: datagram.to_vec(), event: false });
     }
 
     pub(crate) fn event_arrives(&mut self, at: Time, datagram: &[u8]) {
         self.in_order = false;
-        self.on_the_way.push_back(Arrival {
-            at,
-            datagram: datagram.to_vec(),
-            event: true,
-        });
+        self.on_the_way.push_back(Arrival { at, datagram: datagram.to_vec(), event: true });
     }
 
     /// Plays a step every 20 ms up to and including `end`, each after what has arrived by then.
@@ -190,11 +178,7 @@ impl Line {
             self.in_order = true;
         }
         while self.next_tick <= end {
-            while self
-                .on_the_way
-                .front()
-                .is_some_and(|a| a.at <= self.next_tick)
-            {
+            while self.on_the_way.front().is_some_and(|a| a.at <= self.next_tick) {
                 if let Some(arrival) = self.on_the_way.pop_front() {
                     self.hand_in(&arrival);
                 }
@@ -217,11 +201,7 @@ impl Line {
             self.playout.note_event(&packet);
             return;
         }
-        let codec = if packet.payload_type() == 8 {
-            Codec::Pcma
-        } else {
-            Codec::Pcmu
-        };
+        let codec = if packet.payload_type() == 8 { Codec::Pcma } else { Codec::Pcmu };
         if let Some(&label) = packet.payload().first() {
             self.label_came[usize::from(label)] = Some(arrival.at);
         }
@@ -251,21 +231,13 @@ impl Line {
     }
 
     pub(crate) fn first_voice(&self) -> usize {
-        self.sounds
-            .iter()
-            .position(|&s| s == Sound::Voice)
-            .expect("something is heard")
+        self.sounds.iter().position(|&s| s == Sound::Voice).expect("something is heard")
     }
 
     /// From the first voice on, all of `sent` was played as it was sent.
     pub(crate) fn expect_same_sound(&self, sent: &[i16], case: impl Debug) {
         let played = &self.played[self.first_voice() * 160..];
-        assert!(
-            played.len() >= sent.len(),
-            "{case:?}: {} of {}",
-            played.len(),
-            sent.len()
-        );
+        assert!(played.len() >= sent.len(), "{case:?}: {} of {}", played.len(), sent.len());
         let differs = (0..sent.len()).find(|&i| played[i] != sent[i]);
         assert_eq!(differs, None, "{case:?}: the first sample that differs");
     }
@@ -276,25 +248,12 @@ impl Line {
         self.expect_same_sound(sent, &case);
         let counters = self.counters();
         let (received, concealed) = (counters.received, counters.concealed.min(4));
-        assert_eq!(
-            counters,
-            PlayoutCounters {
-                received,
-                concealed,
-                ..zero()
-            },
-            "{case:?}"
-        );
+        assert_eq!(counters, PlayoutCounters { received, concealed, ..zero() }, "{case:?}");
     }
 
     /// Compares what was played last with the beginning of `sent`, and forgets both.
     pub(crate) fn expect_and_forget(&mut self, sent: &mut Vec<i16>, case: impl Debug) {
-        let silent = self
-            .sounds
-            .iter()
-            .take_while(|&&s| s == Sound::Silence)
-            .count()
-            * 160;
+        let silent = self.sounds.iter().take_while(|&&s| s == Sound::Silence).count() * 160;
         let played = &self.played[silent..];
         assert!(sent[..played.len()] == *played, "{case:?}");
         sent.drain(..played.len());

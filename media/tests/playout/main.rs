@@ -6,10 +6,10 @@ mod line;
 use std::time::Duration;
 
 use confab_media::codec::Codec;
-use confab_media::frame::{Frame, SampleRate};
 use confab_media::playout::{Playout, PlayoutCounters, PlayoutSettings, Sound};
 use confab_media::rtp::{PacketView, RtpHeader, SequenceNumber, Ssrc};
-use confab_media::time::{Tick, Time};
+use confab_media::{Frame, SampleRate};
+use confab_media::{Tick, Time};
 use proptest::prelude::*;
 
 use self::line::{Line, Random, Sender, ms, us, zero};
@@ -33,10 +33,7 @@ fn a_steady_stream_is_played_bit_for_bit_at_every_phase() {
         line.play_until(ms(4_100));
         line.expect_exactly(&sender.sent, phase);
         let delay = line.playout.delay();
-        assert!(
-            delay >= Duration::from_millis(10) && delay < FLOOR,
-            "{phase}: {delay:?}"
-        );
+        assert!(delay >= Duration::from_millis(10) && delay < FLOOR, "{phase}: {delay:?}");
     }
 }
 
@@ -64,19 +61,12 @@ fn a_stream_of_any_packet_time_bears_almost_10_ms_of_jitter_bit_for_bit() {
             let mut line = Line::new();
             line.arrive(ms(phase), &sender.next());
             for n in 1..300 {
-                line.arrive(
-                    ms(phase + n * ptime) + random.micros_below(9_900),
-                    &sender.next(),
-                );
+                line.arrive(ms(phase + n * ptime) + random.micros_below(9_900), &sender.next());
             }
             line.play_until(ms(300 * ptime + 100));
             line.expect_same_sound(&sender.sent, (ptime, phase));
             let counters = line.counters();
-            assert_eq!(
-                (counters.inserted, counters.dropped),
-                (0, 0),
-                "{ptime} {counters:?}"
-            );
+            assert_eq!((counters.inserted, counters.dropped), (0, 0), "{ptime} {counters:?}");
         }
     }
 }
@@ -92,13 +82,7 @@ fn two_hours_of_a_steady_stream_are_played_bit_for_bit() {
             line.expect_and_forget(&mut sender.sent, n);
         }
     }
-    assert_eq!(
-        line.counters(),
-        PlayoutCounters {
-            received: 360_000,
-            ..zero()
-        }
-    );
+    assert_eq!(line.counters(), PlayoutCounters { received: 360_000, ..zero() });
 }
 
 #[test]
@@ -120,11 +104,7 @@ fn jitter_within_the_ceiling_loses_nothing_for_good() {
         }
         line.play_until(ms(60_000));
         let counters = line.counters();
-        assert_eq!(
-            (counters.discarded, counters.resets, counters.lost),
-            (0, 0, 0),
-            "{seed}"
-        );
+        assert_eq!((counters.discarded, counters.resets, counters.lost), (0, 0, 0), "{seed}");
         // The jitter is learnt by gaps, at the start and whenever it seemed to have gone.
         assert!(counters.concealed < 60, "seed {seed}: {counters:?}");
         line.expect_delay_below(Duration::from_millis(160), seed);
@@ -137,19 +117,11 @@ fn the_delay_returns_to_the_floor_after_a_spike() {
     let mut sender = Sender::labels(20);
     let mut line = Line::new();
     for n in 0..1_500 {
-        let at = if (200..208).contains(&n) {
-            208 * 20
-        } else {
-            n * 20
-        };
+        let at = if (200..208).contains(&n) { 208 * 20 } else { n * 20 };
         line.arrive(ms(at + 5), &sender.next());
     }
     line.play_until(ms(5_000));
-    assert!(
-        line.playout.delay() > Duration::from_millis(150),
-        "{:?}",
-        line.playout.delay()
-    );
+    assert!(line.playout.delay() > Duration::from_millis(150), "{:?}", line.playout.delay());
     line.play_until(ms(29_000));
     assert!(line.playout.delay() < FLOOR, "{:?}", line.playout.delay());
     let counters = line.counters();
@@ -166,11 +138,7 @@ fn the_delay_shrinks_in_a_pause_at_once_and_in_sound_a_second_later() {
         sender.always_set = always_set;
         let mut line = Line::new();
         for n in 0..600 {
-            let at = if (100..105).contains(&n) {
-                105 * 20
-            } else {
-                n * 20
-            };
+            let at = if (100..105).contains(&n) { 105 * 20 } else { n * 20 };
             line.arrive(ms(at + 5), &sender.next());
         }
         let mut now = 0;
@@ -204,12 +172,7 @@ fn lost_packets_are_counted_and_concealed_and_the_rest_is_played_bit_for_bit() {
         line.play_until(ms(40_000));
         let counters = line.counters();
         let concealed = lost.len() as u64;
-        let expected = PlayoutCounters {
-            received: 2_000 - concealed,
-            lost: concealed,
-            concealed,
-            ..zero()
-        };
+        let expected = PlayoutCounters { received: 2_000 - concealed, lost: concealed, concealed, ..zero() };
         assert_eq!(counters, expected, "seed {seed}");
         let start = line.first_voice();
         for n in 1..1_990 {
@@ -217,10 +180,7 @@ fn lost_packets_are_counted_and_concealed_and_the_rest_is_played_bit_for_bit() {
             let joined = if lost.contains(&(n - 1)) { 40 } else { 0 };
             if !lost.contains(&n) {
                 let played = &line.played[(start + n) * 160..][joined..160];
-                assert!(
-                    played == &sender.sent[n * 160..][joined..160],
-                    "seed {seed}, packet {n}"
-                );
+                assert!(played == &sender.sent[n * 160..][joined..160], "seed {seed}, packet {n}");
             }
         }
     }
@@ -239,11 +199,7 @@ fn packets_overtaken_within_the_delay_are_put_back_in_order() {
     line.play_until(ms(20_060));
     line.expect_same_sound(&sender.sent, "overtaken");
     let counters = line.counters();
-    assert_eq!(
-        (counters.reordered, counters.lost, counters.late),
-        (500, 0, 0),
-        "{counters:?}"
-    );
+    assert_eq!((counters.reordered, counters.lost, counters.late), (500, 0, 0), "{counters:?}");
 }
 
 #[test]
@@ -255,13 +211,7 @@ fn a_packet_that_comes_after_its_successor_was_played_is_late_and_not_lost() {
         line.arrive(ms(n * 20 + 5 + held_up), &sender.next());
     }
     line.play_until(ms(2_000));
-    let expected = PlayoutCounters {
-        received: 100,
-        late: 1,
-        reordered: 1,
-        concealed: 1,
-        ..zero()
-    };
+    let expected = PlayoutCounters { received: 100, late: 1, reordered: 1, concealed: 1, ..zero() };
     assert_eq!(line.counters(), expected);
 }
 
@@ -302,10 +252,7 @@ fn doubled_packets_are_played_once() {
     line.play_until(ms(10_000));
     line.expect_same_sound(&sender.sent[..499 * 160], "doubled");
     let counters = line.counters();
-    assert_eq!(
-        (counters.received, counters.reordered, counters.late),
-        (1_498, 0, 0)
-    );
+    assert_eq!((counters.received, counters.reordered, counters.late), (1_498, 0, 0));
     assert_eq!(counters.duplicate, 998);
 }
 
@@ -320,12 +267,7 @@ fn after_a_second_of_loss_sound_resumes_at_the_floor() {
         }
     }
     line.play_until(ms(10_000));
-    let expected = PlayoutCounters {
-        received: 450,
-        lost: 50,
-        concealed: 3,
-        ..zero()
-    };
+    let expected = PlayoutCounters { received: 450, lost: 50, concealed: 3, ..zero() };
     assert_eq!(line.counters(), expected);
     assert!(line.playout.delay() < FLOOR, "{:?}", line.playout.delay());
 }
@@ -335,19 +277,12 @@ fn after_a_second_of_stall_the_burst_is_cut_to_the_ceiling_and_the_delay_returns
     let mut sender = Sender::labels(20);
     let mut line = Line::new();
     for n in 0..2_000 {
-        let at = if (100..150).contains(&n) {
-            150 * 20
-        } else {
-            n * 20
-        };
+        let at = if (100..150).contains(&n) { 150 * 20 } else { n * 20 };
         line.arrive(ms(at + 5), &sender.next());
     }
     line.play_until(ms(3_500));
     let delay = line.playout.delay();
-    assert!(
-        delay > Duration::from_millis(150) && delay <= CEILING,
-        "{delay:?}"
-    );
+    assert!(delay > Duration::from_millis(150) && delay <= CEILING, "{delay:?}");
     line.play_until(ms(39_900));
     let counters = line.counters();
     assert!(line.playout.delay() < FLOOR, "{:?}", line.playout.delay());
@@ -374,10 +309,7 @@ fn a_drifting_clock_is_followed_for_an_hour() {
         } else {
             (counters.dropped, counters.inserted)
         };
-        assert!(
-            (52..=56).contains(&followed) && other == 0,
-            "{ppm}: {counters:?}"
-        );
+        assert!((52..=56).contains(&followed) && other == 0, "{ppm}: {counters:?}");
         let gone = (counters.lost, counters.discarded, counters.resets);
         assert_eq!(gone, (0, 0, 0), "{ppm}: {counters:?}");
         line.expect_delay_below(Duration::from_millis(40), ppm);
@@ -395,11 +327,7 @@ fn what_was_not_sent_is_silent_and_each_talk_spurt_is_played_bit_for_bit() {
         let mut pauses = vec![0];
         for _ in 0..50 {
             for n in 0..25 {
-                let packet = if n == 0 {
-                    sender.next_marked()
-                } else {
-                    sender.next()
-                };
+                let packet = if n == 0 { sender.next_marked() } else { sender.next() };
                 line.arrive(ms(at), &packet);
                 at += 20;
             }
@@ -411,22 +339,11 @@ fn what_was_not_sent_is_silent_and_each_talk_spurt_is_played_bit_for_bit() {
         line.play_until(ms(at + 200));
         let counters = line.counters();
         let (received, concealed) = (counters.received, counters.concealed);
-        assert_eq!(
-            counters,
-            PlayoutCounters {
-                received,
-                concealed,
-                ..zero()
-            },
-            "phase {phase}"
-        );
+        assert_eq!(counters, PlayoutCounters { received, concealed, ..zero() }, "phase {phase}");
         for (spurt, pause) in sender.sent.chunks(25 * 160).zip(pauses) {
             // What follows on concealment is joined to it; concealment is over after 60 ms.
             let joined = if (1..=3).contains(&pause) { 40 } else { 0 };
-            assert!(
-                line.has_played(&spurt[joined..]),
-                "phase {phase}, pause {pause}"
-            );
+            assert!(line.has_played(&spurt[joined..]), "phase {phase}, pause {pause}");
         }
     }
 }
@@ -437,17 +354,10 @@ fn a_pause_that_the_timestamps_do_not_show_costs_no_delay() {
         let mut sender = Sender::labels(20);
         let mut line = Line::new();
         for n in 0..100 {
-            line.arrive(
-                ms(n * 20 + 5 + if n < 50 { 0 } else { pause }),
-                &sender.next(),
-            );
+            line.arrive(ms(n * 20 + 5 + if n < 50 { 0 } else { pause }), &sender.next());
         }
         line.play_until(ms(2_000 + pause));
-        assert!(
-            line.playout.delay() < FLOOR,
-            "{pause}: {:?}",
-            line.playout.delay()
-        );
+        assert!(line.playout.delay() < FLOOR, "{pause}: {:?}", line.playout.delay());
         assert_eq!(line.counters().lost, 0, "{pause}");
     }
 }
@@ -461,17 +371,10 @@ fn timestamps_that_run_ahead_in_a_pause_cost_no_delay_for_long() {
             if n == 50 {
                 sender.timestamp = sender.timestamp.wrapping_add(ahead * 8);
             }
-            line.arrive(
-                ms(n * 20 + 5 + if n < 50 { 0 } else { 500 }),
-                &sender.next(),
-            );
+            line.arrive(ms(n * 20 + 5 + if n < 50 { 0 } else { 500 }), &sender.next());
         }
         line.play_until(ms(8_400));
-        assert!(
-            line.playout.delay() < FLOOR,
-            "{ahead}: {:?}",
-            line.playout.delay()
-        );
+        assert!(line.playout.delay() < FLOOR, "{ahead}: {:?}", line.playout.delay());
         line.expect_delay_below(CEILING, ahead);
         assert_eq!(line.counters().lost, 0, "{ahead}");
     }
@@ -490,11 +393,7 @@ fn telephone_events_use_up_sequence_numbers_and_are_not_lost() {
         }
     }
     line.play_until(ms(6_000));
-    let expected = PlayoutCounters {
-        received: 290,
-        concealed: 3,
-        ..zero()
-    };
+    let expected = PlayoutCounters { received: 290, concealed: 3, ..zero() };
     assert_eq!(line.counters(), expected);
 }
 
@@ -556,17 +455,9 @@ fn a_jump_of_the_timestamp_is_followed() {
         }
         line.play_until(ms(4_100));
         let counters = line.counters();
-        assert_eq!(
-            (counters.resets, counters.lost),
-            (1, 0),
-            "{jump:x}: {counters:?}"
-        );
+        assert_eq!((counters.resets, counters.lost), (1, 0), "{jump:x}: {counters:?}");
         assert!(line.has_played(&sender.sent[100 * 160 + 40..]), "{jump:x}");
-        assert!(
-            line.playout.delay() < FLOOR,
-            "{jump:x}: {:?}",
-            line.playout.delay()
-        );
+        assert!(line.playout.delay() < FLOOR, "{jump:x}: {:?}", line.playout.delay());
     }
 }
 
@@ -613,12 +504,7 @@ fn packets_too_long_or_empty_are_discarded_and_the_stream_goes_on() {
         line.arrive(ms(n * 20 + 5), &packet);
     }
     line.play_until(ms(2_000));
-    let expected = PlayoutCounters {
-        received: 100,
-        discarded: 2,
-        concealed: 2,
-        ..zero()
-    };
+    let expected = PlayoutCounters { received: 100, discarded: 2, concealed: 2, ..zero() };
     assert_eq!(line.counters(), expected);
 }
 
@@ -630,19 +516,11 @@ fn a_stream_that_ends_is_concealed_for_60_ms_and_then_silent() {
         line.arrive(ms(n * 20 + 5), &sender.next());
     }
     line.play_until(ms(1_200));
-    let end = 1 + line
-        .sounds
-        .iter()
-        .rposition(|&s| s == Sound::Voice)
-        .expect("a voice");
+    let end = 1 + line.sounds.iter().rposition(|&s| s == Sound::Voice).expect("a voice");
     assert_eq!(line.sounds[end..end + 3], [Sound::Concealed; 3]);
     assert!(line.sounds[end + 3..].iter().all(|&s| s == Sound::Silence));
     // The far end may have fallen silent: nothing is known to be lost.
-    let expected = PlayoutCounters {
-        received: 50,
-        concealed: 3,
-        ..zero()
-    };
+    let expected = PlayoutCounters { received: 50, concealed: 3, ..zero() };
     assert_eq!(line.counters(), expected);
 }
 
@@ -656,11 +534,7 @@ fn a_thread_that_was_held_up_adds_no_delay_for_good() {
     line.play_until(ms(2_000));
     line.sleep_until(ms(2_500));
     line.play_until(ms(3_000));
-    assert!(
-        line.playout.delay() <= CEILING,
-        "{:?}",
-        line.playout.delay()
-    );
+    assert!(line.playout.delay() <= CEILING, "{:?}", line.playout.delay());
     line.play_until(ms(29_000));
     assert!(line.playout.delay() < FLOOR, "{:?}", line.playout.delay());
     line.expect_delay_below(CEILING, "held up");

@@ -72,10 +72,7 @@ async fn a_request_in_progress_is_answered_when_the_node_stops() {
     let stopping = tokio::spawn(served.stop());
     client.write_all(b"Status=completed").await.expect("still open");
     let mut answer = String::new();
-    client
-        .read_to_string(&mut answer)
-        .await
-        .expect("an answer, then the end");
+    client.read_to_string(&mut answer).await.expect("an answer, then the end");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("conference-ended-via-api"), "{answer}");
     stopping.await.expect("it stopped");
@@ -85,18 +82,11 @@ async fn a_request_in_progress_is_answered_when_the_node_stops() {
 async fn what_is_not_http_costs_only_its_connection() {
     let node = Node::over(Script::default().play());
     let served = Served::start(&node).await;
-    for junk in [
-        "\0\0\0\0\r\n\r\n",
-        "INVITE sip:a SIP/2.0\r\n\r\n",
-        "GET / HTTP/1.1\r\nA: \u{1}\r\n\r\n",
-    ] {
+    for junk in ["\0\0\0\0\r\n\r\n", "INVITE sip:a SIP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nA: \u{1}\r\n\r\n"] {
         let mut client = TcpStream::connect(served.address).await.expect("it listens");
         client.write_all(junk.as_bytes()).await.expect("open");
         let mut answer = String::new();
-        client
-            .read_to_string(&mut answer)
-            .await
-            .expect("an answer, then the end");
+        client.read_to_string(&mut answer).await.expect("an answer, then the end");
         assert!(answer.starts_with("HTTP/1.1 400 "), "{junk:?}: {answer}");
     }
     let mut client = TcpStream::connect(served.address).await.expect("it listens");
@@ -115,16 +105,8 @@ async fn a_client_that_does_not_finish_its_headers_is_let_go() {
         let mut client = TcpStream::connect(served.address).await.expect("it listens");
         let began = Instant::now();
         client.write_all(start.as_bytes()).await.expect("open");
-        assert_eq!(
-            client.read(&mut [0; 16]).await.expect("an orderly end"),
-            0,
-            "{start:?}"
-        );
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "{start:?}: {:?}",
-            began.elapsed()
-        );
+        assert_eq!(client.read(&mut [0; 16]).await.expect("an orderly end"), 0, "{start:?}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{start:?}: {:?}", began.elapsed());
     }
     served.stop().await;
 }

@@ -92,11 +92,7 @@ async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
         ("PUT", "/Calls.json", "GET,HEAD,POST"),
         ("POST", "/Conferences.json", "GET,HEAD"),
         ("DELETE", "/Conferences/{CF}.json", "GET,HEAD,POST"),
-        (
-            "PATCH",
-            "/Conferences/{CF}/Participants/{CA}.json",
-            "GET,HEAD,POST,DELETE",
-        ),
+        ("PATCH", "/Conferences/{CF}/Participants/{CA}.json", "GET,HEAD,POST,DELETE"),
         ("OPTIONS", "/Conferences/{CF}/Participants.json", "GET,HEAD,POST"),
     ];
     let tour = Tour::start();
@@ -106,10 +102,7 @@ async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
         assert!(answer.text.contains(&allow.replace(',', ", ")), "{answer:?}");
     }
-    tour.node
-        .send("POST", "/healthz", None)
-        .await
-        .assert_error(405, 20004);
+    tour.node.send("POST", "/healthz", None).await.assert_error(405, 20004);
 }
 
 #[tokio::test]
@@ -126,15 +119,10 @@ async fn a_body_that_is_no_form_is_refused() {
     };
     ask(Some("application/json"), "{}").await.assert_error(415, 20001);
     ask(None, "Status=completed").await.assert_error(415, 20001);
-    ask(Some("multipart/form-data; boundary=x"), "--x--")
-        .await
-        .assert_error(415, 20001);
+    ask(Some("multipart/form-data; boundary=x"), "--x--").await.assert_error(415, 20001);
     assert_eq!(ask(Some("application/json"), "").await.status, 200);
     let spelt = "Application/X-WWW-Form-Urlencoded ; charset=UTF-8";
-    assert_eq!(
-        ask(Some(spelt), "Status=completed").await.ok()["status"],
-        "completed"
-    );
+    assert_eq!(ask(Some(spelt), "Status=completed").await.ok()["status"], "completed");
 }
 
 #[tokio::test]
@@ -168,12 +156,7 @@ async fn nothing_is_told_without_the_right_credentials() {
         Some(format!("Bearer {TOKEN}")),
         Some(basic(&account, TOKEN).replacen("Basic", "Digest", 1)),
     ];
-    let paths = [
-        "/Calls.json",
-        "/Calls/{CA}.json",
-        "/Conferences/{CF}/Participants/%zz",
-        "/none",
-    ];
+    let paths = ["/Calls.json", "/Calls/{CA}.json", "/Conferences/{CF}/Participants/%zz", "/none"];
     for credentials in wrong {
         for (path, method) in paths.into_iter().flat_map(|path| [(path, "GET"), (path, "PUT")]) {
             let request = Request::builder().method(method).uri(tour.path(path));
@@ -181,10 +164,7 @@ async fn nothing_is_told_without_the_right_credentials() {
                 None => request,
                 Some(value) => request.header(AUTHORIZATION, value),
             };
-            let answer = tour
-                .node
-                .ask(request.body(Body::empty()).expect("a request"))
-                .await;
+            let answer = tour.node.ask(request.body(Body::empty()).expect("a request")).await;
             answer.assert_error(401, 20003);
             assert_eq!(answer.header("www-authenticate"), "Basic realm=\"Confab API\"");
         }
@@ -196,34 +176,18 @@ async fn the_scheme_may_be_spelt_in_any_case() {
     let tour = Tour::start();
     let credentials = basic(&tour.node.account.to_string(), TOKEN).replacen("Basic", "bASIC", 1);
     let request = Request::get(tour.path("/Calls.json")).header(AUTHORIZATION, credentials);
-    assert_eq!(
-        tour.node
-            .ask(request.body(Body::empty()).expect("a request"))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(tour.node.ask(request.body(Body::empty()).expect("a request")).await.status, 200);
 }
 
 #[tokio::test]
 async fn whatever_lies_under_the_version_wants_credentials() {
     let node = Node::over(Script::default().play());
     let ask = |path: &'static str| node.ask(Request::get(path).body(Body::empty()).expect("a request"));
-    for path in [
-        "/2010-04-01",
-        "/2010-04-01/",
-        "/2010-04-01/x",
-        "/2010-04-01/Accounts",
-    ] {
+    for path in ["/2010-04-01", "/2010-04-01/", "/2010-04-01/x", "/2010-04-01/Accounts"] {
         ask(path).await.assert_error(401, 20003);
         node.send("GET", path, None).await.assert_error(404, 20404);
     }
-    for path in [
-        "/",
-        "/2010-04-01x",
-        "/2011-01-01/Accounts",
-        "//2010-04-01/Accounts",
-    ] {
+    for path in ["/", "/2010-04-01x", "/2011-01-01/Accounts", "//2010-04-01/Accounts"] {
         ask(path).await.assert_error(404, 20404);
     }
 }
@@ -245,17 +209,11 @@ async fn participants_of_a_conference_that_is_over_are_not_there() {
     let tour = Tour::start();
     let path = "/Conferences/{CF}/Participants/{CA}.json";
     tour.post("/Conferences/{CF}.json", "Status=completed").await.ok();
-    for answer in [
-        tour.get(path).await,
-        tour.post(path, "Muted=true").await,
-        tour.delete(path).await,
-    ] {
+    for answer in [tour.get(path).await, tour.post(path, "Muted=true").await, tour.delete(path).await] {
         answer.assert_error(404, 20404);
         assert!(answer.text.contains("the conference is over"), "{answer:?}");
     }
-    tour.post("/Calls/{CA}.json", "Status=completed")
-        .await
-        .assert_error(400, 21220);
+    tour.post("/Calls/{CA}.json", "Status=completed").await.assert_error(400, 21220);
 }
 
 #[tokio::test]
@@ -285,10 +243,7 @@ async fn a_body_that_does_not_come_is_not_waited_for_without_end() {
     let tour = Tour::start();
     let path = tour.path("/Conferences/{CF}.json");
     let request = tour.node.request("POST", &path).header(CONTENT_TYPE, FORM);
-    tour.node
-        .ask(request.body(Body::new(Never)).expect("a request"))
-        .await
-        .assert_error(408, 20001);
+    tour.node.ask(request.body(Body::new(Never)).expect("a request")).await.assert_error(408, 20001);
 }
 
 /// A body of which nothing ever arrives.
@@ -317,30 +272,19 @@ async fn check(rows: &[&str]) {
         let answer = tour.node.send(method, &tour.path(path), request.next()).await;
         assert_refusal(&answer, row, expected);
     }
-    let seats = tour
-        .get("/Conferences/{CF}/Participants.json?Muted=false")
-        .await
-        .ok();
+    let seats = tour.get("/Conferences/{CF}/Participants.json?Muted=false").await.ok();
     let seats = seats["participants"].as_array().map(Vec::len);
     assert_eq!(seats, Some(3), "a refusal changed something");
 }
 
 fn assert_refusal(answer: &Answer, row: &str, expected: &str) {
     let mut expected = expected.splitn(3, ' ');
-    let mut number = || {
-        expected
-            .next()
-            .and_then(|number| number.parse().ok())
-            .expect("a number")
-    };
+    let mut number = || expected.next().and_then(|number| number.parse().ok()).expect("a number");
     let (status, code) = (number(), number());
     let says = expected.next().expect("what it says");
 
     assert_eq!(u32::from(answer.status.as_u16()), status, "{row}: {answer:?}");
     answer.assert_error(answer.status.as_u16(), code);
     let json = answer.json();
-    assert!(
-        json["message"].as_str().is_some_and(|text| text.contains(says)),
-        "{row}: {answer:?}"
-    );
+    assert!(json["message"].as_str().is_some_and(|text| text.contains(says)), "{row}: {answer:?}");
 }

@@ -39,14 +39,8 @@ async fn every_answer_is_stamped() {
     for path in ["/Calls.json", "/Conferences/none.json"] {
         let answer = tour.get(path).await;
         ids.push(answer.header("twilio-request-id").to_owned());
-        assert!(
-            ids[ids.len() - 1].parse::<crate::call::RequestSid>().is_ok(),
-            "{answer:?}"
-        );
-        assert!(
-            answer.header("twilio-request-duration").parse::<f64>().is_ok(),
-            "{answer:?}"
-        );
+        assert!(ids[ids.len() - 1].parse::<crate::call::RequestSid>().is_ok(), "{answer:?}");
+        assert!(answer.header("twilio-request-duration").parse::<f64>().is_ok(), "{answer:?}");
     }
     assert_ne!(ids[0], ids[1]);
 }
@@ -73,10 +67,7 @@ async fn a_conference_is_shown_whole() {
         "uri": format!("{uri}.json"),
     });
     assert_eq!(tour.get("/Conferences/{CF}.json").await.ok(), expected);
-    assert_eq!(
-        tour.get("/Conferences.json").await.ok()["conferences"],
-        json!([expected])
-    );
+    assert_eq!(tour.get("/Conferences.json").await.ok()["conferences"], json!([expected]));
     assert_eq!(tour.post("/Conferences/{CF}.json", "").await.ok(), expected);
 }
 
@@ -177,14 +168,9 @@ async fn a_call_that_lasts_has_no_duration_and_one_never_answered_has_none_to_te
 async fn only_true_mutes_and_anything_else_unmutes() {
     let tour = Tour::start();
     let path = "/Conferences/{CF}/Participants/{CA}.json";
-    for (value, muted) in [
-        ("true", true),
-        ("false", false),
-        ("True", true),
-        ("1", false),
-        ("true", true),
-        ("", false),
-    ] {
+    for (value, muted) in
+        [("true", true), ("false", false), ("True", true), ("1", false), ("true", true), ("", false)]
+    {
         let answer = tour.post(path, &format!("Muted={value}")).await.ok();
         assert_eq!(answer["muted"], muted, "Muted={value}");
         assert_eq!(tour.get(path).await.ok()["muted"], muted, "Muted={value}");
@@ -193,15 +179,7 @@ async fn only_true_mutes_and_anything_else_unmutes() {
 
 #[tokio::test]
 async fn a_participant_is_found_by_label_whatever_is_in_it() {
-    let labels = [
-        "alice",
-        "Zoë's phone",
-        "50%",
-        "a.json",
-        "a+b",
-        "CA-not-a-sid",
-        "a/b",
-    ];
+    let labels = ["alice", "Zoë's phone", "50%", "a.json", "a+b", "CA-not-a-sid", "a/b"];
     let tour = Tour::start_with(|script| {
         let conference = script.conference("labels", labels.len());
         script.conferences.swap(0, 1);
@@ -211,21 +189,13 @@ async fn a_participant_is_found_by_label_whatever_is_in_it() {
         }
     });
     let conference = tour.get("/Conferences.json?FriendlyName=labels").await.ok();
-    let conference = conference["conferences"][0]["sid"]
-        .as_str()
-        .expect("a SID")
-        .to_owned();
+    let conference = conference["conferences"][0]["sid"].as_str().expect("a SID").to_owned();
     for label in labels {
         let encoded = percent_encoding::utf8_percent_encode(label, percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/Conferences/{conference}/Participants/{encoded}.json");
         let answer = tour.get(&path).await.ok();
         assert_eq!(answer["label"], label);
-        assert!(
-            !answer["uri"]
-                .as_str()
-                .expect("a URI")
-                .contains(&encoded.to_string())
-        );
+        assert!(!answer["uri"].as_str().expect("a URI").contains(&encoded.to_string()));
     }
 }
 
@@ -250,10 +220,7 @@ async fn a_conference_ends_on_request_and_again_changes_nothing() {
     }
     let left = tour.get("/Conferences/{CF}/Participants.json").await.ok();
     assert_eq!(left["participants"], json!([]));
-    assert_eq!(
-        tour.get("/Calls.json?Status=completed").await.ok()["calls"][2]["duration"],
-        "90"
-    );
+    assert_eq!(tour.get("/Calls.json?Status=completed").await.ok()["calls"][2]["duration"], "90");
 }
 
 #[tokio::test]
@@ -326,9 +293,7 @@ async fn filters_reach_the_model() {
     ];
     for (path, expected) in table {
         let answer = tour.get(path).await.ok();
-        let key = answer
-            .as_object()
-            .and_then(|map| map.keys().find(|key| !is_envelope(key)));
+        let key = answer.as_object().and_then(|map| map.keys().find(|key| !is_envelope(key)));
         let items = answer[key.expect("a list")].as_array().map(Vec::len);
         assert_eq!(items, Some(expected), "{path}");
     }
@@ -336,16 +301,8 @@ async fn filters_reach_the_model() {
 
 /// The keys that the Python SDK knows; among the others must be the list's, alone.
 fn is_envelope(key: &str) -> bool {
-    const KEYS: [&str; 8] = [
-        "end",
-        "first_page_uri",
-        "next_page_uri",
-        "page",
-        "page_size",
-        "previous_page_uri",
-        "start",
-        "uri",
-    ];
+    const KEYS: [&str; 8] =
+        ["end", "first_page_uri", "next_page_uri", "page", "page_size", "previous_page_uri", "start", "uri"];
     KEYS.contains(&key)
 }
 
@@ -362,10 +319,7 @@ async fn a_list_comes_in_an_envelope_with_exactly_these_keys() {
         let others: Vec<_> = map.keys().filter(|key| !is_envelope(key)).collect();
         assert_eq!((others, map.len()), (vec![&key.to_owned()], 9));
         let uri = tour.path(&format!("{path}.json?PageSize=50&Page=0"));
-        assert_eq!(
-            (&answer["uri"], &answer["first_page_uri"]),
-            (&json!(uri), &json!(uri))
-        );
+        assert_eq!((&answer["uri"], &answer["first_page_uri"]), (&json!(uri), &json!(uri)));
         assert_eq!((&answer["page"], &answer["page_size"]), (&json!(0), &json!(50)));
         assert_eq!(answer["next_page_uri"], json!(null));
         assert_eq!(answer["previous_page_uri"], json!(null));
@@ -410,10 +364,7 @@ async fn a_page_over_the_limit_is_cut_to_it_and_says_so() {
 #[tokio::test]
 async fn the_largest_page_and_number_are_taken() {
     let tour = Tour::start();
-    let answer = tour
-        .get("/Calls.json?PageSize=1000&Page=4294967295&PageToken=PAx")
-        .await
-        .ok();
+    let answer = tour.get("/Calls.json?PageSize=1000&Page=4294967295&PageToken=PAx").await.ok();
     assert_eq!(answer["calls"], json!([]));
     assert_eq!(answer["page_size"], 1_000);
 }
@@ -435,10 +386,7 @@ async fn health_tells_the_addresses_until_the_node_stops() {
 
     node.stopping.send(true).expect("the API listens");
     let answer = node.ask(ask()).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.json()),
-        (503, expected("stopping"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.json()), (503, expected("stopping")));
 }
 
 #[tokio::test]
@@ -446,12 +394,6 @@ async fn metrics_are_text() {
     let node = Node::over(Script::default().play());
     let ask = Request::get("/metrics").body(Body::empty()).expect("a request");
     let answer = node.ask(ask).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.text.as_str()),
-        (200, "confab_calls 3\n")
-    );
-    assert_eq!(
-        answer.header("content-type"),
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "confab_calls 3\n"));
+    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
 }

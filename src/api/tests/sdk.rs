@@ -42,18 +42,8 @@ async fn drive(sdk: &str) {
         .output()
         .await
         .expect("run.sh runs");
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{sdk}: {}\n{stdout}\n{stderr}",
-        output.status
-    );
-    assert!(
-        stdout.contains("all as it should be"),
-        "{sdk} said nothing:\n{stdout}\n{stderr}"
-    );
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{sdk}: {}\n{stdout}\n{stderr}", output.status);
+    assert!(stdout.contains("all as it should be"), "{sdk} said nothing:\n{stdout}\n{stderr}");
     served.stop().await;
 }

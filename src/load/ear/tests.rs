@@ -55,9 +55,7 @@ fn a_talker_of_another_conference_is_found_even_if_faint() {
 fn a_talker_at_half_strength_and_less_is_named_with_its_level() {
     let (plan, listener) = (plan(4, 1, 3), LegNumber(3));
     let ear = listen(&plan, listener, Mix::With(LegNumber(1), -0.75));
-    let [(talker, level)] = ear.votes.wrong_level[..] else {
-        panic!("{:?}", ear.votes)
-    };
+    let [(talker, level)] = ear.votes.wrong_level[..] else { panic!("{:?}", ear.votes) };
     assert_eq!(talker, LegNumber(1));
     assert!((level + 12.0).abs() < 0.5, "{level}");
 }
@@ -72,11 +70,7 @@ fn a_beep_heard_by_others_tells_the_delay() {
     for ear in &mut ears {
         for frame in 0..10 {
             // It arrives in the third frame, whose first sample left 31 ms after the beep.
-            let sound = if frame == 2 {
-                super::super::tone::beep(Law::Pcmu)
-            } else {
-                [0xff; 160]
-            };
+            let sound = if frame == 2 { super::super::tone::beep(Law::Pcmu) } else { [0xff; 160] };
             let arrival = begin + (frame as i64 * 20 - 9) * 1_000_000;
             ear.hear(&packet(Law::Pcmu, frame, &sound), arrival, &stage);
         }
@@ -108,17 +102,12 @@ fn heard(ear: &Ear) -> Vec<LegNumber> {
     assert!(count.windows >= 2, "{count:?}");
     assert_eq!(ear.votes.rough.windows, 0);
     let times = count.heard.iter().enumerate();
-    times
-        .filter(|(_, times)| **times == count.windows)
-        .map(|(leg, _)| LegNumber(leg))
-        .collect()
+    times.filter(|(_, times)| **times == count.windows).map(|(leg, _)| LegNumber(leg)).collect()
 }
 
 fn should_hear(plan: &Plan, listener: LegNumber) -> Vec<LegNumber> {
     let talkers = (0..plan.talkers()).map(LegNumber);
-    talkers
-        .filter(|talker| plan.should_hear(listener, *talker))
-        .collect()
+    talkers.filter(|talker| plan.should_hear(listener, *talker)).collect()
 }
 
 /// Lets a leg listen to a whole time of tones.
@@ -145,11 +134,7 @@ fn listen(plan: &Plan, listener: LegNumber, mix: Mix) -> Ear {
 fn sum(plan: &Plan, listener: LegNumber, stage: &Stage, mix: Mix) -> Vec<f64> {
     let mut sum = vec![0.0; stage.tones.period()];
     for talker in (0..plan.talkers()).map(LegNumber) {
-        let right = if plan.should_hear(listener, talker) {
-            1.0
-        } else {
-            0.0
-        };
+        let right = if plan.should_hear(listener, talker) { 1.0 } else { 0.0 };
         let share = match mix {
             Mix::With(more, share) if more == talker => right + share,
             Mix::Without(less) if less == talker => 0.0,
@@ -168,10 +153,7 @@ fn sum(plan: &Plan, listener: LegNumber, stage: &Stage, mix: Mix) -> Vec<f64> {
 }
 
 fn encode(law: Law, linear: &[f64]) -> Vec<u8> {
-    linear
-        .iter()
-        .map(|&sample| law.encode(sample as i16))
-        .collect()
+    linear.iter().map(|&sample| law.encode(sample as i16)).collect()
 }
 
 fn packet(law: Law, frame: u64, sound: &[u8; FRAME_SAMPLES]) -> [u8; PACKET] {

@@ -32,19 +32,11 @@ impl<'v> Address<'v> {
     pub(super) fn split(value: &'v str) -> Self {
         if let Some((_, rest)) = value.split_once('<') {
             let (uri, params) = rest.split_once('>').unwrap_or((rest, ""));
-            return Self {
-                uri,
-                params,
-                in_brackets: true,
-            };
+            return Self { uri, params, in_brackets: true };
         }
         // Without brackets everything from the first semicolon on belongs to the header.
         let end = value.find(';').unwrap_or(value.len());
-        Self {
-            uri: &value[..end],
-            params: &value[end..],
-            in_brackets: false,
-        }
+        Self { uri: &value[..end], params: &value[end..], in_brackets: false }
     }
 
     pub(super) fn tag(&self) -> Option<&'v str> {
@@ -71,15 +63,10 @@ pub(super) enum Misshapen {
 /// Writes an address without whitespace around `;` and `=`, and without quotes, brackets or escapes in
 /// its display name that would mislead the library.
 pub(super) fn tidy(value: &str) -> Result<String, Misshapen> {
-    let mut tidy = Tidy {
-        text: String::with_capacity(value.len()),
-        place: Place::Outside,
-    };
+    let mut tidy = Tidy { text: String::with_capacity(value.len()), place: Place::Outside };
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        let escaped = (c == '\\' && tidy.place == Place::Quotes)
-            .then(|| chars.next())
-            .flatten();
+        let escaped = (c == '\\' && tidy.place == Place::Quotes).then(|| chars.next()).flatten();
         match escaped {
             Some('"') => tidy.text.push('\''),
             Some(other) => tidy.text.extend(['\\', other]),
@@ -158,18 +145,14 @@ fn is_uri(uri: &str) -> bool {
         return false;
     };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
     is_scheme && !rest.is_empty() && !uri.contains(char::is_whitespace)
 }
 
 /// The scheme of a URI, in any case.
 pub(super) fn has_scheme(uri: &str, schemes: &[&str]) -> bool {
     let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
-    schemes
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
+    schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// Checks the URI of a first line (RFC 3261 §8.2.2.1) and escapes its user part.
@@ -209,10 +192,7 @@ pub(super) fn escape_user(uri: &str) -> Cow<'_, str> {
     if !user.contains([';', '?']) {
         return Cow::Borrowed(uri);
     }
-    Cow::Owned(format!(
-        "{}@{host}",
-        user.replace(';', "%3B").replace('?', "%3F")
-    ))
+    Cow::Owned(format!("{}@{host}", user.replace(';', "%3B").replace('?', "%3F")))
 }
 
 /// Escapes the user part of each address in a tidy Contact.
@@ -239,10 +219,7 @@ mod tests {
             tidy("J  Rosenberg   < sip:j@pbx.example > ; tag  = 98as ; q=1").as_deref(),
             Ok("J Rosenberg <sip:j@pbx.example>;tag=98as;q=1")
         );
-        assert_eq!(
-            tidy("sip:a@b.example ;  tag = 1").as_deref(),
-            Ok("sip:a@b.example;tag=1")
-        );
+        assert_eq!(tidy("sip:a@b.example ;  tag = 1").as_deref(), Ok("sip:a@b.example;tag=1"));
     }
 
     #[test]
@@ -264,10 +241,7 @@ mod tests {
     #[test]
     fn a_tag_is_found_only_among_the_headers_parameters() {
         assert_eq!(Address::split("<sip:a@b.example;tag=no>").tag(), None);
-        assert_eq!(
-            Address::split("<sip:a@b.example>;x;TAG=yes").tag(),
-            Some("yes")
-        );
+        assert_eq!(Address::split("<sip:a@b.example>;x;TAG=yes").tag(), Some("yes"));
         assert_eq!(Address::split("sip:a@b.example;tag=t").tag(), Some("t"));
     }
 
@@ -275,10 +249,7 @@ mod tests {
     fn a_user_part_with_parameters_is_escaped_and_can_be_decoded() {
         let uri = request_uri("sip:+15550100;npdi;rn=+1555@gw.example;user=phone").unwrap();
         assert_eq!(uri, "sip:+15550100%3Bnpdi%3Brn=+1555@gw.example;user=phone");
-        assert_eq!(
-            decode_user("+15550100%3Bnpdi%3Brn=+1555"),
-            "+15550100;npdi;rn=+1555"
-        );
+        assert_eq!(decode_user("+15550100%3Bnpdi%3Brn=+1555"), "+15550100;npdi;rn=+1555");
         assert_eq!(
             escape_contact("<sip:a;b@c.example>,<sip:d?e@f.example>;q=1"),
             "<sip:a%3Bb@c.example>,<sip:d%3Fe@f.example>;q=1"
@@ -287,11 +258,7 @@ mod tests {
 
     #[test]
     fn request_uris_that_are_not_ours_to_serve_are_refused() {
-        let status = |uri| {
-            request_uri(uri)
-                .map(|_| ())
-                .map_err(|refusal| refusal.status)
-        };
+        let status = |uri| request_uri(uri).map(|_| ()).map_err(|refusal| refusal.status);
         assert_eq!(status("<sip:a@b.example>"), Err(400));
         assert_eq!(status("sip:a@b.example?Route=x"), Err(400));
         assert_eq!(status("sip:"), Err(400));

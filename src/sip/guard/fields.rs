@@ -20,10 +20,7 @@ pub(super) fn check(head: &mut Head<'_>) -> Result<CSeq, Refusal> {
     check_vias(head)?;
     check_party(head, Name::From)?;
     check_party(head, Name::To)?;
-    if Address::split(head.first(Name::From).unwrap_or_default())
-        .tag()
-        .is_none()
-    {
+    if Address::split(head.first(Name::From).unwrap_or_default()).tag().is_none() {
         // RFC 2543 had From without tag. The library cannot tell such calls apart, so we do not take them.
         return Err(Refusal::bad("Missing From Tag"));
     }
@@ -34,10 +31,7 @@ pub(super) fn check(head: &mut Head<'_>) -> Result<CSeq, Refusal> {
 /// Every hop must be one; the first, which answers follow, is written tidily.
 fn check_vias(head: &mut Head<'_>) -> Result<(), Refusal> {
     const MALFORMED: Refusal = Refusal::bad("Malformed Via Header");
-    if head
-        .all(Name::Via)
-        .any(|field| via::count(&field.value).is_none())
-    {
+    if head.all(Name::Via).any(|field| via::count(&field.value).is_none()) {
         return Err(MALFORMED);
     }
     let index = position(head, Name::Via).ok_or(Refusal::bad("Missing Via Header"))?;
@@ -51,17 +45,9 @@ fn check_vias(head: &mut Head<'_>) -> Result<(), Refusal> {
 /// Checks From or To.
 fn check_party(head: &mut Head<'_>, name: Name) -> Result<(), Refusal> {
     let [missing, unterminated, malformed] = if name == Name::From {
-        [
-            "Missing From Header",
-            "Unterminated Quote In From",
-            "Malformed From Header",
-        ]
+        ["Missing From Header", "Unterminated Quote In From", "Malformed From Header"]
     } else {
-        [
-            "Missing To Header",
-            "Unterminated Quote In To",
-            "Malformed To Header",
-        ]
+        ["Missing To Header", "Unterminated Quote In To", "Malformed To Header"]
     }
     .map(Refusal::bad);
     let Some(value) = head.single(name)? else {
@@ -80,9 +66,7 @@ fn check_party(head: &mut Head<'_>, name: Name) -> Result<(), Refusal> {
 }
 
 fn check_call_id(head: &Head<'_>) -> Result<(), Refusal> {
-    let call_id = head
-        .single(Name::CallId)?
-        .ok_or(Refusal::bad("Missing Call-ID Header"))?;
+    let call_id = head.single(Name::CallId)?.ok_or(Refusal::bad("Missing Call-ID Header"))?;
     if call_id.is_empty() || call_id.contains(char::is_whitespace) {
         return Err(Refusal::bad("Malformed Call-ID Header"));
     }
@@ -90,9 +74,7 @@ fn check_call_id(head: &Head<'_>) -> Result<(), Refusal> {
 }
 
 fn check_cseq(head: &mut Head<'_>) -> Result<CSeq, Refusal> {
-    let value = head
-        .single(Name::CSeq)?
-        .ok_or(Refusal::bad("Missing CSeq Header"))?;
+    let value = head.single(Name::CSeq)?.ok_or(Refusal::bad("Missing CSeq Header"))?;
     let mut words = value.split_whitespace();
     let (Some(seq), Some(method), None) = (words.next(), words.next(), words.next()) else {
         return Err(Refusal::bad("Malformed CSeq Header"));
@@ -142,8 +124,7 @@ pub(super) fn body<'m>(head: &Head<'m>, transport: Transport) -> Result<&'m [u8]
     if length > BODY_MAX {
         return Err(Refusal::new(513, "Message Body Too Large"));
     }
-    rest.get(..length)
-        .ok_or(Refusal::bad("Content-Length Larger Than Message"))
+    rest.get(..length).ok_or(Refusal::bad("Content-Length Larger Than Message"))
 }
 
 fn position(head: &Head<'_>, name: Name) -> Option<usize> {

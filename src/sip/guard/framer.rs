@@ -68,10 +68,7 @@ impl Framer {
     }
 
     /// The next whole message, or the double CRLF of a keep-alive (RFC 5626 §4.4.1).
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "None means not yet, so it is no iterator"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "None means not yet, so it is no iterator")]
     pub fn next(&mut self) -> Option<Result<Vec<u8>, FrameError>> {
         if let Some(keep_alive) = self.take_blank() {
             return Some(Ok(keep_alive));
@@ -116,11 +113,7 @@ impl Framer {
             // The end has up to three bytes, of which the first two may be here already.
             self.searched = self.buffer.len().saturating_sub(2);
             let too_long = self.buffer.len() > MESSAGE_MAX;
-            return too_long.then(|| {
-                Err(FrameError::TooLong {
-                    message: self.buffer.to_vec(),
-                })
-            });
+            return too_long.then(|| Err(FrameError::TooLong { message: self.buffer.to_vec() }));
         };
 
         let message = || self.buffer[..end.body].to_vec();
@@ -144,9 +137,7 @@ impl Framer {
 /// What the head says about the body's length: 0 if it says nothing, `None` if it makes no sense.
 fn content_length(head: &[u8]) -> Option<usize> {
     let read = Head::read(head);
-    let mut fields = read
-        .all(Name::ContentLength)
-        .map(|field| field.value.as_ref());
+    let mut fields = read.all(Name::ContentLength).map(|field| field.value.as_ref());
     let Some(first) = fields.next() else {
         return if hides_length(head) { None } else { Some(0) };
     };
@@ -159,11 +150,9 @@ fn content_length(head: &[u8]) -> Option<usize> {
 
 /// Whether a Content-Length stands behind the point where reading the head gives up.
 fn hides_length(head: &[u8]) -> bool {
-    head.split(|&byte| byte == b'\n')
-        .filter_map(split_field)
-        .any(|(name, _)| {
-            name.eq_ignore_ascii_case(Name::ContentLength.long()) || name.eq_ignore_ascii_case("l")
-        })
+    head.split(|&byte| byte == b'\n').filter_map(split_field).any(|(name, _)| {
+        name.eq_ignore_ascii_case(Name::ContentLength.long()) || name.eq_ignore_ascii_case("l")
+    })
 }
 
 #[cfg(test)]
@@ -174,9 +163,7 @@ mod tests {
     const INFO: &[u8] = b"INFO sip:a@b.example SIP/2.0\r\nl :\r\n 5\r\n\r\nSig=1";
 
     fn frames(framer: &mut Framer) -> Vec<Vec<u8>> {
-        std::iter::from_fn(|| framer.next())
-            .map(Result::unwrap)
-            .collect()
+        std::iter::from_fn(|| framer.next()).map(Result::unwrap).collect()
     }
 
     #[test]
@@ -210,17 +197,11 @@ mod tests {
     #[test]
     fn a_length_that_makes_no_sense_ends_the_stream() {
         for length in ["x", "-1", "", "1 2", "99999999999999999999999", "5\r\nl: 6"] {
-            let message =
-                format!("BYE sip:a@b.example SIP/2.0\r\nContent-Length: {length}\r\n\r\n");
+            let message = format!("BYE sip:a@b.example SIP/2.0\r\nContent-Length: {length}\r\n\r\n");
             let mut framer = Framer::new();
             framer.push(message.as_bytes());
             let error = framer.next().unwrap().unwrap_err();
-            assert_eq!(
-                error,
-                FrameError::BadContentLength {
-                    message: message.into_bytes()
-                }
-            );
+            assert_eq!(error, FrameError::BadContentLength { message: message.into_bytes() });
             framer.push(BYE);
             assert_eq!(framer.next(), None);
         }
@@ -230,19 +211,13 @@ mod tests {
     fn a_head_or_body_beyond_the_bound_ends_the_stream() {
         let mut framer = Framer::new();
         framer.push(b"BYE sip:a@b.example SIP/2.0\r\nContent-Length: 32769\r\n\r\n");
-        assert!(matches!(
-            framer.next(),
-            Some(Err(FrameError::TooLong { .. }))
-        ));
+        assert!(matches!(framer.next(), Some(Err(FrameError::TooLong { .. }))));
 
         let mut framer = Framer::new();
         framer.push(b"BYE sip:a@b.example SIP/2.0\r\nX: ");
         assert_eq!(framer.next(), None);
         framer.push(&[b'x'; MESSAGE_MAX]);
-        assert!(matches!(
-            framer.next(),
-            Some(Err(FrameError::TooLong { .. }))
-        ));
+        assert!(matches!(framer.next(), Some(Err(FrameError::TooLong { .. }))));
         assert_eq!(framer.buffered(), 0);
     }
 
@@ -252,9 +227,6 @@ mod tests {
         let message = format!("BYE sip:a@b.example SIP/2.0\r\n{lines}Content-Length: 3\r\n\r\nabc");
         let mut framer = Framer::new();
         framer.push(message.as_bytes());
-        assert!(matches!(
-            framer.next(),
-            Some(Err(FrameError::BadContentLength { .. }))
-        ));
+        assert!(matches!(framer.next(), Some(Err(FrameError::BadContentLength { .. }))));
     }
 }

@@ -95,39 +95,23 @@ impl Name {
 impl Field<'_> {
     pub(super) fn is(&self, name: Name) -> bool {
         self.name.eq_ignore_ascii_case(name.long())
-            || name
-                .short()
-                .is_some_and(|short| self.name.eq_ignore_ascii_case(short))
+            || name.short().is_some_and(|short| self.name.eq_ignore_ascii_case(short))
     }
 }
 
 impl<'m> Head<'m> {
     pub(super) fn read(message: &'m [u8]) -> Self {
-        let blank = message
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
+        let blank = message.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let message = &message[blank..];
         let (head, body_at, fault) = match find_end(message, 0) {
             Some(end) => (&message[..end.head], end.body, None),
-            None => (
-                message,
-                message.len(),
-                Some(Refusal::bad("No Blank Line After Headers")),
-            ),
+            None => (message, message.len(), Some(Refusal::bad("No Blank Line After Headers"))),
         };
 
         let mut lines = head.split(|&byte| byte == b'\n');
         let start_line = lines.next().map(without_cr).unwrap_or_default();
         let tidy = blank == 0 && has_only_crlf(&message[..body_at]);
-        let mut read = Self {
-            message,
-            start_line,
-            fields: Vec::new(),
-            body_at,
-            fault,
-            tidy,
-        };
+        let mut read = Self { message, start_line, fields: Vec::new(), body_at, fault, tidy };
         read.read_fields(lines);
         read
     }
@@ -158,10 +142,7 @@ impl<'m> Head<'m> {
         let split = split_field(line);
         // The library wants the colon right after the name.
         self.tidy &= split.is_some_and(|(name, _)| line.get(name.len()) == Some(&b':'));
-        split.map(|(name, value)| RawField {
-            name,
-            value: Cow::Borrowed(value),
-        })
+        split.map(|(name, value)| RawField { name, value: Cow::Borrowed(value) })
     }
 
     fn add(&mut self, field: Option<RawField<'m>>) {
@@ -173,10 +154,7 @@ impl<'m> Head<'m> {
             Cow::Borrowed(value) => self.text(value),
             Cow::Owned(value) => Cow::Owned(self.text(&value).into_owned()),
         };
-        self.fields.push(Field {
-            name: field.name,
-            value,
-        });
+        self.fields.push(Field { name: field.name, value });
     }
 
     /// A field's value as text. Bytes that are not UTF-8 are read as Latin-1, which is what the older
@@ -193,11 +171,7 @@ impl<'m> Head<'m> {
             return text;
         }
         self.fault(Refusal::bad("Control Character In Header"));
-        Cow::Owned(
-            text.chars()
-                .map(|c| if is_control(c) { ' ' } else { c })
-                .collect(),
-        )
+        Cow::Owned(text.chars().map(|c| if is_control(c) { ' ' } else { c }).collect())
     }
 
     pub(super) fn fault(&mut self, fault: Refusal) {
@@ -240,9 +214,7 @@ impl<'m> Head<'m> {
         let Some(value) = self.single(Name::ContentLength)? else {
             return Ok(None);
         };
-        number(value)
-            .map(Some)
-            .ok_or(Refusal::bad("Invalid Content-Length"))
+        number(value).map(Some).ok_or(Refusal::bad("Invalid Content-Length"))
     }
 
     /// The message written anew with this first line and body.
@@ -250,11 +222,7 @@ impl<'m> Head<'m> {
         let mut message = Vec::with_capacity(self.message.len() + 64);
         message.extend_from_slice(start_line.as_bytes());
         message.extend_from_slice(b"\r\n");
-        for field in self
-            .fields
-            .iter()
-            .filter(|field| !field.is(Name::ContentLength))
-        {
+        for field in self.fields.iter().filter(|field| !field.is(Name::ContentLength)) {
             message.extend_from_slice(field.name.as_bytes());
             message.extend_from_slice(b": ");
             message.extend_from_slice(field.value.as_bytes());
@@ -278,9 +246,7 @@ impl<'m> StartLine<'m> {
     /// A response begins with the protocol and a request ends with it (RFC 3261 §7.1, §7.2).
     pub(super) fn read(line: &'m [u8]) -> Self {
         let is_sip = |word: &[u8]| word.len() >= 4 && word[..4].eq_ignore_ascii_case(b"SIP/");
-        let mut words = line
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let (Some(first), Some(last)) = (words.next(), words.next_back()) else {
             return Self::Neither;
         };
@@ -292,11 +258,7 @@ impl<'m> StartLine<'m> {
             };
             return Self::Response(text);
         }
-        if is_sip(last) {
-            Self::Request(line)
-        } else {
-            Self::Neither
-        }
+        if is_sip(last) { Self::Request(line) } else { Self::Neither }
     }
 }
 
@@ -316,16 +278,10 @@ pub(super) fn find_end(message: &[u8], from: usize) -> Option<End> {
         let line_end = at + offset;
         match message[line_end + 1..] {
             [b'\n', ..] => {
-                return Some(End {
-                    head: line_end,
-                    body: line_end + 2,
-                });
+                return Some(End { head: line_end, body: line_end + 2 });
             }
             [b'\r', b'\n', ..] => {
-                return Some(End {
-                    head: line_end,
-                    body: line_end + 3,
-                });
+                return Some(End { head: line_end, body: line_end + 3 });
             }
             _ => at = line_end + 1,
         }
@@ -351,10 +307,7 @@ pub(super) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
 /// A token's characters (RFC 3261 §25.1).
 pub(super) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
-        )
+        || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
 fn without_cr(line: &[u8]) -> &[u8] {

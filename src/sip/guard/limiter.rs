@@ -22,12 +22,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            per_second: 200,
-            burst: 400,
-            sources: 4096,
-            exempt_loopback: true,
-        }
+        Self { per_second: 200, burst: 400, sources: 4096, exempt_loopback: true }
     }
 }
 
@@ -60,11 +55,7 @@ impl SourceLimiter {
     /// Begins with every source unknown, which means with a full allowance.
     pub fn new(limits: Limits) -> Self {
         let sets = limits.sources.div_ceil(WAYS).max(1);
-        Self {
-            limits,
-            buckets: vec![None; sets * WAYS],
-            hasher: RandomState::new(),
-        }
+        Self { limits, buckets: vec![None; sets * WAYS], hasher: RandomState::new() }
     }
 
     /// Whether a message from `source` may pass at `now`, which is counted from any fixed moment.
@@ -74,10 +65,7 @@ impl SourceLimiter {
         if self.limits.exempt_loopback && source.to_canonical().is_loopback() {
             return true;
         }
-        let (rate, full) = (
-            u64::from(self.limits.per_second),
-            u64::from(self.limits.burst) * TOKEN,
-        );
+        let (rate, full) = (u64::from(self.limits.per_second), u64::from(self.limits.burst) * TOKEN);
         let bucket = self.bucket(source_key(source), full, now);
         let passed = now.saturating_sub(bucket.filled_at).as_micros();
         let gained = rate.saturating_mul(u64::try_from(passed).unwrap_or(u64::MAX));
@@ -97,28 +85,20 @@ impl SourceLimiter {
         let sets = self.buckets.len() / WAYS;
         let set = self.hasher.hash_one(source) as usize % sets;
         let ways = &mut self.buckets[set * WAYS..][..WAYS];
-        let known = ways
-            .iter()
-            .position(|way| way.is_some_and(|bucket| bucket.source == source));
+        let known = ways.iter().position(|way| way.is_some_and(|bucket| bucket.source == source));
         let way = known.unwrap_or_else(|| stalest(ways));
         let slot = &mut ways[way];
         if known.is_none() {
             *slot = None;
         }
-        slot.get_or_insert(Bucket {
-            source,
-            tokens: full,
-            filled_at: now,
-        })
+        slot.get_or_insert(Bucket { source, tokens: full, filled_at: now })
     }
 }
 
 /// An empty way, or the one heard least recently.
 fn stalest(ways: &[Option<Bucket>]) -> usize {
     let heard = |way: &Option<Bucket>| way.map(|bucket| bucket.filled_at);
-    (0..ways.len())
-        .min_by_key(|&way| heard(&ways[way]))
-        .unwrap_or(0)
+    (0..ways.len()).min_by_key(|&way| heard(&ways[way])).unwrap_or(0)
 }
 
 /// IPv4 and IPv6 cannot collide: no /64 of unicast addresses begins with 32 zero bits.
@@ -133,12 +113,7 @@ fn source_key(source: IpAddr) -> u64 {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        per_second: 10,
-        burst: 20,
-        sources: 8,
-        exempt_loopback: true,
-    };
+    const LIMITS: Limits = Limits { per_second: 10, burst: 20, sources: 8, exempt_loopback: true };
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, last])
@@ -152,22 +127,10 @@ mod tests {
     fn a_burst_passes_and_then_the_rate() {
         let mut limiter = SourceLimiter::new(LIMITS);
         assert_eq!(admitted(&mut limiter, address(1), Duration::ZERO), 20);
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_millis(99)),
-            0
-        );
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_millis(100)),
-            1
-        );
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_secs(1)),
-            9
-        );
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_secs(1000)),
-            20
-        );
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_millis(99)), 0);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_millis(100)), 1);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(1)), 9);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(1000)), 20);
     }
 
     #[test]
@@ -185,14 +148,7 @@ mod tests {
         assert_eq!(admitted(&mut limiter, one, Duration::ZERO), 20);
         assert_eq!(admitted(&mut limiter, two, Duration::ZERO), 0);
         assert_eq!(admitted(&mut limiter, other, Duration::ZERO), 20);
-        assert_eq!(
-            admitted(
-                &mut limiter,
-                "::ffff:192.0.2.1".parse().unwrap(),
-                Duration::ZERO
-            ),
-            20
-        );
+        assert_eq!(admitted(&mut limiter, "::ffff:192.0.2.1".parse().unwrap(), Duration::ZERO), 20);
         assert_eq!(admitted(&mut limiter, address(1), Duration::ZERO), 0);
     }
 
@@ -200,14 +156,7 @@ mod tests {
     fn the_table_forgets_the_source_it_heard_least_recently() {
         let mut limiter = SourceLimiter::new(LIMITS);
         for last in 0..9 {
-            assert_eq!(
-                admitted(
-                    &mut limiter,
-                    address(last),
-                    Duration::from_millis(last.into())
-                ),
-                20
-            );
+            assert_eq!(admitted(&mut limiter, address(last), Duration::from_millis(last.into())), 20);
         }
         let now = Duration::from_millis(9);
         assert_eq!(admitted(&mut limiter, address(1), now), 0, "still known");
@@ -219,27 +168,15 @@ mod tests {
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let mut limiter = SourceLimiter::new(LIMITS);
         assert_eq!(admitted(&mut limiter, loopback, Duration::ZERO), 100);
-        let mut limiter = SourceLimiter::new(Limits {
-            exempt_loopback: false,
-            ..LIMITS
-        });
+        let mut limiter = SourceLimiter::new(Limits { exempt_loopback: false, ..LIMITS });
         assert_eq!(admitted(&mut limiter, loopback, Duration::ZERO), 20);
     }
 
     #[test]
     fn a_clock_that_steps_back_gives_nothing_away() {
         let mut limiter = SourceLimiter::new(LIMITS);
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_secs(5)),
-            20
-        );
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_secs(4)),
-            0
-        );
-        assert_eq!(
-            admitted(&mut limiter, address(1), Duration::from_secs(5)),
-            0
-        );
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(5)), 20);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(4)), 0);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(5)), 0);
     }
 }

@@ -142,12 +142,7 @@ impl Guard {
     ///
     /// `source` is the address it came from: it is written into the answer's Via, and on UDP it is
     /// where the answer goes.
-    pub fn inspect<'m>(
-        &self,
-        message: &'m [u8],
-        source: SocketAddr,
-        transport: Transport,
-    ) -> Verdict<'m> {
+    pub fn inspect<'m>(&self, message: &'m [u8], source: SocketAddr, transport: Transport) -> Verdict<'m> {
         if message.iter().all(u8::is_ascii_whitespace) {
             return keep_alive(message, source, transport);
         }
@@ -166,10 +161,7 @@ impl Guard {
 /// On UDP there is no such thing, and answering would let a forged source make us send.
 fn keep_alive(message: &[u8], source: SocketAddr, transport: Transport) -> Verdict<'_> {
     match (message, transport) {
-        (b"\r\n\r\n", Transport::Tcp) => Verdict::Reply {
-            message: b"\r\n".to_vec(),
-            to: source,
-        },
+        (b"\r\n\r\n", Transport::Tcp) => Verdict::Reply { message: b"\r\n".to_vec(), to: source },
         _ => Verdict::Discard(Discard::KeepAlive),
     }
 }
@@ -185,11 +177,7 @@ struct Refusal {
 
 impl Refusal {
     const fn new(status: u16, reason: &'static str) -> Self {
-        Self {
-            status,
-            reason,
-            header: None,
-        }
+        Self { status, reason, header: None }
     }
 
     const fn bad(reason: &'static str) -> Self {

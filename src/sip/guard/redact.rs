@@ -12,12 +12,7 @@ const TEXT_MAX: usize = 4 * 1024;
 const WITHHELD: &str = "[withheld]";
 
 /// Headers whose values are credentials or stand for them (RFC 3261 §22, RFC 8224).
-const SECRET_HEADERS: [&str; 4] = [
-    "Authorization",
-    "Proxy-Authorization",
-    "Authentication-Info",
-    "Identity",
-];
+const SECRET_HEADERS: [&str; 4] = ["Authorization", "Proxy-Authorization", "Authentication-Info", "Identity"];
 
 /// SDP lines with keys in them: SDES (RFC 4568), MIKEY (RFC 4567), ICE (RFC 8839), and the old k=.
 const SECRET_SDP: [&str; 4] = ["a=crypto:", "a=key-mgmt:", "a=ice-pwd:", "k="];
@@ -29,19 +24,10 @@ const SECRET_SDP: [&str; 4] = ["a=crypto:", "a=key-mgmt:", "a=ice-pwd:", "k="];
 pub fn redact(message: &[u8]) -> String {
     let head = Head::read(message);
     let mut text = String::new();
-    push_line(
-        &mut text,
-        &without_password(&String::from_utf8_lossy(head.start_line)),
-    );
+    push_line(&mut text, &without_password(&String::from_utf8_lossy(head.start_line)));
     for field in &head.fields {
-        let secret = SECRET_HEADERS
-            .iter()
-            .any(|name| field.name.eq_ignore_ascii_case(name));
-        let value = if secret {
-            Cow::Borrowed(WITHHELD)
-        } else {
-            without_password(&field.value)
-        };
+        let secret = SECRET_HEADERS.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        let value = if secret { Cow::Borrowed(WITHHELD) } else { without_password(&field.value) };
         push_line(&mut text, &format!("{}: {value}", field.name));
     }
 
@@ -50,28 +36,20 @@ pub fn redact(message: &[u8]) -> String {
         push_line(&mut text, "");
         push_sdp(&mut text, body);
     } else if !body.is_empty() {
-        push_line(
-            &mut text,
-            &format!("[{} bytes of body withheld]", body.len()),
-        );
+        push_line(&mut text, &format!("[{} bytes of body withheld]", body.len()));
     }
     text.truncate(text.floor_char_boundary(TEXT_MAX));
     text
 }
 
 fn is_sdp(head: &Head<'_>) -> bool {
-    let media_type = head
-        .first(Name::ContentType)
-        .map(|value| value.split(';').next().unwrap_or(""));
+    let media_type = head.first(Name::ContentType).map(|value| value.split(';').next().unwrap_or(""));
     media_type.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/sdp"))
 }
 
 fn push_sdp(text: &mut String, body: &[u8]) {
     // A CR alone must not hide a key from the look at the line's start.
-    for line in body
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .filter(|line| !line.is_empty())
-    {
+    for line in body.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
         let line = String::from_utf8_lossy(line);
         let bare = line.trim_start().to_ascii_lowercase();
         match SECRET_SDP.iter().find(|secret| bare.starts_with(**secret)) {
@@ -103,12 +81,10 @@ fn without_password(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     // Each piece but the last ends with a user part.
-    let safe = text
-        .split_inclusive('@')
-        .map(|piece| match password_at(piece) {
-            Some(at) => Cow::Owned(format!("{}{WITHHELD}@", &piece[..at])),
-            None => Cow::Borrowed(piece),
-        });
+    let safe = text.split_inclusive('@').map(|piece| match password_at(piece) {
+        Some(at) => Cow::Owned(format!("{}{WITHHELD}@", &piece[..at])),
+        None => Cow::Borrowed(piece),
+    });
     Cow::Owned(safe.collect())
 }
 
@@ -116,9 +92,7 @@ fn without_password(text: &str) -> Cow<'_, str> {
 fn password_at(piece: &str) -> Option<usize> {
     let user = piece.strip_suffix('@')?;
     let lower = user.to_ascii_lowercase();
-    let user_at = ["sip:", "sips:"]
-        .iter()
-        .filter_map(|scheme| Some(lower.find(scheme)? + scheme.len()));
+    let user_at = ["sip:", "sips:"].iter().filter_map(|scheme| Some(lower.find(scheme)? + scheme.len()));
     let user_at = user_at.min()?;
     Some(user_at + user[user_at..].find(':')? + 1)
 }
@@ -137,27 +111,15 @@ mod tests {
               A=Crypto:2 secret6\r\na=x\ra=crypto:3 secret7\r\nk=clear:secret8\r\na=ptime:20\r\n",
         );
         assert!(!text.contains("secret"), "{text}");
-        for kept in [
-            "INVITE sip:ann:",
-            "b.example",
-            "c.example",
-            "m=audio 4000 RTP/SAVP 0",
-            "a=ptime:20",
-        ] {
+        for kept in ["INVITE sip:ann:", "b.example", "c.example", "m=audio 4000 RTP/SAVP 0", "a=ptime:20"] {
             assert!(text.contains(kept), "{kept} in {text}");
         }
     }
 
     #[test]
     fn digits_in_bodies_are_withheld() {
-        for kind in [
-            "application/dtmf-relay",
-            "application/dtmf",
-            "text/plain",
-            "multipart/mixed",
-        ] {
-            let message =
-                format!("INFO sip:a@b.example SIP/2.0\r\nContent-Type: {kind}\r\n\r\nSignal=7");
+        for kind in ["application/dtmf-relay", "application/dtmf", "text/plain", "multipart/mixed"] {
+            let message = format!("INFO sip:a@b.example SIP/2.0\r\nContent-Type: {kind}\r\n\r\nSignal=7");
             let text = redact(message.as_bytes());
             assert!(!text.contains('7'), "{text}");
             assert!(text.contains("[8 bytes of body withheld]"));

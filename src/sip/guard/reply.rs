@@ -11,11 +11,7 @@ use super::via::{self, Via};
 use super::{Refusal, Verdict};
 
 /// Builds the answer to a request, with all Vias, From, To, Call-ID and CSeq as far as they are there.
-pub(super) fn to_request<'m>(
-    head: &Head<'_>,
-    refusal: &Refusal,
-    source: SocketAddr,
-) -> Verdict<'m> {
+pub(super) fn to_request<'m>(head: &Head<'_>, refusal: &Refusal, source: SocketAddr) -> Verdict<'m> {
     let mut message = format!("SIP/2.0 {} {}\r\n", refusal.status, refusal.reason);
     let to = push_vias(&mut message, head, source);
     for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
@@ -32,10 +28,7 @@ pub(super) fn to_request<'m>(
         push(&mut message, name, value);
     }
     message.push_str("Content-Length: 0\r\n\r\n");
-    Verdict::Reply {
-        message: message.into_bytes(),
-        to,
-    }
+    Verdict::Reply { message: message.into_bytes(), to }
 }
 
 /// Copies the Vias, the first with the address it came from, and returns where the answer goes.

@@ -6,20 +6,12 @@ use std::net::SocketAddr;
 use super::address::{self, Address};
 use super::head::{Head, Name, is_token_byte, number};
 use super::{
-    ALLOW, DATAGRAM_MAX, Discard, MESSAGE_MAX, Refusal, SUPPORTED, Transport, Verdict, fields,
-    reply, stack, via,
+    ALLOW, DATAGRAM_MAX, Discard, MESSAGE_MAX, Refusal, SUPPORTED, Transport, Verdict, fields, reply, stack,
+    via,
 };
 
 /// Methods that exist (their RFCs: 3261, 3428, 6665, 3903, 3515, 3262) but that this node does not serve.
-const NOT_SERVED: [&str; 7] = [
-    "MESSAGE",
-    "NOTIFY",
-    "PRACK",
-    "PUBLISH",
-    "REFER",
-    "REGISTER",
-    "SUBSCRIBE",
-];
+const NOT_SERVED: [&str; 7] = ["MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"];
 
 /// Hops that a path may have: as many as Max-Forwards usually allows (RFC 3261 §20.22).
 const VIAS_MAX: usize = 70;
@@ -38,10 +30,7 @@ pub(super) fn inspect<'m>(
     source: SocketAddr,
     transport: Transport,
 ) -> Verdict<'m> {
-    let hops: usize = head
-        .all(Name::Via)
-        .map(|field| via::count(&field.value).unwrap_or(1))
-        .sum();
+    let hops: usize = head.all(Name::Via).map(|field| via::count(&field.value).unwrap_or(1)).sum();
     match hops {
         0 => return Verdict::Discard(Discard::NoVia),
         1..=VIAS_MAX => {}
@@ -57,18 +46,11 @@ pub(super) fn inspect<'m>(
 
 /// Whether the first word of a line is ACK, whatever follows.
 fn is_ack(line: &[u8]) -> bool {
-    line.trim_ascii_start()
-        .split(u8::is_ascii_whitespace)
-        .next()
-        == Some(b"ACK")
+    line.trim_ascii_start().split(u8::is_ascii_whitespace).next() == Some(b"ACK")
 }
 
 /// The message to forward, or why not.
-fn accept<'m>(
-    line: &'m [u8],
-    head: &mut Head<'m>,
-    transport: Transport,
-) -> Result<Cow<'m, [u8]>, Refusal> {
+fn accept<'m>(line: &'m [u8], head: &mut Head<'m>, transport: Transport) -> Result<Cow<'m, [u8]>, Refusal> {
     if let Some(fault) = head.fault.clone() {
         return Err(fault);
     }
@@ -100,9 +82,8 @@ pub(super) fn finish<'m>(
     body: &[u8],
     transport: Transport,
 ) -> Result<Cow<'m, [u8]>, Refusal> {
-    let as_it_came = head.tidy
-        && head.start_line == start_line.as_bytes()
-        && head.first(Name::ContentLength).is_some();
+    let as_it_came =
+        head.tidy && head.start_line == start_line.as_bytes() && head.first(Name::ContentLength).is_some();
     let message = if as_it_came {
         Cow::Borrowed(&head.message[..head.body_at + body.len()])
     } else {
@@ -133,20 +114,14 @@ fn split_line(line: &[u8]) -> Result<Line<'_>, Refusal> {
     if line.contains(|c: char| c.is_control() && c != '\t') {
         return Err(Refusal::bad("Malformed Request-Line"));
     }
-    Ok(Line {
-        method,
-        uri,
-        version,
-    })
+    Ok(Line { method, uri, version })
 }
 
 fn check_version(version: &str) -> Result<(), Refusal> {
     let is_version = version
         .get(4..)
         .and_then(|number| number.split_once('.'))
-        .is_some_and(|(major, minor)| {
-            number::<u32>(major).is_some() && number::<u32>(minor).is_some()
-        });
+        .is_some_and(|(major, minor)| number::<u32>(major).is_some() && number::<u32>(minor).is_some());
     match version.get(4..) {
         Some("2.0") => Ok(()),
         _ if is_version => Err(Refusal::new(505, "Version Not Supported")),
@@ -167,11 +142,7 @@ fn check_method(method: &str) -> Result<(), Refusal> {
         true => (405, "Method Not Allowed"),
         false => (501, "Not Implemented"),
     };
-    Err(Refusal {
-        status,
-        reason,
-        header: Some(("Allow", ALLOW.to_owned())),
-    })
+    Err(Refusal { status, reason, header: Some(("Allow", ALLOW.to_owned())) })
 }
 
 /// A request with no hops left goes no further (RFC 3261 §16.3).
@@ -184,9 +155,7 @@ fn check_max_forwards(method: &str, head: &Head<'_>) -> Result<(), Refusal> {
         return Ok(());
     };
     let hops = number::<u8>(value).ok_or(Refusal::bad("Invalid Max-Forwards"))?;
-    let in_dialog = Address::split(head.first(Name::To).unwrap_or_default())
-        .tag()
-        .is_some();
+    let in_dialog = Address::split(head.first(Name::To).unwrap_or_default()).tag().is_some();
     if hops == 0 && !in_dialog && !matches!(method, "ACK" | "CANCEL" | "OPTIONS") {
         return Err(Refusal::new(483, "Too Many Hops"));
     }
@@ -208,15 +177,9 @@ fn check_require(method: &str, head: &Head<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let header = Some(("Unsupported", unknown.join(", ")));
-    Err(Refusal {
-        status: 420,
-        reason: "Bad Extension",
-        header,
-    })
+    Err(Refusal { status: 420, reason: "Bad Extension", header })
 }
 
 fn is_supported(tag: &str) -> bool {
-    SUPPORTED
-        .split(", ")
-        .any(|supported| supported.eq_ignore_ascii_case(tag))
+    SUPPORTED.split(", ").any(|supported| supported.eq_ignore_ascii_case(tag))
 }

@@ -6,10 +6,7 @@ use super::{Discard, Transport, Verdict, fields, via};
 
 pub(super) fn inspect<'m>(line: &str, head: &mut Head<'m>, transport: Transport) -> Verdict<'m> {
     // We send each request ourselves, so its answer has one Via, ours (RFC 3261 §8.1.3.3).
-    let hops: usize = head
-        .all(Name::Via)
-        .map(|field| via::count(&field.value).unwrap_or(1))
-        .sum();
+    let hops: usize = head.all(Name::Via).map(|field| via::count(&field.value).unwrap_or(1)).sum();
     if hops > 1 {
         return Verdict::Discard(Discard::ResponseNotOurs);
     }
@@ -49,17 +46,10 @@ mod tests {
     fn a_reason_phrase_may_be_empty_or_odd_but_a_code_has_three_digits() {
         assert_eq!(tidy_line("SIP/2.0 100 ").as_deref(), Some("SIP/2.0 100 "));
         assert_eq!(tidy_line("SIP/2.0 100").as_deref(), Some("SIP/2.0 100 "));
-        assert_eq!(
-            tidy_line("sip/2.0 200 = 2**3 * 5").as_deref(),
-            Some("SIP/2.0 200 = 2**3 * 5")
-        );
-        for line in [
-            "SIP/2.0 4294967301 x",
-            "SIP/2.0 99 x",
-            "SIP/2.0 0200 x",
-            "SIP/3.0 200 x",
-            "SIP/2.0 +20 x",
-        ] {
+        assert_eq!(tidy_line("sip/2.0 200 = 2**3 * 5").as_deref(), Some("SIP/2.0 200 = 2**3 * 5"));
+        for line in
+            ["SIP/2.0 4294967301 x", "SIP/2.0 99 x", "SIP/2.0 0200 x", "SIP/3.0 200 x", "SIP/2.0 +20 x"]
+        {
             assert_eq!(tidy_line(line), None, "{line}");
         }
     }

@@ -11,28 +11,15 @@ use super::*;
 #[test]
 fn a_sound_message_is_forwarded_as_it_came_without_a_copy() {
     let message = invite("");
-    let Verdict::Forward(Cow::Borrowed(forwarded)) = udp(&message) else {
-        panic!("not borrowed")
-    };
+    let Verdict::Forward(Cow::Borrowed(forwarded)) = udp(&message) else { panic!("not borrowed") };
     assert_eq!(forwarded, message.as_bytes());
 }
 
 #[test]
 fn a_known_method_that_is_not_served_is_answered_405_with_allow() {
-    for method in [
-        "SUBSCRIBE",
-        "NOTIFY",
-        "MESSAGE",
-        "PUBLISH",
-        "REFER",
-        "REGISTER",
-        "PRACK",
-    ] {
+    for method in ["SUBSCRIBE", "NOTIFY", "MESSAGE", "PUBLISH", "REFER", "REGISTER", "PRACK"] {
         let reply = replied(&invite("").replace("INVITE", method));
-        assert!(
-            reply.starts_with("SIP/2.0 405 Method Not Allowed\r\n"),
-            "{reply}"
-        );
+        assert!(reply.starts_with("SIP/2.0 405 Method Not Allowed\r\n"), "{reply}");
         assert!(reply.contains(&format!("\r\nAllow: {ALLOW}\r\n")));
     }
 }
@@ -55,15 +42,9 @@ fn a_stream_goes_on_behind_a_message_with_an_unknown_method() {
     framer.push(good.as_bytes());
 
     let first = framer.next().unwrap().unwrap();
-    assert!(matches!(
-        Guard.inspect(&first, source(), Transport::Tcp),
-        Verdict::Reply { .. }
-    ));
+    assert!(matches!(Guard.inspect(&first, source(), Transport::Tcp), Verdict::Reply { .. }));
     let second = framer.next().unwrap().unwrap();
-    assert!(matches!(
-        Guard.inspect(&second, source(), Transport::Tcp),
-        Verdict::Forward(_)
-    ));
+    assert!(matches!(Guard.inspect(&second, source(), Transport::Tcp), Verdict::Forward(_)));
 }
 
 #[test]
@@ -99,30 +80,22 @@ fn a_datagram_without_content_length_keeps_its_body() {
 
 #[test]
 fn content_length_decides_what_is_body() {
-    let with =
-        |length: &str| invite("").replace(": 0\r\n\r\n", &format!(": {length}\r\n\r\nabcdef"));
+    let with = |length: &str| invite("").replace(": 0\r\n\r\n", &format!(": {length}\r\n\r\nabcdef"));
     assert_eq!(forwarded(&with("6")).body, b"abcdef");
     assert_eq!(forwarded(&with("3")).body, b"abc");
     assert_eq!(forwarded(&with("003")).body, b"abc");
     for wrong in ["7", "-1", "", "x", "4294967296000000000000"] {
         let reply = replied(&with(wrong));
-        assert!(
-            reply.starts_with("SIP/2.0 400 ") && reply.contains("Content-Length"),
-            "{reply}"
-        );
+        assert!(reply.starts_with("SIP/2.0 400 ") && reply.contains("Content-Length"), "{reply}");
     }
     let reply = replied(&with("6\r\nl: 6"));
-    assert!(
-        reply.starts_with("SIP/2.0 400 Repeated Content-Length Header\r\n"),
-        "{reply}"
-    );
+    assert!(reply.starts_with("SIP/2.0 400 Repeated Content-Length Header\r\n"), "{reply}");
 }
 
 #[test]
 fn the_body_is_forwarded_byte_for_byte() {
     let body = [0, 255, b'\r', b'\n', b'\r', b'\n', 0xE9];
-    let head =
-        invite("X:\r\n folded\r\n").replace(": 0\r\n\r\n", &format!(": {}\r\n\r\n", body.len()));
+    let head = invite("X:\r\n folded\r\n").replace(": 0\r\n\r\n", &format!(": {}\r\n\r\n", body.len()));
     let message = [head.as_bytes(), &body].concat();
     let Verdict::Forward(bytes) = Guard.inspect(&message, source(), Transport::Udp) else {
         panic!("not forwarded")
@@ -154,10 +127,7 @@ fn a_first_line_that_is_not_utf_8_is_refused() {
 fn required_extensions_that_we_lack_are_named() {
     let reply = replied(&invite("Require: timer, moonlight\r\nRequire: 100rel\r\n"));
     assert!(reply.starts_with("SIP/2.0 420 Bad Extension\r\n"));
-    assert!(
-        reply.contains("\r\nUnsupported: moonlight, 100rel\r\n"),
-        "{reply}"
-    );
+    assert!(reply.contains("\r\nUnsupported: moonlight, 100rel\r\n"), "{reply}");
     forwarded(&invite("Require: Timer\r\n"));
     forwarded(&invite("Proxy-Require: moonlight\r\n"));
     forwarded(&invite("Require: moonlight\r\n").replace("INVITE", "CANCEL"));
@@ -165,11 +135,7 @@ fn required_extensions_that_we_lack_are_named() {
 
 #[test]
 fn a_request_without_hops_left_starts_nothing_but_ends_what_there_is() {
-    let spent = |method| {
-        invite("")
-            .replace("Max-Forwards: 70", "Max-Forwards: 0")
-            .replace("INVITE", method)
-    };
+    let spent = |method| invite("").replace("Max-Forwards: 70", "Max-Forwards: 0").replace("INVITE", method);
     assert!(replied(&spent("INVITE")).starts_with("SIP/2.0 483 Too Many Hops\r\n"));
     forwarded(&spent("OPTIONS"));
     forwarded(&spent("CANCEL"));
@@ -192,15 +158,8 @@ fn what_a_request_lacks_is_named() {
         let message = invite("");
         assert!(message.contains(line));
         let reply = replied(&message.replace(line, ""));
-        assert!(
-            reply.starts_with(&format!("SIP/2.0 400 Missing {name} Header\r\n")),
-            "{reply}"
-        );
-        let repeated = replied(
-            &message
-                .replace(line, &format!("{line}{line}"))
-                .replace("Contact", "X"),
-        );
+        assert!(reply.starts_with(&format!("SIP/2.0 400 Missing {name} Header\r\n")), "{reply}");
+        let repeated = replied(&message.replace(line, &format!("{line}{line}")).replace("Contact", "X"));
         assert!(repeated.starts_with("SIP/2.0 400 "), "{repeated}");
     }
 }
@@ -208,10 +167,7 @@ fn what_a_request_lacks_is_named() {
 #[test]
 fn a_request_without_via_cannot_be_answered() {
     let via = "Via: SIP/2.0/UDP 192.0.2.9;rport;branch=z9hG4bK1\r\n";
-    assert_eq!(
-        udp(&invite("").replace(via, "")),
-        Verdict::Discard(Discard::NoVia)
-    );
+    assert_eq!(udp(&invite("").replace(via, "")), Verdict::Discard(Discard::NoVia));
     let broken = invite("").replace(via, "Via: nonsense\r\n");
     assert!(replied(&broken).starts_with("SIP/2.0 400 Malformed Via Header\r\nVia: nonsense\r\n"));
 }
@@ -226,35 +182,17 @@ fn versions_other_than_ours_are_told_so() {
 
 #[test]
 fn an_answer_has_what_the_request_had_and_goes_where_it_asked() {
-    let message =
-        invite("Via: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bK0\r\n").replace("INVITE", "ODDITY");
-    let Verdict::Reply { message: reply, to } = udp(&message) else {
-        panic!("not answered")
-    };
+    let message = invite("Via: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bK0\r\n").replace("INVITE", "ODDITY");
+    let Verdict::Reply { message: reply, to } = udp(&message) else { panic!("not answered") };
     assert_eq!(to, source(), "rport was asked for");
     let again = udp(&message);
-    assert_eq!(
-        again,
-        Verdict::Reply {
-            message: reply.clone(),
-            to
-        },
-        "a repetition gets the same"
-    );
+    assert_eq!(again, Verdict::Reply { message: reply.clone(), to }, "a repetition gets the same");
 
     let SipMessage::Response(reply) = SipMessage::try_from(reply.as_slice()).unwrap() else {
         panic!("a response")
     };
-    let vias: Vec<_> = reply
-        .headers
-        .iter()
-        .filter(|h| h.name() == "Via")
-        .map(|h| h.value())
-        .collect();
-    assert_eq!(
-        vias[0],
-        "SIP/2.0/UDP 192.0.2.9;rport=40001;branch=z9hG4bK1;received=192.0.2.9"
-    );
+    let vias: Vec<_> = reply.headers.iter().filter(|h| h.name() == "Via").map(|h| h.value()).collect();
+    assert_eq!(vias[0], "SIP/2.0/UDP 192.0.2.9;rport=40001;branch=z9hG4bK1;received=192.0.2.9");
     assert_eq!(vias[1], "SIP/2.0/UDP 10.9.9.9;branch=z9hG4bK0");
     assert!(reply.to_header().unwrap().tag().unwrap().is_some());
     assert_eq!(reply.call_id_header().unwrap().value(), "1@pbx.example");
@@ -273,28 +211,12 @@ fn everything_has_a_bound() {
     };
     assert_eq!(status(&invite(&"X: y\r\n".repeat(240))), "forwarded");
     assert_eq!(status(&invite(&"X: y\r\n".repeat(250))), "400");
-    assert_eq!(
-        status(&invite(&format!("X: {}\r\n", "y".repeat(8190)))),
-        "forwarded"
-    );
-    assert_eq!(
-        status(&invite(&format!("X: {}\r\n", "y".repeat(8193)))),
-        "400"
-    );
-    assert_eq!(
-        status(&invite(&format!("X: y{}\r\n", "\r\n yyyyy".repeat(2000)))),
-        "400"
-    );
-    assert_eq!(
-        status(&invite(&"Via: SIP/2.0/UDP a\r\n".repeat(69))),
-        "forwarded"
-    );
-    assert_eq!(
-        status(&invite(&"v: SIP/2.0/UDP a, SIP/2.0/UDP b\r\n".repeat(35))),
-        "too_many_vias"
-    );
-    let body =
-        |n: usize| invite("").replace(": 0\r\n\r\n", &format!(": {n}\r\n\r\n{}", "b".repeat(n)));
+    assert_eq!(status(&invite(&format!("X: {}\r\n", "y".repeat(8190)))), "forwarded");
+    assert_eq!(status(&invite(&format!("X: {}\r\n", "y".repeat(8193)))), "400");
+    assert_eq!(status(&invite(&format!("X: y{}\r\n", "\r\n yyyyy".repeat(2000)))), "400");
+    assert_eq!(status(&invite(&"Via: SIP/2.0/UDP a\r\n".repeat(69))), "forwarded");
+    assert_eq!(status(&invite(&"v: SIP/2.0/UDP a, SIP/2.0/UDP b\r\n".repeat(35))), "too_many_vias");
+    let body = |n: usize| invite("").replace(": 0\r\n\r\n", &format!(": {n}\r\n\r\n{}", "b".repeat(n)));
     assert_eq!(status(&body(32 * 1024)), "forwarded");
     assert_eq!(status(&body(32 * 1024 + 1)), "513");
 }
@@ -303,18 +225,9 @@ fn everything_has_a_bound() {
 fn a_datagram_that_the_library_would_cut_is_too_large() {
     let filler = |n: usize| format!("X: {}\r\nY: {}\r\n", "x".repeat(n), "y".repeat(3000));
     let room = DATAGRAM_MAX - invite(&filler(0)).len();
-    assert_eq!(
-        forwarded_bytes(invite(&filler(room)).as_bytes())
-            .headers
-            .iter()
-            .count(),
-        10
-    );
+    assert_eq!(forwarded_bytes(invite(&filler(room)).as_bytes()).headers.iter().count(), 10);
     let reply = replied(&invite(&filler(room + 1)));
-    assert!(
-        reply.starts_with("SIP/2.0 513 Message Too Large\r\n"),
-        "{reply}"
-    );
+    assert!(reply.starts_with("SIP/2.0 513 Message Too Large\r\n"), "{reply}");
 }
 
 #[test]
@@ -326,24 +239,9 @@ fn compact_folded_spaced_and_oddly_cased_fields_are_read() {
                    I: odd\r\ncseq: 0009\r\n  INVITE\r\nMaX-fOrWaRdS: 0068\r\n\
                    m:\"Quoted \\\"\\\"\" <sip:j@192.0.2.9> ; newparam =\r\n newvalue\r\nL : 3\r\n\r\nabc";
     let request = forwarded(message);
-    assert_eq!(
-        request.via_header().unwrap().value(),
-        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK77"
-    );
-    assert_eq!(
-        request
-            .from_header()
-            .unwrap()
-            .tag()
-            .unwrap()
-            .unwrap()
-            .value(),
-        "98asjd8"
-    );
-    assert_eq!(
-        request.to_header().unwrap().tag().unwrap().unwrap().value(),
-        "19n"
-    );
+    assert_eq!(request.via_header().unwrap().value(), "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK77");
+    assert_eq!(request.from_header().unwrap().tag().unwrap().unwrap().value(), "98asjd8");
+    assert_eq!(request.to_header().unwrap().tag().unwrap().unwrap().value(), "19n");
     assert_eq!(request.cseq_header().unwrap().seq().unwrap(), 9);
     assert_eq!(request.body, b"abc");
 }
@@ -356,19 +254,13 @@ fn a_lone_line_feed_ends_a_line_as_well() {
 
 #[test]
 fn lines_that_are_no_fields_are_left_out() {
-    let request = forwarded(&invite(
-        "what is this\r\n: nor this\r\nbad name: nor this\r\n",
-    ));
+    let request = forwarded(&invite("what is this\r\n: nor this\r\nbad name: nor this\r\n"));
     assert_eq!(request.headers.iter().count(), 8);
 }
 
 #[test]
 fn stray_control_characters_are_refused_and_never_copied() {
-    for bad in [
-        "Subject: a\rb\r\n",
-        "Subject: a\0b\r\n",
-        "Subject: a\x1bb\r\n",
-    ] {
+    for bad in ["Subject: a\rb\r\n", "Subject: a\0b\r\n", "Subject: a\x1bb\r\n"] {
         assert!(replied(&invite(bad)).starts_with("SIP/2.0 400 Control Character In Header\r\n"));
     }
     let smuggled = invite("").replace("1@pbx.example", "1\rX: y");
@@ -382,25 +274,15 @@ fn the_user_part_of_the_request_uri_is_read_whole() {
     let SipMessage::Request(alone) = SipMessage::try_from(message.as_bytes()).unwrap() else {
         panic!("a request")
     };
-    assert!(
-        alone.uri.auth.is_none(),
-        "the library by itself loses the user"
-    );
+    assert!(alone.uri.auth.is_none(), "the library by itself loses the user");
     let request = forwarded(&message);
-    assert_eq!(
-        decode_user(&request.uri.auth.unwrap().user),
-        "conf-1;npdi?x"
-    );
+    assert_eq!(decode_user(&request.uri.auth.unwrap().user), "conf-1;npdi?x");
 }
 
 #[test]
 fn a_user_part_must_be_decoded_before_the_library_prints_it() {
     let mut uri = rsipstack::sip::Uri::try_from("sip:a%3Bb@pbx.example").unwrap();
-    assert_eq!(
-        uri.to_string(),
-        "sip:a%253Bb@pbx.example",
-        "the library by itself"
-    );
+    assert_eq!(uri.to_string(), "sip:a%253Bb@pbx.example", "the library by itself");
     let auth = uri.auth.as_mut().unwrap();
     auth.user = decode_user(&auth.user);
     assert_eq!(uri.to_string(), "sip:a;b@pbx.example");
@@ -410,13 +292,7 @@ fn a_user_part_must_be_decoded_before_the_library_prints_it() {
 fn contacts_must_be_addresses_that_requests_can_go_to() {
     let with = |contact: &str| invite("").replace("<sip:ann@192.0.2.9>", contact);
     forwarded(&with("<sips:ann@192.0.2.9;transport=tcp>;q=1"));
-    for bad in [
-        "<http://a.example>",
-        "*",
-        "sip:a@b.example?X=y",
-        "<sip:a@b.example",
-        "\"a <sip:b@c>",
-    ] {
+    for bad in ["<http://a.example>", "*", "sip:a@b.example?X=y", "<sip:a@b.example", "\"a <sip:b@c>"] {
         assert!(replied(&with(bad)).starts_with("SIP/2.0 400 "), "{bad}");
     }
 }
@@ -441,26 +317,14 @@ fn a_response_is_forwarded_if_it_is_for_us_and_makes_sense() {
 #[test]
 fn keep_alives_and_garbage_are_counted_apart() {
     let tcp = |bytes| Guard.inspect(bytes, source(), Transport::Tcp);
-    assert_eq!(
-        tcp(b"\r\n\r\n"),
-        Verdict::Reply {
-            message: b"\r\n".to_vec(),
-            to: source()
-        }
-    );
+    assert_eq!(tcp(b"\r\n\r\n"), Verdict::Reply { message: b"\r\n".to_vec(), to: source() });
     assert_eq!(tcp(b"\r\n"), Verdict::Discard(Discard::KeepAlive));
     assert_eq!(udp("\r\n\r\n"), Verdict::Discard(Discard::KeepAlive));
     assert_eq!(udp(""), Verdict::Discard(Discard::KeepAlive));
-    for garbage in [
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "\0\u{1}\u{2}",
-        "hello",
-        "SIP/2.0",
-    ] {
+    for garbage in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\0\u{1}\u{2}", "hello", "SIP/2.0"] {
         assert_eq!(udp(garbage), Verdict::Discard(Discard::NotSip), "{garbage}");
     }
-    let names: std::collections::HashSet<_> =
-        Discard::ALL.iter().map(|reason| reason.name()).collect();
+    let names: std::collections::HashSet<_> = Discard::ALL.iter().map(|reason| reason.name()).collect();
     assert_eq!(names.len(), Discard::ALL.len());
 }
 
@@ -470,9 +334,7 @@ fn a_frame_error_can_be_answered_before_the_connection_is_closed() {
     framer.push(invite("").replace("Length: 0", "Length: many").as_bytes());
     let error = framer.next().unwrap().unwrap_err();
     let verdict = Guard.inspect(error.message(), source(), Transport::Tcp);
-    let Verdict::Reply { message, .. } = verdict else {
-        panic!("not answered")
-    };
+    let Verdict::Reply { message, .. } = verdict else { panic!("not answered") };
     assert!(message.starts_with(b"SIP/2.0 400 Invalid Content-Length\r\n"));
 }
 

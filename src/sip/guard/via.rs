@@ -23,32 +23,18 @@ impl Via {
             return None;
         }
         let (transport, rest) = rest.split_once(char::is_whitespace)?;
-        let (sent_by, params) = rest
-            .split_once(';')
-            .map_or((rest, None), |(a, b)| (a, Some(b)));
+        let (sent_by, params) = rest.split_once(';').map_or((rest, None), |(a, b)| (a, Some(b)));
         let (host, port) = split_sent_by(sent_by.trim())?;
         let params = params.map_or(Some(Vec::new()), parse_params)?;
-        Some(Self {
-            transport: transport.to_owned(),
-            host: host.to_owned(),
-            port,
-            params,
-        })
+        Some(Self { transport: transport.to_owned(), host: host.to_owned(), port, params })
     }
 
     fn param(&self, wanted: &str) -> Option<&Option<String>> {
-        self.params
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(_, v)| v)
+        self.params.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, v)| v)
     }
 
     fn set(&mut self, wanted: &str, value: String) {
-        match self
-            .params
-            .iter_mut()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-        {
+        match self.params.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(wanted)) {
             Some((_, old)) => *old = Some(value),
             None => self.params.push((wanted.to_owned(), Some(value))),
         }
@@ -83,12 +69,10 @@ impl std::fmt::Display for Via {
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
-        self.params
-            .iter()
-            .try_for_each(|(name, value)| match value {
-                Some(value) => write!(f, ";{name}={value}"),
-                None => write!(f, ";{name}"),
-            })
+        self.params.iter().try_for_each(|(name, value)| match value {
+            Some(value) => write!(f, ";{name}={value}"),
+            None => write!(f, ";{name}"),
+        })
     }
 }
 
@@ -124,22 +108,17 @@ pub(super) fn count(value: &str) -> Option<usize> {
 
 fn split_sent_by(sent_by: &str) -> Option<(&str, Option<u16>)> {
     // An IPv6 address has colons of its own, inside brackets.
-    let host_end = if sent_by.starts_with('[') {
-        sent_by.find(']')? + 1
-    } else {
-        0
-    };
+    let host_end = if sent_by.starts_with('[') { sent_by.find(']')? + 1 } else { 0 };
     let (host, port) = match sent_by[host_end..].split_once(':') {
-        Some((host, port)) => (
-            sent_by[..host_end + host.len()].trim(),
-            Some(super::head::number(port.trim())?),
-        ),
+        Some((host, port)) => {
+            (sent_by[..host_end + host.len()].trim(), Some(super::head::number(port.trim())?))
+        }
         None => (sent_by, None),
     };
     let is_host = !host.is_empty()
-        && host.bytes().all(|b| {
-            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':')
-        });
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':'));
     is_host.then_some((host, port))
 }
 
@@ -188,10 +167,7 @@ mod tests {
 
     #[test]
     fn an_answer_goes_to_the_source_port_only_when_asked() {
-        assert_eq!(
-            via("SIP/2.0/UDP pbx.example:5070;rport").answer_to(source()),
-            source()
-        );
+        assert_eq!(via("SIP/2.0/UDP pbx.example:5070;rport").answer_to(source()), source());
         let port = |hop| via(hop).answer_to(source()).port();
         assert_eq!(port("SIP/2.0/UDP pbx.example:5070"), 5070);
         assert_eq!(port("SIP/2.0/UDP pbx.example"), 5060);
@@ -200,10 +176,7 @@ mod tests {
     #[test]
     fn the_real_address_is_written_where_it_differs_or_was_asked_for() {
         let received = |hop| via(hop).received_from(source()).to_string();
-        assert_eq!(
-            received("SIP/2.0/UDP 192.0.2.9;branch=b"),
-            "SIP/2.0/UDP 192.0.2.9;branch=b"
-        );
+        assert_eq!(received("SIP/2.0/UDP 192.0.2.9;branch=b"), "SIP/2.0/UDP 192.0.2.9;branch=b");
         assert_eq!(
             received("SIP/2.0/UDP 10.0.0.1;branch=b"),
             "SIP/2.0/UDP 10.0.0.1;branch=b;received=192.0.2.9"
@@ -219,22 +192,12 @@ mod tests {
         let hop = via("SIP/2.0/TCP [2001:db8::9]:5062;branch=b");
         assert_eq!(hop.port, Some(5062));
         let source = "[2001:db8::9]:9".parse().unwrap();
-        assert_eq!(
-            hop.received_from(source).to_string(),
-            "SIP/2.0/TCP [2001:db8::9]:5062;branch=b"
-        );
+        assert_eq!(hop.received_from(source).to_string(), "SIP/2.0/TCP [2001:db8::9]:5062;branch=b");
     }
 
     #[test]
     fn hops_that_are_none_are_refused() {
-        for hop in [
-            "",
-            "SIP/2.0",
-            "SIP/2.0/UDP",
-            "SIP/3.0/UDP a",
-            "SIP/2.0/UDP a:99999",
-            "SIP/2.0/UDP a;;",
-        ] {
+        for hop in ["", "SIP/2.0", "SIP/2.0/UDP", "SIP/3.0/UDP a", "SIP/2.0/UDP a:99999", "SIP/2.0/UDP a;;"] {
             assert_eq!(Via::parse(hop), None, "{hop}");
         }
     }
