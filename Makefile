@@ -44,22 +44,22 @@ fmt-check:
 
 .PHONY: lint
 lint: ## Clippy, warnings are errors
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked --features planted-faults -- -D warnings
 
 .PHONY: docs
 docs: ## The documentation of the code, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-# The replay of sip-fixtures/ and the official SDKs are tests among the others.
+# The planted faults are what the load tester must name. The replay of sip-fixtures/ and the official SDKs are tests among the others.
 .PHONY: unit
 unit:
-	cargo test --workspace --locked
+	cargo test --workspace --locked --features planted-faults
 
 # Each script calls the node with somebody else's SIP and ends with 0 if it was heard. It finds the binary in
 # $$CONFAB (not a CONFAB_* name: the node refuses those that it does not know).
 .PHONY: interop
 interop:
-	cargo build --locked --bin confab
+	cargo build --locked --features planted-faults --bin confab
 	@for script in $(INTEROP); do \
 		echo "interop: $$script"; \
 		CONFAB=$(TARGET)/debug/confab "$$script" </dev/null; \
@@ -80,7 +80,7 @@ deny: ## Licences, sources and duplicates of what we depend on
 .PHONY: bench-smoke
 bench-smoke:
 ifneq ($(BENCHES),)
-	cargo test --workspace --locked --bench '*'
+	cargo test --workspace --locked --features planted-faults --bench '*'
 else
 	@echo "bench-smoke: there are no benches"
 endif

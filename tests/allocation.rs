@@ -87,7 +87,7 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
         packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
         packet[8..12].copy_from_slice(&(id as u32).to_be_bytes());
         give(engine, *now, id, address(id), &packet);
-        if sequence % 13 == 0 {
+        if sequence.is_multiple_of(13) {
             give(engine, *now, id, address(id), &packet);
             give(engine, *now, id, address(id + 1_000), &packet);
             give(engine, *now, id, address(id), &[0xff; 30]);
@@ -128,7 +128,7 @@ fn leg(id: u64) -> Box<Leg> {
     Leg::new(LegSettings {
         id: LegId(id),
         media: LegMedia {
-            codec: if id % 2 == 0 { Codec::Pcmu } else { Codec::Pcma },
+            codec: if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma },
             payload_type: 0,
             telephone_event: Some(101),
             remote: address(id),

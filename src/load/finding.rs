@@ -178,7 +178,6 @@ pub enum Finding {
 }
 
 impl fmt::Display for Finding {
-    #[expect(clippy::too_many_lines, reason = "a table: one sentence for each finding")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { status, reason, legs } => {

@@ -54,7 +54,14 @@ impl Inbound {
             Method::Bye | Method::Info | Method::Update | Method::Cancel | Method::PRack => {
                 transaction.reply(StatusCode::CallTransactionDoesNotExist).await
             }
-            _ => transaction.reply_with(StatusCode::MethodNotAllowed, vec![allow()], None).await,
+            Method::Message
+            | Method::Notify
+            | Method::Publish
+            | Method::Refer
+            | Method::Register
+            | Method::Subscribe => {
+                transaction.reply_with(StatusCode::MethodNotAllowed, vec![allow()], None).await
+            }
         };
         log_unanswered(answered);
     }

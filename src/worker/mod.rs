@@ -94,7 +94,6 @@ impl Workers {
     ///
     /// # Errors
     /// The order.
-    #[expect(clippy::result_large_err, reason = "the order travels back, by value")]
     pub fn send(&mut self, worker: WorkerIndex, order: Order) -> Result<(), Order> {
         match self.workers.get_mut(worker) {
             Some(worker) => worker.orders.send(order),

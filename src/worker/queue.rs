@@ -49,10 +49,6 @@ impl Orders {
     ///
     /// # Errors
     /// The order, when the ring is full.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the order travels back, by value, to be tried again or dropped"
-    )]
     pub fn send(&mut self, order: Order) -> Result<(), Order> {
         let pushed = self.ring.push(order).map_err(|rtrb::PushError::Full(order)| order);
         self.waker.wake();
