@@ -3,6 +3,8 @@
 //!
 //! A far end's packet is handed in 12 ms before the tick that plays it, so the playout has no reason to wait.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,185 +20,185 @@ const FRAME: usize = 160;
 
 #[test]
 fn each_hears_the_others_and_not_themselves() {
-    let mut room = Room::with_legs(5);
-    room.run(50);
+    let mut stage = Stage::with_legs(5);
+    stage.run(50);
     for leg in 0..5 {
-        room.expect_heard(leg, |other| other != leg);
+        stage.expect_heard(leg, |other| other != leg);
     }
 }
 
 #[test]
 fn all_talkers_of_a_full_conference_are_heard() {
-    let mut room = Room::with_legs(250);
-    room.loudness = 100;
-    room.run(20);
+    let mut stage = Stage::with_legs(250);
+    stage.loudness = 100;
+    stage.run(20);
     for leg in [0, 1, 124, 249] {
-        room.expect_heard(leg, |other| other != leg);
+        stage.expect_heard(leg, |other| other != leg);
     }
 }
 
 #[test]
 fn a_muted_participant_is_not_heard_and_hears_all() {
-    let mut room = Room::with_legs(3);
-    room.ask(Ask::SetAudience(LegId(1), Audience::Nobody));
-    room.run(30);
-    room.expect_heard(0, |other| other == 2);
-    room.expect_heard(1, |other| other != 1);
-    room.expect_heard(2, |other| other == 0);
-    room.ask(Ask::SetAudience(LegId(1), Audience::Everyone));
-    room.run(3);
-    room.expect_heard(0, |other| other != 0);
+    let mut stage = Stage::with_legs(3);
+    stage.ask(Ask::SetAudience(LegId(1), Audience::Nobody));
+    stage.run(30);
+    stage.expect_heard(0, |other| other == 2);
+    stage.expect_heard(1, |other| other != 1);
+    stage.expect_heard(2, |other| other == 0);
+    stage.ask(Ask::SetAudience(LegId(1), Audience::Everyone));
+    stage.run(3);
+    stage.expect_heard(0, |other| other != 0);
 }
 
 #[test]
 fn a_coach_is_heard_by_the_coached_alone() {
-    let mut room = Room::with_legs(4);
+    let mut stage = Stage::with_legs(4);
     let agent = LegSet::new(&[LegId(1)]).unwrap();
-    room.ask(Ask::SetAudience(LegId(3), Audience::Only(agent)));
-    room.run(30);
-    room.expect_heard(0, |other| other == 1 || other == 2);
-    room.expect_heard(1, |other| other != 1);
-    room.expect_heard(2, |other| other == 0 || other == 1);
-    room.expect_heard(3, |other| other != 3);
+    stage.ask(Ask::SetAudience(LegId(3), Audience::Only(agent)));
+    stage.run(30);
+    stage.expect_heard(0, |other| other == 1 || other == 2);
+    stage.expect_heard(1, |other| other != 1);
+    stage.expect_heard(2, |other| other == 0 || other == 1);
+    stage.expect_heard(3, |other| other != 3);
 }
 
 #[test]
 fn who_hears_nothing_is_sent_silence() {
-    let mut room = Room::with_legs(3);
-    room.ask(Ask::SetHearing(LegId(0), Hearing::Nothing));
-    room.run(30);
-    room.expect_heard(0, |_| false);
-    room.expect_heard(1, |other| other != 1);
+    let mut stage = Stage::with_legs(3);
+    stage.ask(Ask::SetHearing(LegId(0), Hearing::Nothing));
+    stage.run(30);
+    stage.expect_heard(0, |_| false);
+    stage.expect_heard(1, |other| other != 1);
 }
 
 #[test]
 fn one_who_leaves_is_heard_no_more_and_is_still_sent_silence() {
-    let mut room = Room::with_legs(3);
-    room.ask(Ask::Leave(LegId(2)));
-    room.run(10);
-    room.expect_heard(0, |other| other == 1);
-    room.expect_heard(2, |_| false);
+    let mut stage = Stage::with_legs(3);
+    stage.ask(Ask::Leave(LegId(2)));
+    stage.run(10);
+    stage.expect_heard(0, |other| other == 1);
+    stage.expect_heard(2, |_| false);
 }
 
 #[test]
 fn conferences_do_not_hear_each_other() {
-    let mut room = Room::with_legs(6);
-    room.ask(Ask::AddConference(Conference::new(ConferenceId(2), 250)));
+    let mut stage = Stage::with_legs(6);
+    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), 250)));
     for leg in 3..6 {
-        room.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
+        stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
     }
-    room.run(10);
+    stage.run(10);
     for leg in 0..3 {
-        room.expect_heard(leg, |other| other < 3 && other != leg);
-        room.expect_heard(leg + 3, |other| other >= 3 && other != leg + 3);
+        stage.expect_heard(leg, |other| other < 3 && other != leg);
+        stage.expect_heard(leg + 3, |other| other >= 3 && other != leg + 3);
     }
 }
 
 #[test]
 fn both_laws_meet_in_one_conference() {
-    let mut room = Room::new();
-    room.add(Codec::Pcmu);
-    room.add(Codec::Pcma);
-    room.add(Codec::Pcma);
-    room.run(20);
+    let mut stage = Stage::new();
+    stage.add(Codec::Pcmu);
+    stage.add(Codec::Pcma);
+    stage.add(Codec::Pcma);
+    stage.run(20);
     for leg in 0..3 {
-        room.expect_heard(leg, |other| other != leg);
+        stage.expect_heard(leg, |other| other != leg);
     }
 }
 
 #[test]
 fn listeners_of_one_law_share_one_encoded_frame() {
-    let mut room = Room::with_legs(100);
-    for leg in &mut room.far_ends[3..] {
+    let mut stage = Stage::with_legs(100);
+    for leg in &mut stage.far_ends[3..] {
         leg.talks = false;
     }
-    room.run(10);
-    let before = room.engine.counters().encoded;
-    room.run(10);
+    stage.run(10);
+    let before = stage.engine.counters().encoded;
+    stage.run(10);
     // Three talkers with a mix of their own, one frame for the 97 others.
-    assert_eq!(room.engine.counters().encoded - before, 10 * 4);
+    assert_eq!(stage.engine.counters().encoded - before, 10 * 4);
 }
 
 #[test]
 fn a_far_end_that_goes_silent_is_still_sent_to_and_then_reported_once() {
-    let mut room = Room::with_legs(2);
-    room.run(5);
-    room.far_ends[1].sends = false;
-    room.run(200);
-    assert_eq!(room.far_ends[1].heard.len(), 205, "a packet for each tick");
-    let silent: Vec<_> = room.events.iter().filter(|(_, e)| matches!(e, LegEvent::SilentFarEnd)).collect();
+    let mut stage = Stage::with_legs(2);
+    stage.run(5);
+    stage.far_ends[1].sends = false;
+    stage.run(200);
+    assert_eq!(stage.far_ends[1].heard.len(), 205, "a packet for each tick");
+    let silent: Vec<_> = stage.events.iter().filter(|(_, e)| matches!(e, LegEvent::SilentFarEnd)).collect();
     assert_eq!(silent, [&(LegId(1), LegEvent::SilentFarEnd)]);
 }
 
 #[test]
 fn rtcp_alone_keeps_a_leg_alive() {
-    let mut room = Room::with_legs(2);
-    room.run(5);
-    room.far_ends[1].sends = false;
+    let mut stage = Stage::with_legs(2);
+    stage.run(5);
+    stage.far_ends[1].sends = false;
     for _ in 0..20 {
-        room.run(25);
-        room.datagram(1, Port::Rtcp, room.far_ends[1].address, &receiver_report());
+        stage.run(25);
+        stage.datagram(1, Port::Rtcp, stage.far_ends[1].address, &receiver_report());
     }
-    assert!(!room.events.iter().any(|(_, e)| matches!(e, LegEvent::SilentFarEnd)));
+    assert!(!stage.events.iter().any(|(_, e)| matches!(e, LegEvent::SilentFarEnd)));
 }
 
 #[test]
 fn strangers_are_not_mixed_and_receive_nothing() {
-    let mut room = Room::with_legs(2);
-    room.far_ends[0].sends = false;
+    let mut stage = Stage::with_legs(2);
+    stage.far_ends[0].sends = false;
     let stranger: SocketAddr = "203.0.113.66:7000".parse().unwrap();
     for sequence in 0..100 {
-        room.datagram(0, Port::Rtp, stranger, &rtp(0xbad, sequence, &[0x10; FRAME]));
-        room.run(1);
+        stage.datagram(0, Port::Rtp, stranger, &rtp(0xbad, sequence, &[0x10; FRAME]));
+        stage.run(1);
     }
-    room.expect_heard(1, |_| false);
-    room.far_ends[0].sends = true;
+    stage.expect_heard(1, |_| false);
+    stage.far_ends[0].sends = true;
     for sequence in 100..200 {
-        room.datagram(0, Port::Rtp, stranger, &rtp(0xbad, sequence, &[0x10; FRAME]));
-        room.run(1);
+        stage.datagram(0, Port::Rtp, stranger, &rtp(0xbad, sequence, &[0x10; FRAME]));
+        stage.run(1);
     }
-    room.expect_heard(1, |other| other == 0);
-    assert!(room.misdelivered.is_empty());
-    assert_eq!(room.engine.counters().discards[3], 200, "{:?}", room.engine.counters());
+    stage.expect_heard(1, |other| other == 0);
+    assert!(stage.misdelivered.is_empty());
+    assert_eq!(stage.engine.counters().discards[3], 200, "{:?}", stage.engine.counters());
 }
 
 #[test]
 fn on_hold_nothing_flows_the_way_that_was_not_agreed() {
-    let mut room = Room::with_legs(2);
-    room.run(10);
-    let mut held = room.far_ends[0].media();
+    let mut stage = Stage::with_legs(2);
+    stage.run(10);
+    let mut held = stage.far_ends[0].media();
     held.direction = Direction { send: false, receive: false };
-    room.ask(Ask::SetLegMedia(LegId(0), held.clone()));
-    let before = room.far_ends[0].heard.len();
-    room.run(10);
-    assert_eq!(room.far_ends[0].heard.len(), before);
-    room.expect_heard(1, |_| false);
+    stage.ask(Ask::SetLegMedia(LegId(0), held.clone()));
+    let before = stage.far_ends[0].heard.len();
+    stage.run(10);
+    assert_eq!(stage.far_ends[0].heard.len(), before);
+    stage.expect_heard(1, |_| false);
     held.direction = Direction::BOTH;
-    room.ask(Ask::SetLegMedia(LegId(0), held));
-    room.run(10);
-    room.expect_heard(1, |other| other == 0);
-    room.expect_heard(0, |other| other == 1);
+    stage.ask(Ask::SetLegMedia(LegId(0), held));
+    stage.run(10);
+    stage.expect_heard(1, |other| other == 0);
+    stage.expect_heard(0, |other| other == 1);
 }
 
 #[test]
 fn timestamps_and_sequence_numbers_have_no_gap_whatever_is_heard() {
-    let mut room = Room::with_legs(3);
-    room.run(10);
-    room.ask(Ask::Leave(LegId(0)));
-    room.run(10);
-    room.ask(Ask::Join(LegId(0), ConferenceId(1), Seat::default()));
-    room.run(10);
-    for pair in room.far_ends[0].headers.windows(2) {
+    let mut stage = Stage::with_legs(3);
+    stage.run(10);
+    stage.ask(Ask::Leave(LegId(0)));
+    stage.run(10);
+    stage.ask(Ask::Join(LegId(0), ConferenceId(1), Seat::default()));
+    stage.run(10);
+    for pair in stage.far_ends[0].headers.windows(2) {
         assert_eq!(pair[1].0, pair[0].0.wrapping_add(1));
         assert_eq!(pair[1].1, pair[0].1.wrapping_add(160));
     }
-    assert_eq!(room.far_ends[0].headers.len(), 30);
+    assert_eq!(stage.far_ends[0].headers.len(), 30);
 }
 
 #[test]
 fn a_key_is_reported_once_and_is_not_printed() {
-    let mut room = Room::with_legs(2);
-    room.run(3);
+    let mut stage = Stage::with_legs(2);
+    stage.run(3);
     // Five packets of one press, the end sent three times (RFC 4733 §2.5.1.4).
     for (sequence, (duration, end)) in
         [(160, false), (320, false), (480, true), (480, true), (480, true)].into_iter().enumerate()
@@ -207,10 +209,10 @@ fn a_key_is_reported_once_and_is_not_printed() {
         packet[1] = 101;
         // One event has one timestamp, that of its start.
         packet[4..8].copy_from_slice(&7_000_u32.to_be_bytes());
-        room.datagram(0, Port::Rtp, room.far_ends[0].address, &packet);
+        stage.datagram(0, Port::Rtp, stage.far_ends[0].address, &packet);
     }
-    room.run(2);
-    let digits: Vec<_> = room
+    stage.run(2);
+    let digits: Vec<_> = stage
         .events
         .iter()
         .filter_map(|(leg, event)| match event {
@@ -219,79 +221,79 @@ fn a_key_is_reported_once_and_is_not_printed() {
         })
         .collect();
     assert_eq!(digits, [(LegId(0), '7')]);
-    assert!(!format!("{:?}", room.events).contains('7'));
+    assert!(!format!("{:?}", stage.events).contains('7'));
 }
 
 #[test]
 fn taps_copy_both_sides_and_count_what_nobody_fetched() {
-    let mut room = Room::with_legs(2);
-    room.run(5);
-    room.ask(Ask::SetTap(LegId(0), true));
-    room.taps.clear();
-    room.run(4);
-    assert_eq!(room.taps.len(), 8);
-    let sides: Vec<_> = room.taps.iter().map(|tap| tap.side).collect();
+    let mut stage = Stage::with_legs(2);
+    stage.run(5);
+    stage.ask(Ask::SetTap(LegId(0), true));
+    stage.taps.clear();
+    stage.run(4);
+    assert_eq!(stage.taps.len(), 8);
+    let sides: Vec<_> = stage.taps.iter().map(|tap| tap.side).collect();
     assert_eq!(sides[..2], [TapSide::Received, TapSide::Sent]);
-    assert_eq!(room.taps[6].frame.samples(), room.far_ends[0].played(1), "what leg 0 says");
-    assert_eq!(room.taps[7].frame.samples(), room.far_ends[1].played(1), "what leg 0 hears");
-    assert_eq!(room.taps[6].tick, room.taps[7].tick);
+    assert_eq!(stage.taps[6].frame.samples(), stage.far_ends[0].played(1), "what leg 0 says");
+    assert_eq!(stage.taps[7].frame.samples(), stage.far_ends[1].played(1), "what leg 0 hears");
+    assert_eq!(stage.taps[6].tick, stage.taps[7].tick);
 
-    room.fetches_taps = false;
-    room.run(20);
-    assert_eq!(room.engine.counters().taps_dropped, 40 - 16);
-    room.fetches_taps = true;
-    room.taps.clear();
-    room.run(2);
-    let dropped: Vec<u32> = room.taps.iter().map(|tap| tap.dropped_before).collect();
-    assert!(dropped.contains(&26), "two more were dropped before there was room: {dropped:?}");
+    stage.fetches_taps = false;
+    stage.run(20);
+    assert_eq!(stage.engine.counters().taps_dropped, 40 - 16);
+    stage.fetches_taps = true;
+    stage.taps.clear();
+    stage.run(2);
+    let dropped: Vec<u32> = stage.taps.iter().map(|tap| tap.dropped_before).collect();
+    assert!(dropped.contains(&26), "two more were dropped before there was place: {dropped:?}");
 }
 
 #[test]
 fn commands_that_make_no_sense_are_refused_and_change_nothing() {
-    let mut room = Room::with_legs(2);
-    let refused = |room: &mut Room, ask| room.try_ask(ask).unwrap_err();
-    assert_eq!(refused(&mut room, Ask::RemoveLeg(LegId(9))), Refusal::NoLeg);
-    assert_eq!(refused(&mut room, Ask::Join(LegId(9), ConferenceId(1), Seat::default())), Refusal::NoLeg);
+    let mut stage = Stage::with_legs(2);
+    let refused = |stage: &mut Stage, ask| stage.try_ask(ask).unwrap_err();
+    assert_eq!(refused(&mut stage, Ask::RemoveLeg(LegId(9))), Refusal::NoLeg);
+    assert_eq!(refused(&mut stage, Ask::Join(LegId(9), ConferenceId(1), Seat::default())), Refusal::NoLeg);
     assert_eq!(
-        refused(&mut room, Ask::Join(LegId(0), ConferenceId(9), Seat::default())),
+        refused(&mut stage, Ask::Join(LegId(0), ConferenceId(9), Seat::default())),
         Refusal::NoConference
     );
-    assert_eq!(refused(&mut room, Ask::RemoveConference(ConferenceId(9))), Refusal::NoConference);
-    assert_eq!(refused(&mut room, Ask::AddConference(Conference::new(ConferenceId(1), 2))), Refusal::Exists);
-    let leg = room.far_ends[0].leg();
-    assert_eq!(refused(&mut room, Ask::AddLeg(leg)), Refusal::Exists);
-    room.ask(Ask::Leave(LegId(0)));
-    assert_eq!(refused(&mut room, Ask::Leave(LegId(0))), Refusal::NotSeated);
-    assert_eq!(refused(&mut room, Ask::SetAudience(LegId(0), Audience::Nobody)), Refusal::NotSeated);
-    room.ask(Ask::Join(LegId(0), ConferenceId(1), Seat::default()));
-    room.run(10);
-    room.expect_heard(0, |other| other == 1);
+    assert_eq!(refused(&mut stage, Ask::RemoveConference(ConferenceId(9))), Refusal::NoConference);
+    assert_eq!(refused(&mut stage, Ask::AddConference(Conference::new(ConferenceId(1), 2))), Refusal::Exists);
+    let leg = stage.far_ends[0].leg();
+    assert_eq!(refused(&mut stage, Ask::AddLeg(leg)), Refusal::Exists);
+    stage.ask(Ask::Leave(LegId(0)));
+    assert_eq!(refused(&mut stage, Ask::Leave(LegId(0))), Refusal::NotSeated);
+    assert_eq!(refused(&mut stage, Ask::SetAudience(LegId(0), Audience::Nobody)), Refusal::NotSeated);
+    stage.ask(Ask::Join(LegId(0), ConferenceId(1), Seat::default()));
+    stage.run(10);
+    stage.expect_heard(0, |other| other == 1);
 }
 
 #[test]
 fn a_full_conference_refuses_one_more_and_harms_nobody() {
-    let mut room = Room::with_legs(2);
-    room.ask(Ask::AddConference(Conference::new(ConferenceId(2), 2)));
+    let mut stage = Stage::with_legs(2);
+    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), 2)));
     for leg in 0..2 {
-        room.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
+        stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
     }
-    room.add(Codec::Pcmu);
-    let refused = room.try_ask(Ask::Join(LegId(2), ConferenceId(2), Seat::default()));
+    stage.add(Codec::Pcmu);
+    let refused = stage.try_ask(Ask::Join(LegId(2), ConferenceId(2), Seat::default()));
     assert_eq!(refused, Err(Refusal::ConferenceFull));
     // Taking one's own seat again is no new seat.
-    room.ask(Ask::Join(LegId(1), ConferenceId(2), Seat::default()));
-    room.run(10);
-    room.expect_heard(0, |other| other == 1);
+    stage.ask(Ask::Join(LegId(1), ConferenceId(2), Seat::default()));
+    stage.run(10);
+    stage.expect_heard(0, |other| other == 1);
 }
 
 #[test]
 fn what_is_removed_travels_home() {
-    let mut room = Room::with_legs(2);
-    room.ask(Ask::RemoveConference(ConferenceId(1)));
-    room.run(5);
-    room.expect_heard(0, |_| false);
-    room.ask(Ask::RemoveLeg(LegId(0)));
-    let home: Vec<String> = room
+    let mut stage = Stage::with_legs(2);
+    stage.ask(Ask::RemoveConference(ConferenceId(1)));
+    stage.run(5);
+    stage.expect_heard(0, |_| false);
+    stage.ask(Ask::RemoveLeg(LegId(0)));
+    let home: Vec<String> = stage
         .retired
         .iter()
         .map(|retired| match retired {
@@ -300,7 +302,7 @@ fn what_is_removed_travels_home() {
         })
         .collect();
     assert_eq!(home, ["conference-1", "leg-0"]);
-    assert_eq!(room.engine.load(), (1, 0));
+    assert_eq!(stage.engine.load(), (1, 0));
 }
 
 proptest! {
@@ -312,7 +314,7 @@ proptest! {
         legs in 2_u64..8,
         asks in prop::collection::vec((0_u64..8, 0_u8..7, 0_u64..8), 0..20),
     ) {
-        let mut room = Room::with_legs(legs as usize);
+        let mut stage = Stage::with_legs(legs as usize);
         let mut seats = vec![Some(Seat::default()); legs as usize];
         for (leg, what, other) in asks {
             let (leg, other) = (leg % legs, other % legs);
@@ -334,12 +336,12 @@ proptest! {
                 (_, Some(s)) => { s.hearing = Hearing::Conference; Ask::SetHearing(LegId(leg), s.hearing) }
             };
             // Leaving twice is refused, and is meant to be.
-            let _ = room.try_ask(ask);
-            room.run(1);
+            let _ = stage.try_ask(ask);
+            stage.run(1);
         }
-        room.run(4);
+        stage.run(4);
         for (listener, seat) in seats.iter().enumerate() {
-            room.expect_heard(listener, |talker| {
+            stage.expect_heard(listener, |talker| {
                 let hears = seat.is_some_and(|seat| seat.hearing == Hearing::Conference);
                 let speaks = seats[talker].is_some_and(|seat| match seat.audience {
                     Audience::Everyone => true,
@@ -357,25 +359,25 @@ proptest! {
         junk in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 1..200),
         rtcp in any::<bool>(),
     ) {
-        let mut room = Room::with_legs(3);
-        room.run(5);
+        let mut stage = Stage::with_legs(3);
+        stage.run(5);
         let port = if rtcp { Port::Rtcp } else { Port::Rtp };
         for datagram in &junk {
-            room.datagram(2, port, "203.0.113.66:7000".parse().unwrap(), datagram);
+            stage.datagram(2, port, "203.0.113.66:7000".parse().unwrap(), datagram);
             // Also as if from the far end, but never as sound it could have sent.
             let mut forged = datagram.clone();
             if let Some(first) = forged.first_mut() { *first &= 0x7f; }
-            room.datagram(2, port, room.far_ends[2].address, &forged);
+            stage.datagram(2, port, stage.far_ends[2].address, &forged);
         }
-        room.run(5);
-        room.expect_heard(0, |other| other != 0);
-        let discarded: u64 = room.engine.counters().discards.iter().sum();
+        stage.run(5);
+        stage.expect_heard(0, |other| other != 0);
+        let discarded: u64 = stage.engine.counters().discards.iter().sum();
         prop_assert!(discarded >= junk.len() as u64);
     }
 }
 
 /// One conference (number 1), its far ends, and what became of everything.
-struct Room {
+struct Stage {
     engine: Engine,
     far_ends: Vec<FarEnd>,
     events: Vec<(LegId, LegEvent)>,
@@ -451,10 +453,10 @@ impl FarEnd {
     }
 }
 
-impl Room {
+impl Stage {
     fn new() -> Self {
         let engine = Engine::new(EngineSettings { legs_max: 260, conferences_max: 4, tap_frames_max: 16 });
-        let mut room = Self {
+        let mut stage = Self {
             engine,
             far_ends: Vec::new(),
             events: Vec::new(),
@@ -467,16 +469,16 @@ impl Room {
             ticks: 0,
             commands: 0,
         };
-        room.ask(Ask::AddConference(Conference::new(ConferenceId(1), 250)));
-        room
+        stage.ask(Ask::AddConference(Conference::new(ConferenceId(1), 250)));
+        stage
     }
 
     fn with_legs(count: usize) -> Self {
-        let mut room = Self::new();
+        let mut stage = Self::new();
         for _ in 0..count {
-            room.add(Codec::Pcmu);
+            stage.add(Codec::Pcmu);
         }
-        room
+        stage
     }
 
     fn add(&mut self, codec: Codec) {

@@ -193,12 +193,7 @@ impl fmt::Display for Finding {
             }
             Self::NothingReceived { legs } => write!(f, "nothing received by {}", Legs(legs)),
             Self::OwnVoice { legs } => write!(f, "own voice heard by {}", Legs(legs)),
-            Self::Unheard { talker, listeners, should } if listeners.len() == *should => {
-                write!(f, "{talker} is heard by nobody ({should} should hear it)")
-            }
-            Self::Unheard { talker, listeners, should } => {
-                write!(f, "{talker} is not heard by {} (of {should})", Legs(listeners))
-            }
+            Self::Unheard { talker, listeners, should } => unheard(f, *talker, listeners, *should),
             Self::WrongLevel { talker, listeners, worst_db } => {
                 write!(f, "{talker} is heard at {worst_db:+.1} dB by {}", Legs(listeners))
             }
@@ -250,6 +245,19 @@ impl fmt::Display for Finding {
                  {worst_ms:.0} ms; this machine is too busy and the run proves nothing"
             ),
         }
+    }
+}
+
+fn unheard(
+    f: &mut fmt::Formatter<'_>,
+    talker: LegNumber,
+    listeners: &[LegNumber],
+    should: usize,
+) -> fmt::Result {
+    if listeners.len() == should {
+        write!(f, "{talker} is heard by nobody ({should} should hear it)")
+    } else {
+        write!(f, "{talker} is not heard by {} (of {should})", Legs(listeners))
     }
 }
 

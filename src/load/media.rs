@@ -20,7 +20,9 @@ use super::stage::Stage;
 use super::voice::Voice;
 use super::wire;
 
+/// Legs' phases are spread over the 20 ms of a packet, a slot for each millisecond.
 const SLOTS: u64 = 20;
+/// A slot's length.
 const SLOT_NS: i64 = 1_000_000;
 /// A packet of ours that leaves this long after its time is late, and what breaks soon after may be its doing.
 pub(super) const LATE_MS: f64 = 10.0;

@@ -2,6 +2,7 @@
 
 use super::plan::FRAME_SAMPLES;
 
+/// Without CSRCs and extension.
 const HEADER: usize = 12;
 /// A packet as we send it: the header and 20 ms of G.711.
 pub(super) const PACKET: usize = HEADER + FRAME_SAMPLES;

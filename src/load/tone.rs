@@ -8,6 +8,7 @@
 use super::law::Law;
 use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
 
+/// G.711's (RFC 3551 §4.5.14).
 const SAMPLE_RATE: usize = 8_000;
 /// The telephone band, in Hz, within which any codec and filter must let a tone pass.
 const BAND: (usize, usize) = (300, 3_300);

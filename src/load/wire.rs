@@ -9,6 +9,7 @@ use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
+/// Nanoseconds in a second.
 const NS: i64 = 1_000_000_000;
 
 /// Room for a control message with one `timespec`, aligned as `cmsghdr` must be.

@@ -13,6 +13,7 @@ use super::delay::STEP;
 /// Samples over which two sounds are joined: 5 ms.
 pub(super) const JOIN: usize = 40;
 
+/// What is made at a time: as much as a tick plays.
 const TICK: usize = STEP as usize;
 
 /// What was played is remembered for 60 ms: enough for the longest lag and what it is compared with.

@@ -51,7 +51,9 @@ impl Default for PlayoutSettings {
     }
 }
 
+/// Below this a sender of 60 ms packets could not be played.
 const CEILING_MIN: Duration = Duration::from_millis(60);
+/// Above this nobody can converse, and the packet buffer has no room for it.
 const CEILING_MAX: Duration = Duration::from_millis(500);
 
 /// What a frame that was played holds.

@@ -134,9 +134,13 @@ impl fmt::Debug for PacketView<'_> {
     }
 }
 
+/// The one version there is (RFC 3550 §5.1).
 const VERSION: u8 = 2;
+/// P in the first byte.
 const PADDING_BIT: u8 = 0x20;
+/// X in the first byte.
 const EXTENSION_BIT: u8 = 0x10;
+/// M in the second byte.
 const MARKER_BIT: u8 = 0x80;
 
 fn split_extension(rest: &[u8]) -> Result<(Extension<'_>, &[u8]), RtpError> {

@@ -1,3 +1,5 @@
+//! Explores how a TCP stream is cut into messages.
+
 #![no_main]
 
 #[path = "../targets.rs"]

@@ -1,3 +1,5 @@
+//! Explores what the SIP guard does with any bytes.
+
 #![no_main]
 
 #[path = "../targets.rs"]

@@ -1,3 +1,5 @@
+//! Explores how an answer is read.
+
 #![no_main]
 
 #[path = "../targets.rs"]

@@ -1,3 +1,5 @@
+//! Explores how an offer is read and answered.
+
 #![no_main]
 
 #[path = "../targets.rs"]
