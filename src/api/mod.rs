@@ -67,7 +67,7 @@ pub struct ApiState {
 
 type Shared = Arc<ApiState>;
 
-/// All routes, ready for [`serve`].
+/// All routes, ready for [`serve()`].
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
     let routes = Router::new()

@@ -1,6 +1,6 @@
 //! Connections: how many, for how long, and how they end.
 //!
-//! [`axum::serve`] sets no limit to any of these, so hyper is driven here. The worst that somebody without
+//! [`axum::serve()`] sets no limit to any of these, so hyper is driven here. The worst that somebody without
 //! credentials can do is to hold all connections for a while; calls do not notice.
 
 use std::future::Future;
