@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
-use super::inbound::{Inbound, allow};
+use super::inbound::{Inbound, Merging, allow, log_unanswered};
 use super::media::MediaTerms;
 use super::session_timer::{self, MIN_SE, SessionTimer};
 use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
@@ -48,8 +48,13 @@ impl From<StatusCode> for Refusal {
     }
 }
 
-/// Answers a new INVITE and, if it is let in, lives the call to its end.
-pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
+/// Answers a new INVITE. If it is let in, the call is lived to its end by a task of its own: what answering
+/// needed must not hold memory for as long as the call lasts.
+pub(super) async fn take_call(
+    inbound: &Arc<Inbound>,
+    mut transaction: Transaction,
+    merging: Merging,
+) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
     let admitted = match Invitation::read(inbound, &transaction.original) {
         Ok(invitation) => admit(inbound, &transaction.original, invitation, signals).await,
@@ -57,18 +62,19 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
     };
     match admitted {
         Ok((invitation, admission)) => {
-            // In boxes, here and below: what is over must not hold memory for as long as the call lasts. A call's
-            // task is 17 KB without them.
-            let prepared = Box::pin(prepare(inbound, &mut transaction, invitation, admission)).await;
-            match prepared {
-                Ok((call, states)) => Box::pin(live(inbound, transaction, call, states, told)).await,
+            match prepare(inbound, &mut transaction, invitation, admission).await {
+                Ok((call, states)) => {
+                    let tasks = inbound.tasks.clone();
+                    tasks.spawn(live(Arc::clone(inbound), transaction, merging, call, states, told));
+                    Ok(())
+                }
                 Err(refusal) => {
                     inbound.calls.call_ended(admission.call, CallEnd::Failed).await;
-                    Box::pin(refuse(inbound, &mut transaction, refusal)).await
+                    refuse(inbound, &mut transaction, refusal).await
                 }
             }
         }
-        Err(refusal) => Box::pin(refuse(inbound, &mut transaction, refusal)).await,
+        Err(refusal) => refuse(inbound, &mut transaction, refusal).await,
     }
 }
 
@@ -189,20 +195,28 @@ fn signalling_address(transaction: &Transaction) -> Option<IpAddr> {
     remote.get_socketaddr().ok().map(|address| address.ip())
 }
 
-async fn live(
-    inbound: &Inbound,
+/// Lives a call to its end. A plain function: an `async fn` would hold its arguments beside what it makes of them.
+fn live(
+    inbound: Arc<Inbound>,
     mut transaction: Transaction,
+    merging: Merging,
     call: Call,
     states: DialogStateReceiver,
     told: mpsc::Receiver<Signal>,
-) -> rsipstack::Result<()> {
+) -> impl Future<Output = ()> {
     let id = call.dialog.id();
     let mut driver = call.dialog.clone();
-    // The INVITE's transaction is driven to its ACK while the call is lived.
-    let drive = Box::pin(async move { driver.handle(&mut transaction).await });
-    let (driven, ()) = tokio::join!(drive, call.live(states, told));
-    inbound.dialogs.remove_dialog(&id);
-    driven
+    // The INVITE's transaction is driven to its ACK while the call is lived, and forgotten long before it is over.
+    let drive = Box::pin(async move {
+        let driven = driver.handle(&mut transaction).await;
+        drop(merging);
+        log_unanswered(driven);
+    });
+    let live = call.live(states, told);
+    async move {
+        tokio::join!(drive, live);
+        inbound.dialogs.remove_dialog(&id);
+    }
 }
 
 struct Call {
@@ -233,15 +247,16 @@ impl Call {
         loop {
             let next = tokio::select! {
                 state = states.recv() => match state {
-                    Some(state) => self.happened(state).await,
-                    None => self.ended(CallEnd::Failed).await,
+                    // In boxes: what happens now and then must not take room in each call's task for ever.
+                    Some(state) => Box::pin(self.happened(state)).await,
+                    None => Box::pin(self.ended(CallEnd::Failed)).await,
                 },
                 signal = told.recv() => match signal {
-                    Some(Signal::HangUp(cause)) => self.hang_up(cause).await,
+                    Some(Signal::HangUp(cause)) => Box::pin(self.hang_up(cause)).await,
                     // The model forgets a call only after it told us to hang up.
-                    None => self.hang_up(HangUp::MediaFailed).await,
+                    None => Box::pin(self.hang_up(HangUp::MediaFailed)).await,
                 },
-                () = at(self.act_at) => self.timer_is_due(&mut told).await,
+                () = at(self.act_at) => Box::pin(self.timer_is_due(&mut told)).await,
             };
             if next == Next::Over {
                 return;

@@ -126,7 +126,7 @@ impl Endpoint {
             advertised: public,
             counters,
             tasks: tasks.clone(),
-            merging: std::sync::Mutex::default(),
+            merging: Arc::default(),
         };
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(inbound::serve(Arc::new(inbound), requests));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
@@ -28,7 +28,33 @@ pub(super) struct Inbound {
     pub(super) counters: Arc<SipCounters>,
     pub(super) tasks: TaskTracker,
     /// INVITEs being answered, to know one that came by two ways. Bounded by the calls that are let in.
-    pub(super) merging: Mutex<HashSet<String>>,
+    pub(super) merging: Arc<Mutex<HashSet<String>>>,
+}
+
+/// An INVITE is being answered, as long as this is there: the same one by another way is a merged request.
+pub(super) struct Merging {
+    key: Option<String>,
+    all: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Merging {
+    /// None if the INVITE is being answered already. One that lacks what tells INVITEs apart is like no other.
+    fn begin(key: Option<String>, all: &Arc<Mutex<HashSet<String>>>) -> Option<Self> {
+        let is_new = key.as_ref().is_none_or(|key| lock(all).insert(key.clone()));
+        is_new.then(|| Self { key, all: Arc::clone(all) })
+    }
+}
+
+impl Drop for Merging {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            lock(&self.all).remove(key);
+        }
+    }
+}
+
+fn lock(all: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Serves until the endpoint ends.
@@ -46,8 +72,7 @@ impl Inbound {
             transaction.original.to_header().and_then(|to| to.tag()).is_ok_and(|tag| tag.is_some());
         let answered = match transaction.original.method {
             _ if is_in_dialog => Box::pin(self.take_in_dialog(&mut transaction)).await,
-            // In a box: the task of a call must not be as large as the largest of its fellows.
-            Method::Invite => return log_unanswered(Box::pin(self.take_invite(transaction)).await),
+            Method::Invite => return log_unanswered(self.take_invite(transaction).await),
             Method::Options => transaction.reply_with(StatusCode::OK, capabilities(), None).await,
             // Never answered, and of no use outside a dialog.
             Method::Ack => Ok(()),
@@ -76,24 +101,14 @@ impl Inbound {
 
     async fn take_invite(self: &Arc<Self>, mut transaction: Transaction) -> rsipstack::Result<()> {
         self.counters.invites.increment();
-        let key = merge_key(&transaction.original);
-        let is_new = key.as_ref().is_none_or(|key| self.merging().insert(key.clone()));
-        if !is_new {
-            return transaction.reply(StatusCode::LoopDetected).await;
+        match Merging::begin(merge_key(&transaction.original), &self.merging) {
+            Some(merging) => take_call(self, transaction, merging).await,
+            None => transaction.reply(StatusCode::LoopDetected).await,
         }
-        let taken = take_call(self, transaction).await;
-        if let Some(key) = key {
-            self.merging().remove(&key);
-        }
-        taken
-    }
-
-    fn merging(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn log_unanswered(answered: rsipstack::Result<()>) {
+pub(super) fn log_unanswered(answered: rsipstack::Result<()>) {
     if let Err(e) = answered {
         debug!(error = %e, "SIP request not answered");
     }
