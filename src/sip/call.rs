@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
-use super::inbound::{Inbound, Merging, allow, log_unanswered};
+use super::inbound::{Inbound, allow, log_unanswered};
 use super::media::MediaTerms;
 use super::session_timer::{self, MIN_SE, SessionTimer};
 use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
@@ -50,11 +50,7 @@ impl From<StatusCode> for Refusal {
 
 /// Answers a new INVITE. If it is let in, the call is lived to its end by a task of its own: what answering
 /// needed must not hold memory for as long as the call lasts.
-pub(super) async fn take_call(
-    inbound: &Arc<Inbound>,
-    mut transaction: Transaction,
-    merging: Merging,
-) -> rsipstack::Result<()> {
+pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
     let admitted = match Invitation::read(inbound, &transaction.original) {
         Ok(invitation) => admit(inbound, &transaction.original, invitation, signals).await,
@@ -65,7 +61,7 @@ pub(super) async fn take_call(
             match prepare(inbound, &mut transaction, invitation, admission).await {
                 Ok((call, states)) => {
                     let tasks = inbound.tasks.clone();
-                    tasks.spawn(live(Arc::clone(inbound), transaction, merging, call, states, told));
+                    tasks.spawn(live(Arc::clone(inbound), transaction, call, states, told));
                     Ok(())
                 }
                 Err(refusal) => {
@@ -199,7 +195,6 @@ fn signalling_address(transaction: &Transaction) -> Option<IpAddr> {
 fn live(
     inbound: Arc<Inbound>,
     mut transaction: Transaction,
-    merging: Merging,
     call: Call,
     states: DialogStateReceiver,
     told: mpsc::Receiver<Signal>,
@@ -207,10 +202,10 @@ fn live(
     let id = call.dialog.id();
     let mut driver = call.dialog.clone();
     // The INVITE's transaction is driven to its ACK while the call is lived, and forgotten long before it is over.
+    let answering = Arc::clone(&inbound);
     let drive = Box::pin(async move {
-        let driven = driver.handle(&mut transaction).await;
-        drop(merging);
-        log_unanswered(driven);
+        log_unanswered(driver.handle(&mut transaction).await);
+        answering.acknowledged.notify_waiters();
     });
     let live = call.live(states, told);
     async move {

@@ -14,11 +14,13 @@ use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::counters::SipCounters;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
+use super::merged::Recent;
 use super::tcp;
 use super::udp::{Gate, GuardedUdp};
 use crate::call;
@@ -126,7 +128,8 @@ impl Endpoint {
             advertised: public,
             counters,
             tasks: tasks.clone(),
-            merging: Arc::default(),
+            recent: Recent::default(),
+            acknowledged: Notify::new(),
         };
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(inbound::serve(Arc::new(inbound), requests));

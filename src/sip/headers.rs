@@ -51,8 +51,8 @@ pub(super) fn caller(request: &Request) -> String {
 /// What makes two requests the same one come by two ways (RFC 3261 §8.2.2.2), joined.
 pub(super) fn merge_key(request: &Request) -> Option<String> {
     let call_id = value(request, "Call-ID", Some("i"))?;
-    let from = value(request, "From", Some("f"))?;
     let cseq = value(request, "CSeq", None)?;
-    let tag = from.split(";tag=").nth(1)?.to_owned();
+    // Not from the raw value: a display name may have commas, and anything else, in it.
+    let tag = request.from_header().ok()?.tag().ok()??;
     Some(format!("{call_id}\n{tag}\n{cseq}"))
 }

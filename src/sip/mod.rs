@@ -16,6 +16,7 @@ mod endpoint;
 mod headers;
 mod inbound;
 mod media;
+mod merged;
 mod session_timer;
 mod tcp;
 mod udp;

@@ -22,7 +22,8 @@ impl Message {
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let head_len = head_len(bytes)?;
         let head = bytes.get(..head_len - 4)?;
-        let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines =
+            head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let start = String::from_utf8(lines.next()?.to_vec()).ok()?;
         let mut headers = Vec::new();
         for line in lines {

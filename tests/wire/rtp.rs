@@ -110,7 +110,15 @@ impl Rtp {
         let socket = UdpSocket::bind((address, 0)).await.unwrap();
         let address = socket.local_addr().unwrap();
         let ssrc = u32::from(address.port()) << 8 | 0x77;
-        let voice = Voice { to: None, hertz: None, payload_type: PCMU, frame: Vec::new(), sequence: 1, timestamp: 1, ssrc };
+        let voice = Voice {
+            to: None,
+            hertz: None,
+            payload_type: PCMU,
+            frame: Vec::new(),
+            sequence: 1,
+            timestamp: 1,
+            ssrc,
+        };
         let shared = Arc::new(Shared {
             socket,
             voice: Mutex::new(voice),
@@ -267,9 +275,8 @@ impl Voice {
         let encode = if self.payload_type == PCMA { to_a_law } else { to_mu_law };
         let sample = |hertz: u32, i: usize| (TAU * f64::from(hertz) * i as f64 / 8_000.0).sin() * LOUDNESS;
         self.hertz = hertz;
-        self.frame = hertz.map_or_else(Vec::new, |hertz| {
-            (0..FRAME).map(|i| encode(sample(hertz, i) as i16)).collect()
-        });
+        self.frame = hertz
+            .map_or_else(Vec::new, |hertz| (0..FRAME).map(|i| encode(sample(hertz, i) as i16)).collect());
     }
 
     fn next(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
