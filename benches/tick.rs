@@ -91,6 +91,7 @@ fn leg(id: u64, remote: SocketAddr) -> Box<Leg> {
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: Some(101),
+            telephone_event_offered: None,
             remote,
             signalling: None,
             direction: Direction::BOTH,

@@ -93,6 +93,8 @@ fn say_ready(node: &Node) -> io::Result<()> {
 /// What only tests ask of a node.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
+    /// Another shortest session interval than [`sip::SESSION_INTERVAL_MIN`], in seconds.
+    pub session_interval_min: Option<u32>,
     /// A defect to plant in the mixer.
     #[cfg(feature = "planted-faults")]
     pub fault: Option<confab_media::Fault>,
@@ -126,6 +128,7 @@ impl Node {
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
+        let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let calls = start_model(&config, options, &metrics)?;
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
@@ -143,9 +146,15 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let endpoint =
-            sip::Endpoint::start(sockets, config.sip.advertised(), config.routes, calls.clone(), &metrics)
-                .await?;
+        let endpoint = sip::Endpoint::start(
+            sockets,
+            config.sip.advertised(),
+            config.routes,
+            calls.clone(),
+            session_interval_min,
+            &metrics,
+        )
+        .await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
         Ok(Self { http: http_address, sip: sip_address, calls, endpoint, stopping, api })
     }
@@ -167,9 +176,11 @@ async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
+#[cfg_attr(
+    not(feature = "planted-faults"),
+    expect(unused_variables, reason = "only faults are for the media")
+)]
 fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Result<call::Handle> {
-    #[cfg(not(feature = "planted-faults"))]
-    let Options {} = options;
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {

@@ -131,6 +131,7 @@ fn leg(id: u64) -> Box<Leg> {
             codec: if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma },
             payload_type: 0,
             telephone_event: Some(101),
+            telephone_event_offered: None,
             remote: address(id),
             signalling: None,
             direction: Direction::BOTH,

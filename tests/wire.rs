@@ -17,6 +17,8 @@ mod api;
 mod calls;
 #[path = "wire/message.rs"]
 mod message;
+#[path = "wire/negotiation.rs"]
+mod negotiation;
 #[path = "wire/peer.rs"]
 mod peer;
 #[path = "wire/rtp.rs"]

@@ -411,6 +411,7 @@ impl FarEnd {
             codec: self.codec,
             payload_type: self.codec.static_payload_type(),
             telephone_event: Some(101),
+            telephone_event_offered: None,
             remote: self.address,
             signalling: None,
             direction: Direction::BOTH,

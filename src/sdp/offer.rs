@@ -6,6 +6,7 @@ use std::str::FromStr as _;
 use sdp_types::{Attribute, Connection, Media, RtpMap, Session};
 
 use super::clean::clean;
+use super::write::TELEPHONE_EVENT;
 use super::{Agreed, Codec, Direction, Local, NoCommonCodec, Offer, STREAMS_MAX, SdpError, Stream};
 
 /// The clock rate of digits; it must be the audio's (RFC 4733 §2.1).
@@ -40,7 +41,8 @@ pub fn read_answer(sdp: &[u8], local: &Local) -> Result<Agreed, SdpError> {
     // We offer one stream, so only the first is about it, however many there are (RFC 3264 §6).
     let stream = session.medias.first().and_then(|media| read_stream(&session, media));
     let offer = stream.ok_or(SdpError::NoAudio)?.into_offer(&session, 0);
-    Ok(agree(&offer, local)?)
+    let agreed = agree(&offer, local)?;
+    Ok(Agreed { telephone_event_offered: agreed.telephone_event.and(Some(TELEPHONE_EVENT)), ..agreed })
 }
 
 /// What follows from their side and ours.
@@ -64,6 +66,7 @@ pub(super) fn agree(theirs: &Offer, local: &Local) -> Result<Agreed, NoCommonCod
         codec,
         payload_type,
         telephone_event: theirs.telephone_event,
+        telephone_event_offered: None,
         remote: theirs.remote,
         rtcp,
         direction: if theirs.remote.is_some() { direction } else { direction.without_send() },

@@ -7,7 +7,7 @@ use super::offer::agree;
 use super::{Answer, Codec, Direction, Local, NoCommonCodec, Offer};
 
 /// The payload type of digits in our offers: the one nearly everybody uses.
-const TELEPHONE_EVENT: u8 = 101;
+pub(super) const TELEPHONE_EVENT: u8 = 101;
 
 /// The packet length that we send, in milliseconds: one tick.
 const PTIME: u32 = 20;

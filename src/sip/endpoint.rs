@@ -21,6 +21,7 @@ use super::counters::SipCounters;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
 use super::merged::Recent;
+use super::outgoing::AsTheyWroteThem;
 use super::tcp;
 use super::udp::{Gate, GuardedUdp};
 use crate::call;
@@ -86,7 +87,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts serving on the current runtime. `advertised` is the address told to far ends.
+    /// Starts serving on the current runtime. `advertised` is the address told to far ends; `session_interval_min`
+    /// the shortest session interval accepted, in seconds.
     ///
     /// # Errors
     /// When the library does not take the sockets.
@@ -95,6 +97,7 @@ impl Endpoint {
         advertised: IpAddr,
         routes: Routes,
         calls: call::Handle,
+        session_interval_min: u32,
         metrics: &Metrics,
     ) -> io::Result<Self> {
         let counters = Arc::new(SipCounters::new(metrics));
@@ -113,6 +116,7 @@ impl Endpoint {
             .with_user_agent(USER_AGENT)
             .with_cancel_token(stop.clone())
             .with_transport_layer(transport)
+            .with_inspector(Box::new(AsTheyWroteThem))
             .with_option(EndpointOption {
                 callid_suffix: Some(advertised.to_string()),
                 ..EndpointOption::default()
@@ -128,6 +132,7 @@ impl Endpoint {
             advertised: public,
             counters,
             tasks: tasks.clone(),
+            session_interval_min,
             recent: Recent::default(),
             acknowledged: Notify::new(),
         };

@@ -38,6 +38,8 @@ pub(super) struct Inbound {
     pub(super) advertised: SocketAddr,
     pub(super) counters: Arc<SipCounters>,
     pub(super) tasks: TaskTracker,
+    /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
+    pub(super) session_interval_min: u32,
     pub(super) recent: Recent,
     /// Rung when a call's INVITE is acknowledged, or its transaction is over without.
     pub(super) acknowledged: Notify,

@@ -14,6 +14,8 @@ const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 #[derive(Debug)]
 pub(super) struct MediaTerms {
     local: Local,
+    /// What we said last.
+    said: String,
     /// Where the call's signalling came from.
     signalling: Option<IpAddr>,
     /// Where the far end said last that it receives: on hold in the old way it says nowhere, and nothing is sent.
@@ -28,6 +30,7 @@ impl MediaTerms {
         let session_id = u64::from(u32::from_be_bytes(id));
         Self {
             local: Local { address, port, session_id, version: 0, codecs: CODECS.to_vec(), rtcp_mux: true },
+            said: String::new(),
             signalling,
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         }
@@ -38,13 +41,20 @@ impl MediaTerms {
         self.local.version += 1;
         let answer = sdp::answer(offer, &self.local).map_err(|_| StatusCode::NotAcceptableHere)?;
         let media = self.leg_media(answer.agreed);
+        self.said.clone_from(&answer.sdp);
         Ok((answer.sdp, media))
     }
 
     /// Our offer, for a caller who leaves it to us.
     pub(super) fn offer(&mut self) -> String {
         self.local.version += 1;
-        sdp::make_offer(&self.local)
+        self.said = sdp::make_offer(&self.local);
+        self.said.clone()
+    }
+
+    /// Our description as it stands: as an offer it asks for nothing new (RFC 3264 §8).
+    pub(super) fn said(&self) -> &str {
+        &self.said
     }
 
     /// What the far end's answer to our offer means for the leg.
@@ -66,6 +76,7 @@ impl MediaTerms {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
+            telephone_event_offered: agreed.telephone_event_offered,
             remote: self.remote,
             signalling: self.signalling,
             direction: Direction { send: send && is_somewhere, receive },

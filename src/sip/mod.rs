@@ -17,8 +17,10 @@ mod headers;
 mod inbound;
 mod media;
 mod merged;
+mod outgoing;
 mod session_timer;
 mod tcp;
 mod udp;
 
 pub use endpoint::{Endpoint, Sockets, bind};
+pub use session_timer::SESSION_INTERVAL_MIN;

@@ -43,12 +43,21 @@ impl Running {
         .await;
     }
 
-    /// One line of the node's figures.
-    pub(crate) async fn figure(&self, line: &str) -> f64 {
+    /// Ends all calls.
+    pub(crate) async fn end_all_calls(&self) {
+        for call in self.get("Calls.json?Status=in-progress").await["calls"].as_array().unwrap() {
+            let sid = call["sid"].as_str().unwrap();
+            self.post(&format!("Calls/{sid}.json"), "Status=completed").await;
+        }
+    }
+
+    /// A figure of all media threads together: all lines that begin and end so.
+    pub(crate) async fn figure(&self, name: &str, label: &str) -> f64 {
         let (_, figures) = self.http("GET", "/metrics", "").await;
-        let found = figures.lines().filter_map(|l| l.strip_prefix(line)).next();
-        let value = found.unwrap_or_else(|| panic!("no {line} in:\n{figures}"));
-        value.trim().parse().unwrap()
+        let lines = figures.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        let values: Vec<f64> = lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(!values.is_empty(), "no {name} with {label} in:\n{figures}");
+        values.iter().sum()
     }
 
     async fn http(&self, method: &str, path: &str, form: &str) -> (u16, String) {

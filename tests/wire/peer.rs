@@ -325,6 +325,9 @@ impl Peer {
 
 /// Takes a whole message from the front of what a stream brought.
 fn cut(read: &mut Vec<u8>) -> Option<Message> {
+    // Blank lines before a message are keep-alives.
+    let blank = read.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    read.drain(..blank);
     let head = head_len(read)?;
     let parsed = Message::parse(&read[..head])?;
     let len: usize = parsed.header("Content-Length").parse().unwrap();
