@@ -15,6 +15,10 @@ mod running;
 mod api;
 #[path = "wire/calls.rs"]
 mod calls;
+#[path = "wire/faults.rs"]
+mod faults;
+#[path = "wire/limits.rs"]
+mod limits;
 #[path = "wire/message.rs"]
 mod message;
 #[path = "wire/negotiation.rs"]
@@ -23,3 +27,11 @@ mod negotiation;
 mod peer;
 #[path = "wire/rtp.rs"]
 mod rtp;
+#[path = "wire/secrets.rs"]
+mod secrets;
+#[path = "wire/silence.rs"]
+mod silence;
+#[path = "wire/strangers.rs"]
+mod strangers;
+#[path = "wire/timers.rs"]
+mod timers;

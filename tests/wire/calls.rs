@@ -62,8 +62,11 @@ async fn an_invite_that_comes_by_two_ways_is_answered_once_with_482() {
     let invite = peer.invite("conf-merge").set("From", "\"One, Two\" <sip:peer@127.0.0.1>;tag=twice");
     let other = peer.by_another_way(&invite);
     peer.send(&invite).await;
-    assert_eq!(peer.ask(&other).await.status(), Some(482));
-    assert_eq!(peer.response_to(&invite).await.status(), Some(200));
+    peer.send(&other).await;
+    // Whichever of the two was looked at first.
+    let mut answers = [peer.response_to(&invite).await.status(), peer.response_to(&other).await.status()];
+    answers.sort_unstable();
+    assert_eq!(answers, [Some(200), Some(482)]);
     assert_eq!(node.calls_in_progress().await, 1);
 }
 

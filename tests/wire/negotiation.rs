@@ -117,6 +117,7 @@ async fn another_codec_continues_the_same_stream() {
     }
     let packets = a.rtp.packets();
     assert_continuous(&packets);
+    assert!(packets.windows(2).all(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp) == 160));
     let laws: Vec<u8> = packets.iter().map(|packet| packet.payload_type).collect();
     let changes = laws.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert_eq!(changes, 2, "{laws:?}");
