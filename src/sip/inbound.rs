@@ -81,18 +81,22 @@ impl Inbound {
 
     async fn take_in_dialog(&self, transaction: &mut Transaction) -> rsipstack::Result<()> {
         match self.dialogs.match_dialog(transaction) {
-            Some(mut dialog) => match transaction.original.method {
-                Method::Ack | Method::Bye => dialog.handle(transaction).await,
-                _ if self.is_acknowledged(&dialog).await => dialog.handle(transaction).await,
-                Method::Invite | Method::Update => transaction.reply(StatusCode::RequestPending).await,
-                _ => {
-                    let later = vec![other("Retry-After", RETRY_AFTER)];
-                    transaction.reply_with(StatusCode::ServerInternalError, later, None).await
-                }
-            },
+            Some(dialog) => self.hand_over(dialog, transaction).await,
             None if transaction.original.method == Method::Ack => Ok(()),
             None => transaction.reply(StatusCode::CallTransactionDoesNotExist).await,
         }
+    }
+
+    async fn hand_over(&self, mut dialog: Dialog, transaction: &mut Transaction) -> rsipstack::Result<()> {
+        let method = transaction.original.method;
+        if matches!(method, Method::Ack | Method::Bye) || self.is_acknowledged(&dialog).await {
+            return dialog.handle(transaction).await;
+        }
+        if matches!(method, Method::Invite | Method::Update) {
+            return transaction.reply(StatusCode::RequestPending).await;
+        }
+        let later = vec![other("Retry-After", RETRY_AFTER)];
+        transaction.reply_with(StatusCode::ServerInternalError, later, None).await
     }
 
     /// Whether the ACK of a dialog's INVITE has been taken in. A request right behind it may be here first, since

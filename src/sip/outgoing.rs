@@ -26,10 +26,10 @@ impl MessageInspector for AsTheyWroteThem {
 fn put_right(mut request: Request) -> Request {
     request.uri = verbatim(request.uri);
     for header in request.headers.iter_mut() {
-        match header {
-            Header::From(from) => *from = unescaped(from.value()).into(),
-            Header::To(to) => *to = unescaped(to.value()).into(),
-            _ => {}
+        if let Header::From(from) = header {
+            *from = unescaped(from.value()).into();
+        } else if let Header::To(to) = header {
+            *to = unescaped(to.value()).into();
         }
     }
     request
