@@ -186,7 +186,11 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
-    let limits = call::Limits { calls: config.limits.calls, participants: config.limits.participants };
+    let limits = call::Limits {
+        calls: config.limits.calls,
+        participants: config.limits.participants,
+        talkers: config.limits.talkers,
+    };
     Ok(call::start(workers, reports, ports, config.media.rtp_timeout, limits))
 }
 

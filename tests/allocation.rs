@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Engine, EngineSettings, LegId, Port,
-    Seat, Time,
+    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine,
+    EngineSettings, LegId, Port, Seat, Time,
 };
 
 mod engine_leg;
@@ -49,7 +49,7 @@ fn a_thousand_steady_ticks_allocate_nothing() {
         engine.handle_command(Command { id: CommandId(1), ask });
         while engine.poll_event().is_some() {}
     };
-    ask(&mut engine, Ask::AddConference(Conference::new(ConferenceId(1), 64)));
+    ask(&mut engine, Ask::AddConference(Conference::new(ConferenceId(1), ConferenceSettings::seats(64))));
     for id in 0..LEGS {
         let codec = if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma };
         ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
