@@ -100,6 +100,15 @@ pub struct Options {
     pub fault: Option<confab_media::Fault>,
 }
 
+impl Options {
+    /// The same with another shortest session interval, in seconds.
+    #[must_use]
+    pub const fn with_session_interval_min(mut self, seconds: u32) -> Self {
+        self.session_interval_min = Some(seconds);
+        self
+    }
+}
+
 /// A running node.
 pub struct Node {
     /// Where the control API listens.
@@ -197,7 +206,11 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
-    let limits = call::Limits { calls: config.limits.calls, participants: config.limits.participants };
+    let limits = call::Limits {
+        calls: config.limits.calls,
+        participants: config.limits.participants,
+        talkers: config.limits.talkers,
+    };
     Ok(call::start(workers, reports, ports, config.media.rtp_timeout, limits))
 }
 

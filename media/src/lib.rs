@@ -44,7 +44,7 @@ mod transmit;
 
 pub use codec::Codec;
 pub use command::{Ask, Audience, Command, Direction, Hearing, LegMedia, LegSet};
-pub use conference::{Conference, Seat};
+pub use conference::{Conference, ConferenceSettings, Seat};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
 pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]

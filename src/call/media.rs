@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Command, CommandId, Conference, ConferenceId, Leg, LegId, LegMedia, LegSettings, Seat,
+    Ask, Audience, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Leg, LegId, LegMedia,
+    LegSettings, Seat,
 };
 
 use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers};
@@ -75,12 +76,12 @@ impl<W> Media<W> {
     }
 
     /// Puts a conference on the least loaded thread, for life.
-    pub(super) fn add_conference(&mut self, seats: usize) -> ConferencePlace {
+    pub(super) fn add_conference(&mut self, settings: ConferenceSettings) -> ConferencePlace {
         let least = self.load.iter().enumerate().min_by_key(|(_, load)| **load);
         let worker = least.map_or(0, |(worker, _)| worker);
         let conference = ConferenceId(self.next());
         self.load[worker] += 1;
-        self.surely(worker, Ask::AddConference(Conference::new(conference, seats)), None);
+        self.surely(worker, Ask::AddConference(Conference::new(conference, settings)), None);
         ConferencePlace { conference, worker }
     }
 

@@ -22,6 +22,8 @@ pub enum Setting {
     RtpTimeout,
     /// Seats in a conference.
     MaxParticipants,
+    /// Voices mixed at a time in a conference.
+    MaxTalkers,
     /// Calls on the node.
     MaxCalls,
     /// The API's user name.
@@ -36,7 +38,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::HttpListen,
         Self::SipListen,
         Self::PublicAddress,
@@ -45,6 +47,7 @@ impl Setting {
         Self::MediaThreads,
         Self::RtpTimeout,
         Self::MaxParticipants,
+        Self::MaxTalkers,
         Self::MaxCalls,
         Self::AccountSid,
         Self::AuthToken,
@@ -63,6 +66,7 @@ impl Setting {
             Self::MediaThreads => "media_threads",
             Self::RtpTimeout => "rtp_timeout",
             Self::MaxParticipants => "max_participants",
+            Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",

@@ -7,7 +7,7 @@ use crate::peer::Peer;
 use crate::running::Running;
 
 async fn node() -> Running {
-    Running::start(Options { session_interval_min: Some(4), ..Options::default() }).await
+    Running::start(Options::default().with_session_interval_min(4)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,13 @@ use crate::transmit::Transmit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LegIndex(u32);
 
+#[cfg(test)]
+impl LegIndex {
+    pub(crate) const fn for_test(index: u32) -> Self {
+        Self(index)
+    }
+}
+
 pub(crate) struct Legs {
     slots: Vec<Option<Box<Leg>>>,
     free: Vec<u32>,
