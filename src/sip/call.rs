@@ -19,37 +19,16 @@ use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow, log_unanswered};
+use super::invitation::{Invitation, Refusal, agree_timer, read_offer};
 use super::media::MediaTerms;
 use super::session_timer::{self, SessionTimer};
 use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
-use crate::config::Decision;
-use crate::sdp::{self, Offer};
 
 /// Signals that may wait for a call. There is one kind, and the first ends the call.
 const SIGNALS_MAX: usize = 4;
 
 /// When a caller who found the node full may try again, in seconds.
 const RETRY_AFTER: u32 = 5;
-
-/// An INVITE that we understood.
-struct Invitation {
-    conference: String,
-    /// None: the caller wants ours.
-    offer: Option<Offer>,
-    timer: Option<SessionTimer>,
-}
-
-/// A final answer other than 200.
-struct Refusal {
-    status: StatusCode,
-    headers: Vec<Header>,
-}
-
-impl From<StatusCode> for Refusal {
-    fn from(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new() }
-    }
-}
 
 /// Answers a new INVITE. If it is let in, the call is lived to its end by a task of its own: what answering
 /// needed must not hold memory for as long as the call lasts.
@@ -81,48 +60,6 @@ async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refus
     inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
     transaction.reply_with(refusal.status, refusal.headers, None).await
-}
-
-impl Invitation {
-    fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
-        let user = headers::user(&request.uri);
-        let domain = request.uri.host().to_string();
-        let conference = match inbound.routes.decide(&user, &domain) {
-            Decision::Conference(name) => name,
-            Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
-        };
-        let timer = agree_timer(request, inbound.session_interval_min)?;
-        Ok(Self { conference, offer: read_offer(request)?, timer })
-    }
-}
-
-fn agree_timer(request: &Request, interval_min: u32) -> Result<Option<SessionTimer>, Refusal> {
-    let asked = headers::value(request, "Session-Expires", Some("x"));
-    let supported = headers::lists(request, "Supported", Some("k"), "timer")
-        || headers::lists(request, "Require", None, "timer");
-    session_timer::agree(asked.as_deref(), supported, interval_min).map_err(|_| Refusal {
-        status: StatusCode::SessionIntervalTooSmall,
-        headers: vec![other("Min-SE", interval_min)],
-    })
-}
-
-/// The offer of a request, if it has one.
-fn read_offer(request: &Request) -> Result<Option<Offer>, Refusal> {
-    if request.body.is_empty() {
-        return Ok(None);
-    }
-    let content_type = headers::value(request, "Content-Type", Some("c")).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media_type != "application/sdp" {
-        return Err(Refusal {
-            status: StatusCode::UnsupportedMediaType,
-            headers: vec![Header::Accept("application/sdp".into())],
-        });
-    }
-    sdp::parse_offer(&request.body).map(Some).map_err(|e| {
-        debug!(error = %e, "offer not acceptable");
-        StatusCode::NotAcceptableHere.into()
-    })
 }
 
 async fn admit(

@@ -15,7 +15,7 @@ const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 pub(super) struct MediaTerms {
     local: Local,
     /// What we said last.
-    said: String,
+    said: Box<str>,
     /// Where the call's signalling came from.
     signalling: Option<IpAddr>,
     /// Where the far end said last that it receives: on hold in the old way it says nowhere, and nothing is sent.
@@ -30,7 +30,7 @@ impl MediaTerms {
         let session_id = u64::from(u32::from_be_bytes(id));
         Self {
             local: Local { address, port, session_id, version: 0, codecs: CODECS.to_vec(), rtcp_mux: true },
-            said: String::new(),
+            said: Box::default(),
             signalling,
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
         }
@@ -41,19 +41,20 @@ impl MediaTerms {
         self.local.version += 1;
         let answer = sdp::answer(offer, &self.local).map_err(|_| StatusCode::NotAcceptableHere)?;
         let media = self.leg_media(answer.agreed);
-        self.said.clone_from(&answer.sdp);
+        self.said = answer.sdp.as_str().into();
         Ok((answer.sdp, media))
     }
 
     /// Our offer, for a caller who leaves it to us.
     pub(super) fn offer(&mut self) -> String {
         self.local.version += 1;
-        self.said = sdp::make_offer(&self.local);
-        self.said.clone()
+        let offer = sdp::make_offer(&self.local);
+        self.said = offer.as_str().into();
+        offer
     }
 
     /// Our description as it stands: as an offer it asks for nothing new (RFC 3264 §8).
-    pub(super) fn said(&self) -> &str {
+    pub(super) const fn said(&self) -> &str {
         &self.said
     }
 

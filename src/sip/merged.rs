@@ -2,7 +2,7 @@
 //! joined again, it would be a call that nobody made.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,8 +20,8 @@ pub(super) struct Recent(Mutex<Invites>);
 
 #[derive(Debug, Default)]
 struct Invites {
-    known: HashSet<String>,
-    in_order: VecDeque<(Instant, String)>,
+    known: HashSet<Arc<str>>,
+    in_order: VecDeque<(Instant, Arc<str>)>,
 }
 
 impl Recent {
@@ -44,7 +44,8 @@ impl Invites {
                 self.known.remove(&oldest);
             }
         }
-        let is_new = self.known.insert(key.clone());
+        let key: Arc<str> = key.into();
+        let is_new = self.known.insert(Arc::clone(&key));
         if is_new {
             self.in_order.push_back((now, key));
         }

@@ -15,6 +15,7 @@ mod counters;
 mod endpoint;
 mod headers;
 mod inbound;
+mod invitation;
 mod media;
 mod merged;
 mod outgoing;

@@ -67,7 +67,7 @@ mod tests {
     fn a_request_uri_goes_out_as_it_came_in() {
         for text in [
             "sip:a%20b@192.0.2.1:5070",
-            "sip:a%25b:p%40ss@example.com;transport=tcp",
+            "sip:a%25b:p%40ss@example.com;transport=TCP",
             "sip:+4930123;phone-context=x@[2001:db8::1]:5060",
             "sip:192.0.2.1",
         ] {

@@ -221,6 +221,31 @@ async fn what_cannot_be_served_is_refused_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_comes_before_the_ack_is_put_off() {
+    let node = node().await;
+    let mut peer = Peer::udp(node.node.sip).await;
+    let invite = peer.invite("conf-early");
+    let ok = peer.ask(&invite).await;
+    peer.learn(&ok);
+    let early = peer.within_call("OPTIONS");
+    let answer = peer.ask(&early).await;
+    assert_eq!((answer.status(), answer.has("Retry-After")), (Some(500), true));
+    let early = peer.within_call("INVITE").sdp(&peer.description());
+    assert_eq!(peer.ask(&early).await.status(), Some(491));
+    let ack = peer.ack_of(&ok);
+    peer.send(&ack).await;
+    peer.is_in_call().await;
+    peer.renegotiate(&peer.description()).await;
+    // One may hang up at any time.
+    let mut other = Peer::udp(node.node.sip).await;
+    let invite = other.invite("conf-early");
+    let ok = other.ask(&invite).await;
+    other.learn(&ok);
+    other.hang_up().await;
+    node.wait_for_calls("completed", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_right_behind_the_ack_are_answered() {
     let node = node().await;
     for _ in 0..20 {
