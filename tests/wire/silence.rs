@@ -29,7 +29,7 @@ async fn a_far_end_that_stays_silent_is_sent_to_until_its_time_is_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rtcp_is_a_sign_of_life() {
-    let node = Running::start_with(Options::default(), &["--rtp-timeout=2s"]).await;
+    let node = Running::start_with(Options::default(), &["--rtp-timeout=3s"]).await;
     let (mut muted, mut other) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
     muted.dial("conf-muted").await;
     other.dial("conf-muted").await;
