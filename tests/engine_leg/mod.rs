@@ -53,3 +53,8 @@ pub(crate) fn rtp(payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32, pa
     packet.extend(payload);
     packet
 }
+
+/// Whether what the engine sends is heard: it is not RTCP (RFC 5761 §4: packet types 192-223).
+pub(crate) fn is_audio(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|kind| !(192..=223).contains(kind))
+}
