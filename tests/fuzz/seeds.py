@@ -116,7 +116,7 @@ ENGINE = {
     "sources-change-all-the-time": TWO_LEGS + TICK + storm(1, audio(), 60) + TICK * 3 + storm(2, audio(), 60, STRANGER),
     "behind-a-nat": add_conference(1) + add_leg(1, 4) + join(1, 1) + (datagram(1, audio(), NAT) + TICK) * 7,
     "behind-a-nat-among-strangers": add_conference(1) + add_leg(1, 4) + join(1, 1) + (
-        datagram(1, audio(), NAT) + datagram(1, audio(), STRANGER) + TICK) * 7,
+        datagram(1, audio(), NAT) + datagram(1, raw(packet()[:20]), STRANGER) + TICK) * 7,
     "silent-far-end-and-strangers": add_leg(1) + (datagram(1, audio(), STRANGER) + TICK) * 12,
     "digits-nobody-fetches": add_leg(1) + FETCHING + b"".join(
         datagram(1, key(n % 16, True, 10 * n)) for n in range(24)) + FETCHING + TICK,
