@@ -43,7 +43,8 @@ pub(super) struct Media<W> {
     /// What waits for a command to be carried out. Each entry is answered by the thread, or dropped when the
     /// thread restarts; so it is bounded by the rings.
     waiting: HashMap<CommandId, (WorkerIndex, W)>,
-    /// Orders that must not be lost and found no room. At most three a leg or conference.
+    /// Orders that must not be lost and found no room. Bounded because no call is let in meanwhile, and those that
+    /// are here have at most three orders each before they are gone.
     backlog: VecDeque<(WorkerIndex, Order)>,
     next_id: u64,
 }
@@ -59,6 +60,12 @@ impl<W> Media<W> {
             backlog: VecDeque::new(),
             next_id: 1,
         }
+    }
+
+    /// Whether orders that must not be lost wait for room: a media thread does not keep up.
+    pub(super) fn is_behind(&mut self) -> bool {
+        self.retry();
+        !self.backlog.is_empty()
     }
 
     /// Takes ports for a leg that will live beside `conference`.

@@ -94,6 +94,10 @@ impl Model {
         if self.calls.living() >= self.limits.calls {
             return Err(NotAdmitted::NodeFull);
         }
+        // Each call brings orders that must not be lost; more of them than there is room for must not pile up.
+        if self.media.is_behind() {
+            return Err(NotAdmitted::Overloaded);
+        }
         let conference_sid = self.open_conference(&incoming.conference)?;
         let sid = CallSid::generate();
         let admitted = self.admit_to(sid, conference_sid, incoming);

@@ -33,7 +33,12 @@ pub(crate) fn media(id: u64, codec: Codec) -> LegMedia {
 
 /// A leg of a number, in no conference yet.
 pub(crate) fn leg(id: u64, media: LegMedia) -> Box<Leg> {
-    Leg::new(LegSettings {
+    Leg::new(settings(id, media))
+}
+
+/// What such a leg is built from.
+pub(crate) fn settings(id: u64, media: LegMedia) -> LegSettings {
+    LegSettings {
         id: LegId(id),
         media,
         ssrc: id as u32,
@@ -41,7 +46,7 @@ pub(crate) fn leg(id: u64, media: LegMedia) -> Box<Leg> {
         timestamp: 0,
         playout: PlayoutSettings::default(),
         receive_timeout: Duration::from_secs(60),
-    })
+    }
 }
 
 /// An RTP packet (RFC 3550 §5.1).

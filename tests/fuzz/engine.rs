@@ -97,7 +97,8 @@ impl Run {
                 break;
             };
             match step % 8 {
-                0..=2 => self.tick(),
+                0 | 1 => self.tick(&mut Script(&[])),
+                2 => self.tick(&mut script),
                 3 | 4 => self.datagram(&mut script),
                 5 => self.ask(&mut script),
                 6 => self.storm(&mut script),
@@ -106,21 +107,40 @@ impl Run {
             self.drain();
         }
         self.fetches = true;
-        self.tick();
+        self.tick(&mut Script(&[]));
         self.drain();
         self.check_counters();
         Outcome { given_out: self.given_out.0, traceless: self.traceless }
     }
 
-    fn tick(&mut self) {
+    /// A step of 20 ms. Unless `meanwhile` is over, a command comes while the packets of the step are fetched.
+    fn tick(&mut self, meanwhile: &mut Script<'_>) {
         let due = self.now + Tick::DURATION;
         self.witnesses.say(&mut self.engine, due - AHEAD);
         self.tally.received += 2;
         self.now = due;
         self.engine.tick(due);
         self.tally.ticks += 1;
+
+        let mut expected = self.model.senders();
         let mut sent = Vec::new();
-        while let Some(transmit) = self.engine.poll_transmit() {
+        if let Some(early) = meanwhile.next() {
+            self.fetch(usize::from(early % 4), &mut sent);
+            self.ask(meanwhile);
+            expected.retain(|&leg| self.model.knows(leg) || sent.contains(&leg));
+        }
+        self.fetch(usize::MAX, &mut sent);
+        self.witnesses.judge();
+        sent.sort_unstable();
+        assert_eq!(sent, expected, "one packet for each leg that may be sent to");
+    }
+
+    /// Fetches up to `count` packets; those of scripts' legs are noted.
+    fn fetch(&mut self, count: usize, sent: &mut Vec<LegId>) {
+        for _ in 0..count {
+            let Some(transmit) = self.engine.poll_transmit() else {
+                return;
+            };
             self.tally.transmitted += 1;
             self.given_out.add(&transmit.leg.0.to_be_bytes());
             self.given_out.add(transmit.datagram);
@@ -129,9 +149,6 @@ impl Run {
                 sent.extend(is_audio(transmit.datagram).then_some(transmit.leg));
             }
         }
-        self.witnesses.judge();
-        sent.sort_unstable();
-        assert_eq!(sent, self.model.senders(), "one packet for each leg that may be sent to");
     }
 
     fn ask(&mut self, script: &mut Script<'_>) {

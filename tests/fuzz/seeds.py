@@ -60,6 +60,11 @@ def ask(leg, conference, what, rest=b""):
     return bytes([5, leg, conference, what]) + rest
 
 
+def tick_during(asked, fetched):
+    """A tick, and a command when some of its packets were fetched and some not."""
+    return bytes([2, fetched]) + asked[1:]
+
+
 def add_leg(leg, media=0):
     return ask(leg, 0, 0, bytes([media]))
 
@@ -110,12 +115,17 @@ ENGINE = {
         datagram(WITNESS, audio(), STRANGER) + datagram(WITNESS, rtcp(), STRANGER) + TICK) * 4,
     "sources-change-all-the-time": TWO_LEGS + TICK + storm(1, audio(), 60) + TICK * 3 + storm(2, audio(), 60, STRANGER),
     "behind-a-nat": add_conference(1) + add_leg(1, 4) + join(1, 1) + (datagram(1, audio(), NAT) + TICK) * 7,
+    "behind-a-nat-among-strangers": add_conference(1) + add_leg(1, 4) + join(1, 1) + (
+        datagram(1, audio(), NAT) + datagram(1, raw(packet()[:20]), STRANGER) + TICK) * 7,
+    "silent-far-end-and-strangers": add_leg(1) + (datagram(1, audio(), STRANGER) + TICK) * 12,
     "digits-nobody-fetches": add_leg(1) + FETCHING + b"".join(
         datagram(1, key(n % 16, True, 10 * n)) for n in range(24)) + FETCHING + TICK,
     "taps-nobody-fetches": TWO_LEGS + ask(1, 0, 9, b"\1\0") + datagram(1, audio()) + FETCHING + TICK * 6 + FETCHING + TICK * 2,
     "engine-full": b"".join(add_leg(leg) for leg in range(9)) + b"".join(add_conference(c) for c in range(5)),
     "conference-full": add_conference(1) + b"".join(add_leg(leg) + join(leg, 1) for leg in range(5)) + TICK,
     "conference-removed-with-legs-in-it": TWO_LEGS + TICK + ask(0, 1, 5) + TICK + ask(1, 0, 2) + TICK,
+    "legs-removed-while-packets-are-fetched": TWO_LEGS + add_leg(3) + TICK
+        + tick_during(ask(1, 0, 2), 3) + tick_during(ask(2, 0, 2), 0) + tick_during(ask(0, 1, 5), 1) + TICK,
     "on-hold": TWO_LEGS + ask(1, 0, 3, b"\x18") + (datagram(1, audio()) + TICK) * 4 + ask(1, 0, 3, b"\0") + TICK,
     "clocks-that-lie": TWO_LEGS + b"".join(
         datagram(1, audio(), arrival=at) + TICK for at in [FROM_THE_PAST, FROM_THE_END_OF_TIME, ON_TIME, 253] * 2),

@@ -3,16 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use confab_media::{Ask, Conference, ConferenceId, EngineSettings, LegId, LegMedia, Refusal, Seat};
+use confab_media::{
+    Ask, Conference, ConferenceId, EngineSettings, Leg, LegId, LegMedia, LegSettings, Refusal, Seat,
+};
 
-use super::super::engine_leg::{address, leg};
+use super::super::engine_leg::{address, settings};
 use super::super::witnesses::{CONFERENCE, WITNESSES};
 use super::script::{Script, nat};
 
 /// What the engine is built for: little, so that scripts fill it.
 pub(super) const SETTINGS: EngineSettings =
     EngineSettings { legs_max: 8, conferences_max: 3, tap_frames_max: 6 };
+
+/// When a silent far end is reported: soon enough for a short script to get there.
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Seats in each conference, those of witnesses not counted.
 pub(super) const SEATS: usize = 3;
@@ -40,7 +46,7 @@ impl Model {
         match script.byte() % 10 {
             0 | 1 => {
                 let media = script.media(id);
-                (Ask::AddLeg(leg(id.0, media.clone())), self.add_leg(id, media))
+                (Ask::AddLeg(impatient(id, media.clone())), self.add_leg(id, media))
             }
             2 => (Ask::RemoveLeg(id), self.remove_leg(id)),
             3 => {
@@ -165,4 +171,8 @@ impl Model {
     pub(super) fn check_latched(&self, leg: LegId, source: SocketAddr) {
         assert!(source.ip() == address(leg.0).ip() || source.ip() == nat(leg), "{leg} latched to {source}");
     }
+}
+
+fn impatient(id: LegId, media: LegMedia) -> Box<Leg> {
+    Leg::new(LegSettings { receive_timeout: RECEIVE_TIMEOUT, ..settings(id.0, media) })
 }
