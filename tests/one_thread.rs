@@ -91,7 +91,7 @@ impl Node {
         let range = RtpPorts::new(47_400, 47_999).expect("a range");
         // Tests run beside each other: what one has is passed over by the next.
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
-        let limits = Limits { calls: 64, participants: 16 };
+        let limits = Limits { calls: 64, participants: 16, talkers: 16 };
         let handle = call::start(workers, reports, ports, Duration::from_secs(60), limits);
         Self { handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
@@ -164,6 +164,7 @@ fn media() -> LegMedia {
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: None,
+        telephone_event_offered: None,
         remote: ([127, 0, 0, 1], 9).into(),
         signalling: None,
         direction: Direction::BOTH,

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, COMMANDS_PER_DRAIN, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction,
-    Engine, EngineSettings, Event, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings, Port, Refusal,
-    Retired, Time,
+    Ask, COMMANDS_PER_DRAIN, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
+    Datagram, Direction, Engine, EngineSettings, Event, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings,
+    Port, Refusal, Retired, Time,
 };
 
 const LEGS: u64 = 3;
@@ -38,10 +38,17 @@ fn one_leg_more_than_fits_comes_home_and_a_place_that_is_freed_can_be_taken() {
 fn one_conference_more_than_fits_comes_home() {
     let mut engine = engine();
     for id in 0..CONFERENCES {
-        assert_eq!(ask(&mut engine, Ask::AddConference(Conference::new(ConferenceId(id), 2))), Ok(()));
+        assert_eq!(
+            ask(
+                &mut engine,
+                Ask::AddConference(Conference::new(ConferenceId(id), ConferenceSettings::seats(2)))
+            ),
+            Ok(())
+        );
     }
     let one_more = ConferenceId(CONFERENCES);
-    let refused = ask(&mut engine, Ask::AddConference(Conference::new(one_more, 2)));
+    let refused =
+        ask(&mut engine, Ask::AddConference(Conference::new(one_more, ConferenceSettings::seats(2))));
     assert_eq!(refused, Err(Refusal::EngineFull));
     let home = engine.poll_retired();
     assert!(matches!(&home, Some(Retired::Conference(c)) if c.id() == one_more), "{home:?}");
@@ -159,6 +166,7 @@ fn media(id: u64) -> LegMedia {
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: Some(101),
+        telephone_event_offered: Some(101),
         remote: address(id),
         signalling: None,
         direction: Direction::BOTH,

@@ -92,6 +92,7 @@ pub(crate) fn media() -> LegMedia {
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: None,
+        telephone_event_offered: None,
         remote: ([127, 0, 0, 1], 9).into(),
         signalling: None,
         direction: Direction::BOTH,

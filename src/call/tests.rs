@@ -8,7 +8,7 @@ use super::{CallError, CallFilter, EndCall, Limits, NotAdmitted};
 use crate::config::RtpPorts;
 use crate::worker::Order;
 
-const LIMITS: Limits = Limits { calls: 3, participants: 2 };
+const LIMITS: Limits = Limits { calls: 3, participants: 2, talkers: 2 };
 
 /// Orders that may wait for a media thread, less those that begin a conference and seat the first leg in it.
 const MUTES_THAT_FIT: usize = 1_024 - 3;

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Engine, Event, LegId, Port, Seat,
-    Time, Transmit,
+    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine, Event,
+    LegId, Port, Seat, Time, Transmit,
 };
 
 use super::engine_leg::{FRAME, address, is_audio, leg, media, rtp};
@@ -45,7 +45,10 @@ impl Witnesses {
             let answer = engine.poll_event();
             assert!(matches!(answer, Some(Event::Applied { .. })), "{answer:?}");
         };
-        ask(engine, Ask::AddConference(Conference::new(CONFERENCE, 2 + seats_beside)));
+        ask(
+            engine,
+            Ask::AddConference(Conference::new(CONFERENCE, ConferenceSettings::seats(2 + seats_beside))),
+        );
         for witness in WITNESSES {
             ask(engine, Ask::AddLeg(leg(witness.0, media(witness.0, Codec::Pcmu))));
             ask(engine, Ask::Join(witness, CONFERENCE, Seat::default()));

@@ -276,13 +276,13 @@ mod tests {
     const RATE: SampleRate = SampleRate::Hz8000;
 
     /// People whose frames tell who speaks and when: a constant, the higher the louder.
-    struct Room {
+    struct Table {
         people: Vec<Participant>,
         voices: Voices,
         most: usize,
     }
 
-    impl Room {
+    impl Table {
         fn new(people: usize, most: usize) -> Self {
             let mut voices = Voices::new(people, RATE);
             let people = (0..people as u64).map(|leg| {
@@ -313,32 +313,32 @@ mod tests {
 
     #[test]
     fn while_there_is_room_everybody_is_mixed_from_the_first_sample() {
-        let mut room = Room::new(3, 3);
+        let mut table = Table::new(3, 3);
         for said in [[1, 2, 3], [0, 2, 0], [7, 8, 9]] {
-            assert_eq!(constants(&room.tick(&said)), said);
+            assert_eq!(constants(&table.tick(&said)), said);
         }
     }
 
     #[test]
     fn beyond_the_most_the_loudest_are_mixed() {
-        let mut room = Room::new(4, 2);
+        let mut table = Table::new(4, 2);
         for _ in 0..20 {
-            room.tick(&[1_000, 5_000, 900, 6_000]);
+            table.tick(&[1_000, 5_000, 900, 6_000]);
         }
-        let mixed = constants(&room.tick(&[1_000, 5_000, 900, 6_000]));
+        let mixed = constants(&table.tick(&[1_000, 5_000, 900, 6_000]));
         assert_eq!(mixed, [0, 5_000, 0, 6_000]);
     }
 
     #[test]
     fn voices_of_the_same_loudness_do_not_take_turns() {
-        let mut room = Room::new(3, 2);
+        let mut table = Table::new(3, 2);
         for _ in 0..10 {
-            room.tick(&[1_000, 1_000, 1_000]);
+            table.tick(&[1_000, 1_000, 1_000]);
         }
-        let first = constants(&room.tick(&[1_000; 3]));
+        let first = constants(&table.tick(&[1_000; 3]));
         for tick in 0..200i16 {
             let said = [1_000 + tick % 7 * 50, 1_000 - tick % 5 * 50, 1_000 + tick % 3 * 80];
-            let mixed = constants(&room.tick(&said));
+            let mixed = constants(&table.tick(&said));
             let same = mixed.iter().zip(&first).all(|(now, before)| (*now == 0) == (*before == 0));
             assert!(same, "tick {tick}: {mixed:?} {first:?}");
         }
@@ -346,13 +346,13 @@ mod tests {
 
     #[test]
     fn who_becomes_loud_is_heard_from_100_ms_before() {
-        let mut room = Room::new(2, 1);
+        let mut table = Table::new(2, 1);
         for _ in 0..10 {
-            room.tick(&[2_000, 0]);
+            table.tick(&[2_000, 0]);
         }
         // Too quiet to take the turn, then loud: what was said while waiting comes first.
         let onset: Vec<i16> = (1..=8).map(|n| 100 * n).chain([20_000; 12]).collect();
-        let heard: Vec<i16> = onset.iter().map(|&s| constants(&room.tick(&[2_000, s]))[1]).collect();
+        let heard: Vec<i16> = onset.iter().map(|&s| constants(&table.tick(&[2_000, s]))[1]).collect();
         let begun = heard.iter().position(|&s| s != 0).unwrap();
         let lag = begun - onset.iter().position(|s| *s == heard[begun + 1]).unwrap() + 1;
         assert_eq!(lag, LOOK_BACK, "{heard:?}");
@@ -363,42 +363,42 @@ mod tests {
 
     #[test]
     fn a_lag_is_made_good_in_the_next_pause() {
-        let mut room = Room::new(2, 1);
+        let mut table = Table::new(2, 1);
         for _ in 0..10 {
-            room.tick(&[2_000, 500]);
+            table.tick(&[2_000, 500]);
         }
         for _ in 0..10 {
-            room.tick(&[2_000, 20_000]);
+            table.tick(&[2_000, 20_000]);
         }
-        assert_eq!(room.people[1].talker.remembered, LOOK_BACK);
+        assert_eq!(table.people[1].talker.remembered, LOOK_BACK);
         for _ in 0..LOOK_BACK {
-            room.tick(&[2_000, 1]);
+            table.tick(&[2_000, 1]);
         }
-        assert_eq!(room.people[1].talker.remembered, 0);
-        assert_eq!(constants(&room.tick(&[2_000, 9_000]))[1], 9_000);
+        assert_eq!(table.people[1].talker.remembered, 0);
+        assert_eq!(constants(&table.tick(&[2_000, 9_000]))[1], 9_000);
     }
 
     #[test]
     fn a_turn_that_is_taken_away_fades_out() {
-        let mut room = Room::new(2, 1);
+        let mut table = Table::new(2, 1);
         for _ in 0..10 {
-            room.tick(&[2_000, 0]);
+            table.tick(&[2_000, 0]);
         }
-        let last = room.tick(&[2_000, 20_000])[0].clone().unwrap();
+        let last = table.tick(&[2_000, 20_000])[0].clone().unwrap();
         assert_eq!(last[0], 2_000);
         assert!(last.is_sorted_by(|a, b| a >= b) && last[159] < 20);
-        assert_eq!(room.tick(&[2_000, 20_000])[0], None);
+        assert_eq!(table.tick(&[2_000, 20_000])[0], None);
     }
 
     #[test]
     fn a_silent_turn_is_free_for_the_next() {
-        let mut room = Room::new(3, 2);
+        let mut table = Table::new(3, 2);
         for _ in 0..10 {
-            room.tick(&[9_000, 9_000, 100]);
+            table.tick(&[9_000, 9_000, 100]);
         }
         for _ in 0..40 {
-            room.tick(&[9_000, 0, 100]);
+            table.tick(&[9_000, 0, 100]);
         }
-        assert_eq!(constants(&room.tick(&[9_000, 0, 100])), [9_000, 0, 100]);
+        assert_eq!(constants(&table.tick(&[9_000, 0, 100])), [9_000, 0, 100]);
     }
 }

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Conference, ConferenceId, EngineSettings, Leg, LegId, LegMedia, LegSettings, Refusal, Seat,
+    Ask, Conference, ConferenceId, ConferenceSettings, EngineSettings, Leg, LegId, LegMedia, LegSettings,
+    Refusal, Seat,
 };
 
 use super::super::engine_leg::{address, settings};
@@ -53,7 +54,10 @@ impl Model {
                 let media = script.media(id);
                 (Ask::SetLegMedia(id, media.clone()), self.held(id).map(|held| held.media = media))
             }
-            4 => (Ask::AddConference(Conference::new(conference, SEATS)), self.add_conference(conference)),
+            4 => (
+                Ask::AddConference(Conference::new(conference, ConferenceSettings::seats(SEATS))),
+                self.add_conference(conference),
+            ),
             5 => {
                 // The witnesses' own stays.
                 let conference = ConferenceId(conference.0.max(1));

@@ -93,6 +93,7 @@ impl Script<'_> {
             remote: if byte & 2 == 0 { plain.remote } else { SocketAddr::new(plain.remote.ip(), 9) },
             signalling: (byte & 4 != 0).then(|| nat(leg)),
             direction: Direction { send: byte & 8 == 0, receive: byte & 16 == 0 },
+            telephone_event_offered: None,
             telephone_event: (byte & 32 == 0).then_some(TELEPHONE_EVENT),
             ..plain
         }
