@@ -6,23 +6,10 @@
 //! same start and below that. The Recommendation is followed.
 
 use super::*;
+use crate::codec::tests::sound::{self, signal_to_noise};
+use crate::frame::SampleRate;
 use ezk_g722::libg722;
 use proptest::prelude::*;
-
-/// A second of something like speech: a gliding voice with pauses and hiss.
-fn speech(len: usize, seed: u32) -> Vec<i16> {
-    let (mut random, mut phase) = (seed | 1, 0.0_f64);
-    let sample = |n: usize| {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let hiss = f64::from(random as i32) / 2_147_483_648.0;
-        let time = n as f64 / 16_000.0;
-        phase += (140.0 + 40.0 * (time * 7.0).sin()) / 16_000.0 * std::f64::consts::TAU;
-        let voice: f64 = (1..=20).map(|k| (phase * f64::from(k)).sin() / f64::from(k)).sum();
-        let loud = (time * 9.0).sin().max(0.0);
-        (voice * 5_000.0 * loud + hiss * 300.0 * (1.5 - loud)) as i16
-    };
-    (0..len).map(sample).collect()
-}
 
 fn started_like_the_other() -> (Encoder, Decoder) {
     let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());
@@ -56,7 +43,7 @@ fn other_decoder() -> libg722::decoder::Decoder {
 #[test]
 fn every_bit_is_that_of_another_implementation() {
     for seed in 0..10 {
-        let samples = speech(32_000, seed);
+        let samples = sound::speech(SampleRate::Hz16000, 32_000, seed);
         let (mut encoder, mut decoder) = started_like_the_other();
         let payload = encoded(&mut encoder, &samples);
         assert_eq!(payload, other_encoder().encode(&samples), "seed {seed}");
@@ -72,23 +59,17 @@ fn a_stream_starts_with_the_steps_of_the_recommendation() {
 
 #[test]
 fn what_comes_out_is_what_went_in_a_known_time_later() {
-    let samples = speech(32_000, 9);
+    let samples = sound::speech(SampleRate::Hz16000, 32_000, 9);
     let (mut encoder, mut decoder) = Default::default();
     let heard = decoded(&mut decoder, &encoded(&mut encoder, &samples));
-    let error = |delay: usize| -> f64 {
-        let pairs = samples[..31_000].iter().zip(&heard[delay..]);
-        pairs.map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
-    };
-    let best = (0..60).min_by(|&a, &b| error(a).total_cmp(&error(b)));
-    assert_eq!(best, Some(DELAY));
-    let signal: f64 = samples.iter().map(|&s| f64::from(s).powi(2)).sum();
-    let ratio = 10.0 * (signal / error(DELAY)).log10();
+    assert_eq!(sound::lag(&samples, &heard, 60), DELAY);
+    let ratio = signal_to_noise(&samples, &heard[DELAY..]);
     assert!(ratio > 18.0, "signal to noise {ratio:.1} dB");
 }
 
 #[test]
 fn frames_of_any_length_make_one_stream() {
-    let samples = speech(16_000, 21);
+    let samples = sound::speech(SampleRate::Hz16000, 16_000, 21);
     let whole = encoded(&mut Encoder::default(), &samples);
     let mut encoder = Encoder::default();
     let parts: Vec<u8> = samples.chunks(160).flat_map(|part| encoded(&mut encoder, part)).collect();
