@@ -1,5 +1,6 @@
 //! What holds for every codec.
 
+mod handover;
 pub(in crate::codec) mod sound;
 
 use super::*;
