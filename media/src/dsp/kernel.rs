@@ -4,7 +4,7 @@
 //! each side. Let the lower rate's Nyquist frequency be 1. Then, for every ratio (measured in `tests/spectral`):
 //!
 //! ```text
-//!  0 ─── flat within 0.3 dB ─── 0.85 ─── falls ─── 0.94: -6 dB ─── falls ─── 1 ─── below -69 dB ───▶
+//!  0 ─── flat within 0.3 dB ─── 0.85 ─── falls ─── 0.91: -6 dB ─── falls ─── 1 ─── below -69 dB ───▶
 //! ```
 //!
 //! Nothing is folded back into the band at all: what a downsampler would fold, from 1 upwards, is already gone.
