@@ -107,8 +107,11 @@ fn payloads(codec: Codec, settings: EncoderSettings) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(codec, settings).expect("memory");
     let mut out = [0; PAYLOAD_MAX];
     let speech = speech(codec.sample_rate());
-    let frames = speech.chunks(codec.sample_rate().frame_len());
-    frames.map(|frame| encoder.encode(frame, &mut out)).map(|len| out[..len].to_vec()).collect()
+    let payload = |frame: &[i16]| {
+        let len = encoder.encode(frame, &mut out);
+        out[..len].to_vec()
+    };
+    speech.chunks(codec.sample_rate().frame_len()).map(payload).collect()
 }
 
 /// A gliding voice in syllables, and hiss.

@@ -6,10 +6,13 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use confab_media::codec::{PACKET_SAMPLES_MAX, PAYLOAD_MAX};
+use confab_media::dsp::resample::{Downsampler, Upsampler};
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
-    Leg, LegId, LegMedia, LegSettings, Port, Seat, Time,
+    Ask, Codec, ComfortNoise, Command, CommandId, Conference, ConferenceId, Datagram, Decoder, Direction,
+    Encoder, EncoderSettings, Engine, EngineSettings, Leg, LegId, LegMedia, LegSettings, Port, SampleRate,
+    Seat, Time,
 };
 
 thread_local! {
@@ -122,6 +125,39 @@ fn give(engine: &mut Engine, received_at: Time, leg: u64, source: SocketAddr, pa
 
 fn address(id: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 1_000 + id as u16))
+}
+
+/// libopus keeps its state in one block and works on the stack; only what is ours can be counted here.
+#[test]
+fn codecs_and_resamplers_allocate_only_when_they_are_made() {
+    let samples = [1_000; PACKET_SAMPLES_MAX];
+    let (mut payload, mut out) = ([0; PAYLOAD_MAX], [0; PACKET_SAMPLES_MAX]);
+    for codec in Codec::ALL {
+        let frame = &samples[..codec.sample_rate().frame_len()];
+        let mut encoder = Encoder::new(codec, EncoderSettings::default()).unwrap();
+        let mut decoder = Decoder::new(codec).unwrap();
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..20 {
+            let len = encoder.encode(frame, &mut payload);
+            decoder.decode(&payload[..len], &mut out);
+            decoder.recover(&payload[..len], &mut out[..960]);
+            decoder.conceal(&mut out[..960]);
+            decoder.decode(&[0xff; 3], &mut out);
+        }
+        encoder.warm_up(&samples[..2 * frame.len()]);
+        encoder.set_expected_loss(100);
+        decoder.reset();
+        assert_eq!(ALLOCATIONS.with(Cell::get), before, "{codec:?}");
+    }
+    let before = ALLOCATIONS.with(Cell::get);
+    let mut up = Upsampler::new(SampleRate::Hz8000, SampleRate::Hz48000);
+    let mut down = Downsampler::new(SampleRate::Hz48000, SampleRate::Hz8000);
+    let mut noise = ComfortNoise::new(SampleRate::Hz8000, 1);
+    up.process(&samples[..160], &mut out[..960]);
+    down.process(&samples[..960], &mut out[..160]);
+    noise.update(&[60, 100]);
+    noise.fill(&mut out);
+    assert_eq!(ALLOCATIONS.with(Cell::get), before);
 }
 
 fn leg(id: u64) -> Box<Leg> {

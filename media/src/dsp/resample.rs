@@ -31,7 +31,7 @@ const UP_HISTORY: usize = TAPS - 1;
 const UP_BLOCK: usize = 320;
 
 /// Outputs of a phase that are computed together, each in a lane of the processor's vectors.
-const UP_LANES: usize = 8;
+const UP_LANES: usize = 16;
 
 impl Upsampler {
     /// # Panics
@@ -132,7 +132,7 @@ const DOWN_HISTORY: usize = DOWN_6.len();
 const DOWN_BLOCK: usize = FRAME_LEN_MAX;
 
 /// Parts of a sum that are added up side by side. All filters are a multiple of it long.
-const DOWN_LANES: usize = 16;
+const DOWN_LANES: usize = 8;
 
 impl Downsampler {
     /// # Panics

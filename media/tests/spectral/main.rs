@@ -4,6 +4,8 @@
 //!
 //! What the transition does, with the lower rate's Nyquist frequency as 1: above 0.85 the level falls, -6 dB at
 //! 0.91; from 1 upwards all is below -60 dB. So nothing is folded back at all.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, what it calls included")]
+#![expect(clippy::print_stdout, reason = "the figures of a run, with --nocapture")]
 
 mod codecs;
 mod oracle;

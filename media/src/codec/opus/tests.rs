@@ -154,7 +154,6 @@ fn a_lost_packet_is_better_recovered_than_concealed() {
     heard(true, true, &mut recovered);
     heard(true, false, &mut concealed);
     let (recovered, concealed) = (signal_to_noise(&whole, &recovered), signal_to_noise(&whole, &concealed));
-    println!("against no loss: recovered {recovered:.1} dB, concealed {concealed:.1} dB");
     assert!(recovered > concealed + 3.0, "recovered {recovered:.1} dB, concealed {concealed:.1} dB");
 }
 
@@ -259,7 +258,6 @@ fn a_far_end_that_claims_to_lose_all_does_not_wreck_the_sound() {
     let (worst, sent) = heard(100);
     assert_eq!(sent, heard(EncoderSettings::EXPECTED_LOSS_PERCENT_MAX).1);
     let (best, _) = heard(0);
-    println!("expecting no loss {best:.1} dB, expecting all that is allowed {worst:.1} dB");
     assert!(worst > best - 4.0, "{worst:.1} dB after {best:.1} dB");
 }
 

@@ -8,7 +8,16 @@
 //! - bend: the sharpest corner of the wave (second difference) against the sharpest one of who stayed: a click.
 //!
 //! The measure of what cannot be helped is a second encoder that has been running all along: two lossy encoders
-//! never write the same.
+//! never write the same. As measured, mean distance in dB and bend:
+//!
+//! ```text
+//!                   Opus, speech   Opus, tone    G.722, speech   G.722, tone
+//!  cold              3.9  2.1      27.1  95       17.8  12        43.2  51
+//!  warmed, 20 ms     2.1  1.0      10.3  1.5
+//!  warmed, 40 ms     1.8  1.0       4.1  1.0
+//!  warmed, 60 ms                                   1.2  1.0        7.6  1.2
+//!  running           1.7  1.0       3.9  1.0       1.3  1.0        8.1  1.1
+//! ```
 
 use std::f64::consts::TAU;
 
@@ -45,7 +54,6 @@ fn a_warmed_up_opus_encoder_takes_over_unheard() {
     for (what, said) in sounds(SampleRate::Hz48000) {
         let [cold, one, warm, running] = [Start::Cold, Start::Warm(1), Start::Warm(2), Start::Running]
             .map(|start| change(Codec::Opus, settings, &said, start));
-        println!("{what}:\n cold {cold:.2?}\n 20 ms {one:.2?}\n 40 ms {warm:.2?}\n running {running:.2?}");
         assert!(cold.bend > 2.0 && cold.distance > running.distance + 1.5, "{what}: {cold:?}");
         assert!(one.bend < 1.6 && one.distance < cold.distance * 0.6, "{what}: {one:?}");
         assert!(warm.bend < 1.1 && warm.distance < running.distance + 0.5, "{what}: {warm:?}");
@@ -60,7 +68,6 @@ fn a_warmed_up_g722_encoder_takes_over_unheard() {
         let [cold, warm, successor, running] =
             [Start::Cold, Start::Warm(3), Start::Succeeding, Start::Running]
                 .map(|start| change(Codec::G722, settings, &said, start));
-        println!("{what}:\n cold {cold:.2?}\n 60 ms {warm:.2?}\n running {running:.2?}");
         assert!(cold.bend > 10.0 && cold.distance > running.distance + 15.0, "{what}: {cold:?}");
         assert!(warm.bend < 1.3 && warm.distance < running.distance + 0.5, "{what}: {warm:?}");
         assert_eq!(successor.worst_distance, 0.0, "{what}");
