@@ -86,17 +86,17 @@ fn resample(c: &mut Criterion) {
         let mut out = [0; 960];
         let mut resampler = Upsampler::new(low, high);
         group.bench_function(name(low, high), |b| {
-            b.iter(|| resampler.process(&narrow[..low.frame_len()], black_box(&mut out)));
+            b.iter(|| resampler.resample(&narrow[..low.frame_len()], black_box(&mut out)));
         });
         let mut resampler = Downsampler::new(high, low);
         group.bench_function(name(high, low), |b| {
-            b.iter(|| resampler.process(&wide[..high.frame_len()], black_box(&mut out[..low.frame_len()])));
+            b.iter(|| resampler.resample(&wide[..high.frame_len()], black_box(&mut out[..low.frame_len()])));
         });
         let sum: Vec<i32> = wide.iter().map(|&s| i32::from(s)).collect();
         let mut out = [0; 960];
         group.bench_function(format!("{}-sum", name(high, low)), |b| {
             b.iter(|| {
-                resampler.process_sum(&sum[..high.frame_len()], black_box(&mut out[..low.frame_len()]))
+                resampler.resample_sum(&sum[..high.frame_len()], black_box(&mut out[..low.frame_len()]))
             });
         });
     }

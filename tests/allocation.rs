@@ -153,8 +153,8 @@ fn codecs_and_resamplers_allocate_only_when_they_are_made() {
     let mut up = Upsampler::new(SampleRate::Hz8000, SampleRate::Hz48000);
     let mut down = Downsampler::new(SampleRate::Hz48000, SampleRate::Hz8000);
     let mut noise = ComfortNoise::new(SampleRate::Hz8000, 1);
-    up.process(&samples[..160], &mut out[..960]);
-    down.process(&samples[..960], &mut out[..160]);
+    up.resample(&samples[..160], &mut out[..960]);
+    down.resample(&samples[..960], &mut out[..160]);
     noise.update(&[60, 100]);
     noise.fill(&mut out);
     assert_eq!(ALLOCATIONS.with(Cell::get), before);

@@ -60,13 +60,13 @@ impl Upsampler {
 
     /// Resamples `input`; `out` should be [`ratio`](Self::ratio) times as long. What is over full scale between
     /// the samples of the input is held there.
-    pub fn process(&mut self, input: &[i16], out: &mut [i16]) {
+    pub fn resample(&mut self, input: &[i16], out: &mut [i16]) {
         self.run(input, out);
     }
 
     /// Resamples a sum of frames, without limiting it. Sums may reach 2^23 (256 talkers at full scale); from 2^22
     /// on the last bit is lost.
-    pub fn process_sum(&mut self, input: &[i32], out: &mut [i32]) {
+    pub fn resample_sum(&mut self, input: &[i32], out: &mut [i32]) {
         self.run(input, out);
     }
 
@@ -161,13 +161,13 @@ impl Downsampler {
     }
 
     /// Resamples `input`, which is [`ratio`](Self::ratio) times as long as `out`.
-    pub fn process(&mut self, input: &[i16], out: &mut [i16]) {
+    pub fn resample(&mut self, input: &[i16], out: &mut [i16]) {
         self.run(input, out);
     }
 
     /// Resamples a sum of frames, without limiting it. Sums may reach 2^23 (256 talkers at full scale); from 2^22
     /// on the last bit is lost.
-    pub fn process_sum(&mut self, input: &[i32], out: &mut [i32]) {
+    pub fn resample_sum(&mut self, input: &[i32], out: &mut [i32]) {
         self.run(input, out);
     }
 

@@ -115,7 +115,7 @@ fn a_sum_of_many_talkers_is_resampled_as_cleanly() {
         let mut resampler = Downsampler::new(high, low);
         let mut heard = vec![0; sum.len() / resampler.ratio()];
         for (sum, heard) in sum.chunks(high.frame_len()).zip(heard.chunks_mut(low.frame_len())) {
-            resampler.process_sum(sum, heard);
+            resampler.resample_sum(sum, heard);
         }
         let quiet: Vec<i16> = heard.iter().map(|s| (s / 256) as i16).collect();
         let spectrum = Spectrum::of(low.hertz(), &quiet);
@@ -134,7 +134,7 @@ pub(crate) fn upsampled(from: SampleRate, to: SampleRate, samples: &[i16]) -> Ve
     let mut resampler = Upsampler::new(from, to);
     let mut out = vec![0; samples.len() * resampler.ratio()];
     for (samples, out) in samples.chunks(from.frame_len()).zip(out.chunks_mut(to.frame_len())) {
-        resampler.process(samples, out);
+        resampler.resample(samples, out);
     }
     out
 }
@@ -143,7 +143,7 @@ pub(crate) fn downsampled(from: SampleRate, to: SampleRate, samples: &[i16]) -> 
     let mut resampler = Downsampler::new(from, to);
     let mut out = vec![0; samples.len() / resampler.ratio()];
     for (samples, out) in samples.chunks(from.frame_len()).zip(out.chunks_mut(to.frame_len())) {
-        resampler.process(samples, out);
+        resampler.resample(samples, out);
     }
     out
 }
