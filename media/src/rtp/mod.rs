@@ -3,6 +3,7 @@
 //! All parsers borrow the datagram, copy nothing and take any bytes: what they refuse has a name.
 
 mod packet;
+pub mod rtcp;
 mod sequence;
 mod telephone_event;
 
