@@ -51,6 +51,10 @@ pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
 pub use id::{CommandId, ConferenceId, LegId};
+pub use leg::{
+    Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
+    ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
+};
 pub use leg::{Datagram, Leg, LegSettings, Port};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};

@@ -7,6 +7,7 @@
 //! ```
 
 mod pending;
+mod rtcp;
 mod send;
 mod transport;
 
@@ -14,6 +15,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::pending::Pending;
+pub use self::rtcp::{
+    Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
+    ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
+};
 pub(crate) use self::send::Encoded;
 use self::send::{Sender, StreamStart};
 use self::transport::{Source, Transport};
