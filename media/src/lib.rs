@@ -55,6 +55,10 @@ pub use leg::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
 };
+pub use leg::{
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
+    Quality, QualityMeter, QualitySample, Score,
+};
 pub use leg::{Datagram, Leg, LegSettings, Port};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};

@@ -7,6 +7,7 @@
 //! ```
 
 mod pending;
+mod quality;
 mod rtcp;
 mod send;
 mod transport;
@@ -15,6 +16,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::pending::Pending;
+pub use self::quality::{
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
+    Quality, QualityMeter, QualitySample, Score,
+};
 pub use self::rtcp::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
