@@ -225,7 +225,7 @@ impl Leg {
     ) -> Result<(), Discard> {
         self.playout.note_event(packet);
         for ended in self.digits.receive(packet, received_at) {
-            self.report_digit(ended, counters);
+            self.report_digit(ended.event, counters);
         }
         Ok(())
     }
@@ -248,7 +248,7 @@ impl Leg {
     /// What the far end says in this tick.
     pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
         if let Some(ended) = self.digits.expire(now) {
-            self.report_digit(ended, counters);
+            self.report_digit(ended.event, counters);
         }
         self.watch(now);
         let sound = self.playout.play(now, frame);

@@ -9,4 +9,4 @@ mod telephone_event;
 
 pub use packet::{PacketView, RtpError, RtpHeader, Ssrc, is_rtcp, is_rtp_or_rtcp};
 pub use sequence::{ExtendedSequence, SequenceNumber};
-pub use telephone_event::{DigitReceiver, EndedEvents, TelephoneEvent};
+pub use telephone_event::{DURATION_MAX, DigitReceiver, EndedEvent, EndedEvents, TelephoneEvent};
