@@ -1,4 +1,6 @@
 //! Arithmetic on samples. Plain loops over slices: the compiler vectorises them.
 
+pub mod level;
 pub mod limiter;
 pub mod mix;
+pub mod tone;
