@@ -1,5 +1,6 @@
 //! Arithmetic on samples. Plain loops over slices: the compiler vectorises them.
 
+pub mod goertzel;
 pub mod level;
 pub mod limiter;
 pub mod mix;
