@@ -1,6 +1,6 @@
 //! Eight Goertzel filters side by side, and the two of them that may be a key.
 //!
-//! The filters run over halves of a window (10 ms), each once; two halves are turned into phase and added, so that a
+//! The filters run over each half of a window (10 ms) once; two halves are brought into phase and added, so that a
 //! window of 20 ms costs as much as one of 10.
 
 use super::{HOP, RATE};
@@ -21,6 +21,12 @@ pub(super) struct Bank {
 pub(super) struct Values {
     pub(super) re: [f32; FILTERS],
     pub(super) im: [f32; FILTERS],
+}
+
+impl Values {
+    fn power(&self) -> [f32; FILTERS] {
+        std::array::from_fn(|n| self.re[n] * self.re[n] + self.im[n] * self.im[n])
+    }
 }
 
 impl Bank {
@@ -46,20 +52,71 @@ impl Bank {
         bank
     }
 
-    /// Runs all filters over `samples`.
+    /// Runs all filters over `samples`: over both halves of them at once, since each step waits for the one
+    /// before and a processor has time for two.
     pub(super) fn run(&self, samples: &[f32]) -> Values {
-        let (mut s1, mut s2) = ([0.0; FILTERS], [0.0; FILTERS]);
-        for &sample in samples {
-            for n in 0..FILTERS {
-                let s0 = (sample - s2[n]) + 2.0 * self.cos[n] * s1[n];
-                s2[n] = s1[n];
-                s1[n] = s0;
-            }
+        let (older, newer) = samples.split_at(samples.len() / 2);
+        let twice = self.cos.map(|cos| 2.0 * cos);
+        let (mut a, mut b) = (States::default(), States::default());
+        for (&x, &y) in older.iter().zip(newer) {
+            a = a.stepped(&twice, x);
+            b = b.stepped(&twice, y);
         }
+        self.join(&a.values(self), &b.values(self), newer.len())
+    }
+
+    /// The values of two runs as if they had been one: those of the older are turned on by as many samples
+    /// as the newer took.
+    fn join(&self, older: &Values, newer: &Values, samples: usize) -> Values {
+        let mut joined = Values::default();
+        for n in 0..FILTERS {
+            let (cos, sin) = power((self.cos[n], self.sin[n]), samples);
+            joined.re[n] = older.re[n] * cos - older.im[n] * sin + newer.re[n];
+            joined.im[n] = older.re[n] * sin + older.im[n] * cos + newer.im[n];
+        }
+        joined
+    }
+}
+
+/// A turn, `times` times: squared as often as that has bits.
+const fn power(turn: (f32, f32), times: usize) -> (f32, f32) {
+    let (mut square, mut result, mut left) = (turn, (1.0, 0.0), times);
+    while left > 0 {
+        if left & 1 == 1 {
+            result = product(result, square);
+        }
+        square = product(square, square);
+        left >>= 1;
+    }
+    result
+}
+
+const fn product((a, b): (f32, f32), (c, d): (f32, f32)) -> (f32, f32) {
+    (a * c - b * d, a * d + b * c)
+}
+
+/// Where a bank's filters stand.
+#[derive(Clone, Copy, Default)]
+struct States {
+    s1: [f32; FILTERS],
+    s2: [f32; FILTERS],
+}
+
+impl States {
+    #[inline]
+    fn stepped(self, twice_cos: &[f32; FILTERS], sample: f32) -> Self {
+        let mut s0 = [0.0; FILTERS];
+        for n in 0..FILTERS {
+            s0[n] = (sample - self.s2[n]) + twice_cos[n] * self.s1[n];
+        }
+        Self { s1: s0, s2: self.s1 }
+    }
+
+    fn values(&self, bank: &Bank) -> Values {
         let mut values = Values::default();
         for n in 0..FILTERS {
-            values.re[n] = s1[n] - s2[n] * self.cos[n];
-            values.im[n] = s2[n] * self.sin[n];
+            values.re[n] = self.s1[n] - self.s2[n] * bank.cos[n];
+            values.im[n] = self.s2[n] * bank.sin[n];
         }
         values
     }
@@ -76,6 +133,15 @@ const fn cos(angle: f64) -> f64 {
         n += 2.0;
     }
     sum
+}
+
+/// A row and a column that may sound in a window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    /// One half of the window is much louder than the other: a tone that begins or ends in it.
+    pub(super) is_edge: bool,
 }
 
 /// The older and the newer half of a window.
@@ -101,22 +167,26 @@ const ENERGY_PART_MIN: f32 = 0.15;
 /// How much stronger than its neighbours the chosen row or column must be: in power, 3 dB.
 const OVER_OTHERS: f32 = 2.0;
 
+/// A window is an edge if one half has less than this part of the other's energy: 3 of its 10 ms are tone.
+const EDGE: f32 = 0.3;
+
 impl Halves {
     /// Takes in the next half, and gives the row and the column that may sound in the window that it ends.
-    pub(super) fn add(&mut self, bank: &Bank, samples: &[f32; HOP]) -> Option<(usize, usize)> {
+    pub(super) fn add(&mut self, bank: &Bank, samples: &[f32; HOP]) -> Option<Pair> {
         let newer = Half::new(bank, samples);
         let older = std::mem::replace(&mut self.older, newer);
         let energy = older.energy + newer.energy;
         if energy < ENERGY_MIN {
             return None;
         }
-        let power = joined(bank, &older.values, &newer.values);
+        let power = bank.join(&older.values, &newer.values, HOP).power();
         let (rows, columns) = power.split_at(ROWS.len());
         let (row, row_power) = strongest(rows)?;
         let (column, column_power) = strongest(columns)?;
         // A sine of n samples and energy e has a power of e n / 2; here n is two halves.
         let needed = ENERGY_PART_MIN * energy * HOP as f32;
-        (row_power + column_power >= needed).then_some((row, column))
+        let is_edge = older.energy.min(newer.energy) < EDGE * older.energy.max(newer.energy);
+        (row_power + column_power >= needed).then_some(Pair { row, column, is_edge })
     }
 }
 
@@ -137,29 +207,6 @@ fn energy(samples: &[f32; HOP]) -> f32 {
         }
     }
     sums.iter().sum()
-}
-
-/// The power of both halves together: the older one is turned on by as long as the newer one lasts.
-fn joined(bank: &Bank, older: &Values, newer: &Values) -> [f32; FILTERS] {
-    let mut power = [0.0; FILTERS];
-    for (n, power) in power.iter_mut().enumerate() {
-        let (cos, sin) = turned_by_hop(bank.cos[n], bank.sin[n]);
-        let re = older.re[n] * cos - older.im[n] * sin + newer.re[n];
-        let im = older.re[n] * sin + older.im[n] * cos + newer.im[n];
-        *power = re * re + im * im;
-    }
-    power
-}
-
-/// A turn of one sample, eighty times: squared four times, and five of those.
-fn turned_by_hop(cos: f32, sin: f32) -> (f32, f32) {
-    let times = |(a, b): (f32, f32), (c, d): (f32, f32)| (a * c - b * d, a * d + b * c);
-    let mut sixteen = (cos, sin);
-    for _ in 0..4 {
-        sixteen = times(sixteen, sixteen);
-    }
-    let thirty_two = times(sixteen, sixteen);
-    times(times(thirty_two, thirty_two), sixteen)
 }
 
 /// The strongest of a group, if it stands out.
@@ -187,7 +234,7 @@ mod tests {
     fn a_turn_of_a_hop_is_eighty_turns() {
         for hertz in [697.0, 1_633.0] {
             let turn: f64 = std::f64::consts::TAU * hertz / RATE;
-            let (cos, sin) = turned_by_hop(turn.cos() as f32, turn.sin() as f32);
+            let (cos, sin) = power((turn.cos() as f32, turn.sin() as f32), HOP);
             let (s, c) = (turn * HOP as f64).sin_cos();
             assert!((f64::from(cos) - c).abs() < 1e-4 && (f64::from(sin) - s).abs() < 1e-4);
         }

@@ -60,15 +60,16 @@ pub(super) const LIMITS: Limits = Limits {
     part: 0.75,
 };
 
-/// What may be a part of a key: from half a window on, 7 dB quieter, with any harmonics. Twist within 12 dB.
-pub(super) const SUSPICION: Limits = Limits {
-    off: 0.035,
-    peak: 227.0,
-    row_over_column: 15.8,
-    column_over_row: 15.8,
-    harmonic: 1.0,
-    part: 0.4,
-};
+/// A window in which there is nothing but a key: noise 10 dB below it is left over.
+pub(super) const PURE: Limits = Limits { part: 0.9, ..LIMITS };
+
+/// What may be a part of a key: 7 dB quieter, a little farther off, and with other sound.
+pub(super) const SUSPICION: Limits =
+    Limits { off: 0.03, peak: 227.0, row_over_column: 10.0, column_over_row: 5.0, harmonic: 0.1, part: 0.65 };
+
+/// The same in a window in which a tone begins or ends: half of one leaves half of the energy over, as the curve
+/// is cut off.
+pub(super) const EDGE_SUSPICION: Limits = Limits { part: 0.4, ..SUSPICION };
 
 /// Measures `row` and `column`, in Hz, in `window`.
 pub(super) fn measure(window: &[f32; WINDOW], row: f64, column: f64) -> Tones {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use self::bank::{Bank, Halves};
 use self::decimate::Decimator;
-use self::measure::{LIMITS, SUSPICION, measure};
+use self::measure::{EDGE_SUSPICION, LIMITS, PURE, SUSPICION, measure};
 use super::tone::{COLUMNS, ROWS, key_at};
 use crate::frame::Frame;
 
@@ -37,6 +37,11 @@ const WINDOW: usize = 2 * HOP;
 
 /// Hits in a row that make a key.
 const HITS: u32 = 3;
+
+/// How many of them must be pure. The first and the last may be half silence; between them nothing but tones is
+/// left over of a key, while speech that happens to have two strong harmonics where a key has tones still has
+/// others.
+const PURE_HITS: u32 = 1;
 
 /// Misses in a row that end it.
 const MISSES: u32 = 3;
@@ -68,9 +73,8 @@ impl fmt::Debug for HeardKey {
 #[derive(Clone)]
 pub struct KeyListener {
     decimator: Decimator,
-    /// The last 20 ms; the newer half is being filled.
+    /// The last 20 ms.
     window: [f32; WINDOW],
-    filled: usize,
     halves: Halves,
     verdicts: Verdicts,
     suspected: bool,
@@ -81,7 +85,6 @@ impl Default for KeyListener {
         Self {
             decimator: Decimator::default(),
             window: [0.0; WINDOW],
-            filled: 0,
             halves: Halves::default(),
             verdicts: Verdicts::default(),
             suspected: false,
@@ -94,16 +97,14 @@ impl KeyListener {
     pub fn hear(&mut self, frame: &Frame) -> Option<HeardKey> {
         self.suspected = false;
         let mut narrow = [0.0; WINDOW];
-        let narrow = self.decimator.narrow(frame, &mut narrow);
+        self.decimator.narrow(frame, &mut narrow);
         let mut ended = None;
-        for &sample in narrow {
-            self.window[HOP + self.filled] = sample;
-            self.filled += 1;
-            if self.filled == HOP {
-                self.filled = 0;
-                // Two cannot end within one frame: three hits lie between.
-                ended = ended.or(self.judge());
-            }
+        for newer in narrow.as_chunks::<HOP>().0 {
+            self.window.copy_within(HOP.., 0);
+            self.window[HOP..].copy_from_slice(newer);
+            let hit = self.look(newer);
+            // Two keys cannot end within one frame: three hits lie between.
+            ended = ended.or(self.verdicts.add(hit));
         }
         ended
     }
@@ -119,19 +120,16 @@ impl KeyListener {
         self.verdicts.sounding.map(|sounding| sounding.event)
     }
 
-    fn judge(&mut self) -> Option<HeardKey> {
-        let hit = self.look();
-        self.window.copy_within(HOP.., 0);
-        self.verdicts.add(hit)
-    }
-
-    /// The key in the window, if there is one.
-    fn look(&mut self) -> Option<u8> {
-        let newer = self.window.last_chunk::<HOP>()?;
-        let (row, column) = self.halves.add(&Bank::KEYS, newer)?;
-        let tones = measure(&self.window, ROWS[row], COLUMNS[column]);
-        self.suspected |= tones.are_within(&SUSPICION);
-        if tones.are_within(&LIMITS) { key_at(row, column) } else { None }
+    /// The key in the window, if there is one. Its newer half is told again.
+    fn look(&mut self, newer: &[f32; HOP]) -> Option<Hit> {
+        let pair = self.halves.add(&Bank::KEYS, newer)?;
+        let tones = measure(&self.window, ROWS[pair.row], COLUMNS[pair.column]);
+        let suspicion = if pair.is_edge { &EDGE_SUSPICION } else { &SUSPICION };
+        self.suspected |= tones.are_within(suspicion);
+        if !tones.are_within(&LIMITS) {
+            return None;
+        }
+        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: tones.are_within(&PURE) })
     }
 }
 
@@ -141,11 +139,21 @@ impl fmt::Debug for KeyListener {
     }
 }
 
+/// A window that is a key's.
+#[derive(Clone, Copy)]
+struct Hit {
+    event: u8,
+    /// There is hardly anything but the two tones in it.
+    is_pure: bool,
+}
+
 /// Turns hits and misses into keys.
 #[derive(Clone, Copy, Default)]
 struct Verdicts {
     candidate: Option<u8>,
     hits: u32,
+    /// Of these hits, the pure ones.
+    pure: u32,
     sounding: Option<Sounding>,
 }
 
@@ -158,9 +166,9 @@ struct Sounding {
 }
 
 impl Verdicts {
-    fn add(&mut self, hit: Option<u8>) -> Option<HeardKey> {
-        self.hits = if hit == self.candidate { self.hits.saturating_add(1) } else { 1 };
-        self.candidate = hit;
+    fn add(&mut self, hit: Option<Hit>) -> Option<HeardKey> {
+        self.count(hit);
+        let hit = self.candidate;
         if let Some(sounding) = &mut self.sounding {
             if hit == Some(sounding.event) {
                 sounding.windows = sounding.windows.saturating_add(sounding.misses + 1);
@@ -175,10 +183,20 @@ impl Verdicts {
         let ended = self.sounding.take().map(Sounding::ended);
         if let Some(event) = hit
             && self.hits >= HITS
+            && self.pure >= PURE_HITS
         {
-            self.sounding = Some(Sounding { event, windows: HITS, misses: 0 });
+            self.sounding = Some(Sounding { event, windows: self.hits, misses: 0 });
         }
         ended
+    }
+
+    fn count(&mut self, hit: Option<Hit>) {
+        let event = hit.map(|hit| hit.event);
+        if event != self.candidate {
+            (self.candidate, self.hits, self.pure) = (event, 0, 0);
+        }
+        self.hits = self.hits.saturating_add(1);
+        self.pure = self.pure.saturating_add(u32::from(hit.is_some_and(|hit| hit.is_pure)));
     }
 }
 

@@ -327,13 +327,14 @@ fn speech(rate: SampleRate, seconds: usize, seed: u64) -> Vec<i16> {
         pitch *= 1.0 + 0.2 * line.random() / rate_hertz;
         phase = (phase + pitch / rate_hertz) % 1.0;
         let harmonics = (3_600.0 / pitch) as usize;
+        // The glottis falls by 6 dB an octave (with the lips' share), and a resonance is as wide as one is.
         let voiced: f64 = (1..=harmonics)
             .map(|h| {
                 let hertz = pitch * h as f64;
-                let near = |f: f64, width: f64| 1.0 / (1.0 + ((hertz - f) / width).powi(2));
+                let near = |f: f64, width: f64| 1.0 / (1.0 + ((hertz - f) / width).powi(2)).sqrt();
                 let gain =
-                    near(formants[0], 60.0) + 0.6 * near(formants[1], 80.0) + 0.3 * near(formants[2], 120.0);
-                gain * (TAU * phase * h as f64).sin()
+                    near(formants[0], 40.0) + 0.6 * near(formants[1], 50.0) + 0.4 * near(formants[2], 80.0);
+                gain * (TAU * phase * h as f64).sin() * 3.0 / h as f64
             })
             .sum();
         let breath = line.random() * 0.01;
