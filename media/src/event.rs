@@ -55,10 +55,24 @@ pub enum LegEvent {
 pub struct Digit(u8);
 
 impl Digit {
+    /// All keys, in the order of their telephone-event codes (RFC 4733 §3.2).
+    const KEYS: [u8; 16] = *b"0123456789*#ABCD";
+
     /// The key for a telephone-event code 0-15 (RFC 4733 §3.2); other events are not keys.
     pub const fn from_event(event: u8) -> Option<Self> {
-        const KEYS: &[u8; 16] = b"0123456789*#ABCD";
-        if event < 16 { Some(Self(KEYS[event as usize])) } else { None }
+        if event < 16 { Some(Self(Self::KEYS[event as usize])) } else { None }
+    }
+
+    /// The key that is written so; letters have no case.
+    pub fn from_char(key: char) -> Option<Self> {
+        let byte = u8::try_from(key).ok()?.to_ascii_uppercase();
+        Self::KEYS.contains(&byte).then_some(Self(byte))
+    }
+
+    /// The key's telephone-event code, 0-15.
+    pub fn event(self) -> u8 {
+        // Every key is one of these.
+        Self::KEYS.iter().position(|&key| key == self.0).unwrap_or(0) as u8
     }
 
     /// The key, for the one who collects it.

@@ -59,6 +59,10 @@ pub use leg::{
     CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
     Quality, QualityMeter, QualitySample, Score,
 };
+pub use leg::{
+    DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
+    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+};
 pub use leg::{Datagram, Leg, LegSettings, Port};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};

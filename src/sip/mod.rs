@@ -8,6 +8,7 @@
 //!
 //! The library's traps are shimmed in front of it (`guard`, `udp`, `tcp`) and nowhere else is it known.
 
+pub mod dtmf_info;
 pub mod guard;
 
 mod call;

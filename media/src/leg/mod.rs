@@ -6,6 +6,7 @@
 //! frame to be heard ─▶ encoded (own or shared) ─▶ send ─▶ datagram
 //! ```
 
+mod dtmf;
 mod pending;
 mod quality;
 mod rtcp;
@@ -15,6 +16,10 @@ mod transport;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::dtmf::{
+    DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
+    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+};
 use self::pending::Pending;
 pub use self::quality::{
     CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,

@@ -23,15 +23,30 @@ pub struct TelephoneEvent {
 }
 
 impl TelephoneEvent {
+    /// Bytes of a payload.
+    pub const LEN: usize = 4;
+
     /// Reads a payload, or `None` if it is too short. Further events in the same payload (a form RFC
     /// 4733 dropped) are left unread.
     pub const fn parse(payload: &[u8]) -> Option<Self> {
         let [event, flags, d0, d1, ..] = payload else {
             return None;
         };
-        Some(Self { event: *event, end: *flags & 0x80 != 0, duration: u16::from_be_bytes([*d0, *d1]) })
+        Some(Self { event: *event, end: *flags & END_BIT != 0, duration: u16::from_be_bytes([*d0, *d1]) })
+    }
+
+    /// The payload as it is on the wire.
+    pub const fn to_bytes(self) -> [u8; Self::LEN] {
+        let [d0, d1] = self.duration.to_be_bytes();
+        [self.event, if self.end { END_BIT | VOLUME } else { VOLUME }, d0, d1]
     }
 }
+
+/// E in the second byte.
+const END_BIT: u8 = 0x80;
+
+/// How loud the tone would be that an event stands for, in −dBm0 (RFC 4733 §2.3.4): 10, as others say.
+const VOLUME: u8 = 10;
 
 /// Keys may be a card number: `Debug` does not show which.
 impl fmt::Debug for TelephoneEvent {

@@ -103,8 +103,9 @@ impl KeyListener {
             self.window.copy_within(HOP.., 0);
             self.window[HOP..].copy_from_slice(newer);
             let hit = self.look(newer);
+            let heard = self.verdicts.add(hit);
             // Two keys cannot end within one frame: three hits lie between.
-            ended = ended.or(self.verdicts.add(hit));
+            ended = ended.or(heard);
         }
         ended
     }
