@@ -26,7 +26,7 @@ use self::round_trip::RoundTrip;
 use self::schedule::Schedule;
 use crate::rtp::Ssrc;
 use crate::rtp::rtcp::{
-    Compound, CompoundWriter, NoRoom, NtpTime, Packet, ReportBlock, SenderInfo, SenderReport,
+    Compound, CompoundWriter, NoSpace, NtpTime, Packet, ReportBlock, SenderInfo, SenderReport,
 };
 use crate::time::Time;
 
@@ -244,8 +244,8 @@ impl LegRtcp {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]: nothing is to be sent.
-    pub fn write_report(&mut self, now: Time, sent: &Sent, out: &mut [u8]) -> Result<usize, NoRoom> {
+    /// [`NoSpace`]: nothing is to be sent.
+    pub fn write_report(&mut self, now: Time, sent: &Sent, out: &mut [u8]) -> Result<usize, NoSpace> {
         self.schedule.reported(now);
         let mut writer = CompoundWriter::new(out);
         self.write(now, sent, &mut writer)?;
@@ -257,8 +257,8 @@ impl LegRtcp {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]: nothing is to be sent.
-    pub fn write_goodbye(&mut self, now: Time, sent: &Sent, out: &mut [u8]) -> Result<usize, NoRoom> {
+    /// [`NoSpace`]: nothing is to be sent.
+    pub fn write_goodbye(&mut self, now: Time, sent: &Sent, out: &mut [u8]) -> Result<usize, NoSpace> {
         let mut writer = CompoundWriter::new(out);
         self.write(now, sent, &mut writer)?;
         writer.bye(self.ssrc)?;
@@ -266,7 +266,7 @@ impl LegRtcp {
         Ok(writer.len())
     }
 
-    fn write(&mut self, now: Time, sent: &Sent, writer: &mut CompoundWriter<'_>) -> Result<(), NoRoom> {
+    fn write(&mut self, now: Time, sent: &Sent, writer: &mut CompoundWriter<'_>) -> Result<(), NoSpace> {
         let block = self.report_block(now);
         let blocks = block.as_slice();
         // A sender is who sent since the report before the last (RFC 3550 §6.4).

@@ -14,7 +14,7 @@ pub use bye::{Bye, ByeSources};
 pub use compound::{Compound, Packet, PacketKind, Packets, RtcpError};
 pub use description::{Cname, Descriptions};
 pub use report::{NtpTime, ReceiverReport, ReportBlock, ReportBlocks, SenderInfo, SenderReport};
-pub use write::{CompoundWriter, NoRoom};
+pub use write::{CompoundWriter, NoSpace};
 
 /// The one version there is (RFC 3550 §6.4.1).
 const VERSION: u8 = 2;

@@ -70,7 +70,7 @@ fn names_of_every_length_end_on_a_word() {
         };
         assert_eq!(names.next(), Some((US, Some(Cname(&name)))));
     }
-    assert_eq!(CompoundWriter::new(&mut [0; 1_500]).cname(US, &[0; 256]), Err(NoRoom));
+    assert_eq!(CompoundWriter::new(&mut [0; 1_500]).cname(US, &[0; 256]), Err(NoSpace));
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn what_does_not_fit_is_left_out_whole() {
     let mut writer = CompoundWriter::new(&mut out);
     writer.receiver_report(US, &[block(5)]).unwrap();
     assert_eq!(writer.bye(US), Ok(()));
-    assert_eq!(writer.bye(US), Err(NoRoom));
-    assert_eq!(writer.receiver_report(US, &[block(5); 32]), Err(NoRoom));
+    assert_eq!(writer.bye(US), Err(NoSpace));
+    assert_eq!(writer.receiver_report(US, &[block(5); 32]), Err(NoSpace));
     assert_eq!(writer.len(), 40);
     assert_eq!(Compound::parse(&out).unwrap().packets().count(), 2);
 }

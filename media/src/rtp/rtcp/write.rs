@@ -9,15 +9,15 @@ use crate::rtp::Ssrc;
 
 /// A packet that was not written: the memory is full, or it would hold more than its fields can count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom;
+pub struct NoSpace;
 
-impl fmt::Display for NoRoom {
+impl fmt::Display for NoSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no room for an RTCP packet")
+        f.write_str("no space for an RTCP packet")
     }
 }
 
-impl std::error::Error for NoRoom {}
+impl std::error::Error for NoSpace {}
 
 /// A chain of packets that is being written.
 #[derive(Debug)]
@@ -46,13 +46,13 @@ impl<'a> CompoundWriter<'a> {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`], with nothing written.
+    /// [`NoSpace`], with nothing written.
     pub fn sender_report(
         &mut self,
         ssrc: Ssrc,
         info: SenderInfo,
         blocks: &[ReportBlock],
-    ) -> Result<(), NoRoom> {
+    ) -> Result<(), NoSpace> {
         let body = self.begin(SENDER_REPORT, blocks.len(), 4 + SENDER_INFO_LEN + block_bytes(blocks))?;
         let (head, rest) = body.split_at_mut(4 + SENDER_INFO_LEN);
         head[..4].copy_from_slice(&ssrc.0.to_be_bytes());
@@ -65,8 +65,8 @@ impl<'a> CompoundWriter<'a> {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`], with nothing written.
-    pub fn receiver_report(&mut self, ssrc: Ssrc, blocks: &[ReportBlock]) -> Result<(), NoRoom> {
+    /// [`NoSpace`], with nothing written.
+    pub fn receiver_report(&mut self, ssrc: Ssrc, blocks: &[ReportBlock]) -> Result<(), NoSpace> {
         let body = self.begin(RECEIVER_REPORT, blocks.len(), 4 + block_bytes(blocks))?;
         let (head, rest) = body.split_at_mut(4);
         head.copy_from_slice(&ssrc.0.to_be_bytes());
@@ -78,9 +78,9 @@ impl<'a> CompoundWriter<'a> {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`], with nothing written; also for a name longer than 255 bytes.
-    pub fn cname(&mut self, ssrc: Ssrc, name: &[u8]) -> Result<(), NoRoom> {
-        let name_len = u8::try_from(name.len()).map_err(|_| NoRoom)?;
+    /// [`NoSpace`], with nothing written; also for a name longer than 255 bytes.
+    pub fn cname(&mut self, ssrc: Ssrc, name: &[u8]) -> Result<(), NoSpace> {
+        let name_len = u8::try_from(name.len()).map_err(|_| NoSpace)?;
         // SSRC, item type, length, the name, and at least one zero that ends the chunk on a word.
         let used = 4 + 2 + name.len();
         let body = self.begin(SOURCE_DESCRIPTION, 1, (used + 1).next_multiple_of(4))?;
@@ -95,18 +95,18 @@ impl<'a> CompoundWriter<'a> {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`], with nothing written.
-    pub fn bye(&mut self, ssrc: Ssrc) -> Result<(), NoRoom> {
+    /// [`NoSpace`], with nothing written.
+    pub fn bye(&mut self, ssrc: Ssrc) -> Result<(), NoSpace> {
         self.begin(BYE, 1, 4)?.copy_from_slice(&ssrc.0.to_be_bytes());
         Ok(())
     }
 
     /// Writes a header and gives the `body_len` bytes after it, which are whole words.
-    fn begin(&mut self, packet_type: u8, count: usize, body_len: usize) -> Result<&mut [u8], NoRoom> {
+    fn begin(&mut self, packet_type: u8, count: usize, body_len: usize) -> Result<&mut [u8], NoSpace> {
         if count > ReportBlock::PER_PACKET_MAX {
-            return Err(NoRoom);
+            return Err(NoSpace);
         }
-        let packet = self.out[self.len..].get_mut(..HEADER_LEN + body_len).ok_or(NoRoom)?;
+        let packet = self.out[self.len..].get_mut(..HEADER_LEN + body_len).ok_or(NoSpace)?;
         self.len += packet.len();
         let (header, body) = packet.split_at_mut(HEADER_LEN);
         let [l0, l1] = ((body_len / 4) as u16).to_be_bytes();
