@@ -103,14 +103,15 @@ pub struct QualitySample {
     pub ledger: LatencyLedger,
 }
 
-/// Samples that are live: ten seconds lie between eleven.
-const LIVE_SAMPLES: usize = 11;
+/// Seconds that are live.
+const LIVE_SECONDS: usize = 10;
 
 /// Judges one leg. All its memory is inside.
 #[derive(Clone, Debug)]
 pub struct QualityMeter {
-    /// The newest is last.
-    live: [Option<QualitySample>; LIVE_SAMPLES],
+    newest: Option<QualitySample>,
+    /// What the counters were in the seconds before, the latest last: receive and send.
+    before: [Option<(Counts, Option<Counts>)>; LIVE_SECONDS],
     call: CallMeans,
 }
 
@@ -131,27 +132,30 @@ struct DirectionMeans {
 
 impl Default for QualityMeter {
     fn default() -> Self {
-        Self { live: [None; LIVE_SAMPLES], call: CallMeans::default() }
+        Self { newest: None, before: [None; LIVE_SECONDS], call: CallMeans::default() }
     }
 }
 
 impl QualityMeter {
     /// Takes a leg's counters in. To be called once a second, from the start of the call.
     pub fn observe(&mut self, sample: &QualitySample) {
-        self.live.rotate_left(1);
-        self.live[LIVE_SAMPLES - 1] = Some(*sample);
+        if let Some(before) = self.newest.replace(*sample) {
+            self.before.rotate_left(1);
+            self.before[LIVE_SECONDS - 1] =
+                Some((Counts::of(&before.receive), before.send.as_ref().map(Counts::of)));
+        }
         self.call.add(sample);
     }
 
     /// The last ten seconds, or as many as there were.
     pub fn live(&self) -> Quality {
-        let Some(now) = self.newest() else {
+        let Some(now) = &self.newest else {
             return Quality::default();
         };
-        let then = self.live.iter().flatten().next().filter(|_| self.live[LIVE_SAMPLES - 2].is_some());
+        let (receive_then, send_then) = self.before.iter().flatten().next().copied().unwrap_or_default();
         let one_way = now.round_trip.unwrap_or_default() / 2;
-        let receive = Span::between(&now.receive, then.map(|s| &s.receive));
-        let send = now.send.map(|send| Span::between(&send, then.and_then(|s| s.send.as_ref())));
+        let receive = Span::between(&now.receive, receive_then);
+        let send = now.send.map(|send| Span::between(&send, send_then.unwrap_or_default()));
         Quality {
             receive: receive.judge(one_way),
             send: send.map_or_else(DirectionQuality::default, |send| send.judge(one_way)),
@@ -162,12 +166,12 @@ impl QualityMeter {
 
     /// The whole call so far: its counters, and the means of what does not grow.
     pub fn whole_call(&self) -> Quality {
-        let Some(now) = self.newest() else {
+        let Some(now) = &self.newest else {
             return Quality::default();
         };
         let one_way = self.call.round_trip.duration().unwrap_or_default() / 2;
-        let receive = Span::between(&self.call.receive.over(&now.receive), None);
-        let send = now.send.map(|send| Span::between(&self.call.send.over(&send), None));
+        let receive = Span::between(&self.call.receive.over(&now.receive), Counts::default());
+        let send = now.send.map(|send| Span::between(&self.call.send.over(&send), Counts::default()));
         Quality {
             receive: receive.judge(one_way),
             send: send.map_or_else(DirectionQuality::default, |send| send.judge(one_way)),
@@ -175,9 +179,21 @@ impl QualityMeter {
             ledger: self.call.ledger(),
         }
     }
+}
 
-    fn newest(&self) -> Option<&QualitySample> {
-        self.live[LIVE_SAMPLES - 1].as_ref()
+/// The counters of one direction that grow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    packets: u64,
+    lost: u64,
+    discarded: u64,
+    bursts: u64,
+}
+
+impl Counts {
+    const fn of(sample: &DirectionSample) -> Self {
+        let &DirectionSample { packets, lost, discarded, bursts, .. } = sample;
+        Self { packets, lost, discarded, bursts }
     }
 }
 
@@ -187,12 +203,8 @@ struct Span {
 }
 
 impl Span {
-    /// From `then` (the start of the call if `None`) to `now`. A count that fell, as that of lost packets
-    /// may, is taken as not having grown.
-    fn between(now: &DirectionSample, then: Option<&DirectionSample>) -> Self {
-        let Some(then) = then else {
-            return Self { sample: *now };
-        };
+    /// From `then` to `now`. A count that fell, as that of lost packets may, is taken as not having grown.
+    fn between(now: &DirectionSample, then: Counts) -> Self {
         Self {
             sample: DirectionSample {
                 packets: now.packets.saturating_sub(then.packets),
