@@ -25,7 +25,7 @@ impl Participant {
     pub(crate) fn hear(&mut self, sound: Sound) {
         self.talks = match sound {
             // Digital silence adds nothing: who sends it hears what all listeners hear, and shares its encoding.
-            Sound::Voice | Sound::Concealed => self.frame.samples().iter().any(|&s| s != 0),
+            Sound::Voice | Sound::Concealed | Sound::Noise => self.frame.samples().iter().any(|&s| s != 0),
             Sound::Silence => {
                 self.frame.samples_mut().fill(0);
                 false

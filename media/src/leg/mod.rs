@@ -23,7 +23,7 @@ use crate::event::{Digit, LegEvent};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::LegId;
-use crate::playout::{Playout, PlayoutCounters, PlayoutSettings, Sound};
+use crate::playout::{Decoding, Playout, PlayoutCounters, PlayoutSettings, Sound};
 use crate::rtp::DigitReceiver;
 use crate::rtp::{PacketView, is_rtcp};
 use crate::stats::{Counters, Discard};
@@ -103,7 +103,7 @@ impl Leg {
         Box::new(Self {
             id: settings.id,
             transport: Transport::new(&settings.media),
-            playout: Playout::new(settings.playout),
+            playout: Playout::new(settings.playout, Decoding::g711()),
             digits: DigitReceiver::new(),
             sender: Sender::new(start, settings.media.payload_type),
             media: settings.media,
