@@ -119,7 +119,7 @@ impl Concealer {
         let len = past.len();
         let at = len / factor(rate) - WINDOW;
         let search = Search { at, window: WINDOW, lags: LAG_MIN..=LAG_MAX, prefer: Prefer::Shorter };
-        let lag = search.best_fit(past, rate).map_or(LAG_MIN * factor(rate), |fit| fit.lag);
+        let lag = search.best_fit(past, rate).map_or_else(|| LAG_MIN * factor(rate), |fit| fit.lag);
         self.period = lag.min(self.cycle.len());
         self.cycle[..self.period].copy_from_slice(&past[len - self.period..]);
         bend(&mut self.cycle[..self.period], past);

@@ -44,25 +44,30 @@ impl Random {
     }
 }
 
-/// A voice that never pauses: harmonics of a pitch that goes up and down between 90 and 150 Hz.
+/// A voice that never pauses: harmonics of a pitch that goes up and down between 90 and 150 Hz, in syllables, three a
+/// second. It repeats after ten seconds, at whose end it is where it was.
 pub(crate) struct Voice {
-    turn: f64,
-    at: f64,
-    rate: f64,
+    samples: Vec<i16>,
+    next: usize,
 }
 
 impl Voice {
     pub(crate) fn new(rate: SampleRate) -> Self {
-        Self { turn: 0.0, at: 0.0, rate: rate.hertz().into() }
+        let tau = std::f64::consts::TAU;
+        let sample = |i: u32| {
+            let at = f64::from(i) / f64::from(rate.hertz());
+            let turn = (120.0 * at - 30.0 / (0.7 * tau) * (at * tau * 0.7).cos()) * tau;
+            let harmonics = (1..12).map(|n| (turn * f64::from(n)).sin() / f64::from(n));
+            let loudness = 3_500.0 - 2_500.0 * (at * tau * 3.0).cos();
+            (loudness * harmonics.sum::<f64>()) as i16
+        };
+        Self { samples: (0..10 * rate.hertz()).map(sample).collect(), next: 0 }
     }
 
     pub(crate) fn next(&mut self) -> i16 {
-        let tau = std::f64::consts::TAU;
-        let pitch = 120.0 + 30.0 * (self.at * tau * 0.7).sin();
-        self.turn += pitch / self.rate;
-        self.at += 1.0 / self.rate;
-        let harmonics = (1..12).map(|n| (self.turn * tau * f64::from(n)).sin() / f64::from(n));
-        (6_000.0 * harmonics.sum::<f64>()) as i16
+        let sample = self.samples[self.next];
+        self.next = (self.next + 1) % self.samples.len();
+        sample
     }
 }
 
@@ -345,10 +350,14 @@ impl Line {
     fn read_label(&mut self) {
         // A frame's last sample is one packet's own, even where packets are joined in it.
         let mut label = [0];
-        // No code of A-law is zero: such a frame ended in silence.
-        let Some(last) = self.frame.samples().last().filter(|&&s| s != 0) else {
+        // No code of A-law is zero: such a frame ended in silence. One whose end is not level was faded out.
+        let samples = self.frame.samples();
+        let (Some(last), Some(end)) = (samples.last().filter(|&&s| s != 0), samples.last_chunk::<8>()) else {
             return;
         };
+        if end.iter().any(|sample| sample != last) {
+            return;
+        }
         Codec::Pcma.encode(&[*last], &mut label);
         if let Some(came) = self.label_came[usize::from(label[0])] {
             self.heard.push((label[0], self.next_tick.since(came)));
