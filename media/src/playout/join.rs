@@ -60,8 +60,8 @@ mod tests {
             let raised = convert(&mut sound, 40, from, to);
             let factor = (to.hertz() / from.hertz()) as usize;
             assert_eq!(raised, 40 * factor);
-            for i in 0..39 * factor {
-                assert_eq!(usize::try_from(sound[i]).unwrap(), i * 60 / factor);
+            for (i, &sample) in sound[..39 * factor].iter().enumerate() {
+                assert_eq!(usize::try_from(sample).unwrap(), i * 60 / factor);
             }
             assert_eq!(convert(&mut sound, raised, to, from), 40);
             assert!(sound.iter().zip(&ramp).all(|(a, b)| a.abs_diff(*b) <= 30));

@@ -21,6 +21,7 @@ mod counters;
 mod decision;
 mod decoded;
 mod decoders;
+mod exercise;
 mod fitting;
 mod histogram;
 mod history;
@@ -43,6 +44,8 @@ pub use self::counters::PlayoutCounters;
 use self::decision::Decision;
 use self::decoders::{Decoders, SoundMemory};
 pub use self::decoders::{Decoding, Replaced};
+#[doc(hidden)]
+pub use self::exercise::exercise;
 use self::packet_buffer::PacketBuffer;
 use self::sender_clock::SenderClock;
 pub use self::settings::PlayoutSettings;

@@ -177,7 +177,11 @@ impl Sender {
     fn packet(&mut self, marker: bool) -> Packet {
         let header = RtpHeader {
             marker,
+<<<<<<< HEAD
             payload_type: 0,
+=======
+            payload_type: self.codec.static_payload_type().expect("G.711 has one"),
+>>>>>>> codecs
             sequence_number: self.number,
             timestamp: self.timestamp,
             ssrc: self.ssrc,
