@@ -28,7 +28,7 @@ fn playout(c: &mut Criterion) {
     group.bench_function("PCMU-loss-5-percent", |b| {
         let mut leg = Leg::new(Codec::Pcmu);
         b.iter(|| {
-            let lost = leg.random() % 20 == 0;
+            let lost = leg.random().is_multiple_of(20);
             leg.step(Duration::ZERO, lost)
         });
     });
@@ -42,7 +42,8 @@ struct Leg {
     codec: Codec,
     payloads: Vec<Vec<u8>>,
     now: Time,
-    number: u16,
+    /// Packets sent; the sequence number is its lower half.
+    number: u32,
     state: u64,
     on_the_way: Vec<(Time, [u8; 512], usize)>,
 }
@@ -76,7 +77,7 @@ impl Leg {
         if !lost {
             self.send(late);
         }
-        self.number = self.number.wrapping_add(1);
+        self.number += 1;
         self.now += Tick::DURATION;
         let mut n = 0;
         while n < self.on_the_way.len() {
@@ -96,11 +97,11 @@ impl Leg {
         let header = RtpHeader {
             marker: false,
             payload_type: 0,
-            sequence_number: SequenceNumber(self.number),
-            timestamp: u32::from(self.number) * self.codec.clock_rate() / 50,
+            sequence_number: SequenceNumber(self.number as u16),
+            timestamp: self.number.wrapping_mul(self.codec.clock_rate() / 50),
             ssrc: Ssrc(1),
         };
-        let payload = &self.payloads[usize::from(self.number) % self.payloads.len()];
+        let payload = &self.payloads[self.number as usize % self.payloads.len()];
         let mut datagram = [0; 512];
         datagram[..RtpHeader::LEN].copy_from_slice(&header.to_bytes());
         datagram[RtpHeader::LEN..][..payload.len()].copy_from_slice(payload);

@@ -18,7 +18,7 @@ fn lost_opus_packets_are_recovered_from_their_successors() {
 fn difference(settings: PlayoutSettings) -> f64 {
     let mut sender = Sender::voice(Codec::Opus, 20);
     let mut line = Line::with(settings, Decoding::new(Decoder::new(Codec::Opus).expect("memory")));
-    let is_lost = |n: u64| n > 10 && n % 7 == 0;
+    let is_lost = |n: u64| n > 10 && n.is_multiple_of(7);
     for n in 0..400 {
         let packet = sender.next();
         if !is_lost(n) {

@@ -47,27 +47,35 @@ impl Random {
 /// A voice that never pauses: harmonics of a pitch that goes up and down between 90 and 150 Hz, in syllables, three a
 /// second. It repeats after ten seconds, at whose end it is where it was.
 pub(crate) struct Voice {
+    rate: u32,
+    /// What was said so far, up to ten seconds.
     samples: Vec<i16>,
     next: usize,
 }
 
 impl Voice {
     pub(crate) fn new(rate: SampleRate) -> Self {
-        let tau = std::f64::consts::TAU;
-        let sample = |i: u32| {
-            let at = f64::from(i) / f64::from(rate.hertz());
-            let turn = (120.0 * at - 30.0 / (0.7 * tau) * (at * tau * 0.7).cos()) * tau;
-            let harmonics = (1..12).map(|n| (turn * f64::from(n)).sin() / f64::from(n));
-            let loudness = 3_500.0 - 2_500.0 * (at * tau * 3.0).cos();
-            (loudness * harmonics.sum::<f64>()) as i16
-        };
-        Self { samples: (0..10 * rate.hertz()).map(sample).collect(), next: 0 }
+        Self { rate: rate.hertz(), samples: Vec::new(), next: 0 }
     }
 
     pub(crate) fn next(&mut self) -> i16 {
-        let sample = self.samples[self.next];
-        self.next = (self.next + 1) % self.samples.len();
-        sample
+        if self.next == 10 * self.rate as usize {
+            self.next = 0;
+        }
+        if self.next == self.samples.len() {
+            self.samples.push(self.sample());
+        }
+        self.next += 1;
+        self.samples[self.next - 1]
+    }
+
+    fn sample(&self) -> i16 {
+        let tau = std::f64::consts::TAU;
+        let at = self.next as f64 / f64::from(self.rate);
+        let turn = (120.0 * at - 30.0 / (0.7 * tau) * (at * tau * 0.7).cos()) * tau;
+        let harmonics = (1..12).map(|n| (turn * f64::from(n)).sin() / f64::from(n));
+        let loudness = 3_500.0 - 2_500.0 * (at * tau * 3.0).cos();
+        (loudness * harmonics.sum::<f64>()) as i16
     }
 }
 
@@ -177,11 +185,7 @@ impl Sender {
     fn packet(&mut self, marker: bool) -> Packet {
         let header = RtpHeader {
             marker,
-<<<<<<< HEAD
             payload_type: 0,
-=======
-            payload_type: self.codec.static_payload_type().expect("G.711 has one"),
->>>>>>> codecs
             sequence_number: self.number,
             timestamp: self.timestamp,
             ssrc: self.ssrc,
