@@ -19,7 +19,7 @@ const QUIET_PIECE_MIN: MediaTime = MediaTime::of_millis(1);
 impl Playout {
     /// How much later than the fastest packets may come, in nanoseconds, before delay is added for them. It never
     /// asks for more than the ceiling can give.
-    pub(super) fn provision(&mut self) -> i64 {
+    pub(super) fn provision(&self) -> i64 {
         let floor = nanos(self.settings.floor());
         if !self.settings.follows_jitter() {
             return floor;
@@ -28,7 +28,7 @@ impl Playout {
         self.transits.usual_lateness().clamp(floor, most.max(floor))
     }
 
-    fn view(&mut self) -> View {
+    fn view(&self) -> View {
         View {
             tolerance: self.timeline.tolerance(&self.pattern, self.transits.least()),
             provision: self.provision(),

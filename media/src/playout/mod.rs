@@ -200,7 +200,7 @@ impl Playout {
 
     /// The lateness that is provided for: how much later than the fastest ones packets come, but for a few, and at
     /// least the settings' floor.
-    pub fn target(&mut self) -> Duration {
+    pub fn target(&self) -> Duration {
         Duration::from_nanos(u64::try_from(self.provision()).unwrap_or(0))
     }
 

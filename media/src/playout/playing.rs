@@ -6,6 +6,7 @@ use super::packet_buffer::{Content, Waiting};
 use super::timeline::Pattern;
 use super::{Gap, NOISE_SEED, Pause, Phase, Playout, Sound};
 use crate::codec::{Codec, ComfortNoise};
+use crate::frame::FRAME_LEN_MAX;
 use crate::time::Time;
 
 /// What decoders make for gaps comes in multiples of this (RFC 6716 §2.1.4: the shortest frame of Opus).
@@ -126,7 +127,8 @@ impl Playout {
             return;
         };
         let breaks = !self.follows_smoothly(head) && (self.last.is_heard() || !played.is_empty());
-        if breaks && !self.sound.concealer.is_active() {
+        // What a decoder made for a gap is joined to by that decoder alone.
+        if breaks && (!self.sound.concealer.is_active() || self.sound.concealer.is_decoder()) {
             self.sound.concealer.begin(&self.sound.history, played, self.sound.rate);
         }
         self.load_head();
@@ -287,7 +289,7 @@ impl Playout {
     }
 
     fn add_noise(&mut self, part: &mut [i16]) {
-        let mut noise = [0; crate::frame::FRAME_LEN_MAX];
+        let mut noise = [0; FRAME_LEN_MAX];
         let noise = &mut noise[..part.len()];
         self.noise.fill(noise);
         for (sample, &noise) in part.iter_mut().zip(&*noise) {

@@ -95,9 +95,9 @@ impl Transits {
     }
 
     /// How much later than the least packets come, in nanoseconds, but for a small share of them.
-    pub(super) fn usual_lateness(&mut self) -> i64 {
+    pub(super) fn usual_lateness(&self) -> i64 {
         let from_origin = self.histogram.exceeded_by(LATE_SHARE);
-        from_origin.saturating_sub(self.least.saturating_sub(self.origin)).clamp(0, self.latest_ever_bin())
+        from_origin.saturating_sub(self.least.saturating_sub(self.origin)).clamp(0, self.latest_in_sight())
     }
 
     /// Whether packets came for so long before `now` that what they show can be trusted.
@@ -131,8 +131,8 @@ impl Transits {
         }
     }
 
-    /// No quantile is beyond what was seen in the windows, but in whole bins.
-    fn latest_ever_bin(&self) -> i64 {
+    /// The greatest lateness in all windows: the histogram rounds up to whole bins, and this does not.
+    fn latest_in_sight(&self) -> i64 {
         let greatest = self.windows.iter().map(|w| w.greatest).max().unwrap_or(i64::MIN);
         greatest.saturating_sub(self.least).max(0)
     }
