@@ -37,6 +37,7 @@ mod id;
 mod leg;
 pub mod playout;
 pub mod rtp;
+pub mod srtp;
 mod stats;
 mod tap;
 mod time;
