@@ -212,7 +212,7 @@ fn local() -> Local {
         port: 20_000,
         session_id: 1,
         version: 1,
-        codecs: Codec::ALL.to_vec(),
+        codecs: Codec::G711.to_vec(),
         rtcp_mux: false,
     }
 }

@@ -43,7 +43,7 @@ mod tap;
 mod time;
 mod transmit;
 
-pub use codec::Codec;
+pub use codec::{Codec, ComfortNoise, Decoded, Decoder, Encoder, EncoderSettings};
 pub use command::{Ask, Audience, Command, Direction, Hearing, LegMedia, LegSet};
 pub use conference::{Conference, Seat};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};

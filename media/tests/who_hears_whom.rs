@@ -409,7 +409,7 @@ impl FarEnd {
     fn media(&self) -> LegMedia {
         LegMedia {
             codec: self.codec,
-            payload_type: self.codec.static_payload_type(),
+            payload_type: self.codec.static_payload_type().unwrap(),
             telephone_event: Some(101),
             remote: self.address,
             signalling: None,
@@ -539,7 +539,7 @@ impl Stage {
             far_end.sequence = far_end.sequence.wrapping_add(1);
             let timestamp = (self.ticks as u32).wrapping_mul(160).wrapping_sub(1_600);
             let mut packet = rtp(far_end.id as u32, far_end.sequence, &payload);
-            packet[1] = far_end.codec.static_payload_type();
+            packet[1] = far_end.codec.static_payload_type().unwrap();
             packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
             let address = far_end.address;
             self.datagram(i as u64, Port::Rtp, address, &packet);

@@ -214,7 +214,7 @@ fn local() -> Local {
         port: 20000,
         session_id: 7,
         version: 1,
-        codecs: Codec::ALL.to_vec(),
+        codecs: Codec::G711.to_vec(),
         rtcp_mux: false,
     }
 }

@@ -37,7 +37,7 @@ pub fn answer(offer: &Offer, local: &Local) -> Result<Answer, NoCommonCodec> {
 pub fn make_offer(local: &Local) -> String {
     let mut sdp = begin(local);
     let formats: Vec<(u8, Codec)> =
-        local.codecs.iter().map(|&codec| (codec.static_payload_type(), codec)).collect();
+        local.codecs.iter().filter_map(|&codec| Some((codec.static_payload_type()?, codec))).collect();
     push_audio(&mut sdp, local.port, &formats, Some(TELEPHONE_EVENT), Direction::SendRecv);
     if local.rtcp_mux {
         sdp.push_str("a=rtcp-mux\r\n");

@@ -9,8 +9,7 @@ use crate::stats::Counters;
 pub(super) struct EncodeGroup {
     mix: Frame,
     mixed: bool,
-    pcmu: Shared,
-    pcma: Shared,
+    shared: [Shared; Codec::ALL.len()],
 }
 
 /// One codec's frames of the current tick, made when the first listener asks.
@@ -23,14 +22,15 @@ struct Shared {
 impl EncodeGroup {
     pub(super) const fn new(rate: SampleRate) -> Self {
         const NONE: Shared = Shared { full_mix: None, silence: None };
-        Self { mix: Frame::silence(rate), mixed: false, pcmu: NONE, pcma: NONE }
+        Self { mix: Frame::silence(rate), mixed: false, shared: [NONE; Codec::ALL.len()] }
     }
 
     /// Forgets the tick before.
     pub(super) fn begin(&mut self) {
         self.mixed = false;
-        self.pcmu.full_mix = None;
-        self.pcma.full_mix = None;
+        for shared in &mut self.shared {
+            shared.full_mix = None;
+        }
     }
 
     /// The mix of all public talkers at the limiter's gain.
@@ -46,23 +46,22 @@ impl EncodeGroup {
             self.mixed = true;
         }
         let mix = &self.mix;
-        let shared = match codec {
-            Codec::Pcmu => &mut self.pcmu,
-            Codec::Pcma => &mut self.pcma,
-        };
+        let shared = of_codec(&mut self.shared, codec);
         *shared.full_mix.get_or_insert_with(|| encode(codec, mix.samples(), counters))
     }
 
     /// Digital silence; the same in every tick.
     pub(super) fn silence(&mut self, codec: Codec, counters: &mut Counters) -> Encoded {
         let len = self.mix.samples().len();
-        let shared = match codec {
-            Codec::Pcmu => &mut self.pcmu,
-            Codec::Pcma => &mut self.pcma,
-        };
+        let shared = of_codec(&mut self.shared, codec);
         const SILENCE: [i16; 160] = [0; 160];
         *shared.silence.get_or_insert_with(|| encode(codec, &SILENCE[..len], counters))
     }
+}
+
+fn of_codec(shared: &mut [Shared; Codec::ALL.len()], codec: Codec) -> &mut Shared {
+    let at = Codec::ALL.into_iter().position(|listed| listed == codec);
+    &mut shared[at.unwrap_or(0)]
 }
 
 fn encode(codec: Codec, samples: &[i16], counters: &mut Counters) -> Encoded {

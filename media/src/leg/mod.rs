@@ -204,7 +204,7 @@ impl Leg {
         if payload_type == self.media.payload_type {
             return Some(self.media.codec);
         }
-        Codec::of_static_payload_type(payload_type)
+        Codec::G711.into_iter().find(|codec| codec.static_payload_type() == Some(payload_type))
     }
 
     fn receive_event(

@@ -1,0 +1,1 @@
+//! G.722 against another implementation.
