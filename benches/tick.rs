@@ -8,7 +8,7 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
-    Leg, LegId, LegMedia, LegSettings, Port, Seat, Time,
+    Leg, LegId, LegMedia, LegSettings, LegTerms, Port, Seat, Time,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -94,6 +94,7 @@ fn leg(id: u64, remote: SocketAddr) -> Box<Leg> {
             remote,
             signalling: None,
             direction: Direction::BOTH,
+            terms: LegTerms::default(),
         },
         ssrc: id as u32,
         sequence_number: 0,

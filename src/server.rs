@@ -143,9 +143,13 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let endpoint =
-            sip::Endpoint::start(sockets, config.sip.advertised(), config.routes, calls.clone(), &metrics)
-                .await?;
+        let settings = sip::Settings {
+            advertised: config.sip.advertised(),
+            routes: config.routes,
+            codecs: config.media.codecs,
+            srtp: config.media.srtp,
+        };
+        let endpoint = sip::Endpoint::start(sockets, settings, calls.clone(), &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
         Ok(Self { http: http_address, sip: sip_address, calls, endpoint, stopping, api })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
-    Leg, LegId, LegMedia, LegSettings, Port, Seat, Time,
+    Leg, LegId, LegMedia, LegSettings, LegTerms, Port, Seat, Time,
 };
 
 thread_local! {
@@ -134,6 +134,7 @@ fn leg(id: u64) -> Box<Leg> {
             remote: address(id),
             signalling: None,
             direction: Direction::BOTH,
+            terms: LegTerms::default(),
         },
         ssrc: id as u32,
         sequence_number: 0,

@@ -58,6 +58,65 @@ pub struct LegMedia {
     pub signalling: Option<IpAddr>,
     /// Which way sound may flow, seen from us.
     pub direction: Direction,
+    /// What else was agreed. The keys of SRTP are not here: they travel by themselves.
+    pub terms: LegTerms,
+}
+
+/// What offer and answer say of a leg's media beside its codec and address. The default is what holds when they say
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegTerms {
+    /// The length of the packets that the far end wants, in milliseconds: 10 to 60, in tens, and one that the codec
+    /// has.
+    pub ptime: u8,
+    /// Clock rate of telephone-events. It should be the codec's (RFC 4733 §2.1); some far ends count their
+    /// events at 8,000 whatever the codec.
+    pub telephone_event_rate: u32,
+    /// Payload type of comfort noise at the codec's clock rate (RFC 3389), if the far end may send it.
+    pub comfort_noise: Option<u8>,
+    /// The number of the header extension in which the far end says how loud its packets are (RFC 6464): 1 to 14.
+    pub audio_level: Option<u8>,
+    /// RTCP shares RTP's port, both ways (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Where the far end said it receives RTCP; `None` when it receives nothing, on hold in the old way.
+    pub rtcp: Option<SocketAddr>,
+    /// How the far end wants its Opus, if that is the codec.
+    pub opus: OpusTerms,
+}
+
+impl Default for LegTerms {
+    fn default() -> Self {
+        Self {
+            ptime: 20,
+            telephone_event_rate: 8_000,
+            comfort_noise: None,
+            audio_level: None,
+            rtcp_mux: false,
+            rtcp: None,
+            opus: OpusTerms::default(),
+        }
+    }
+}
+
+/// How a far end wants its Opus (RFC 7587 §6.1). The default is the RFC's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusTerms {
+    /// It makes use of copies of the packet before (`useinbandfec`).
+    pub fec: bool,
+    /// It would rather get no packets in silence (`usedtx`).
+    pub dtx: bool,
+    /// It wants all packets of one size (`cbr`).
+    pub constant_bitrate: bool,
+    /// The most bits a second that it wants (`maxaveragebitrate`).
+    pub bitrate_max: Option<u32>,
+    /// The rate at which it plays, in hertz (`maxplaybackrate`): what is above half of it is lost on it.
+    pub playback_rate: u32,
+}
+
+impl Default for OpusTerms {
+    fn default() -> Self {
+        Self { fec: false, dtx: false, constant_bitrate: false, bitrate_max: None, playback_rate: 48_000 }
+    }
 }
 
 /// Which way sound may flow, seen from us (RFC 3264 §5.1, turned around).

@@ -11,8 +11,8 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine,
-    EngineSettings, Event, Hearing, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings, Port, Refusal,
-    Retired, Seat, Tap, TapSide, Tick, Time,
+    EngineSettings, Event, Hearing, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port,
+    Refusal, Retired, Seat, Tap, TapSide, Tick, Time,
 };
 use proptest::prelude::*;
 
@@ -414,6 +414,7 @@ impl FarEnd {
             remote: self.address,
             signalling: None,
             direction: Direction::BOTH,
+            terms: LegTerms::default(),
         }
     }
 

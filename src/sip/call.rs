@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::counters::SipCounters;
 use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
@@ -19,8 +20,8 @@ use super::inbound::{Inbound, Merging, allow, log_unanswered};
 use super::media::MediaTerms;
 use super::session_timer::{self, MIN_SE, SessionTimer};
 use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
-use crate::config::Decision;
-use crate::sdp::{self, Offer};
+use crate::config::{Decision, SrtpPolicy};
+use crate::sdp::{self, Offer, SdpError};
 
 /// Signals that may wait for a call. There is one kind, and the first ends the call.
 const SIGNALS_MAX: usize = 4;
@@ -31,6 +32,7 @@ const RETRY_AFTER: u32 = 5;
 /// An INVITE that we understood.
 struct Invitation {
     conference: String,
+    srtp: SrtpPolicy,
     /// None: the caller wants ours.
     offer: Option<Offer>,
     timer: Option<SessionTimer>,
@@ -88,12 +90,12 @@ impl Invitation {
     fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
         let user = headers::user(&request.uri);
         let domain = request.uri.host().to_string();
-        let conference = match inbound.routes.decide(&user, &domain) {
-            Decision::Conference(name) => name,
+        let (conference, srtp) = match inbound.routes.decide(&user, &domain) {
+            Decision::Conference { name, srtp } => (name, srtp.unwrap_or(inbound.srtp)),
             Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
         };
         let timer = agree_timer(request)?;
-        Ok(Self { conference, offer: read_offer(request)?, timer })
+        Ok(Self { conference, srtp, offer: read_offer(&inbound.counters, request)?, timer })
     }
 }
 
@@ -108,7 +110,7 @@ fn agree_timer(request: &Request) -> Result<Option<SessionTimer>, Refusal> {
 }
 
 /// The offer of a request, if it has one.
-fn read_offer(request: &Request) -> Result<Option<Offer>, Refusal> {
+fn read_offer(counters: &SipCounters, request: &Request) -> Result<Option<Offer>, Refusal> {
     if request.body.is_empty() {
         return Ok(None);
     }
@@ -120,10 +122,14 @@ fn read_offer(request: &Request) -> Result<Option<Offer>, Refusal> {
             headers: vec![Header::Accept("application/sdp".into())],
         });
     }
-    sdp::parse_offer(&request.body).map(Some).map_err(|e| {
-        debug!(error = %e, "offer not acceptable");
-        StatusCode::NotAcceptableHere.into()
-    })
+    sdp::parse_offer(&request.body).map(Some).map_err(|e| not_acceptable(counters, e))
+}
+
+/// The answer to an offer that cannot be taken.
+fn not_acceptable(counters: &SipCounters, error: SdpError) -> Refusal {
+    debug!(%error, "offer not acceptable");
+    counters.refuse_sdp(error);
+    StatusCode::from(error.status()).into()
 }
 
 async fn admit(
@@ -158,10 +164,14 @@ async fn prepare(
     admission: Admission,
 ) -> Result<(Call, DialogStateReceiver), Refusal> {
     let signalling = signalling_address(transaction);
-    let mut terms = MediaTerms::new(inbound.advertised.ip(), admission.rtp_port, signalling);
+    let address = inbound.advertised.ip();
+    let codecs = inbound.codecs.as_slice().to_vec();
+    let mut terms = MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
+        .map_err(|_| StatusCode::ServerInternalError)?;
     let description = match &invitation.offer {
         Some(offer) => {
-            let (answer, media) = terms.answer(offer)?;
+            let answered = terms.answer(offer);
+            let (answer, media) = answered.map_err(|e| not_acceptable(&inbound.counters, e))?;
             let connected = inbound.calls.connect_call(admission.call, media).await;
             connected.map_err(|_| StatusCode::ServiceUnavailable)?;
             answer
@@ -177,6 +187,7 @@ async fn prepare(
     let call = Call {
         sid: admission.call,
         calls: inbound.calls.clone(),
+        counters: Arc::clone(&inbound.counters),
         terms,
         timer: invitation.timer,
         act_at: None,
@@ -222,6 +233,7 @@ fn live(
 struct Call {
     sid: CallSid,
     calls: Handle,
+    counters: Arc<SipCounters>,
     dialog: InviteDialog,
     terms: MediaTerms,
     timer: Option<SessionTimer>,
@@ -305,6 +317,7 @@ impl Call {
             Ok(media) => media,
             Err(e) => {
                 debug!(call = %self.sid, error = %e, "answer not acceptable");
+                self.counters.refuse_sdp(e);
                 return self.give_up("SIP;cause=488;text=\"answer not acceptable\"").await;
             }
         };
@@ -334,7 +347,7 @@ impl Call {
 
     async fn answer_to(&mut self, request: &Request) -> Result<Option<String>, Refusal> {
         let timer = agree_timer(request)?;
-        let Some(offer) = read_offer(request)? else {
+        let Some(offer) = read_offer(&self.counters, request)? else {
             self.timer = timer;
             if request.method != Method::Invite {
                 return Ok(None);
@@ -342,7 +355,8 @@ impl Call {
             self.awaits_answer = true;
             return Ok(Some(self.terms.offer()));
         };
-        let (answer, media) = self.terms.answer(&offer)?;
+        let answered = self.terms.answer(&offer);
+        let (answer, media) = answered.map_err(|e| not_acceptable(&self.counters, e))?;
         let applied = self.calls.set_call_media(self.sid, media).await;
         applied.map_err(|_| StatusCode::ServiceUnavailable)?;
         self.timer = timer;

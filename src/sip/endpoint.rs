@@ -22,7 +22,7 @@ use super::inbound::{self, Inbound};
 use super::tcp;
 use super::udp::{Gate, GuardedUdp};
 use crate::call;
-use crate::config::Routes;
+use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
@@ -77,6 +77,19 @@ fn bind_once(listen: SocketAddr) -> io::Result<Sockets> {
     Ok(Sockets { udp, tcp, address })
 }
 
+/// What the endpoint is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address told to far ends.
+    pub advertised: IpAddr,
+    /// Where calls go.
+    pub routes: Routes,
+    /// Codecs, the best liked first.
+    pub codecs: Codecs,
+    /// Whether media are SRTP where the route does not say.
+    pub srtp: SrtpPolicy,
+}
+
 /// A running endpoint.
 pub struct Endpoint {
     stop: CancellationToken,
@@ -84,17 +97,17 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts serving on the current runtime. `advertised` is the address told to far ends.
+    /// Starts serving on the current runtime.
     ///
     /// # Errors
     /// When the library does not take the sockets.
     pub async fn start(
         sockets: Sockets,
-        advertised: IpAddr,
-        routes: Routes,
+        settings: Settings,
         calls: call::Handle,
         metrics: &Metrics,
     ) -> io::Result<Self> {
+        let Settings { advertised, routes, codecs, srtp } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -123,6 +136,8 @@ impl Endpoint {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             calls,
             routes,
+            codecs,
+            srtp,
             advertised: public,
             counters,
             tasks: tasks.clone(),

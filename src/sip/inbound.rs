@@ -17,13 +17,17 @@ use super::counters::SipCounters;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::merge_key;
 use crate::call;
-use crate::config::Routes;
+use crate::config::{Codecs, Routes, SrtpPolicy};
 
 /// What all requests need.
 pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
     pub(super) calls: call::Handle,
     pub(super) routes: Routes,
+    /// Codecs, the best liked first.
+    pub(super) codecs: Codecs,
+    /// Whether media are SRTP where the route does not say.
+    pub(super) srtp: SrtpPolicy,
     pub(super) advertised: SocketAddr,
     pub(super) counters: Arc<SipCounters>,
     pub(super) tasks: TaskTracker,

@@ -20,4 +20,4 @@ mod session_timer;
 mod tcp;
 mod udp;
 
-pub use endpoint::{Endpoint, Sockets, bind};
+pub use endpoint::{Endpoint, Settings, Sockets, bind};

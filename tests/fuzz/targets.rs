@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use confab::sdp::{self, Codec, Local};
+use confab::sdp::{self, Codec, Local, Security};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use rsipstack::sip::SipMessage;
 
@@ -79,9 +79,12 @@ pub(crate) fn sdp_offer(data: &[u8]) {
     let Ok(offer) = sdp::parse_offer(data) else {
         return;
     };
-    assert!(offer.chosen < offer.streams.len() && offer.streams.len() <= sdp::STREAMS_MAX);
-    if let Some(remote) = offer.remote {
-        assert!(remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast());
+    assert!(offer.streams.len() <= sdp::STREAMS_MAX);
+    for audio in &offer.audio {
+        assert!(audio.index < offer.streams.len() && audio.formats.len() <= 128 && audio.crypto.len() <= 16);
+        if let Some(remote) = audio.remote {
+            assert!(remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast());
+        }
     }
     let Ok(answer) = sdp::answer(&offer, &local()) else {
         return;
@@ -90,8 +93,10 @@ pub(crate) fn sdp_offer(data: &[u8]) {
     assert_eq!(streams, offer.streams.len());
     if answer.sdp.len() <= sdp::SDP_MAX {
         let mirrored = sdp::parse_offer(answer.sdp.as_bytes()).expect("our answer can be read");
-        assert_eq!(mirrored.codecs, [(answer.agreed.payload_type, answer.agreed.codec)]);
-        assert_eq!(mirrored.direction, answer.agreed.direction);
+        let codecs: Vec<_> = mirrored.audio[0].codecs().collect();
+        assert_eq!(codecs, [(answer.agreed.payload_type, answer.agreed.codec)]);
+        assert_eq!(mirrored.audio[0].direction, answer.agreed.direction);
+        assert_eq!(mirrored.audio[0].crypto.is_empty(), answer.agreed.srtp.is_none());
     }
 }
 
@@ -111,12 +116,6 @@ fn source() -> SocketAddr {
 }
 
 fn local() -> Local {
-    Local {
-        address: [192, 0, 2, 50].into(),
-        port: 20_000,
-        session_id: 1,
-        version: 1,
-        codecs: Codec::G711.to_vec(),
-        rtcp_mux: false,
-    }
+    let security = Some(Security::new(false, &[7; Security::ENTROPY]));
+    Local { security, ..Local::new([192, 0, 2, 50].into(), 20_000, Codec::ALL.to_vec()) }
 }

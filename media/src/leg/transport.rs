@@ -120,7 +120,7 @@ impl Transport {
 mod tests {
     use super::*;
     use crate::codec::Codec;
-    use crate::command::Direction;
+    use crate::command::{Direction, LegTerms};
 
     fn media(remote: &str, signalling: Option<&str>) -> LegMedia {
         LegMedia {
@@ -130,6 +130,7 @@ mod tests {
             remote: remote.parse().unwrap(),
             signalling: signalling.map(|ip| ip.parse().unwrap()),
             direction: Direction::BOTH,
+            terms: LegTerms::default(),
         }
     }
 

@@ -122,6 +122,15 @@ impl fmt::Debug for SrtpKeys {
     }
 }
 
+/// The keys of both directions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SrtpPair {
+    /// What we protect with: the keys that we named.
+    pub send: SrtpKeys,
+    /// What the far end protects with: the keys that it named.
+    pub receive: SrtpKeys,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

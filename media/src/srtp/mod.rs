@@ -26,7 +26,7 @@ mod tests;
 
 use std::fmt;
 
-pub use keys::{Profile, SrtpKeys};
+pub use keys::{Profile, SrtpKeys, SrtpPair};
 pub use protector::Protector;
 pub use unprotector::Unprotector;
 
