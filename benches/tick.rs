@@ -5,12 +5,14 @@ use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
-    Leg, LegId, LegMedia, LegSettings, LegTerms, Port, Seat, Time,
+    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine,
+    EngineSettings, LegId, Port, Seat, Time,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+#[path = "../tests/engine_leg/mod.rs"]
+mod engine_leg;
 
 fn whole_tick(c: &mut Criterion) {
     let mut group = c.benchmark_group("tick");
@@ -41,12 +43,13 @@ impl Load {
             now: Time::from_millis(1),
             sequence: 0,
         };
-        load.ask(Ask::AddConference(Conference::new(ConferenceId(1), legs as usize)));
+        // The figure is for all talking and all mixed.
+        let all = ConferenceSettings { seats_max: legs as usize, talkers_max: legs as usize };
+        load.ask(Ask::AddConference(Conference::new(ConferenceId(1), all)));
         for id in 0..legs {
-            let address = SocketAddr::from(([192, 0, 2, 1], 1_000 + id as u16));
-            load.ask(Ask::AddLeg(leg(id, address)));
+            load.ask(Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, Codec::Pcmu))));
             load.ask(Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
-            load.packets.push((LegId(id), address, packet(id, id < talkers)));
+            load.packets.push((LegId(id), engine_leg::address(id), packet(id, id < talkers)));
         }
         load
     }
@@ -82,26 +85,6 @@ impl Load {
         // The timestamps wrap with the 16-bit sequence here, each 22 minutes of conference: a re-anchoring that a
         // real stream does not have, and too rare to count.
     }
-}
-
-fn leg(id: u64, remote: SocketAddr) -> Box<Leg> {
-    Leg::new(LegSettings {
-        id: LegId(id),
-        media: LegMedia {
-            codec: Codec::Pcmu,
-            payload_type: 0,
-            telephone_event: Some(101),
-            remote,
-            signalling: None,
-            direction: Direction::BOTH,
-            terms: LegTerms::default(),
-        },
-        ssrc: id as u32,
-        sequence_number: 0,
-        timestamp: 0,
-        playout: PlayoutSettings::default(),
-        receive_timeout: Duration::from_secs(60),
-    })
 }
 
 /// A tone for who talks, digital silence for who does not.

@@ -93,9 +93,20 @@ fn say_ready(node: &Node) -> io::Result<()> {
 /// What only tests ask of a node.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
+    /// Another shortest session interval than [`sip::SESSION_INTERVAL_MIN`], in seconds.
+    pub session_interval_min: Option<u32>,
     /// A defect to plant in the mixer.
     #[cfg(feature = "planted-faults")]
     pub fault: Option<confab_media::Fault>,
+}
+
+impl Options {
+    /// The same with another shortest session interval, in seconds.
+    #[must_use]
+    pub const fn with_session_interval_min(mut self, seconds: u32) -> Self {
+        self.session_interval_min = Some(seconds);
+        self
+    }
 }
 
 /// A running node.
@@ -126,6 +137,7 @@ impl Node {
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
+        let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let calls = start_model(&config, options, &metrics)?;
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
@@ -148,6 +160,7 @@ impl Node {
             routes: config.routes,
             codecs: config.media.codecs,
             srtp: config.media.srtp,
+            session_interval_min,
         };
         let endpoint = sip::Endpoint::start(sockets, settings, calls.clone(), &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
@@ -171,9 +184,11 @@ async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
+#[cfg_attr(
+    not(feature = "planted-faults"),
+    expect(unused_variables, reason = "only faults are for the media")
+)]
 fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Result<call::Handle> {
-    #[cfg(not(feature = "planted-faults"))]
-    let Options {} = options;
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {
@@ -190,7 +205,11 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
-    let limits = call::Limits { calls: config.limits.calls, participants: config.limits.participants };
+    let limits = call::Limits {
+        calls: config.limits.calls,
+        participants: config.limits.participants,
+        talkers: config.limits.talkers,
+    };
     Ok(call::start(workers, reports, ports, config.media.rtp_timeout, limits))
 }
 

@@ -6,11 +6,14 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine, EngineSettings,
-    Leg, LegId, LegMedia, LegSettings, LegTerms, Port, Seat, Time,
+    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine,
+    EngineSettings, LegId, Port, Seat, Time,
 };
+
+mod engine_leg;
+
+use engine_leg::address;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -46,9 +49,10 @@ fn a_thousand_steady_ticks_allocate_nothing() {
         engine.handle_command(Command { id: CommandId(1), ask });
         while engine.poll_event().is_some() {}
     };
-    ask(&mut engine, Ask::AddConference(Conference::new(ConferenceId(1), 64)));
+    ask(&mut engine, Ask::AddConference(Conference::new(ConferenceId(1), ConferenceSettings::seats(64))));
     for id in 0..LEGS {
-        ask(&mut engine, Ask::AddLeg(leg(id)));
+        let codec = if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma };
+        ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
         ask(&mut engine, Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
     }
     ask(&mut engine, Ask::SetTap(LegId(3), true));
@@ -118,28 +122,4 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
 
 fn give(engine: &mut Engine, received_at: Time, leg: u64, source: SocketAddr, payload: &[u8]) {
     engine.handle_datagram(LegId(leg), &Datagram { port: Port::Rtp, source, payload, received_at });
-}
-
-fn address(id: u64) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 1_000 + id as u16))
-}
-
-fn leg(id: u64) -> Box<Leg> {
-    Leg::new(LegSettings {
-        id: LegId(id),
-        media: LegMedia {
-            codec: if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma },
-            payload_type: 0,
-            telephone_event: Some(101),
-            remote: address(id),
-            signalling: None,
-            direction: Direction::BOTH,
-            terms: LegTerms::default(),
-        },
-        ssrc: id as u32,
-        sequence_number: 0,
-        timestamp: 0,
-        playout: PlayoutSettings::default(),
-        receive_timeout: Duration::from_secs(60),
-    })
 }

@@ -1,8 +1,9 @@
-//! Replays the fuzz corpora, and a few thousand mutations of the fixtures, through the fuzz targets.
+//! Replays the fuzz corpora, and a few thousand mutations of them and of the fixtures, through the fuzz targets.
 //!
 //! The mutations come from a fixed seed, so that a run repeats itself; `CONFAB_FUZZ_SEED` chooses another. A
 //! failure prints the seed, the target and the input, which then becomes a file in the corpus.
 
+mod hex;
 #[path = "fuzz/targets.rs"]
 mod targets;
 
@@ -21,8 +22,7 @@ const SEED: u64 = 0x0c0f_fab0;
 #[test]
 fn the_committed_corpora_break_no_invariant() {
     for target in ALL {
-        let folder = root().join("tests/fuzz/corpus").join(target.0);
-        let inputs = files(&folder);
+        let inputs = corpus(*target);
         assert!(!inputs.is_empty(), "{} has no corpus", target.0);
         for (path, input) in inputs {
             run(*target, &input, &path.display().to_string());
@@ -32,7 +32,7 @@ fn the_committed_corpora_break_no_invariant() {
 
 #[test]
 fn the_fixtures_break_no_invariant_of_any_parser() {
-    for (path, input) in files(&root().join("sip-fixtures")) {
+    for (path, input) in fixtures("") {
         for target in ALL {
             run(*target, &input, &path.display().to_string());
         }
@@ -40,19 +40,25 @@ fn the_fixtures_break_no_invariant_of_any_parser() {
 }
 
 #[test]
-fn mutations_of_the_fixtures_break_no_invariant() {
+fn mutations_of_fixtures_and_corpora_break_no_invariant() {
     let seed = std::env::var("CONFAB_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
     for target in ALL {
-        let kind = if target.0.starts_with("sdp") { "sip-fixtures/sdp" } else { "sip-fixtures/sip" };
+        let (kind, pieces): (&str, &[&[u8]]) = match target.0 {
+            "sdp_offer" | "sdp_answer" => ("sdp", &TEXT),
+            "guard" | "framer" => ("sip", &TEXT),
+            "rtp" => ("rtp", &BINARY),
+            _ => ("none", &BINARY),
+        };
         // Long ones teach nothing that short ones do not, and take most of the time.
-        let seeds: Vec<Vec<u8>> = files(&root().join(kind))
+        let seeds: Vec<Vec<u8>> = fixtures(kind)
             .into_iter()
+            .chain(corpus(*target))
             .map(|(_, input)| input)
             .filter(|i| i.len() < 4_000)
             .collect();
         let mut random = Random(seed);
         for round in 0..MUTATIONS {
-            let input = mutate(&seeds, &mut random);
+            let input = mutate(&seeds, pieces, &mut random);
             run(*target, &input, &format!("seed {seed}, round {round}"));
         }
     }
@@ -69,31 +75,48 @@ fn run(target: Target, input: &[u8], origin: &str) {
     }
 }
 
+/// What parsers of text trip over.
+const TEXT: [&[u8]; 20] = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\r\n ",
+    b"\0",
+    b"\"",
+    b"\\",
+    b"<",
+    b">",
+    b";",
+    b",",
+    b"=",
+    b"%",
+    b"@",
+    b":",
+    b"4294967296",
+    b"-1",
+    b"\xff\xfe",
+    b"Content-Length: 9\r\n",
+    b"m=audio 1 RTP/AVP 0\r\n",
+];
+
+/// What readers of packets trip over: ends of ranges, first bytes of headers, an extension's head.
+const BINARY: [&[u8]; 12] = [
+    b"\0",
+    b"\0\0\0\0",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"\xff\xff\xff\xff",
+    b"\x80\x00",
+    b"\x80\x65",
+    b"\x80\xc8",
+    b"\x90",
+    b"\xa0",
+    b"\xbe\xde\x00\x01",
+];
+
 /// One to eight changes to one of the seeds.
-fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
-    /// What parsers trip over.
-    const PIECES: [&[u8]; 20] = [
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b"\r\n ",
-        b"\0",
-        b"\"",
-        b"\\",
-        b"<",
-        b">",
-        b";",
-        b",",
-        b"=",
-        b"%",
-        b"@",
-        b":",
-        b"4294967296",
-        b"-1",
-        b"\xff\xfe",
-        b"Content-Length: 9\r\n",
-        b"m=audio 1 RTP/AVP 0\r\n",
-    ];
+fn mutate(seeds: &[Vec<u8>], pieces: &[&[u8]], random: &mut Random) -> Vec<u8> {
     let mut input = random.pick(seeds).clone();
     for _ in 0..=random.below(8) {
         let at = random.below(input.len() + 1);
@@ -101,8 +124,8 @@ fn mutate(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
         match random.below(6) {
             0 => input.truncate(at),
             1 => drop(input.drain(at..end)),
-            2 => drop(input.splice(at..at, random.pick(&PIECES).iter().copied())),
-            3 => drop(input.splice(at..end, random.pick(&PIECES).iter().copied())),
+            2 => drop(input.splice(at..at, random.pick(pieces).iter().copied())),
+            3 => drop(input.splice(at..end, random.pick(pieces).iter().copied())),
             4 => {
                 let other = random.pick(seeds);
                 let from = random.below(other.len() + 1);
@@ -134,6 +157,23 @@ impl Random {
     fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
+}
+
+/// What is known of a target.
+fn corpus((name, _): Target) -> Vec<(PathBuf, Vec<u8>)> {
+    files(&root().join("tests/fuzz/corpus").join(name))
+}
+
+/// The fixtures of a kind, or all; datagrams as they are on the wire.
+fn fixtures(kind: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut fixtures = files(&root().join("sip-fixtures"));
+    fixtures.retain(|(path, _)| kind.is_empty() || path.components().any(|part| part.as_os_str() == kind));
+    for (path, input) in &mut fixtures {
+        if path.extension().is_some_and(|extension| extension == "hex") {
+            *input = hex::bytes(&String::from_utf8_lossy(input)).expect("a fixture is in hexadecimal");
+        }
+    }
+    fixtures
 }
 
 /// Every file below a folder, in the same order each time.

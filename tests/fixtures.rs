@@ -11,6 +11,12 @@ use confab::sip::guard::{ALLOW, Framer, Guard, Transport, Verdict, redact};
 use rsipstack::sip::SipMessage;
 use rsipstack::sip::message::HeadersExt;
 
+mod engine_leg;
+mod hex;
+#[path = "fixtures/rtp.rs"]
+mod rtp;
+mod witnesses;
+
 #[test]
 fn sip_is_forwarded_answered_or_discarded_as_its_folder_says() {
     let folders = subfolders("sip");

@@ -24,7 +24,7 @@ const STALLED_MS: f64 = 15.0;
 
 async fn judge(fault: Option<Fault>, seconds: u64) -> Report {
     for _ in 0..TRIES {
-        let node = Running::start(Options { fault }).await;
+        let node = Running::start(Options { fault, ..Options::default() }).await;
         let plan = Plan::new(5, 1, 3, seconds).unwrap().with_ramp(100).unwrap();
         let report = execute(node.node.sip, &plan).await.unwrap();
         node.node.stop().await;

@@ -51,6 +51,9 @@ pub struct LegMedia {
     pub payload_type: u8,
     /// Payload type of telephone-events (RFC 4733), if agreed.
     pub telephone_event: Option<u8>,
+    /// The one that we offered, if the offer was ours: a far end that answers with another should send with ours
+    /// (RFC 3264 §5.1), and some send with their own.
+    pub telephone_event_offered: Option<u8>,
     /// Where the far end said it receives.
     pub remote: SocketAddr,
     /// Where the far end's signalling came from, if that is not `remote`'s address: the sign of a NAT

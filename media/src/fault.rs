@@ -13,6 +13,8 @@ pub enum Fault {
     FirstTwoSwapped,
     /// One frame in a thousand is sent as silence.
     SilentFrames,
+    /// A datagram of these bytes, to any leg, makes the thread panic.
+    Panic(&'static [u8]),
 }
 
 /// The planted fault, if any.
@@ -44,6 +46,12 @@ impl Planted {
     pub(crate) fn silences(self, packets: u64) -> bool {
         self.fault == Some(Fault::SilentFrames) && packets % 1_000 == 999
     }
+
+    pub(crate) fn look_at(self, datagram: &[u8]) {
+        if let Some(Fault::Panic(trigger)) = self.fault {
+            assert!(datagram != trigger, "planted");
+        }
+    }
 }
 
 #[cfg(not(feature = "planted-faults"))]
@@ -63,4 +71,6 @@ impl Planted {
     pub(crate) const fn silences(self, _packets: u64) -> bool {
         false
     }
+
+    pub(crate) const fn look_at(self, _datagram: &[u8]) {}
 }

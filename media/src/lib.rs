@@ -45,7 +45,7 @@ mod transmit;
 
 pub use codec::{Codec, ComfortNoise, Decoded, Decoder, Encoder, EncoderSettings};
 pub use command::{Ask, Audience, Command, Direction, Hearing, LegMedia, LegSet, LegTerms, OpusTerms};
-pub use conference::{Conference, Seat};
+pub use conference::{Conference, ConferenceSettings, Seat};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
 pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]

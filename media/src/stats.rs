@@ -60,6 +60,8 @@ pub struct Counters {
     pub encoded: u64,
     /// Ticks in which a conference's mix was too loud and the limiter turned it down.
     pub limited: u64,
+    /// Ticks of a conference in which more spoke than are mixed, or one who had to wait still lagged.
+    pub crowded: u64,
     /// Keys pressed that were dropped because nobody took the ones before.
     pub digits_dropped: u64,
     /// Tap frames dropped because nobody took the ones before.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::event::{Tap, TapSide};
-use crate::frame::Frame;
+use crate::frame::{Frame, SampleRate};
 use crate::id::LegId;
 use crate::time::Tick;
 
@@ -21,14 +21,16 @@ impl Taps {
         Self { frames: VecDeque::with_capacity(capacity), capacity, dropped: 0, dropped_since: 0 }
     }
 
-    pub(crate) fn copy(&mut self, leg: LegId, tick: Tick, side: TapSide, frame: &Frame) {
+    pub(crate) fn copy(&mut self, leg: LegId, tick: Tick, side: TapSide, rate: SampleRate, sound: &[i16]) {
         if self.frames.len() >= self.capacity {
             self.dropped += 1;
             self.dropped_since = self.dropped_since.saturating_add(1);
             return;
         }
         let dropped_before = std::mem::take(&mut self.dropped_since);
-        self.frames.push_back(Tap { leg, tick, side, frame: frame.clone(), dropped_before });
+        let mut frame = Frame::silence(rate);
+        frame.samples_mut().copy_from_slice(sound);
+        self.frames.push_back(Tap { leg, tick, side, frame, dropped_before });
     }
 
     pub(crate) fn take(&mut self) -> Option<Tap> {

@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Codec, Command, CommandId, Conference, ConferenceId, Datagram, Direction, Engine,
-    EngineSettings, Event, Hearing, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port,
-    Refusal, Retired, Seat, Tap, TapSide, Tick, Time,
+    Ask, Audience, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
+    Direction, Engine, EngineSettings, Event, Hearing, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings,
+    LegTerms, Port, Refusal, Retired, Seat, Tap, TapSide, Tick, Time,
 };
 use proptest::prelude::*;
 
 const FRAME: usize = 160;
+
+/// All may speak at once.
+const EVERYBODY: ConferenceSettings = ConferenceSettings { seats_max: 250, talkers_max: 250 };
 
 #[test]
 fn each_hears_the_others_and_not_themselves() {
@@ -35,6 +38,28 @@ fn all_talkers_of_a_full_conference_are_heard() {
     for leg in [0, 1, 124, 249] {
         stage.expect_heard(leg, |other| other != leg);
     }
+}
+
+#[test]
+fn more_talkers_than_are_mixed_do_not_disturb_those_who_are() {
+    let mut stage = Stage::new();
+    let few = ConferenceSettings { seats_max: 250, talkers_max: 3 };
+    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), few)));
+    for leg in 0..20 {
+        stage.add(Codec::Pcmu);
+        stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
+        stage.run(1);
+    }
+    stage.run(50);
+    // The first three took their turns, and none of the others is 6 dB louder.
+    for leg in [0, 1, 2, 3, 19] {
+        stage.expect_heard(leg, |other| other < 3 && other != leg);
+    }
+    let before = stage.engine.counters();
+    stage.run(10);
+    let after = stage.engine.counters();
+    assert_eq!(after.encoded - before.encoded, 10 * 4, "who is not mixed shares the listeners' frame");
+    assert_eq!(after.crowded - before.crowded, 10);
 }
 
 #[test]
@@ -83,7 +108,7 @@ fn one_who_leaves_is_heard_no_more_and_is_still_sent_silence() {
 #[test]
 fn conferences_do_not_hear_each_other() {
     let mut stage = Stage::with_legs(6);
-    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), 250)));
+    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), ConferenceSettings::seats(250))));
     for leg in 3..6 {
         stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
     }
@@ -259,7 +284,13 @@ fn commands_that_make_no_sense_are_refused_and_change_nothing() {
         Refusal::NoConference
     );
     assert_eq!(refused(&mut stage, Ask::RemoveConference(ConferenceId(9))), Refusal::NoConference);
-    assert_eq!(refused(&mut stage, Ask::AddConference(Conference::new(ConferenceId(1), 2))), Refusal::Exists);
+    assert_eq!(
+        refused(
+            &mut stage,
+            Ask::AddConference(Conference::new(ConferenceId(1), ConferenceSettings::seats(2)))
+        ),
+        Refusal::Exists
+    );
     let leg = stage.far_ends[0].leg();
     assert_eq!(refused(&mut stage, Ask::AddLeg(leg)), Refusal::Exists);
     stage.ask(Ask::Leave(LegId(0)));
@@ -273,7 +304,7 @@ fn commands_that_make_no_sense_are_refused_and_change_nothing() {
 #[test]
 fn a_full_conference_refuses_one_more_and_harms_nobody() {
     let mut stage = Stage::with_legs(2);
-    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), 2)));
+    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), ConferenceSettings::seats(2))));
     for leg in 0..2 {
         stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
     }
@@ -411,6 +442,7 @@ impl FarEnd {
             codec: self.codec,
             payload_type: self.codec.static_payload_type().unwrap(),
             telephone_event: Some(101),
+            telephone_event_offered: None,
             remote: self.address,
             signalling: None,
             direction: Direction::BOTH,
@@ -470,7 +502,7 @@ impl Stage {
             ticks: 0,
             commands: 0,
         };
-        stage.ask(Ask::AddConference(Conference::new(ConferenceId(1), 250)));
+        stage.ask(Ask::AddConference(Conference::new(ConferenceId(1), EVERYBODY)));
         stage
     }
 

@@ -31,13 +31,9 @@ pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(list_path(state.account), &parameters)?;
-    let page = state
-        .calls
-        .list_calls(filter(&parameters)?, paging.request)
-        .await
-        .map_err(|error| ApiError::of(error, Asked::List))?;
-    Ok(paging.answer("calls", page, |view| Representation::of(state.account, view)))
+    let paging = Paging::new(state.account, "Calls", &parameters)?;
+    let found = state.calls.list_calls(filter(&parameters)?, paging.request).await;
+    paging.answer("calls", Asked::List, found, Representation::of)
 }
 
 /// `POST …/Calls.json` places a call, which this node does not do.
@@ -215,10 +211,6 @@ fn duration(view: &CallView) -> Option<String> {
     let ended = view.ended?;
     let seconds = view.started.map_or(0, |started| (ended - started).num_seconds().max(0));
     Some(seconds.to_string())
-}
-
-fn list_path(account: AccountSid) -> String {
-    format!("/{API_VERSION}/Accounts/{account}/Calls.json")
 }
 
 fn direction_word(direction: CallDirection) -> &'static str {

@@ -25,13 +25,9 @@ pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(list_path(state.account), &parameters)?;
-    let page = state
-        .calls
-        .list_conferences(filter(&parameters)?, paging.request)
-        .await
-        .map_err(|error| ApiError::of(error, Asked::List))?;
-    Ok(paging.answer("conferences", page, |view| Representation::of(state.account, view)))
+    let paging = Paging::new(state.account, "Conferences", &parameters)?;
+    let found = state.calls.list_conferences(filter(&parameters)?, paging.request).await;
+    paging.answer("conferences", Asked::List, found, Representation::of)
 }
 
 /// `GET …/Conferences/{CF}.json`
@@ -129,10 +125,6 @@ impl Representation {
             },
         }
     }
-}
-
-fn list_path(account: AccountSid) -> String {
-    format!("/{API_VERSION}/Accounts/{account}/Conferences.json")
 }
 
 /// Where a conference is, relative to the host and without suffix.

@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::error::ApiError;
+use super::API_VERSION;
+use super::error::{ApiError, Asked};
 use super::form::{Json, Parameters};
-use crate::call::{Page, PageRequest};
+use crate::call::{AccountSid, CallError, Page, PageRequest};
 
 /// Items in a page when nothing is asked.
 const PAGE_SIZE_DEFAULT: usize = 50;
@@ -24,28 +25,33 @@ const PAGE_TOKEN: &str = "PageToken";
 /// One list as it was asked for: the part, the path, and the filters that its other pages need as well.
 pub(super) struct Paging {
     pub(super) request: PageRequest,
+    account: AccountSid,
     path: String,
     filters: Vec<(String, String)>,
 }
 
 impl Paging {
-    /// Of a list at `path`, relative to the host.
-    pub(super) fn new(path: String, parameters: &Parameters) -> Result<Self, ApiError> {
+    /// Of a list of the account, named as in its path: `Calls`.
+    pub(super) fn new(account: AccountSid, list: &str, parameters: &Parameters) -> Result<Self, ApiError> {
         parameters.one(PAGE_TOKEN)?;
         let request = PageRequest { page: page(parameters)?, size: page_size(parameters)? };
+        let path = format!("/{API_VERSION}/Accounts/{account}/{list}.json");
         let filters = parameters.without(&[PAGE, PAGE_SIZE, PAGE_TOKEN]);
-        Ok(Self { request, path, filters })
+        Ok(Self { request, account, path, filters })
     }
 
-    /// The answer: `page` in its envelope, each item as `represent` shows it, under `key`.
+    /// The answer: the page that was `found` in its envelope, each item as `represent` shows it, under `key`; or why
+    /// what was `asked` could not be listed.
     pub(super) fn answer<T, R: Serialize>(
         &self,
         key: &'static str,
-        page: Page<T>,
-        represent: impl Fn(T) -> R,
-    ) -> Response {
-        let items: Vec<R> = page.items.into_iter().map(represent).collect();
-        Json(Envelope { key, items, more: page.more, paging: self }).into_response()
+        asked: Asked<'_>,
+        found: Result<Page<T>, CallError>,
+        represent: impl Fn(AccountSid, T) -> R,
+    ) -> Result<Response, ApiError> {
+        let page = found.map_err(|error| ApiError::of(error, asked))?;
+        let items: Vec<R> = page.items.into_iter().map(|item| represent(self.account, item)).collect();
+        Ok(Json(Envelope { key, items, more: page.more, paging: self }).into_response())
     }
 
     fn uri(&self, page: usize) -> String {

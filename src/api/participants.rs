@@ -37,14 +37,10 @@ pub(super) async fn list(
     ConferencePath(conference): ConferencePath,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let path = conferences::path(state.account, conference);
-    let paging = Paging::new(format!("{path}/Participants.json"), &parameters)?;
-    let page = state
-        .calls
-        .list_participants(conference, filter(&parameters)?, paging.request)
-        .await
-        .map_err(|error| ApiError::of(error, Asked::Conference(conference)))?;
-    Ok(paging.answer("participants", page, |view| Representation::of(state.account, view)))
+    let list = format!("Conferences/{conference}/Participants");
+    let paging = Paging::new(state.account, &list, &parameters)?;
+    let found = state.calls.list_participants(conference, filter(&parameters)?, paging.request).await;
+    paging.answer("participants", Asked::Conference(conference), found, Representation::of)
 }
 
 /// `POST …/Participants.json` dials somebody, which this node does not do.

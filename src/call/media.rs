@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Command, CommandId, Conference, ConferenceId, Leg, LegId, LegMedia, LegSettings, Seat,
+    Ask, Audience, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Leg, LegId, LegMedia,
+    LegSettings, Seat,
 };
 
 use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers};
@@ -42,7 +43,8 @@ pub(super) struct Media<W> {
     /// What waits for a command to be carried out. Each entry is answered by the thread, or dropped when the
     /// thread restarts; so it is bounded by the rings.
     waiting: HashMap<CommandId, (WorkerIndex, W)>,
-    /// Orders that must not be lost and found no room. At most three a leg or conference.
+    /// Orders that must not be lost and found no room. Bounded because no call is let in meanwhile, and those that
+    /// are here have at most three orders each before they are gone.
     backlog: VecDeque<(WorkerIndex, Order)>,
     next_id: u64,
 }
@@ -60,6 +62,12 @@ impl<W> Media<W> {
         }
     }
 
+    /// Whether orders that must not be lost wait for room: a media thread does not keep up.
+    pub(super) fn is_behind(&mut self) -> bool {
+        self.retry();
+        !self.backlog.is_empty()
+    }
+
     /// Takes ports for a leg that will live beside `conference`.
     pub(super) fn reserve_leg(&mut self, conference: ConferencePlace) -> io::Result<(LegPlace, u16)> {
         let sockets = self.ports.bind()?;
@@ -75,12 +83,12 @@ impl<W> Media<W> {
     }
 
     /// Puts a conference on the least loaded thread, for life.
-    pub(super) fn add_conference(&mut self, seats: usize) -> ConferencePlace {
+    pub(super) fn add_conference(&mut self, settings: ConferenceSettings) -> ConferencePlace {
         let least = self.load.iter().enumerate().min_by_key(|(_, load)| **load);
         let worker = least.map_or(0, |(worker, _)| worker);
         let conference = ConferenceId(self.next());
         self.load[worker] += 1;
-        self.surely(worker, Ask::AddConference(Conference::new(conference, seats)), None);
+        self.surely(worker, Ask::AddConference(Conference::new(conference, settings)), None);
         ConferencePlace { conference, worker }
     }
 

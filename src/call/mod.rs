@@ -18,7 +18,11 @@ mod records;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod sid;
+#[cfg(test)]
+pub(crate) mod stalled;
 mod state;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use handle::{

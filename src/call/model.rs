@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use confab_media::{Audience, Event, LegEvent, LegId, LegMedia, Retired};
+use confab_media::{Audience, ConferenceSettings, Event, LegEvent, LegId, LegMedia, Retired};
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
@@ -30,6 +30,8 @@ pub struct Limits {
     pub calls: usize,
     /// Participants of a conference.
     pub participants: usize,
+    /// Voices mixed at a time in a conference.
+    pub talkers: usize,
 }
 
 /// All calls and conferences.
@@ -91,6 +93,10 @@ impl Model {
         }
         if self.calls.living() >= self.limits.calls {
             return Err(NotAdmitted::NodeFull);
+        }
+        // Each call brings orders that must not be lost; more of them than there is room for must not pile up.
+        if self.media.is_behind() {
+            return Err(NotAdmitted::Overloaded);
         }
         let conference_sid = self.open_conference(&incoming.conference)?;
         let sid = CallSid::generate();
@@ -155,7 +161,9 @@ impl Model {
             call_sid_ending: None,
             participants: 0,
         };
-        let place = self.media.add_conference(self.limits.participants);
+        let settings =
+            ConferenceSettings { seats_max: self.limits.participants, talkers_max: self.limits.talkers };
+        let place = self.media.add_conference(settings);
         self.conferences.insert(sid, Conference { view, place, seats: Vec::new() });
         self.open.insert(name.to_owned(), sid);
         info!(conference = %sid, "conference begun");

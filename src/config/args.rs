@@ -78,6 +78,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub max_participants: Option<String>,
 
+    /// Voices mixed at a time in one conference; when more speak, the loudest are
+    /// [env: CONFAB_MAX_TALKERS] [default: 16]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_talkers: Option<String>,
+
     /// Calls at a time on the node; the next is answered with 503 [env: CONFAB_MAX_CALLS]
     /// [default: 2000]
     #[arg(long, value_name = "NUMBER")]
@@ -154,6 +159,7 @@ impl ServeArgs {
             Setting::Codecs => &self.codecs,
             Setting::Srtp => &self.srtp,
             Setting::MaxParticipants => &self.max_participants,
+            Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,
             Setting::AccountSid => &self.account_sid,
             Setting::AuthToken => &self.auth_token,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use confab_media::ConferenceSettings;
+
 use super::args::ServeArgs;
 use super::credentials::{self, Kept};
 use super::data_dir;
@@ -31,6 +33,9 @@ const RTP_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Durat
 
 /// A conference is for two or more; 250 is what the engine is built and measured for.
 const PARTICIPANTS: RangeInclusive<usize> = 2..=250;
+
+/// Voices mixed at a time in one conference: as many as it has seats at most.
+const TALKERS: RangeInclusive<usize> = 1..=250;
 
 /// No node has ports for more legs than there are pairs of UDP ports.
 const CALLS: RangeInclusive<usize> = 1..=32_767;
@@ -157,6 +162,7 @@ impl Gather<'_> {
     fn limits(&mut self) -> Result<Limits, ConfigError> {
         Ok(Limits {
             participants: self.number(Setting::MaxParticipants, PARTICIPANTS, || *PARTICIPANTS.end())?,
+            talkers: self.number(Setting::MaxTalkers, TALKERS, || ConferenceSettings::TALKERS_MAX_DEFAULT)?,
             calls: self.number(Setting::MaxCalls, CALLS, || 2_000)?,
         })
     }

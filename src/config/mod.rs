@@ -129,6 +129,8 @@ pub struct Media {
 pub struct Limits {
     /// Seats in one conference, 2 to 250. Default 250, what the engine is measured for.
     pub participants: usize,
+    /// Voices mixed at a time in one conference, 1 to 250; when more speak, the loudest are. Default 16.
+    pub talkers: usize,
     /// Calls at a time on the whole node; the next is answered with SIP 503. Default 2,000: what two cores
     /// carry with room to spare.
     pub calls: usize,

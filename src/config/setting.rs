@@ -32,6 +32,8 @@ pub enum Setting {
     Srtp,
     /// Seats in a conference.
     MaxParticipants,
+    /// Voices mixed at a time in a conference.
+    MaxTalkers,
     /// Calls on the node.
     MaxCalls,
     /// The API's user name.
@@ -46,7 +48,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -60,6 +62,7 @@ impl Setting {
         Self::Codecs,
         Self::Srtp,
         Self::MaxParticipants,
+        Self::MaxTalkers,
         Self::MaxCalls,
         Self::AccountSid,
         Self::AuthToken,
@@ -83,6 +86,7 @@ impl Setting {
             Self::Codecs => "codecs",
             Self::Srtp => "srtp",
             Self::MaxParticipants => "max_participants",
+            Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",

@@ -23,7 +23,7 @@ fn without_a_word_the_defaults_of_the_documentation_hold() {
     assert_eq!(config.media.rtp_ports, "20000-29999".parse().unwrap());
     assert_eq!(config.media.threads, std::thread::available_parallelism().unwrap().get());
     assert_eq!(config.media.rtp_timeout, Duration::from_secs(60));
-    assert_eq!(config.limits, Limits { participants: 250, calls: 2_000 });
+    assert_eq!(config.limits, Limits { participants: 250, talkers: 16, calls: 2_000 });
     assert_eq!(config.log, Log { filter: "info".to_owned(), format: LogFormat::Text });
     assert_eq!(config.routes, Routes::default());
 }

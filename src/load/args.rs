@@ -151,7 +151,7 @@ async fn run_against(
 }
 
 async fn run_spawned(plan: &Plan, interrupt: &Arc<AtomicBool>) -> anyhow::Result<Report> {
-    let mut node = SpawnedNode::start().await?;
+    let mut node = SpawnedNode::start(plan.talkers_each()).await?;
     let report = run_against(node.sip, plan, Some(node.child.pid()), interrupt).await;
     let stopped = node.child.stop().await;
     let mut report = report?;

@@ -112,25 +112,28 @@ pub(super) struct SpawnedNode {
 }
 
 impl SpawnedNode {
-    /// Starts this program's own `serve` on free ports, with nothing of the user's configuration.
+    /// Starts this program's own `serve` on free ports, with nothing of the user's configuration, and
+    /// room in the mix for so many talkers.
     ///
     /// # Errors
     /// When it does not get ready, or does not say where it takes calls.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(super) async fn start(talkers: usize) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let home = Home::make().context("no directory for the node's data")?;
-        let child = ReadyChild::start(node_command(&program, &home.path)).await?;
+        let child = ReadyChild::start(node_command(&program, &home.path, talkers)).await?;
         let sip = child.said("sip").context("the node did not say where it takes calls")?;
         let sip = sip.parse().with_context(|| format!("the node takes calls at an odd place: {sip}"))?;
         Ok(Self { child, sip, _home: home })
     }
 }
 
-fn node_command(program: &Path, home: &Path) -> Command {
+/// Everybody is to be heard, so all talkers of a conference may be mixed at once.
+fn node_command(program: &Path, home: &Path, talkers: usize) -> Command {
     let mut command = Command::new(program);
     command
         .args(["serve", "--http-listen", "127.0.0.1:0", "--sip-listen", "127.0.0.1:0", "--data-dir"])
         .arg(home.join("data"))
+        .args(["--max-talkers", &talkers.to_string()])
         // A `confab.toml` of the user's lies elsewhere.
         .current_dir(home);
     for (name, _) in std::env::vars_os() {

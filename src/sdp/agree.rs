@@ -6,6 +6,7 @@ use confab_media::srtp::SrtpPair;
 use confab_media::{Codec, LegTerms};
 
 use super::offer::parse_answer;
+use super::write::offered_formats;
 use super::{Agreed, Audio, Format, Local, Offer, SdpError, crypto};
 
 /// Reads the answer to an offer that [`super::make_offer`] made of `local`.
@@ -19,7 +20,11 @@ pub fn read_answer(sdp: &[u8], local: &Local) -> Result<Agreed, SdpError> {
     let srtp = judge_security(&audio, local, srtp)?;
     // They have chosen: theirs that stands first, of those that we offered (RFC 3264 §7).
     let chosen = audio.codecs().find(|(_, codec)| local.codecs.contains(codec));
-    Ok(agree(&audio, local, chosen.ok_or(SdpError::NoCommonCodec)?, srtp))
+    let agreed = agree(&audio, local, chosen.ok_or(SdpError::NoCommonCodec)?, srtp);
+    let event = Format::TelephoneEvent(agreed.terms.telephone_event_rate);
+    let offered = offered_formats(local).into_iter().find(|(_, format)| *format == event);
+    let offered = offered.map(|(payload_type, _)| payload_type);
+    Ok(Agreed { telephone_event_offered: agreed.telephone_event.and(offered), ..agreed })
 }
 
 /// The stream of an offer that is taken, the tag of its keys, and what is agreed on it.
@@ -91,6 +96,7 @@ fn agree(audio: &Audio, local: &Local, (payload_type, codec): (u8, Codec), srtp:
         codec,
         payload_type,
         telephone_event: events.map(|(payload_type, _)| payload_type),
+        telephone_event_offered: None,
         remote: audio.remote,
         direction: if audio.remote.is_some() { direction } else { direction.without_send() },
         terms,

@@ -313,6 +313,8 @@ pub struct Agreed {
     pub payload_type: u8,
     /// The payload type of digits, if they come as such; their clock rate is among the terms.
     pub telephone_event: Option<u8>,
+    /// The one that our offer had for them, if they do and the offer was ours.
+    pub telephone_event_offered: Option<u8>,
     /// Where we send; `None` on hold in the old way.
     pub remote: Option<SocketAddr>,
     /// Who sends, as we see it.

@@ -83,7 +83,7 @@ pub fn make_offer(local: &Local) -> String {
 
 /// Our codecs, and digits at each of their clock rates. Comfort noise is not asked for: what we would get for it are
 /// the clipped beginnings of words.
-fn offered_formats(local: &Local) -> Vec<(u8, Format)> {
+pub(super) fn offered_formats(local: &Local) -> Vec<(u8, Format)> {
     let mut wanted: Vec<Format> = local.codecs.iter().map(|codec| Format::Audio(*codec)).collect();
     for codec in &local.codecs {
         let event = Format::TelephoneEvent(codec.clock_rate());

@@ -4,9 +4,12 @@ use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog::{
+    Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
+};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Method, Request, StatusCode, StatusCodeKind};
+use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,12 +19,11 @@ use super::counters::SipCounters;
 use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
-use super::inbound::{Inbound, Merging, allow, log_unanswered};
+use super::inbound::{Inbound, allow, log_unanswered};
+use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
 use super::media::MediaTerms;
-use super::session_timer::{self, MIN_SE, SessionTimer};
+use super::session_timer::{self, SessionTimer};
 use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
-use crate::config::{Decision, SrtpPolicy};
-use crate::sdp::{self, Offer, SdpError};
 
 /// Signals that may wait for a call. There is one kind, and the first ends the call.
 const SIGNALS_MAX: usize = 4;
@@ -29,34 +31,9 @@ const SIGNALS_MAX: usize = 4;
 /// When a caller who found the node full may try again, in seconds.
 const RETRY_AFTER: u32 = 5;
 
-/// An INVITE that we understood.
-struct Invitation {
-    conference: String,
-    srtp: SrtpPolicy,
-    /// None: the caller wants ours.
-    offer: Option<Offer>,
-    timer: Option<SessionTimer>,
-}
-
-/// A final answer other than 200.
-struct Refusal {
-    status: StatusCode,
-    headers: Vec<Header>,
-}
-
-impl From<StatusCode> for Refusal {
-    fn from(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new() }
-    }
-}
-
 /// Answers a new INVITE. If it is let in, the call is lived to its end by a task of its own: what answering
 /// needed must not hold memory for as long as the call lasts.
-pub(super) async fn take_call(
-    inbound: &Arc<Inbound>,
-    mut transaction: Transaction,
-    merging: Merging,
-) -> rsipstack::Result<()> {
+pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
     let admitted = match Invitation::read(inbound, &transaction.original) {
         Ok(invitation) => admit(inbound, &transaction.original, invitation, signals).await,
@@ -67,7 +44,7 @@ pub(super) async fn take_call(
             match prepare(inbound, &mut transaction, invitation, admission).await {
                 Ok((call, states)) => {
                     let tasks = inbound.tasks.clone();
-                    tasks.spawn(live(Arc::clone(inbound), transaction, merging, call, states, told));
+                    tasks.spawn(live(Arc::clone(inbound), transaction, call, states, told));
                     Ok(())
                 }
                 Err(refusal) => {
@@ -84,52 +61,6 @@ async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refus
     inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
     transaction.reply_with(refusal.status, refusal.headers, None).await
-}
-
-impl Invitation {
-    fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
-        let user = headers::user(&request.uri);
-        let domain = request.uri.host().to_string();
-        let (conference, srtp) = match inbound.routes.decide(&user, &domain) {
-            Decision::Conference { name, srtp } => (name, srtp.unwrap_or(inbound.srtp)),
-            Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
-        };
-        let timer = agree_timer(request)?;
-        Ok(Self { conference, srtp, offer: read_offer(&inbound.counters, request)?, timer })
-    }
-}
-
-fn agree_timer(request: &Request) -> Result<Option<SessionTimer>, Refusal> {
-    let asked = headers::value(request, "Session-Expires", Some("x"));
-    let supported = headers::lists(request, "Supported", Some("k"), "timer")
-        || headers::lists(request, "Require", None, "timer");
-    session_timer::agree(asked.as_deref(), supported).map_err(|_| Refusal {
-        status: StatusCode::SessionIntervalTooSmall,
-        headers: vec![other("Min-SE", MIN_SE)],
-    })
-}
-
-/// The offer of a request, if it has one.
-fn read_offer(counters: &SipCounters, request: &Request) -> Result<Option<Offer>, Refusal> {
-    if request.body.is_empty() {
-        return Ok(None);
-    }
-    let content_type = headers::value(request, "Content-Type", Some("c")).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media_type != "application/sdp" {
-        return Err(Refusal {
-            status: StatusCode::UnsupportedMediaType,
-            headers: vec![Header::Accept("application/sdp".into())],
-        });
-    }
-    sdp::parse_offer(&request.body).map(Some).map_err(|e| not_acceptable(counters, e))
-}
-
-/// The answer to an offer that cannot be taken.
-fn not_acceptable(counters: &SipCounters, error: SdpError) -> Refusal {
-    debug!(%error, "offer not acceptable");
-    counters.refuse_sdp(error);
-    StatusCode::from(error.status()).into()
 }
 
 async fn admit(
@@ -190,13 +121,14 @@ async fn prepare(
         counters: Arc::clone(&inbound.counters),
         terms,
         timer: invitation.timer,
+        session_interval_min: inbound.session_interval_min,
         act_at: None,
-        awaits_answer: invitation.offer.is_none(),
+        awaits_answer: headers::cseq(&transaction.original).filter(|_| invitation.offer.is_none()),
         connected: invitation.offer.is_some(),
         peer_updates: headers::lists(&transaction.original, "Allow", None, "UPDATE"),
         dialog,
     };
-    let accepted = call.dialog.accept(Some(call.answer_headers()), Some(description.into_bytes()));
+    let accepted = call.dialog.accept(Some(call.answer_headers(true)), Some(description.into_bytes()));
     accepted.map_err(|_| StatusCode::ServerInternalError)?;
     Ok((call, happened))
 }
@@ -210,7 +142,6 @@ fn signalling_address(transaction: &Transaction) -> Option<IpAddr> {
 fn live(
     inbound: Arc<Inbound>,
     mut transaction: Transaction,
-    merging: Merging,
     call: Call,
     states: DialogStateReceiver,
     told: mpsc::Receiver<Signal>,
@@ -218,10 +149,10 @@ fn live(
     let id = call.dialog.id();
     let mut driver = call.dialog.clone();
     // The INVITE's transaction is driven to its ACK while the call is lived, and forgotten long before it is over.
+    let answering = Arc::clone(&inbound);
     let drive = Box::pin(async move {
-        let driven = driver.handle(&mut transaction).await;
-        drop(merging);
-        log_unanswered(driven);
+        log_unanswered(driver.handle(&mut transaction).await);
+        answering.acknowledged.notify_waiters();
     });
     let live = call.live(states, told);
     async move {
@@ -237,10 +168,11 @@ struct Call {
     dialog: InviteDialog,
     terms: MediaTerms,
     timer: Option<SessionTimer>,
+    session_interval_min: u32,
     /// When the session timer wants something done.
     act_at: Option<Instant>,
-    /// The next ACK carries the answer to our offer.
-    awaits_answer: bool,
+    /// The INVITE, by the number of its CSeq, whose ACK carries the answer to our offer.
+    awaits_answer: Option<u32>,
     connected: bool,
     /// The far end takes UPDATE, which refreshes without touching media.
     peer_updates: bool,
@@ -307,13 +239,15 @@ impl Call {
         }
     }
 
-    /// An ACK came; the one to our offer carries the answer.
+    /// An ACK came, or another request was answered; the ACK to our offer carries the answer.
     async fn confirmed(&mut self) -> Next {
-        if !std::mem::take(&mut self.awaits_answer) {
+        let is_awaited =
+            |ack: &Request| self.awaits_answer.is_some() && headers::cseq(ack) == self.awaits_answer;
+        let Some(ack) = self.dialog.last_remote_ack().filter(is_awaited) else {
             return Next::GoOn;
-        }
-        let answer = self.dialog.last_remote_ack().map(|ack| ack.body).unwrap_or_default();
-        let media = match self.terms.read_answer(&answer) {
+        };
+        self.awaits_answer = None;
+        let media = match self.terms.read_answer(&ack.body) {
             Ok(media) => media,
             Err(e) => {
                 debug!(call = %self.sid, error = %e, "answer not acceptable");
@@ -337,22 +271,33 @@ impl Call {
     async fn renegotiate(&mut self, request: &Request, handle: &TransactionHandle) {
         match self.answer_to(request).await {
             Ok(description) => {
+                self.follow(request);
                 self.restart_timer();
-                let headers = self.answer_headers();
+                let headers = self.answer_headers(description.is_some());
                 respond(handle, StatusCode::OK, headers, description).await;
             }
             Err(refusal) => respond(handle, refusal.status, refusal.headers, None).await,
         }
     }
 
+    /// The far end may have moved (RFC 3261 §12.2.2); the library does not look.
+    fn follow(&self, request: &Request) {
+        let Ok(contact) = request.contact_header() else {
+            return;
+        };
+        if let Ok(typed) = contact.typed() {
+            Dialog::Invite(self.dialog.clone()).set_remote_target(typed.uri, Some(contact.clone()));
+        }
+    }
+
     async fn answer_to(&mut self, request: &Request) -> Result<Option<String>, Refusal> {
-        let timer = agree_timer(request)?;
+        let timer = agree_timer(request, self.session_interval_min)?;
         let Some(offer) = read_offer(&self.counters, request)? else {
             self.timer = timer;
             if request.method != Method::Invite {
                 return Ok(None);
             }
-            self.awaits_answer = true;
+            self.awaits_answer = headers::cseq(request);
             return Ok(Some(self.terms.offer()));
         };
         let answered = self.terms.answer(&offer);
@@ -363,9 +308,11 @@ impl Call {
         Ok(Some(answer))
     }
 
-    fn answer_headers(&self) -> Vec<Header> {
-        let mut headers =
-            vec![Header::ContentType("application/sdp".into()), allow(), Header::Supported(SUPPORTED.into())];
+    fn answer_headers(&self, is_described: bool) -> Vec<Header> {
+        let mut headers = vec![allow(), Header::Supported(SUPPORTED.into())];
+        if is_described {
+            headers.push(sdp_follows());
+        }
         if let Some(timer) = &self.timer {
             headers.push(other("Session-Expires", timer.answer()));
             if timer.is_required() {
@@ -405,23 +352,43 @@ impl Call {
     }
 
     /// Asks for a sign of life (RFC 4028 §10). An answer that is no 2xx, but an answer, is one.
-    async fn refresh(&self) -> bool {
-        let headers = self.timer.map(|timer| {
-            // Seen from the one who asks, the refresher is the UAC.
-            vec![other("Session-Expires", format!("{};refresher=uac", timer.interval))]
-        });
+    async fn refresh(&mut self) -> bool {
+        let timer = self.timer.map(|timer| other("Session-Expires", timer.refresh()));
+        let mut headers: Vec<Header> = timer.into_iter().collect();
+        headers.push(Header::Supported(SUPPORTED.into()));
         let response = if self.peer_updates {
-            Box::pin(self.dialog.update(headers, None)).await
+            self.dialog.update(Some(headers), None).await
         } else {
-            // Without a body: the far end offers what it has, and our ACK would have to answer. An OPTIONS in the
-            // dialog asks the same question without that.
-            Box::pin(self.dialog.options(None)).await
+            headers.push(sdp_follows());
+            let said = self.terms.said().as_bytes().to_vec();
+            self.dialog.reinvite(Some(headers), Some(said)).await
         };
-        let answered = response.ok().flatten();
-        answered.is_some_and(|response| {
-            let gone = [StatusCode::CallTransactionDoesNotExist, StatusCode::RequestTimeout];
-            response.status_code.kind() == StatusCodeKind::Successful || !gone.contains(&response.status_code)
-        })
+        match response.ok().flatten() {
+            Some(response) if response.status_code.kind() == StatusCodeKind::Successful => {
+                self.refreshed(&response).await;
+                true
+            }
+            Some(response) => {
+                let gone = [StatusCode::CallTransactionDoesNotExist, StatusCode::RequestTimeout];
+                !gone.contains(&response.status_code)
+            }
+            None => false,
+        }
+    }
+
+    /// What the answer to our refresh says: the interval, and to a re-INVITE how the far end's media stand.
+    async fn refreshed(&mut self, response: &Response) {
+        let interval = headers::value(response, "Session-Expires", Some("x"));
+        self.timer = self.timer.map(|timer| timer.answered(interval.as_deref(), self.session_interval_min));
+        if response.body.is_empty() {
+            return;
+        }
+        // We asked for nothing new; what cannot be read or done leaves all as it was.
+        if let Ok(media) = self.terms.read_answer(&response.body)
+            && let Err(e) = self.calls.set_call_media(self.sid, media).await
+        {
+            debug!(call = %self.sid, error = %e, "media not refreshed");
+        }
     }
 
     /// Ends the call from our side because the far end did something that leaves no other way.
@@ -462,6 +429,10 @@ fn info_status(request: &Request) -> StatusCode {
         .iter()
         .any(|dtmf| content_type.to_ascii_lowercase().starts_with(dtmf));
     if request.body.is_empty() || is_dtmf { StatusCode::OK } else { StatusCode::UnsupportedMediaType }
+}
+
+fn sdp_follows() -> Header {
+    Header::ContentType("application/sdp".into())
 }
 
 async fn respond(handle: &TransactionHandle, status: StatusCode, headers: Vec<Header>, body: Option<String>) {

@@ -14,11 +14,14 @@ use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::counters::SipCounters;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
+use super::merged::Recent;
+use super::outgoing::AsTheyWroteThem;
 use super::tcp;
 use super::udp::{Gate, GuardedUdp};
 use crate::call;
@@ -88,6 +91,8 @@ pub struct Settings {
     pub codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
     pub srtp: SrtpPolicy,
+    /// The shortest session interval accepted, in seconds (RFC 4028 §5).
+    pub session_interval_min: u32,
 }
 
 /// A running endpoint.
@@ -107,7 +112,7 @@ impl Endpoint {
         calls: call::Handle,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { advertised, routes, codecs, srtp } = settings;
+        let Settings { advertised, routes, codecs, srtp, session_interval_min } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -124,6 +129,7 @@ impl Endpoint {
             .with_user_agent(USER_AGENT)
             .with_cancel_token(stop.clone())
             .with_transport_layer(transport)
+            .with_inspector(Box::new(AsTheyWroteThem))
             .with_option(EndpointOption {
                 callid_suffix: Some(advertised.to_string()),
                 ..EndpointOption::default()
@@ -141,7 +147,9 @@ impl Endpoint {
             advertised: public,
             counters,
             tasks: tasks.clone(),
-            merging: Arc::default(),
+            session_interval_min,
+            recent: Recent::default(),
+            acknowledged: Notify::new(),
         };
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(inbound::serve(Arc::new(inbound), requests));

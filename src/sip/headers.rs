@@ -1,23 +1,23 @@
 //! What we read from requests and put into answers, beyond what the library does.
 
-use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::prelude::{HasHeaders, HeadersExt};
 use rsipstack::sip::{Header, Request, Uri};
 
 use super::guard::decode_user;
 
 /// All values of a header, in order, whether they come on one line or several; also by its compact name.
-pub(super) fn values(request: &Request, name: &str, compact: Option<&str>) -> Vec<String> {
+pub(super) fn values(message: &impl HasHeaders, name: &str, compact: Option<&str>) -> Vec<String> {
     let is_wanted = |header: &&Header| {
         header.name().eq_ignore_ascii_case(name)
             || compact.is_some_and(|compact| header.name().eq_ignore_ascii_case(compact))
     };
-    let lines = request.headers.iter().filter(is_wanted);
+    let lines = message.headers().iter().filter(is_wanted);
     lines.flat_map(|line| line.value().split(',').map(|v| v.trim().to_owned()).collect::<Vec<_>>()).collect()
 }
 
 /// The first value of a header.
-pub(super) fn value(request: &Request, name: &str, compact: Option<&str>) -> Option<String> {
-    values(request, name, compact).into_iter().next()
+pub(super) fn value(message: &impl HasHeaders, name: &str, compact: Option<&str>) -> Option<String> {
+    values(message, name, compact).into_iter().next()
 }
 
 /// Whether a header lists a token.
@@ -48,11 +48,16 @@ pub(super) fn caller(request: &Request) -> String {
     from.map_or_else(|| "anonymous".to_owned(), |uri| party(&uri))
 }
 
+/// The number of a request's CSeq.
+pub(super) fn cseq(request: &Request) -> Option<u32> {
+    request.cseq_header().ok()?.seq().ok()
+}
+
 /// What makes two requests the same one come by two ways (RFC 3261 §8.2.2.2), joined.
 pub(super) fn merge_key(request: &Request) -> Option<String> {
     let call_id = value(request, "Call-ID", Some("i"))?;
-    let from = value(request, "From", Some("f"))?;
     let cseq = value(request, "CSeq", None)?;
-    let tag = from.split(";tag=").nth(1)?.to_owned();
+    // Not from the raw value: a display name may have commas, and anything else, in it.
+    let tag = request.from_header().ok()?.tag().ok()??;
     Some(format!("{call_id}\n{tag}\n{cseq}"))
 }

@@ -1,23 +1,34 @@
 //! Requests that come in: those of a dialog go to it, a new INVITE becomes a call, the rest is answered here.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
+use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, StatusCode};
 use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::transaction::Transaction;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::call::take_call;
 use super::counters::SipCounters;
 use super::guard::{ALLOW, SUPPORTED};
-use super::headers::merge_key;
+use super::headers::{merge_key, other};
+use super::merged::Recent;
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
+
+/// How long a request within a call waits for the ACK of the call's INVITE: T1, within which an ACK that was sent
+/// before it has come (RFC 3261 §17.1.1.1).
+const ACK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// When a request that came before the ACK may be tried again, in seconds.
+const RETRY_AFTER: u32 = 1;
 
 /// What all requests need.
 pub(super) struct Inbound {
@@ -31,34 +42,11 @@ pub(super) struct Inbound {
     pub(super) advertised: SocketAddr,
     pub(super) counters: Arc<SipCounters>,
     pub(super) tasks: TaskTracker,
-    /// INVITEs being answered, to know one that came by two ways. Bounded by the calls that are let in.
-    pub(super) merging: Arc<Mutex<HashSet<String>>>,
-}
-
-/// An INVITE is being answered, as long as this is there: the same one by another way is a merged request.
-pub(super) struct Merging {
-    key: Option<String>,
-    all: Arc<Mutex<HashSet<String>>>,
-}
-
-impl Merging {
-    /// None if the INVITE is being answered already. One that lacks what tells INVITEs apart is like no other.
-    fn begin(key: Option<String>, all: &Arc<Mutex<HashSet<String>>>) -> Option<Self> {
-        let is_new = key.as_ref().is_none_or(|key| lock(all).insert(key.clone()));
-        is_new.then(|| Self { key, all: Arc::clone(all) })
-    }
-}
-
-impl Drop for Merging {
-    fn drop(&mut self) {
-        if let Some(key) = &self.key {
-            lock(&self.all).remove(key);
-        }
-    }
-}
-
-fn lock(all: &Mutex<HashSet<String>>) -> MutexGuard<'_, HashSet<String>> {
-    all.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
+    pub(super) session_interval_min: u32,
+    pub(super) recent: Recent,
+    /// Rung when a call's INVITE is acknowledged, or its transaction is over without.
+    pub(super) acknowledged: Notify,
 }
 
 /// Serves until the endpoint ends.
@@ -97,17 +85,47 @@ impl Inbound {
 
     async fn take_in_dialog(&self, transaction: &mut Transaction) -> rsipstack::Result<()> {
         match self.dialogs.match_dialog(transaction) {
-            Some(mut dialog) => dialog.handle(transaction).await,
+            Some(dialog) => self.hand_over(dialog, transaction).await,
             None if transaction.original.method == Method::Ack => Ok(()),
             None => transaction.reply(StatusCode::CallTransactionDoesNotExist).await,
         }
     }
 
+    async fn hand_over(&self, mut dialog: Dialog, transaction: &mut Transaction) -> rsipstack::Result<()> {
+        let method = transaction.original.method;
+        if matches!(method, Method::Ack | Method::Bye) || self.is_acknowledged(&dialog).await {
+            return dialog.handle(transaction).await;
+        }
+        if matches!(method, Method::Invite | Method::Update) {
+            return transaction.reply(StatusCode::RequestPending).await;
+        }
+        let later = vec![other("Retry-After", RETRY_AFTER)];
+        transaction.reply_with(StatusCode::ServerInternalError, later, None).await
+    }
+
+    /// Whether the ACK of a dialog's INVITE has been taken in. A request right behind it may be here first, since
+    /// another task reads the ACK, and the library would take it in without ever answering it.
+    async fn is_acknowledged(&self, dialog: &Dialog) -> bool {
+        let waits =
+            |dialog: &Dialog| matches!(dialog, Dialog::Invite(invite) if invite.state().waiting_ack());
+        let acknowledged = async {
+            loop {
+                let rung = self.acknowledged.notified();
+                if !waits(dialog) {
+                    return;
+                }
+                rung.await;
+            }
+        };
+        timeout(ACK_PATIENCE, acknowledged).await.is_ok()
+    }
+
     async fn take_invite(self: &Arc<Self>, mut transaction: Transaction) -> rsipstack::Result<()> {
         self.counters.invites.increment();
-        match Merging::begin(merge_key(&transaction.original), &self.merging) {
-            Some(merging) => take_call(self, transaction, merging).await,
-            None => transaction.reply(StatusCode::LoopDetected).await,
+        if self.recent.is_new(merge_key(&transaction.original), Instant::now()) {
+            take_call(self, transaction).await
+        } else {
+            transaction.reply(StatusCode::LoopDetected).await
         }
     }
 }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use confab_media::srtp::SrtpPair;
 use confab_media::{Codec, Direction, LegMedia};
+use tracing::debug;
 use zeroize::Zeroizing;
 
-use crate::config::SrtpPolicy;
+use crate::config::{Secret, SrtpPolicy};
 use crate::sdp::{self, Agreed, Local, Offer, SdpError, Security};
 
 /// Our half of a call's session descriptions (RFC 3264).
@@ -18,6 +19,8 @@ pub(super) struct MediaTerms {
     /// Where the far end said last that it receives: on hold in the old way it says nowhere, and nothing is sent.
     remote: SocketAddr,
     srtp: Option<SrtpPair>,
+    /// What we said last. There may be keys in it.
+    said: Secret,
 }
 
 impl MediaTerms {
@@ -40,7 +43,7 @@ impl MediaTerms {
         local.rtcp_mux = true;
         local.security = draw_keys(srtp)?;
         let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        Ok(Self { local, signalling, remote, srtp: None })
+        Ok(Self { local, signalling, remote, srtp: None, said: Secret::new(String::new()) })
     }
 
     /// Answers an offer: our description, and what it means for the leg.
@@ -49,13 +52,21 @@ impl MediaTerms {
         self.local.remember(offer);
         let answer = sdp::answer(offer, &self.local)?;
         let media = self.leg_media(answer.agreed);
+        self.said = Secret::new(answer.sdp.clone());
         Ok((answer.sdp, media))
     }
 
     /// Our offer, for a caller who leaves it to us.
     pub(super) fn offer(&mut self) -> String {
         self.local.version += 1;
-        sdp::make_offer(&self.local)
+        let offer = sdp::make_offer(&self.local);
+        self.said = Secret::new(offer.clone());
+        offer
+    }
+
+    /// Our description as it stands: as an offer it asks for nothing new (RFC 3264 §8).
+    pub(super) fn said(&self) -> &str {
+        self.said.expose()
     }
 
     /// What the far end's answer to our offer means for the leg.
@@ -72,6 +83,13 @@ impl MediaTerms {
     fn leg_media(&mut self, agreed: Agreed) -> LegMedia {
         self.remote = agreed.remote.unwrap_or(self.remote);
         self.srtp = agreed.srtp;
+        let suite = self.srtp().map(|pair| pair.send.profile().name());
+        debug!(
+            codec = agreed.codec.name(),
+            srtp = suite,
+            direction = agreed.direction.name(),
+            "media agreed"
+        );
         let (send, receive) = match agreed.direction {
             sdp::Direction::SendRecv => (true, true),
             sdp::Direction::SendOnly => (true, false),
@@ -83,6 +101,7 @@ impl MediaTerms {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
+            telephone_event_offered: agreed.telephone_event_offered,
             remote: self.remote,
             signalling: self.signalling,
             direction: Direction { send: send && is_somewhere, receive },

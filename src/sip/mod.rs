@@ -15,9 +15,13 @@ mod counters;
 mod endpoint;
 mod headers;
 mod inbound;
+mod invitation;
 mod media;
+mod merged;
+mod outgoing;
 mod session_timer;
 mod tcp;
 mod udp;
 
 pub use endpoint::{Endpoint, Settings, Sockets, bind};
+pub use session_timer::SESSION_INTERVAL_MIN;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// The shortest interval we accept (RFC 4028 §4 recommends no less).
-pub(super) const MIN_SE: u32 = 90;
+/// The shortest interval we accept, in seconds (RFC 4028 §4 recommends no less).
+pub const SESSION_INTERVAL_MIN: u32 = 90;
 
 /// Who sends the refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +24,21 @@ pub(super) struct SessionTimer {
     supported: bool,
 }
 
-/// The interval asked for is shorter than [`MIN_SE`] (RFC 4028 §9: 422).
+/// The interval asked for is shorter than the shortest we accept (RFC 4028 §9: 422).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IntervalTooSmall;
 
 /// Decides from a request's `Session-Expires` value and whether it supports `timer`. No interval asked for, no
-/// timer.
+/// timer. One shorter than `interval_min` seconds is refused.
 pub(super) fn agree(
     session_expires: Option<&str>,
     supported: bool,
+    interval_min: u32,
 ) -> Result<Option<SessionTimer>, IntervalTooSmall> {
     let Some((interval, refresher)) = session_expires.and_then(parse) else {
         return Ok(None);
     };
-    if interval < MIN_SE {
+    if interval < interval_min {
         // One who does not know timers cannot understand 422 (RFC 4028 §8.1); a proxy put the value there.
         return if supported { Err(IntervalTooSmall) } else { Ok(None) };
     }
@@ -76,6 +77,18 @@ impl SessionTimer {
         format!("{};refresher={refresher}", self.interval)
     }
 
+    /// The value of our `Session-Expires` when we refresh: seen from the one who asks, the refresher is the UAC.
+    pub(super) fn refresh(&self) -> String {
+        format!("{};refresher=uac", self.interval)
+    }
+
+    /// The same with the interval of the answer to our refresh, which may be shorter than ours (RFC 4028 §9), but
+    /// for nobody shorter than the shortest.
+    pub(super) fn answered(self, session_expires: Option<&str>, interval_min: u32) -> Self {
+        let answered = session_expires.and_then(parse).map_or(self.interval, |(interval, _)| interval);
+        Self { interval: answered.clamp(interval_min.min(self.interval), self.interval), ..self }
+    }
+
     /// Whether the answer says `Require: timer` (RFC 4028 §9: if the caller refreshes, it must know).
     pub(super) fn is_required(&self) -> bool {
         self.supported && self.refresher == Refresher::Them
@@ -97,13 +110,13 @@ mod tests {
     use super::*;
 
     fn agreed(value: &str, supported: bool) -> SessionTimer {
-        agree(Some(value), supported).unwrap().unwrap()
+        agree(Some(value), supported, SESSION_INTERVAL_MIN).unwrap().unwrap()
     }
 
     #[test]
     fn no_interval_no_timer() {
-        assert_eq!(agree(None, true), Ok(None));
-        assert_eq!(agree(Some("soon"), true), Ok(None));
+        assert_eq!(agree(None, true, SESSION_INTERVAL_MIN), Ok(None));
+        assert_eq!(agree(Some("soon"), true, SESSION_INTERVAL_MIN), Ok(None));
     }
 
     #[test]
@@ -117,8 +130,8 @@ mod tests {
 
     #[test]
     fn too_short_an_interval_is_refused_only_to_those_who_understand() {
-        assert_eq!(agree(Some("60"), true), Err(IntervalTooSmall));
-        assert_eq!(agree(Some("60"), false), Ok(None));
+        assert_eq!(agree(Some("60"), true, SESSION_INTERVAL_MIN), Err(IntervalTooSmall));
+        assert_eq!(agree(Some("60"), false, SESSION_INTERVAL_MIN), Ok(None));
     }
 
     #[test]
@@ -126,5 +139,15 @@ mod tests {
         assert_eq!(agreed("1800;refresher=uas", true).act_after(), Duration::from_secs(900));
         assert_eq!(agreed("1800", true).act_after(), Duration::from_secs(1_768));
         assert_eq!(agreed("90", true).act_after(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_answer_to_a_refresh_may_shorten_the_interval_but_not_too_much() {
+        let timer = agreed("1800;refresher=uas", true);
+        let interval = |answer| timer.answered(answer, SESSION_INTERVAL_MIN).interval;
+        assert_eq!(interval(None), 1_800);
+        assert_eq!(interval(Some("600;refresher=uac")), 600);
+        assert_eq!(interval(Some("7200")), 1_800);
+        assert_eq!(interval(Some("1")), SESSION_INTERVAL_MIN);
     }
 }

@@ -16,6 +16,8 @@ use confab_media::EngineSettings;
 use tokio::sync::mpsc;
 
 pub use self::ports::Ports;
+#[cfg(test)]
+pub(crate) use self::queue::Desk;
 use self::queue::Reports;
 pub use self::queue::{Order, Orders, Report};
 use self::socket::awaitable;
@@ -104,6 +106,16 @@ impl Workers {
     /// How many orders still fit before a thread.
     pub fn room(&self, worker: WorkerIndex) -> usize {
         self.workers.get(worker).map_or(0, |worker| worker.orders.room())
+    }
+}
+
+#[cfg(test)]
+impl Workers {
+    /// Workers whose threads stand still: whoever has their desks may do what a thread would.
+    pub(crate) fn stalled(threads: usize) -> (Self, Vec<Desk>) {
+        let rings = (0..threads).map(|_| queue::rings().expect("the system gives event descriptors"));
+        let (workers, desks) = rings.map(|(orders, _, desk)| (Worker { orders, thread: None }, desk)).unzip();
+        (Self { workers }, desks)
     }
 }
 

@@ -118,3 +118,58 @@ pub(crate) fn rings() -> io::Result<(Orders, Reports, Desk)> {
         Desk { orders: orders_out, orders_waker, reports: reports_in, reports_waker, reported: false },
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use confab_media::{Ask, ConferenceId, Tick};
+
+    use super::*;
+
+    fn order(number: u64) -> Order {
+        let ask = Ask::RemoveConference(ConferenceId(number));
+        Order::Command(Command { id: CommandId(number), ask })
+    }
+
+    fn number(order: &Order) -> u64 {
+        match order {
+            Order::Command(command) => command.id.0,
+            Order::AddLeg(id, ..) => id.0,
+            Order::Stop => u64::MAX,
+        }
+    }
+
+    #[test]
+    fn an_order_without_room_comes_back_and_the_others_keep_their_order() {
+        let (mut orders, _reports, mut desk) = rings().unwrap();
+        for n in 0..COMMANDS_MAX as u64 {
+            assert_eq!(orders.room(), COMMANDS_MAX - n as usize);
+            orders.send(order(n)).unwrap();
+        }
+        assert_eq!(number(&orders.send(order(7_777)).unwrap_err()), 7_777);
+        assert_eq!(number(&desk.next_order().unwrap()), 0);
+        orders.send(order(COMMANDS_MAX as u64)).unwrap();
+        let rest: Vec<u64> = std::iter::from_fn(|| desk.next_order()).map(|o| number(&o)).collect();
+        assert_eq!(rest, (1..=COMMANDS_MAX as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_report_without_room_stays_with_the_thread_and_none_is_lost() {
+        let (_orders, mut reports, mut desk) = rings().unwrap();
+        let report = |n| Report::Event(Event::Applied { command: CommandId(n), tick: Tick(n) });
+        let mut given = 0;
+        while desk.has_room() {
+            assert!(desk.report(report(given)).is_none());
+            given += 1;
+        }
+        assert_eq!(given, REPORTS_MAX as u64);
+        assert!(desk.report(report(given)).is_some());
+        for n in 0..given {
+            let taken = reports.take();
+            assert!(
+                matches!(taken, Some(Report::Event(Event::Applied { tick: Tick(tick), .. })) if tick == n),
+                "{taken:?}"
+            );
+        }
+        assert!(reports.take().is_none() && desk.has_room());
+    }
+}

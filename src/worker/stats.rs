@@ -30,6 +30,7 @@ pub(crate) struct WorkerStats {
     transmitted: Arc<Counter>,
     encoded: Arc<Counter>,
     limited: Arc<Counter>,
+    crowded: Arc<Counter>,
     digits_dropped: Arc<Counter>,
     discards: [Arc<Counter>; Discard::ALL.len()],
     legs: Arc<Gauge>,
@@ -55,6 +56,10 @@ impl WorkerStats {
                 "Frames encoded; fewer than were sent, since listeners share.",
             ),
             limited: counter("confab_media_ticks_limited_total", "Ticks of a mix that was turned down."),
+            crowded: counter(
+                "confab_media_ticks_crowded_total",
+                "Ticks in which more spoke in a conference than are mixed.",
+            ),
             digits_dropped: counter("confab_media_digits_dropped_total", "Keys pressed that nobody fetched."),
             discards: Discard::ALL.map(|discard| {
                 let labels: &[(&'static str, &str)] = &[("worker", &worker), ("reason", discard.name())];
@@ -82,6 +87,7 @@ impl WorkerStats {
         self.transmitted.advance_to(counters.transmitted);
         self.encoded.advance_to(counters.encoded);
         self.limited.advance_to(counters.limited);
+        self.crowded.advance_to(counters.crowded);
         self.digits_dropped.advance_to(counters.digits_dropped);
         for (counter, &total) in self.discards.iter().zip(&counters.discards) {
             counter.advance_to(total);

@@ -4,10 +4,21 @@
 //! known on every run. A new parser gets a function here, a line in [`ALL`], a file in `fuzz_targets/`, a
 //! `[[bin]]` in `Cargo.toml` and a folder in `corpus/`.
 
+#[path = "../engine_leg/mod.rs"]
+pub(crate) mod engine_leg;
+#[path = "../witnesses/mod.rs"]
+pub(crate) mod witnesses;
+
+#[path = "engine.rs"]
+mod state_machine;
+
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use confab::sdp::{self, Codec, Local, Security};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
+use confab_media::Time;
+use confab_media::rtp::{DigitReceiver, PacketView, RtpHeader, TelephoneEvent, is_rtcp, is_rtp_or_rtcp};
 use rsipstack::sip::SipMessage;
 
 /// A parser's name, which is its corpus's folder as well, and its function.
@@ -20,7 +31,9 @@ pub(crate) const ALL: &[Target] = &[
     ("framer", framer),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
-    // The engine's parsers (RTP, RTCP, telephone-event) follow here.
+    ("rtp", rtp),
+    ("telephone_event", telephone_event),
+    ("engine", engine),
 ];
 
 /// What the guard forwards, the library parses, and a second look changes nothing; what it answers is
@@ -109,6 +122,79 @@ pub(crate) fn sdp_answer(data: &[u8]) {
     };
     assert_eq!(agreed.codec, Codec::Pcma);
     assert!(agreed.payload_type < 128 && agreed.telephone_event.is_none_or(|event| event < 128));
+}
+
+/// An RTP packet is taken when a second, plainer reading of RFC 3550 §5.1 takes it, and they find the same in it.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn rtp(data: &[u8]) {
+    let packet = PacketView::parse(data);
+    assert_eq!(packet.is_ok(), payload_range(data).is_some(), "{packet:?}");
+    assert!(!is_rtcp(data) || is_rtp_or_rtcp(data));
+    let (Ok(packet), Some((start, end))) = (packet, payload_range(data)) else {
+        return;
+    };
+    assert_eq!(packet.payload(), &data[start..end]);
+    let header = RtpHeader {
+        marker: packet.marker(),
+        payload_type: packet.payload_type(),
+        sequence_number: packet.sequence_number(),
+        timestamp: packet.timestamp(),
+        ssrc: packet.ssrc(),
+    };
+    // All but the first byte, which has the padding, the extension and the contributing sources.
+    assert_eq!(header.to_bytes()[1..], data[1..RtpHeader::LEN]);
+    if let Some((_, extension)) = packet.extension() {
+        assert!(extension.len().is_multiple_of(4) && data[..start].ends_with(extension));
+    }
+}
+
+/// Where the payload of an RTP packet begins and ends.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+fn payload_range(data: &[u8]) -> Option<(usize, usize)> {
+    let (first, mut start) = (usize::from(*data.first()?), RtpHeader::LEN);
+    start += 4 * (first & 15);
+    if first & 0x10 != 0 {
+        let words = usize::from(*data.get(start + 2)?) << 8 | usize::from(*data.get(start + 3)?);
+        start += 4 + 4 * words;
+    }
+    let padding = if first & 0x20 == 0 { 0 } else { usize::from(*data.last()?) };
+    let has_padding = first & 0x20 == 0 || padding > 0;
+    let end = data.len().checked_sub(padding)?;
+    (first >> 6 == 2 && has_padding && start <= end).then_some((start, end))
+}
+
+/// A press is reported once at most, as a key, and takes a packet. Each packet of the input is a byte of time that
+/// passes before it, a byte that chooses its start, and four of payload.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn telephone_event(data: &[u8]) {
+    let mut receiver = DigitReceiver::new();
+    let mut now = Time::from_millis(1);
+    let (mut packets, mut reported) = (0, Vec::new());
+    for piece in data.chunks(6) {
+        let [pause, start, payload @ ..] = piece else {
+            break;
+        };
+        now += Duration::from_millis(u64::from(*pause) * 2);
+        reported.extend(receiver.expire(now));
+        let (timestamp, ssrc) = (u32::from(start >> 1) * 7_919, u32::from(start & 1));
+        let bytes = engine_leg::rtp(engine_leg::TELEPHONE_EVENT, packets, timestamp, ssrc, payload);
+        let packet = PacketView::parse(&bytes).expect("a packet of ours");
+        reported.extend(receiver.receive(&packet, now));
+        packets += 1;
+        assert!(reported.len() <= usize::from(packets), "a press takes a packet");
+        let event = TelephoneEvent::parse(payload);
+        assert_eq!(event.is_some(), payload.len() >= 4);
+        assert!(event.is_none_or(|e| e.event == payload[0] && e.end == (payload[1] >= 0x80)));
+    }
+    reported.extend(receiver.expire(now + Duration::from_secs(1)));
+    assert_eq!(receiver.expire(now + Duration::from_secs(2)), None, "a press is reported once");
+    assert!(reported.len() <= usize::from(packets) && reported.iter().all(|key| *key < 16));
+}
+
+/// The whole engine, driven by a script: see [`state_machine`].
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn engine(data: &[u8]) {
+    state_machine::run(data);
 }
 
 fn source() -> SocketAddr {

@@ -25,15 +25,15 @@ pub(crate) struct Running {
 impl Running {
     /// Starts one.
     pub(crate) async fn start(options: Options) -> Self {
+        Self::start_with(options, &[]).await
+    }
+
+    /// Starts one with flags of the test's own, such as `--max-calls=2`.
+    pub(crate) async fn start_with(options: Options, flags: &[&str]) -> Self {
         let data = TempDir::new().expect("a directory for a test");
         let directory = data.path().to_str().expect("a path in UTF-8");
-        let cli = Cli::parse_from([
-            "node",
-            "--http-listen=127.0.0.1:0",
-            "--sip-listen=127.0.0.1:0",
-            "--data-dir",
-            directory,
-        ]);
+        let ours = ["node", "--http-listen=127.0.0.1:0", "--sip-listen=127.0.0.1:0", "--data-dir", directory];
+        let cli = Cli::parse_from(ours.iter().chain(flags));
         let nothing = Environment::of(std::iter::empty::<(std::ffi::OsString, std::ffi::OsString)>())
             .expect("nothing is no mistake");
         let effective =

@@ -1,7 +1,10 @@
 //! A leg's seat in a conference, and what it says in the current tick.
 
 use super::Seat;
+use super::talkers::Talker;
+use super::voices::Voices;
 use crate::command::Audience;
+use crate::dsp::limiter::Limiter;
 use crate::engine::legs::LegIndex;
 use crate::frame::{Frame, SampleRate};
 use crate::id::LegId;
@@ -11,48 +14,83 @@ pub(crate) struct Participant {
     pub(crate) leg: LegId,
     pub(crate) index: LegIndex,
     pub(crate) seat: Seat,
-    /// What they say; holds an old tick's samples while they are silent.
-    pub(crate) frame: Frame,
-    talks: bool,
+    /// Where its frames are in the conference's [`Voices`].
+    pub(super) slot: usize,
+    /// Whether and how it is mixed.
+    pub(super) talker: Talker,
+    /// Turns down what it hears when that is a mix of its own.
+    pub(super) limiter: Limiter,
+    /// The rate at which it speaks and hears.
+    rate: SampleRate,
+    sounds: bool,
 }
 
 impl Participant {
-    pub(crate) fn new(leg: LegId, index: LegIndex, seat: Seat, rate: SampleRate) -> Self {
-        Self { leg, index, seat, frame: Frame::silence(rate), talks: false }
+    pub(super) fn new(leg: LegId, index: LegIndex, seat: Seat, slot: usize) -> Self {
+        let rate = SampleRate::Hz8000;
+        Self {
+            leg,
+            index,
+            seat,
+            slot,
+            talker: Talker::default(),
+            limiter: Limiter::default(),
+            rate,
+            sounds: false,
+        }
     }
 
     /// Notes what the tick brought.
-    pub(crate) fn hear(&mut self, sound: Sound) {
-        self.talks = match sound {
+    pub(super) fn hear(&mut self, sound: Sound, frame: &Frame, voices: &mut Voices) {
+        if self.rate != frame.rate() {
+            // Another codec: what is remembered is of another length.
+            self.rate = frame.rate();
+            self.talker = Talker::default();
+        }
+        let samples = frame.samples();
+        let kept = voices.now_mut(self.slot, samples.len());
+        self.sounds = match sound {
             // Digital silence adds nothing: who sends it hears what all listeners hear, and shares its encoding.
-            Sound::Voice | Sound::Concealed => self.frame.samples().iter().any(|&s| s != 0),
-            Sound::Silence => {
-                self.frame.samples_mut().fill(0);
-                false
-            }
+            Sound::Voice | Sound::Concealed => samples.iter().any(|&s| s != 0),
+            Sound::Silence => false,
         };
+        if self.sounds {
+            kept.copy_from_slice(samples);
+        } else {
+            kept.fill(0);
+        }
     }
 
-    /// What they say, silence included.
-    pub(crate) fn spoken(&self) -> &Frame {
-        &self.frame
+    /// The rate at which it speaks and hears.
+    pub(super) const fn rate(&self) -> SampleRate {
+        self.rate
     }
 
-    /// Whether everyone hears something from them in this tick.
-    pub(crate) fn is_public_talker(&self) -> bool {
-        self.talks && self.seat.audience == Audience::Everyone
+    /// Samples in its frames.
+    pub(super) const fn frame_len(&self) -> usize {
+        self.rate.frame_len()
     }
 
-    /// Whether a few hear something from them in this tick.
-    pub(crate) fn is_private_talker(&self) -> bool {
-        self.talks && matches!(self.seat.audience, Audience::Only(_))
+    /// Whether it says something to everyone in this tick.
+    pub(super) fn speaks_to_all(&self) -> bool {
+        self.sounds && self.seat.audience == Audience::Everyone
     }
 
-    /// Whether `leg` alone, or with a few others, hears something from them in this tick.
-    pub(crate) fn talks_privately_to(&self, leg: LegId) -> bool {
+    /// What of it is in the full mix.
+    pub(super) fn mixed<'a>(&self, voices: &'a Voices) -> Option<&'a [i16]> {
+        voices.mixed(self.slot, self.talker.contribution, self.frame_len())
+    }
+
+    /// Whether a few hear something from it in this tick.
+    pub(super) fn speaks_to_few(&self) -> bool {
+        self.sounds && matches!(self.seat.audience, Audience::Only(_))
+    }
+
+    /// Whether `leg` alone, or with a few others, hears something from it in this tick.
+    pub(super) fn speaks_privately_to(&self, leg: LegId) -> bool {
         match &self.seat.audience {
             Audience::Everyone | Audience::Nobody => false,
-            Audience::Only(legs) => self.talks && self.leg != leg && legs.contains(leg),
+            Audience::Only(legs) => self.sounds && self.leg != leg && legs.contains(leg),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Brings a mix that is too loud for 16 bits down without the crackle of clipping.
 //!
-//! One gain per conference and tick, the same for all who hear it: the loudest sample of the full mix sets
-//! how far down, at once; it comes up again slowly. At rest the gain is exactly one, and samples pass
-//! unchanged, bit for bit.
+//! One gain per mix and tick: its loudest sample sets how far down, at once, before it comes; it goes up
+//! again slowly. So nothing is ever clipped. At rest the gain is exactly one, and samples pass unchanged,
+//! bit for bit.
 
 /// Gain of one in the fixed point used here (Q15).
 const UNITY: i32 = 1 << 15;
 
-/// Samples over which a lower gain is reached: 1 ms at 8 kHz. A step would click; a longer ramp would let
-/// more of the peak run into the ceiling.
-const ATTACK_SAMPLES: usize = 8;
+/// A lower gain is reached over this part of a tick, 5 ms, or by the first sample that needs it if that comes
+/// sooner: a step would click.
+const ATTACK_PART: usize = 4;
 
 /// Part of the missing gain that comes back each tick: 1/16, so about half in 0.2 s. Faster and the level
 /// of others would be heard to pump with one loud talker.
@@ -18,7 +18,7 @@ const RELEASE_DIVISOR: i32 = 16;
 /// The loudest sample a mix may have, one part in a thousand under full scale so that rounding cannot pass it.
 const CEILING: i32 = 32_734;
 
-/// The limiter of one conference.
+/// The limiter of one mix.
 #[derive(Clone, Copy, Debug)]
 pub struct Limiter {
     gain: i32,
@@ -35,10 +35,12 @@ impl Default for Limiter {
 pub struct Gain {
     from: i32,
     to: i32,
+    /// Samples over which it changes.
+    ramp: usize,
 }
 
 impl Limiter {
-    /// Looks at a tick's full mix and decides its gain.
+    /// Looks at a tick's mix and decides its gain.
     pub fn follow(&mut self, mix: &[i32]) -> Gain {
         let peak = mix.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0);
         let wanted = gain_for(peak);
@@ -50,8 +52,15 @@ impl Limiter {
             let step = ((UNITY - self.gain) / RELEASE_DIVISOR).max(1);
             (self.gain + step).min(wanted)
         };
-        Gain { from, to: self.gain }
+        let ramp = if self.gain < from { attack(mix, from) } else { mix.len() };
+        Gain { from, to: self.gain, ramp }
     }
+}
+
+/// How soon a lower gain must be there: by the first sample that is too loud at the gain before.
+fn attack(mix: &[i32], gain: i32) -> usize {
+    let too_loud = |s: &i32| (i64::from(s.unsigned_abs()) * i64::from(gain)) >> 15 > i64::from(CEILING);
+    mix.iter().position(too_loud).unwrap_or(mix.len()).min(mix.len() / ATTACK_PART)
 }
 
 fn gain_for(peak: u32) -> i32 {
@@ -68,8 +77,8 @@ impl Gain {
         self.from == UNITY && self.to == UNITY
     }
 
-    /// Writes `mix` at this gain to `out`. What is still too loud (a mix without one talker can be louder
-    /// than the whole, and an attack takes a millisecond) is held at full scale.
+    /// Writes `mix` at this gain to `out`. It must be the mix that was followed: another one may be louder,
+    /// and is then held at full scale.
     pub fn apply(self, mix: &[i32], out: &mut [i16]) {
         if self.is_unity() {
             for (o, &s) in out.iter_mut().zip(mix) {
@@ -77,26 +86,26 @@ impl Gain {
             }
             return;
         }
-        let ramp = if self.to < self.from { ATTACK_SAMPLES } else { mix.len() };
         for (i, (o, &s)) in out.iter_mut().zip(mix).enumerate() {
-            let gain = self.at(i, ramp);
+            let gain = self.at(i);
             let scaled = (i64::from(s) * i64::from(gain)) >> 15;
             *o = scaled.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         }
     }
 
-    fn at(self, sample: usize, ramp: usize) -> i32 {
-        if sample >= ramp {
+    fn at(self, sample: usize) -> i32 {
+        if sample >= self.ramp {
             return self.to;
         }
         let span = i64::from(self.to - self.from);
-        self.from + (span * (sample as i64 + 1) / ramp as i64) as i32
+        self.from + (span * (sample as i64 + 1) / self.ramp as i64) as i32
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn limited(limiter: &mut Limiter, mix: &[i32]) -> Vec<i16> {
         let mut out = vec![0; mix.len()];
@@ -119,12 +128,27 @@ mod tests {
         let mut limiter = Limiter::default();
         let mix: Vec<i32> =
             (0..160).map(|i| (f64::from(i) * 0.3).sin().mul_add(100_000.0, 0.0) as i32).collect();
-        limited(&mut limiter, &mix);
+        let first = limited(&mut limiter, &mix);
+        assert!(first.iter().all(|o| i32::from(o.unsigned_abs()) <= CEILING), "not even in the first tick");
         let out = limited(&mut limiter, &mix);
         let at_rail = out.iter().filter(|&&o| o == i16::MAX || o == i16::MIN).count();
         assert_eq!(at_rail, 0);
         let peak = out.iter().map(|o| o.unsigned_abs()).max();
         assert!(peak > Some(32_000), "turned down to the ceiling, not further: {peak:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_ever_clipped(
+            ticks in prop::collection::vec((0..200_000i32, 0..160usize), 1..20),
+        ) {
+            let mut limiter = Limiter::default();
+            for (loudness, from) in ticks {
+                let mix: Vec<i32> = (0..160).map(|i| if i >= from { loudness } else { loudness / 9 }).collect();
+                let out = limited(&mut limiter, &mix);
+                prop_assert!(out.iter().all(|&o| i32::from(o) <= CEILING));
+            }
+        }
     }
 
     #[test]

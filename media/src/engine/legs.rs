@@ -14,6 +14,13 @@ use crate::transmit::Transmit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LegIndex(u32);
 
+#[cfg(test)]
+impl LegIndex {
+    pub(crate) const fn for_test(index: u32) -> Self {
+        Self(index)
+    }
+}
+
 pub(crate) struct Legs {
     slots: Vec<Option<Box<Leg>>>,
     free: Vec<u32>,
@@ -60,9 +67,11 @@ impl Legs {
         let index = self.by_id.remove(&id)?;
         self.unseated.retain(|&i| i != index);
         self.to_report.retain(|&i| i != index);
-        self.to_send.retain(|&i| i != index);
-        // Its packet of this tick may have been fetched or not: the place in the list stays within it.
-        self.sent = self.sent.min(self.to_send.len());
+        if let Some(place) = self.to_send.iter().position(|&i| i == index) {
+            self.to_send.remove(place);
+            // Whoever is next to be fetched stays next, whether this one was fetched or not.
+            self.sent -= usize::from(place < self.sent);
+        }
         let leg = self.slots[index.0 as usize].take();
         self.free.push(index.0);
         leg

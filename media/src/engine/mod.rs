@@ -84,6 +84,7 @@ impl Engine {
     /// Takes in what came to a leg's socket.
     pub fn handle_datagram(&mut self, leg: LegId, datagram: &Datagram<'_>) {
         self.counters.received += 1;
+        self.faults.look_at(datagram.payload);
         let Some(index) = self.legs.index(leg) else {
             self.counters.count(Discard::NoLeg);
             return;

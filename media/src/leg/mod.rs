@@ -190,12 +190,19 @@ impl Leg {
         if !self.media.direction.receive {
             return Err(Discard::NotReceiving);
         }
-        if Some(packet.payload_type()) == self.media.telephone_event {
+        if self.is_event(packet.payload_type()) {
             return self.receive_event(&packet, datagram.received_at, counters);
         }
         let codec = self.codec_of(packet.payload_type()).ok_or(Discard::UnknownPayloadType)?;
         self.playout.receive(&packet, codec, datagram.received_at);
         Ok(())
+    }
+
+    /// Telephone-events, as agreed or as we offered them. What was agreed for audio is audio all the same.
+    fn is_event(&self, payload_type: u8) -> bool {
+        let agreed = Some(payload_type) == self.media.telephone_event;
+        let offered = Some(payload_type) == self.media.telephone_event_offered;
+        agreed || (offered && payload_type != self.media.payload_type)
     }
 
     /// The agreed payload type, or a static one of the same family: many far ends answer with one G.711 law and

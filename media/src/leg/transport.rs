@@ -127,6 +127,7 @@ mod tests {
             codec: Codec::Pcmu,
             payload_type: 0,
             telephone_event: None,
+            telephone_event_offered: None,
             remote: remote.parse().unwrap(),
             signalling: signalling.map(|ip| ip.parse().unwrap()),
             direction: Direction::BOTH,

@@ -1,0 +1,80 @@
+//! What an INVITE or UPDATE asks for, or why it is refused: where it goes, its offer, its session timer.
+
+use rsipstack::sip::{Header, Request, StatusCode};
+use tracing::debug;
+
+use super::counters::SipCounters;
+use super::headers::{self, other};
+use super::inbound::Inbound;
+use super::session_timer::{self, SessionTimer};
+use crate::config::{Decision, SrtpPolicy};
+use crate::sdp::{self, Offer, SdpError};
+
+/// An INVITE that we understood.
+pub(super) struct Invitation {
+    pub(super) conference: String,
+    /// Whether its media are to be SRTP.
+    pub(super) srtp: SrtpPolicy,
+    /// None: the caller wants ours.
+    pub(super) offer: Option<Offer>,
+    pub(super) timer: Option<SessionTimer>,
+}
+
+/// A final answer other than 200.
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<Header>,
+}
+
+impl From<StatusCode> for Refusal {
+    fn from(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new() }
+    }
+}
+
+impl Invitation {
+    pub(super) fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
+        let user = headers::user(&request.uri);
+        let domain = request.uri.host().to_string();
+        let (conference, srtp) = match inbound.routes.decide(&user, &domain) {
+            Decision::Conference { name, srtp } => (name, srtp.unwrap_or(inbound.srtp)),
+            Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
+        };
+        let timer = agree_timer(request, inbound.session_interval_min)?;
+        Ok(Self { conference, srtp, offer: read_offer(&inbound.counters, request)?, timer })
+    }
+}
+
+/// The session timer of a request, if it asks for one.
+pub(super) fn agree_timer(request: &Request, interval_min: u32) -> Result<Option<SessionTimer>, Refusal> {
+    let asked = headers::value(request, "Session-Expires", Some("x"));
+    let supported = headers::lists(request, "Supported", Some("k"), "timer")
+        || headers::lists(request, "Require", None, "timer");
+    session_timer::agree(asked.as_deref(), supported, interval_min).map_err(|_| Refusal {
+        status: StatusCode::SessionIntervalTooSmall,
+        headers: vec![other("Min-SE", interval_min)],
+    })
+}
+
+/// The offer of a request, if it has one.
+pub(super) fn read_offer(counters: &SipCounters, request: &Request) -> Result<Option<Offer>, Refusal> {
+    if request.body.is_empty() {
+        return Ok(None);
+    }
+    let content_type = headers::value(request, "Content-Type", Some("c")).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media_type != "application/sdp" {
+        return Err(Refusal {
+            status: StatusCode::UnsupportedMediaType,
+            headers: vec![Header::Accept("application/sdp".into())],
+        });
+    }
+    sdp::parse_offer(&request.body).map(Some).map_err(|e| not_acceptable(counters, e))
+}
+
+/// The answer to an offer that cannot be taken.
+pub(super) fn not_acceptable(counters: &SipCounters, error: SdpError) -> Refusal {
+    debug!(%error, "offer not acceptable");
+    counters.refuse_sdp(error);
+    StatusCode::from(error.status()).into()
+}

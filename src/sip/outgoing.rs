@@ -1,0 +1,88 @@
+//! Requests that we send, put right: the library unescapes no URI that it reads and escapes all that it writes, so
+//! that `sip:a%20b@host` would go out as `sip:a%2520b@host`, which is somebody else (RFC 3261 §19.1.4).
+
+use rsipstack::sip::uri::Domain;
+use rsipstack::sip::{Header, Host, Request, SipMessage, Uri};
+use rsipstack::transaction::endpoint::MessageInspector;
+use rsipstack::transport::SipAddr;
+
+/// Writes the URIs of others as they wrote them.
+pub(super) struct AsTheyWroteThem;
+
+impl MessageInspector for AsTheyWroteThem {
+    fn before_send(&self, message: SipMessage, _to: Option<&SipAddr>) -> SipMessage {
+        match message {
+            SipMessage::Request(request) => SipMessage::Request(put_right(request)),
+            // The library copies the headers of an answer.
+            SipMessage::Response(_) => message,
+        }
+    }
+
+    fn after_received(&self, message: SipMessage, _from: Option<&SipAddr>) -> SipMessage {
+        message
+    }
+}
+
+fn put_right(mut request: Request) -> Request {
+    request.uri = verbatim(request.uri);
+    for header in request.headers.iter_mut() {
+        if let Header::From(from) = header {
+            *from = unescaped(from.value()).into();
+        } else if let Header::To(to) = header {
+            *to = unescaped(to.value()).into();
+        }
+    }
+    request
+}
+
+/// A URI that is written with its user and password as they are. The library escapes both, and only those; so they
+/// become a part of the host, which it writes as it is. Where the request goes is settled by now.
+fn verbatim(mut uri: Uri) -> Uri {
+    let Some(auth) = uri.auth.take() else {
+        return uri;
+    };
+    let password = auth.password.map(|password| format!(":{password}")).unwrap_or_default();
+    let host = &uri.host_with_port.host;
+    uri.host_with_port.host = Host::Domain(Domain(format!("{}{password}@{host}", auth.user)));
+    uri
+}
+
+/// A From or To value, with the user of its URI unescaped once: each `%` of it was written `%25`, and nothing else
+/// is.
+fn unescaped(value: &str) -> String {
+    let user = value.find('<').and_then(|from| Some((from, from + value.get(from..)?.find('@')?)));
+    match user {
+        Some((from, to)) => {
+            format!("{}{}{}", &value[..from], value[from..to].replace("%25", "%"), &value[to..])
+        }
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_uri_goes_out_as_it_came_in() {
+        for text in [
+            "sip:a%20b@192.0.2.1:5070",
+            "sip:a%25b:p%40ss@example.com;transport=TCP",
+            "sip:+4930123;phone-context=x@[2001:db8::1]:5060",
+            "sip:192.0.2.1",
+        ] {
+            let uri = Uri::try_from(text).unwrap();
+            assert_eq!(verbatim(uri).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_the_user_of_a_from_or_to_is_unescaped() {
+        assert_eq!(
+            unescaped("\"100%25\" <sip:a%2520b@x;p=%25>;tag=%25"),
+            "\"100%25\" <sip:a%20b@x;p=%25>;tag=%25"
+        );
+        assert_eq!(unescaped("<sip:a%252540b@x>"), "<sip:a%2540b@x>");
+        assert_eq!(unescaped("<sip:x>;tag=1"), "<sip:x>;tag=1");
+    }
+}

@@ -1,0 +1,8 @@
+//! Explores the whole engine as a state machine.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::engine(data));

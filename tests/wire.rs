@@ -1,0 +1,37 @@
+//! A whole node, in this process, called over real sockets by a scripted phone (`wire/peer.rs`) that shares no
+//! code with it: what signalling promises, heard in the audio where it can be heard.
+//!
+//! Nothing here is timed: what must happen is waited for, as long as it takes on a busy machine. Only that nothing
+//! happens can be found in no other way than by waiting a little.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the report, those that phones and figures make included"
+)]
+
+mod running;
+
+#[path = "wire/api.rs"]
+mod api;
+#[path = "wire/calls.rs"]
+mod calls;
+#[path = "wire/faults.rs"]
+mod faults;
+#[path = "wire/limits.rs"]
+mod limits;
+#[path = "wire/message.rs"]
+mod message;
+#[path = "wire/negotiation.rs"]
+mod negotiation;
+#[path = "wire/peer.rs"]
+mod peer;
+#[path = "wire/rtp.rs"]
+mod rtp;
+#[path = "wire/secrets.rs"]
+mod secrets;
+#[path = "wire/silence.rs"]
+mod silence;
+#[path = "wire/strangers.rs"]
+mod strangers;
+#[path = "wire/timers.rs"]
+mod timers;

@@ -1,0 +1,78 @@
+//! Asks a node's API, over a connection for each question.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::peer::within;
+use crate::running::Running;
+
+impl Running {
+    /// What is at a path below the account's.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (_, body) = self.http("GET", &format!("{}/{path}", self.account()), "").await;
+        serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
+    }
+
+    /// Changes what is at a path below the account's.
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Value {
+        let (status, body) = self.http("POST", &format!("{}/{path}", self.account()), form).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
+    }
+
+    fn account(&self) -> String {
+        format!("/2010-04-01/Accounts/{}", self.account_sid)
+    }
+
+    /// Calls that are on.
+    pub(crate) async fn calls_in_progress(&self) -> usize {
+        self.get("Calls.json?Status=in-progress").await["calls"].as_array().unwrap().len()
+    }
+
+    /// Waits until so many calls have a status.
+    pub(crate) async fn wait_for_calls(&self, status: &str, count: usize) {
+        within(&format!("{count} calls that are {status}"), async {
+            let path = format!("Calls.json?Status={status}");
+            while self.get(&path).await["calls"].as_array().unwrap().len() != count {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Ends all calls.
+    pub(crate) async fn end_all_calls(&self) {
+        for call in self.get("Calls.json?Status=in-progress").await["calls"].as_array().unwrap() {
+            let sid = call["sid"].as_str().unwrap();
+            self.post(&format!("Calls/{sid}.json"), "Status=completed").await;
+        }
+    }
+
+    /// A figure of all media threads together: all lines that begin and end so.
+    pub(crate) async fn figure(&self, name: &str, label: &str) -> f64 {
+        let (_, figures) = self.http("GET", "/metrics", "").await;
+        let lines = figures.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        let values: Vec<f64> = lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(!values.is_empty(), "no {name} with {label} in:\n{figures}");
+        values.iter().sum()
+    }
+
+    async fn http(&self, method: &str, path: &str, form: &str) -> (u16, String) {
+        let key = STANDARD.encode(format!("{}:{}", self.account_sid, self.auth_token));
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: node\r\nAuthorization: Basic {key}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        let mut stream = TcpStream::connect(self.node.http).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        within("an answer of the API", stream.read_to_string(&mut answer)).await.unwrap();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, body.to_owned())
+    }
+}

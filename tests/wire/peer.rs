@@ -1,0 +1,339 @@
+//! A scripted phone: a SIP socket (UDP or TCP), an RTP socket and one call. It does what the test says, right or
+//! wrong, retransmits nothing by itself, and knows nothing of the node but what comes over the wire.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+
+use crate::message::{Message, audio_port, head_len};
+use crate::rtp::Rtp;
+
+/// However busy the machine is, what has not come after so long does not come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for what must happen.
+pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, happens).await {
+        Ok(happened) => happened,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// A word that no other message has.
+fn fresh(what: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{what}{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+enum Wire {
+    Udp(UdpSocket),
+    Tcp(TcpStream, Vec<u8>),
+}
+
+/// The phone.
+pub(crate) struct Peer {
+    wire: Wire,
+    node: SocketAddr,
+    pub(crate) rtp: Rtp,
+    /// The URI where it wants the requests of its call.
+    pub(crate) contact: String,
+    call_id: String,
+    from: String,
+    /// With the node's tag, once there is one.
+    to: String,
+    /// Where requests of the call go: the node's Contact.
+    target: String,
+    cseq: u32,
+    /// What came while something else was waited for.
+    waiting: VecDeque<Message>,
+}
+
+impl Peer {
+    pub(crate) async fn udp(node: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        Self::new(Wire::Udp(socket), node, &format!("sip:peer@{address}"), Rtp::new().await)
+    }
+
+    pub(crate) async fn tcp(node: SocketAddr) -> Self {
+        let stream = TcpStream::connect(node).await.unwrap();
+        let address = stream.local_addr().unwrap();
+        let contact = format!("sip:peer@{address};transport=tcp");
+        Self::new(Wire::Tcp(stream, Vec::new()), node, &contact, Rtp::new().await)
+    }
+
+    fn new(wire: Wire, node: SocketAddr, contact: &str, rtp: Rtp) -> Self {
+        Self {
+            wire,
+            node,
+            rtp,
+            contact: contact.to_owned(),
+            call_id: fresh("call"),
+            from: format!("<sip:peer@127.0.0.1>;tag={}", fresh("tag")),
+            to: String::new(),
+            target: String::new(),
+            cseq: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Where its SIP comes from.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.wire {
+            Wire::Udp(socket) => socket.local_addr(),
+            Wire::Tcp(stream, _) => stream.local_addr(),
+        }
+        .unwrap()
+    }
+
+    /// A description of its audio: both laws and digits.
+    pub(crate) fn description(&self) -> String {
+        self.description_of("0 8 101", "a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n")
+    }
+
+    /// A description of its audio with these payload types and attributes.
+    pub(crate) fn description_of(&self, formats: &str, attributes: &str) -> String {
+        let (ip, port) = (self.rtp.address.ip(), self.rtp.address.port());
+        format!(
+            "v=0\r\no=- 1 {} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}\r\n{attributes}",
+            self.cseq + 1
+        )
+    }
+
+    /// A request outside any call.
+    pub(crate) fn request(&self, method: &str, user: &str) -> Message {
+        let uri = format!("sip:{user}@{}", self.node);
+        let mut message = self.head(method, &uri, &format!("<{uri}>"), 1);
+        message = message.set("Call-ID", fresh("other"));
+        message.with("Contact", format!("<{}>", self.contact))
+    }
+
+    /// The INVITE that begins its call.
+    pub(crate) fn invite(&mut self, user: &str) -> Message {
+        let uri = format!("sip:{user}@{}", self.node);
+        self.to = format!("<{uri}>");
+        self.target = uri;
+        self.cseq += 1;
+        let message = self.head("INVITE", &self.target, &self.to, self.cseq);
+        message.with("Contact", format!("<{}>", self.contact)).sdp(&self.description())
+    }
+
+    /// A request within its call.
+    pub(crate) fn within_call(&mut self, method: &str) -> Message {
+        self.cseq += 1;
+        let message = self.head(method, &self.target, &self.to, self.cseq);
+        message.with("Contact", format!("<{}>", self.contact))
+    }
+
+    /// The CANCEL of a request.
+    pub(crate) fn cancel_of(&self, invite: &Message) -> Message {
+        let cseq = invite.header("CSeq").replace("INVITE", "CANCEL");
+        let message = Message::new(invite.start.replacen("INVITE", "CANCEL", 1));
+        let copied = ["Via", "Max-Forwards", "From", "To", "Call-ID"];
+        let message = copied.iter().fold(message, |message, name| message.with(name, invite.header(name)));
+        message.with("CSeq", cseq)
+    }
+
+    /// The same request as it would come by another way.
+    pub(crate) fn by_another_way(&self, request: &Message) -> Message {
+        request.clone().set("Via", self.via())
+    }
+
+    fn head(&self, method: &str, uri: &str, to: &str, cseq: u32) -> Message {
+        Message::new(format!("{method} {uri} SIP/2.0"))
+            .with("Via", self.via())
+            .with("Max-Forwards", "70")
+            .with("From", &self.from)
+            .with("To", to)
+            .with("Call-ID", &self.call_id)
+            .with("CSeq", format!("{cseq} {method}"))
+    }
+
+    fn via(&self) -> String {
+        let transport = if matches!(self.wire, Wire::Udp(_)) { "UDP" } else { "TCP" };
+        format!("SIP/2.0/{transport} {};branch=z9hG4bK{};rport", self.address(), fresh("branch"))
+    }
+
+    /// Sends what it is given, as it is.
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        match &mut self.wire {
+            Wire::Udp(socket) => assert_eq!(socket.send_to(bytes, self.node).await.unwrap(), bytes.len()),
+            Wire::Tcp(stream, _) => stream.write_all(bytes).await.unwrap(),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, message: &Message) {
+        self.send_bytes(&message.to_bytes()).await;
+    }
+
+    /// Sends a request and waits for its final response. One to an INVITE that is no 2xx is acknowledged, as its
+    /// transaction must.
+    pub(crate) async fn ask(&mut self, request: &Message) -> Message {
+        self.send(request).await;
+        let response = self.response_to(request).await;
+        if request.method() == Some("INVITE") && response.status() >= Some(300) {
+            let mut ack = Message::new(request.start.replacen("INVITE", "ACK", 1));
+            for name in ["Via", "Max-Forwards", "From", "Call-ID"] {
+                ack = ack.with(name, request.header(name));
+            }
+            let cseq = request.header("CSeq").replace("INVITE", "ACK");
+            self.send(&ack.with("To", response.header("To")).with("CSeq", cseq)).await;
+        }
+        response
+    }
+
+    /// The next final response to a request.
+    pub(crate) async fn response_to(&mut self, request: &Message) -> Message {
+        let (cseq, via) = (request.header("CSeq"), request.header("Via"));
+        let branch = via.split("branch=").nth(1).and_then(|rest| rest.split(';').next()).unwrap().to_owned();
+        let is_it = |message: &Message| {
+            message.status() >= Some(200)
+                && message.header("CSeq") == cseq
+                && message.header("Via").contains(&branch)
+        };
+        self.next_that(&format!("an answer to {}", request.start), is_it).await
+    }
+
+    /// The next request of a method.
+    pub(crate) async fn request_of(&mut self, method: &str) -> Message {
+        self.next_that(&format!("a {method}"), |message| message.method() == Some(method)).await
+    }
+
+    /// Answers a request of the node.
+    pub(crate) async fn answer(&mut self, request: &Message, status: &str) {
+        let answer = self.answer_to(request, status);
+        self.send(&answer).await;
+    }
+
+    pub(crate) fn answer_to(&self, request: &Message, status: &str) -> Message {
+        let answer = Message::new(format!("SIP/2.0 {status}"));
+        let copied = ["Via", "From", "To", "Call-ID", "CSeq"];
+        copied.iter().fold(answer, |answer, name| answer.with(name, request.header(name)))
+    }
+
+    /// Whatever comes next.
+    async fn next(&mut self) -> Message {
+        match &mut self.wire {
+            Wire::Udp(socket) => {
+                let mut datagram = vec![0; 65_536];
+                let len = socket.recv(&mut datagram).await.unwrap();
+                Message::parse(&datagram[..len]).expect("a SIP message")
+            }
+            Wire::Tcp(stream, read) => loop {
+                if let Some(message) = cut(read) {
+                    return message;
+                }
+                let len = stream.read_buf(read).await.unwrap();
+                assert!(len > 0, "the node closed the connection");
+            },
+        }
+    }
+
+    async fn next_that(&mut self, what: &str, is_it: impl Fn(&Message) -> bool) -> Message {
+        if let Some(at) = self.waiting.iter().position(&is_it) {
+            return self.waiting.remove(at).unwrap();
+        }
+        within(what, async {
+            loop {
+                let message = self.next().await;
+                if is_it(&message) {
+                    return message;
+                }
+                self.waiting.push_back(message);
+            }
+        })
+        .await
+    }
+
+    /// How many messages come in a while; the one thing that can only be found by waiting is that nothing comes.
+    pub(crate) async fn count_for(&mut self, while_: Duration) -> usize {
+        let mut count = 0;
+        let counting = async {
+            loop {
+                self.next().await;
+                count += 1;
+            }
+        };
+        // It never ends by itself.
+        let _: Result<(), _> = tokio::time::timeout(while_, counting).await;
+        count
+    }
+
+    /// Takes what a 2xx to its INVITE says, and aims its voice at the audio it names.
+    pub(crate) fn learn(&mut self, ok: &Message) {
+        assert_eq!(ok.status(), Some(200), "{}", ok.text());
+        self.to = ok.header("To");
+        let contact = ok.header("Contact");
+        self.target = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        if !ok.body.is_empty() {
+            self.rtp.aim(SocketAddr::new(self.node.ip(), audio_port(&ok.description())));
+        }
+    }
+
+    /// The ACK of a 2xx to an INVITE of this call.
+    pub(crate) fn ack_of(&self, ok: &Message) -> Message {
+        let cseq = ok.header("CSeq");
+        let number: u32 = cseq.split(' ').next().unwrap().parse().unwrap();
+        self.head("ACK", &self.target, &self.to, number)
+    }
+
+    /// Sends an INVITE, and acknowledges its 200.
+    pub(crate) async fn dial_with(&mut self, invite: &Message) -> Message {
+        let ok = self.ask(invite).await;
+        self.learn(&ok);
+        let ack = self.ack_of(&ok);
+        self.send(&ack).await;
+        ok
+    }
+
+    /// Calls a user, and is in the call when this returns.
+    pub(crate) async fn dial(&mut self, user: &str) -> Message {
+        let invite = self.invite(user);
+        self.dial_with(&invite).await
+    }
+
+    /// Sends a re-INVITE with a description, and acknowledges its 200.
+    pub(crate) async fn renegotiate(&mut self, description: &str) -> Message {
+        let invite = self.within_call("INVITE").sdp(description);
+        self.dial_with(&invite).await
+    }
+
+    /// Ends its call.
+    pub(crate) async fn hang_up(&mut self) {
+        let bye = self.within_call("BYE");
+        assert_eq!(self.ask(&bye).await.status(), Some(200));
+    }
+
+    /// Waits until the node ends the call, and answers. The reason it gives.
+    pub(crate) async fn is_hung_up(&mut self) -> String {
+        let bye = self.request_of("BYE").await;
+        self.answer(&bye, "200 OK").await;
+        bye.header("Reason")
+    }
+
+    /// Proves that its call is alive: the node answers within the dialog.
+    pub(crate) async fn is_in_call(&mut self) {
+        let options = self.within_call("OPTIONS");
+        let answer = self.ask(&options).await;
+        assert_eq!(answer.status(), Some(200), "{}", answer.text());
+    }
+}
+
+/// Takes a whole message from the front of what a stream brought.
+fn cut(read: &mut Vec<u8>) -> Option<Message> {
+    // Blank lines before a message are keep-alives.
+    let blank = read.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    read.drain(..blank);
+    let head = head_len(read)?;
+    let parsed = Message::parse(&read[..head])?;
+    let len: usize = parsed.header("Content-Length").parse().unwrap();
+    if read.len() < head + len {
+        return None;
+    }
+    let bytes: Vec<u8> = read.drain(..head + len).collect();
+    Message::parse(&bytes)
+}
