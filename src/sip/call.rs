@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::counters::SipCounters;
-use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow, log_unanswered};
@@ -109,11 +108,10 @@ async fn prepare(
         }
         None => terms.offer(),
     };
-    let transport = transaction.connection.as_ref().map_or(rsipstack::sip::Transport::Udp, |c| c.transport());
     let (states, happened) = inbound.dialogs.new_dialog_state_channel();
     let dialog = inbound
         .dialogs
-        .get_or_create_server_invite(transaction, states, None, Some(contact(inbound.advertised, transport)))
+        .get_or_create_server_invite(transaction, states, None, Some(inbound.contact(transaction)))
         .map_err(|_| StatusCode::ServerInternalError)?;
     let call = Call {
         sid: admission.call,

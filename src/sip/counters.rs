@@ -13,6 +13,7 @@ pub(super) struct SipCounters {
     pub(super) refused: Arc<Counter>,
     discards: [Arc<Counter>; Discard::ALL.len()],
     pub(super) connections_refused: Arc<Counter>,
+    pub(super) handshakes_failed: Arc<Counter>,
     pub(super) invites: Arc<Counter>,
     pub(super) invites_refused: Arc<Counter>,
     sdp_refused: [Arc<Counter>; SdpError::ALL.len()],
@@ -31,6 +32,10 @@ impl SipCounters {
             connections_refused: counter(
                 "confab_sip_connections_refused_total",
                 "TCP connections refused because there were too many.",
+            ),
+            handshakes_failed: counter(
+                "confab_sip_tls_handshakes_failed_total",
+                "TLS connections that were given up before they could be used.",
             ),
             invites: counter("confab_sip_invites_total", "Calls that asked to be let in."),
             invites_refused: counter("confab_sip_invites_refused_total", "Calls that were refused."),
