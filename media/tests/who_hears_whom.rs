@@ -440,7 +440,7 @@ impl FarEnd {
     fn media(&self) -> LegMedia {
         LegMedia {
             codec: self.codec,
-            payload_type: self.codec.static_payload_type().unwrap(),
+            payload_type: self.codec.static_payload_type().expect("G.711 has one"),
             telephone_event: Some(101),
             telephone_event_offered: None,
             remote: self.address,
@@ -572,7 +572,7 @@ impl Stage {
             far_end.sequence = far_end.sequence.wrapping_add(1);
             let timestamp = (self.ticks as u32).wrapping_mul(160).wrapping_sub(1_600);
             let mut packet = rtp(far_end.id as u32, far_end.sequence, &payload);
-            packet[1] = far_end.codec.static_payload_type().unwrap();
+            packet[1] = far_end.codec.static_payload_type().expect("G.711 has one");
             packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
             let address = far_end.address;
             self.datagram(i as u64, Port::Rtp, address, &packet);

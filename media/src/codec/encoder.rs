@@ -113,22 +113,26 @@ impl Encoder {
         }
     }
 
-    /// Starts afresh as if `previous_frame` had just been encoded, so that a decoder that played it from another
-    /// encoder's stream can go on with this one's. Settings stay.
-    pub fn warm_up(&mut self, previous_frame: &[i16]) {
+    /// Starts afresh as if `previous` had just been encoded, so that a decoder that played it from another
+    /// encoder's stream can go on with this one's. Settings stay. Costs as much as encoding `previous`, the last
+    /// sound before the next frame. Of Opus, 40 ms of it are enough: the change is as far from who stays with the
+    /// first encoder as an encoder is that has been running all along (speech 1.8 against 1.7 dB in bands of
+    /// 250 Hz, with a cold start 3.9 dB and a click), and no corner of the wave is sharper. Of 20 ms speech goes on
+    /// as well, but a steady tone flutters. G.722 wants 60 ms for a steady tone.
+    pub fn warm_up(&mut self, previous: &[i16]) {
         match &mut self.state {
             State::Ulaw | State::Alaw | State::L16 => {}
-            State::G722(encoder) => encoder.warm_up(previous_frame),
-            State::Opus(encoder) => encoder.warm_up(previous_frame),
+            State::G722(encoder) => encoder.warm_up(previous),
+            State::Opus(encoder) => encoder.warm_up(previous),
         }
     }
 
-    /// Goes on where `other` is, of which `previous_frame` was the last. Better than [`warm_up`](Self::warm_up)
-    /// where the state can be copied (G.722: the decoder notices nothing at all), else the same.
-    pub fn succeed(&mut self, other: &Self, previous_frame: &[i16]) {
+    /// Goes on where `other` is, which has encoded `previous` last. Better than [`warm_up`](Self::warm_up) where
+    /// the state can be copied (G.722: the decoder notices nothing at all), else the same.
+    pub fn succeed(&mut self, other: &Self, previous: &[i16]) {
         match (&mut self.state, &other.state) {
             (State::G722(encoder), State::G722(other)) => encoder.clone_from(other),
-            _ => self.warm_up(previous_frame),
+            _ => self.warm_up(previous),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Sender {
     fn packet(&mut self, marker: bool) -> Vec<u8> {
         let header = RtpHeader {
             marker,
-            payload_type: self.codec.static_payload_type().unwrap(),
+            payload_type: self.codec.static_payload_type().expect("G.711 has one"),
             sequence_number: self.number,
             timestamp: self.timestamp,
             ssrc: self.ssrc,

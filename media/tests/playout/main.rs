@@ -666,7 +666,7 @@ fn hostile_packet() -> impl Strategy<Value = Hostile> {
         Hostile {
             header: RtpHeader {
                 marker,
-                payload_type: codec.static_payload_type().unwrap(),
+                payload_type: codec.static_payload_type().expect("G.711 has one"),
                 sequence_number: SequenceNumber(number),
                 timestamp,
                 ssrc: Ssrc(source / 18),

@@ -85,11 +85,11 @@ impl Encoder {
         high_code << 6 | low_code
     }
 
-    /// As if `previous_frame` had been all that was ever encoded. Step and predictor find the signal within a few
+    /// As if `previous` had been all that was ever encoded. Step and predictor find the signal within a few
     /// milliseconds, and the decoder's own forget where they differ (leakage, §3.6 of the Recommendation).
-    pub(super) fn warm_up(&mut self, previous_frame: &[i16]) {
+    pub(super) fn warm_up(&mut self, previous: &[i16]) {
         *self = Self::default();
-        for &pair in previous_frame.as_chunks::<2>().0 {
+        for &pair in previous.as_chunks::<2>().0 {
             self.encode_pair(pair);
         }
     }

@@ -136,11 +136,14 @@ impl Encoder {
         let _ = self.libopus.set_bitrate(::opus::Bitrate::Bits(bitrate as i32));
     }
 
-    pub(super) fn warm_up(&mut self, previous_frame: &[i16]) {
+    pub(super) fn warm_up(&mut self, previous: &[i16]) {
         // Fails only for a request that libopus does not know.
         let _ = self.libopus.reset_state();
         let mut thrown_away = [0; super::PAYLOAD_MAX];
-        self.encode(previous_frame, &mut thrown_away);
+        let (_, whole_frames) = previous.split_at(previous.len() % USUAL_DURATION);
+        for frame in whole_frames.chunks(USUAL_DURATION) {
+            self.encode(frame, &mut thrown_away);
+        }
     }
 }
 

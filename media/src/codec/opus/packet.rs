@@ -29,7 +29,7 @@ pub(in crate::codec) const fn is_dtx(payload: &[u8]) -> bool {
 pub(super) struct Packet<'a> {
     toc: u8,
     frames: usize,
-    first: &'a [u8],
+    pub(super) first: &'a [u8],
 }
 
 impl<'a> Packet<'a> {
