@@ -77,10 +77,8 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
-        let value = match setting {
-            Setting::Codecs => document.list(setting.key(), value)?,
-            _ => document.scalar(setting.key(), value)?,
-        };
+        let is_list = setting == Setting::Codecs;
+        let value = if is_list { document.list(name, value)? } else { document.scalar(name, value)? };
         settings.values.insert(setting, (value, line));
     }
     Ok(settings)

@@ -81,11 +81,12 @@ fn choose_codec(audio: &Audio, local: &Local) -> Option<(u8, Codec)> {
 /// One codec only: a far end that may change it in the middle of a call gains nothing by it.
 fn agree(audio: &Audio, local: &Local, (payload_type, codec): (u8, Codec), srtp: Option<SrtpPair>) -> Agreed {
     let events = choose_events(audio, codec);
+    let (telephone_event, telephone_event_rate) = events.unzip();
     let rtcp_mux = audio.rtcp_mux && local.rtcp_mux;
     let direction = audio.direction.reversed();
     let terms = LegTerms {
         ptime: packet_time(audio, codec),
-        telephone_event_rate: events.map_or(codec.clock_rate(), |(_, clock_rate)| clock_rate),
+        telephone_event_rate: telephone_event_rate.unwrap_or_else(|| codec.clock_rate()),
         comfort_noise: audio.payload_type(Format::ComfortNoise(codec.clock_rate())),
         audio_level: audio.audio_level.map(|level| level.id),
         rtcp_mux,
@@ -95,7 +96,7 @@ fn agree(audio: &Audio, local: &Local, (payload_type, codec): (u8, Codec), srtp:
     Agreed {
         codec,
         payload_type,
-        telephone_event: events.map(|(payload_type, _)| payload_type),
+        telephone_event,
         telephone_event_offered: None,
         remote: audio.remote,
         direction: if audio.remote.is_some() { direction } else { direction.without_send() },

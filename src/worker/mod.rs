@@ -96,6 +96,7 @@ impl Workers {
     ///
     /// # Errors
     /// The order.
+    #[expect(clippy::result_large_err, reason = "what is not taken goes back as it came, without a box")]
     pub fn send(&mut self, worker: WorkerIndex, order: Order) -> Result<(), Order> {
         match self.workers.get_mut(worker) {
             Some(worker) => worker.orders.send(order),

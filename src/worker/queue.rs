@@ -49,6 +49,7 @@ impl Orders {
     ///
     /// # Errors
     /// The order, when the ring is full.
+    #[expect(clippy::result_large_err, reason = "what is not taken goes back as it came, without a box")]
     pub fn send(&mut self, order: Order) -> Result<(), Order> {
         let pushed = self.ring.push(order).map_err(|rtrb::PushError::Full(order)| order);
         self.waker.wake();
