@@ -18,7 +18,10 @@ use std::time::Duration;
 use confab::sdp::{self, Codec, Local, Security};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use confab_media::Time;
-use confab_media::rtp::{DigitReceiver, PacketView, RtpHeader, TelephoneEvent, is_rtcp, is_rtp_or_rtcp};
+use confab_media::rtp::{
+    DigitReceiver, PacketView, RtpHeader, SequenceNumber, Ssrc, TelephoneEvent, is_rtcp, is_rtp_or_rtcp,
+};
+use confab_media::srtp::{Profile, Protector, SrtpError, SrtpKeys, Unprotector};
 use rsipstack::sip::SipMessage;
 
 /// A parser's name, which is its corpus's folder as well, and its function.
@@ -32,6 +35,7 @@ pub(crate) const ALL: &[Target] = &[
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
     ("rtp", rtp),
+    ("srtp", srtp),
     ("telephone_event", telephone_event),
     ("engine", engine),
 ];
@@ -161,6 +165,40 @@ fn payload_range(data: &[u8]) -> Option<(usize, usize)> {
     let has_padding = first & 0x20 == 0 || padding > 0;
     let end = data.len().checked_sub(padding)?;
     (first >> 6 == 2 && has_padding && start <= end).then_some((start, end))
+}
+
+/// Nobody without the keys is believed, whatever they send; what can be protected comes out again as it went in; and
+/// neither costs the packet behind it.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn srtp(data: &[u8]) {
+    for profile in Profile::ALL {
+        let keys = SrtpKeys::new(profile, &vec![7; profile.material_len()]).expect("keys of its length");
+        let (mut sender, mut receiver) = (Protector::new(&keys), Unprotector::new(&keys));
+        let (mut sealed, mut opened) = (vec![0; data.len() + 64], vec![0; data.len() + 64]);
+        assert!(receiver.unprotect(data, &mut opened).is_err());
+        let protected = if is_rtcp(data) {
+            sender.protect_rtcp(data, &mut sealed)
+        } else {
+            sender.protect_rtp(data, &mut sealed)
+        };
+        if let Ok(protected) = protected {
+            assert_eq!(receiver.unprotect(protected, &mut opened), Ok(data));
+            assert_eq!(receiver.unprotect(protected, &mut opened), Err(SrtpError::Replayed));
+        }
+        let genuine = RtpHeader {
+            marker: false,
+            payload_type: 0,
+            sequence_number: SequenceNumber(9),
+            timestamp: 0,
+            ssrc: Ssrc(0x0c0f_fab0),
+        };
+        let genuine = genuine.to_bytes();
+        let mut sender = Protector::new(&keys);
+        let (mut sealed, mut opened) = ([0; 64], [0; 64]);
+        let protected = sender.protect_rtp(&genuine, &mut sealed).expect("a packet of ours");
+        let ours = receiver.unprotect(protected, &mut opened);
+        assert!(ours == Ok(&genuine[..]) || data.get(8..12) == Some(&genuine[8..12]), "{ours:?}");
+    }
 }
 
 /// A press is reported once at most, as a key, and takes a packet. Each packet of the input is a byte of time that
