@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::law::Law;
+use super::codec::Codec;
 use super::plan::{Plan, PlanError};
 use super::progress::Progress;
 use super::reflector;
 use super::report::Report;
 use super::run::{Surroundings, execute_in};
 use super::spawn::SpawnedNode;
+use super::srtp::Suite;
 
 /// The truth differs from what should be heard.
 const EXIT_WRONG: u8 = 1;
@@ -83,9 +84,17 @@ pub struct LoadArgs {
     #[arg(long, value_name = "CPS", default_value_t = 50)]
     pub ramp: u32,
 
-    /// The codec offered.
-    #[arg(long, value_enum, value_name = "CODEC", default_value_t = Law::Pcmu)]
-    pub codec: Law,
+    /// The codec offered. Several, with commas: the legs of each conference alternate among them.
+    #[arg(long, value_enum, value_name = "CODEC,..", value_delimiter = ',', default_value = "pcmu")]
+    pub codec: Vec<Codec>,
+
+    /// Offer SRTP (RTP/SAVP, keys in SDP) and nothing else.
+    #[arg(long)]
+    pub srtp: bool,
+
+    /// The only SRTP suite offered; implies --srtp. Without it both are, and the node chooses.
+    #[arg(long, value_enum, value_name = "SUITE")]
+    pub srtp_suite: Option<Suite>,
 
     /// Write everything measured to this file as JSON.
     #[arg(long, value_name = "FILE")]
@@ -103,7 +112,17 @@ impl LoadArgs {
     /// When it cannot be judged.
     pub fn plan(&self) -> Result<Plan, PlanError> {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
-        plan.with_law(self.codec).with_ramp(self.ramp)
+        plan.with_codecs(&self.codec).with_suites(&self.suites()).with_ramp(self.ramp)
+    }
+}
+
+impl LoadArgs {
+    fn suites(&self) -> Vec<Suite> {
+        match self.srtp_suite {
+            Some(suite) => vec![suite],
+            None if self.srtp => Suite::ALL.to_vec(),
+            None => Vec::new(),
+        }
     }
 }
 
@@ -211,6 +230,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::load::plan::LegNumber;
 
     #[derive(Debug, Parser)]
     struct Cli {
@@ -227,7 +247,8 @@ mod tests {
         let args = parse("load --spawn").unwrap();
         let plan = args.plan().unwrap();
         assert_eq!((plan.legs(), plan.conferences(), plan.talkers_each()), (10, 1, 3));
-        assert_eq!((plan.ramp(), plan.law()), (50, Law::Pcmu));
+        assert_eq!((plan.ramp(), plan.codecs()), (50, &[Codec::Pcmu][..]));
+        assert!(plan.suites().is_empty());
     }
 
     #[test]
@@ -235,7 +256,22 @@ mod tests {
         assert!(parse("load").is_err());
         assert!(parse("load --spawn --target 127.0.0.1:5060").is_err());
         assert!(parse("load --target 127.0.0.1:5060 --codec pcma").is_ok());
-        assert!(parse("load --spawn --codec opus").is_err());
+        assert!(parse("load --spawn --codec speex").is_err());
+    }
+
+    #[test]
+    fn legs_of_a_conference_alternate_among_the_codecs() {
+        let plan =
+            parse("load --spawn --legs 6 --conferences 2 --codec opus,pcmu,g722").unwrap().plan().unwrap();
+        let codecs: Vec<_> = (0..6).map(|leg| plan.codec_of(LegNumber(leg)).name()).collect();
+        assert_eq!(codecs, ["opus", "PCMU", "PCMU", "G722", "G722", "opus"]);
+    }
+
+    #[test]
+    fn a_suite_alone_asks_for_srtp() {
+        let suites = |line| parse(line).unwrap().plan().unwrap().suites().to_vec();
+        assert_eq!(suites("load --spawn --srtp").len(), 2);
+        assert_eq!(suites("load --spawn --srtp-suite AEAD_AES_128_GCM"), [Suite::AeadAes128Gcm]);
     }
 
     #[tokio::test]

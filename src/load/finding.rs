@@ -161,6 +161,13 @@ pub enum Finding {
         /// Who received them.
         legs: Vec<LegNumber>,
     },
+    /// SRTP packets that do not prove to be from who has the key.
+    NotGenuine {
+        /// How many, over all legs.
+        packets: u64,
+        /// Who received them.
+        legs: Vec<LegNumber>,
+    },
     /// So much was missing that not one window could be judged.
     NotJudged {
         /// The legs.
@@ -234,6 +241,9 @@ impl fmt::Display for Finding {
             }
             Self::Foreign { packets, legs } => {
                 write!(f, "{packets} datagrams were no RTP as agreed, at {}", Legs(legs))
+            }
+            Self::NotGenuine { packets, legs } => {
+                write!(f, "{packets} SRTP packets do not fit the key that was agreed, at {}", Legs(legs))
             }
             Self::NotJudged { legs } => {
                 write!(f, "too little arrived to judge what was heard by {}", Legs(legs))

@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::law::Law;
+use super::codec::Codec;
+use super::srtp::Suite;
 use super::tone::{self, ToneError};
 
 /// The length of an RTP packet's sound, in milliseconds.
 pub(super) const FRAME_MS: u64 = 20;
-/// Samples in a packet: 20 ms at 8 kHz.
+/// Samples in a packet at 8 kHz: 20 ms.
 pub(super) const FRAME_SAMPLES: usize = 160;
 /// 20 ms in nanoseconds.
 pub(super) const FRAME_NS: u64 = FRAME_MS * 1_000_000;
@@ -54,7 +55,8 @@ pub struct Plan {
     legs: usize,
     conferences: usize,
     talkers: usize,
-    law: Law,
+    codecs: Vec<Codec>,
+    suites: Vec<Suite>,
     ramp: u32,
     name: String,
     beep_slots: u64,
@@ -121,14 +123,27 @@ impl Plan {
         }
         let (beep_slots, tone_frames) = share_out(seconds, conferences * talkers)?;
         let name = format!("load-{:08x}", random_u32());
-        let (law, ramp) = (Law::Pcmu, 50);
-        Ok(Self { legs, conferences, talkers, law, ramp, name, beep_slots, tone_frames })
+        let (codecs, suites, ramp) = (vec![Codec::Pcmu], Vec::new(), 50);
+        Ok(Self { legs, conferences, talkers, codecs, suites, ramp, name, beep_slots, tone_frames })
     }
 
-    /// The same, speaking this law.
+    /// The same, speaking this codec.
     #[must_use]
-    pub fn with_law(self, law: Law) -> Self {
-        Self { law, ..self }
+    pub fn with_codec(self, codec: Codec) -> Self {
+        Self { codecs: vec![codec], ..self }
+    }
+
+    /// The same, speaking these codecs in turn: the legs of a conference alternate among them, and each conference
+    /// begins with another. None at all leaves the plan as it was.
+    #[must_use]
+    pub fn with_codecs(self, codecs: &[Codec]) -> Self {
+        if codecs.is_empty() { self } else { Self { codecs: codecs.to_vec(), ..self } }
+    }
+
+    /// The same, with SRTP by one of these suites; without, if there are none.
+    #[must_use]
+    pub fn with_suites(self, suites: &[Suite]) -> Self {
+        Self { suites: suites.to_vec(), ..self }
     }
 
     /// The same, dialling this many calls a second.
@@ -162,9 +177,27 @@ impl Plan {
         self.talkers * self.conferences
     }
 
-    /// The law spoken.
-    pub fn law(&self) -> Law {
-        self.law
+    /// The codecs spoken.
+    pub fn codecs(&self) -> &[Codec] {
+        &self.codecs
+    }
+
+    /// The codec that a leg speaks.
+    pub fn codec_of(&self, leg: LegNumber) -> Codec {
+        let turn = leg.0 / self.conferences;
+        self.codecs[(turn + self.conference_of(leg)) % self.codecs.len()]
+    }
+
+    /// The SRTP suites offered.
+    pub fn suites(&self) -> &[Suite] {
+        &self.suites
+    }
+
+    /// The talkers that a leg should hear.
+    pub(super) fn heard_by(&self, listener: LegNumber) -> impl Iterator<Item = LegNumber> {
+        let conference = self.conference_of(listener);
+        let talkers = (0..self.talkers).map(move |turn| LegNumber(conference + turn * self.conferences));
+        talkers.filter(move |talker| *talker != listener)
     }
 
     /// Calls dialled in a second.

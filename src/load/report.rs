@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::codec::Codec;
 use super::finding::Finding;
 use super::histogram::Times;
 use super::media::LATE_MS;
@@ -32,6 +33,8 @@ pub struct Report {
     pub jitter_ms: Times,
     /// From a talker's mouth to a listener's ear, ms; a forwarder that takes no time has 0.
     pub delay_ms: Times,
+    /// The same from each codec to each, when there are several.
+    pub delay_by_codecs: Vec<CodecDelay>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -109,6 +112,17 @@ pub struct Packets {
     pub on_time_percent: f64,
 }
 
+/// Delays from talkers of one codec to listeners of another (or the same), with all that codecs and resampling add.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CodecDelay {
+    /// What the talkers speak.
+    pub from: Codec,
+    /// What the listeners speak.
+    pub to: Codec,
+    /// From a talker's mouth to a listener's ear, ms.
+    pub delay_ms: Times,
+}
+
 /// One leg.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegReport {
@@ -118,6 +132,8 @@ pub struct LegReport {
     pub conference: usize,
     /// Whether it talked.
     pub talker: bool,
+    /// What it spoke.
+    pub codec: Codec,
     /// From INVITE to answer, ms; none when it was not answered.
     pub setup_ms: Option<f64>,
     /// Packets sent.
@@ -196,7 +212,7 @@ impl Report {
             plan.legs(),
             plan.conferences(),
             plan.talkers_each(),
-            plan.law().name()
+            spoken(plan)
         )?;
         writeln!(
             f,
@@ -233,7 +249,10 @@ impl Report {
             Row(&self.delay_ms),
             hearing.beeps_heard,
             hearing.beeps
-        )
+        )?;
+        self.delay_by_codecs.iter().try_for_each(|CodecDelay { from, to, delay_ms }| {
+            writeln!(f, "             {:>4} to {:<4}: {}", from.name(), to.name(), Row(delay_ms))
+        })
     }
 
     fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -286,6 +305,13 @@ impl Report {
         writeln!(f, "verdict      WRONG: {} finding{s}", self.findings.len())?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  - {finding}"))
     }
+}
+
+/// Codecs, and how they are protected.
+fn spoken(plan: &Plan) -> String {
+    let codecs: Vec<_> = plan.codecs().iter().map(|codec| codec.name()).collect();
+    let srtp = if plan.suites().is_empty() { "" } else { ", SRTP" };
+    format!("{}{srtp}", codecs.join(" and "))
 }
 
 /// The percentiles in one row.

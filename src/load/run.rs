@@ -101,7 +101,7 @@ async fn set_up_and_measure(
     let dialled = signalling.dial(|call| {
         answered += 1;
         progress.at(answered);
-        media.add(MediaLeg::new(call.leg, call.socket, call.remote, stage)?)
+        media.add(MediaLeg::new(call, stage)?)
     });
     dialled.await.context("calling")?;
     if answered == 0 || signalling.is_interrupted() {

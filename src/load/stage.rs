@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::plan::{FRAME_NS, LegNumber, Plan, SETTLE_FRAMES};
+use super::sound::Sounds;
 use super::spectrum::Spectrum;
 use super::tone::Tones;
 use super::wire;
@@ -44,6 +45,7 @@ pub(super) struct Stage {
     pub(super) plan: Plan,
     pub(super) tones: Tones,
     pub(super) spectrum: Spectrum,
+    pub(super) sounds: Sounds,
     /// When frame 0 begins, on the monotonic clock.
     zero_ns: i64,
     /// The frame with which measuring begins.
@@ -61,6 +63,7 @@ impl Stage {
         let slots = || (0..plan.beep_slots()).map(|_| AtomicI64::new(0)).collect();
         Self {
             spectrum: Spectrum::new(tones.period()),
+            sounds: Sounds::of(plan, &tones),
             tones,
             zero_ns: wire::monotonic_ns(),
             begin: AtomicU64::new(NOT_YET),

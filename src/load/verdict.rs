@@ -8,7 +8,7 @@ use super::hearing::{self, Witness};
 use super::histogram::Histogram;
 use super::media::{Harvest, MediaLeg};
 use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
-use super::report::{Calls, Cost, Hearing, LegReport, Packets, Report};
+use super::report::{Calls, CodecDelay, Cost, Hearing, LegReport, Packets, Report};
 use super::signalling::Tally;
 use super::spectrum::Complex;
 use super::stage::Stage;
@@ -48,6 +48,7 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         lateness_ms: merged(judged.iter().map(|leg| &leg.ear.arrivals.lateness)).times(),
         jitter_ms: of(judged.iter().map(|leg| leg.ear.arrivals.jitter_ms())).times(),
         delay_ms: of(judged.iter().flat_map(|leg| delays(leg))).times(),
+        delay_by_codecs: delay_by_codecs(plan, &judged),
         own_lateness_ms: harvest.punctuality.lateness.times(),
         node: None,
         reflector: None,
@@ -123,12 +124,10 @@ fn explain(stage: &Stage, leg: &MediaLeg) -> Explanation {
     let (mut missing, mut unexplained) = (BTreeMap::new(), 0);
     if continuity.broken > 0 {
         let spectrum = stage.spectrum.transform(continuity.reference());
-        let talkers: Vec<_> = (0..stage.plan.talkers())
-            .map(LegNumber)
-            .filter(|talker| stage.plan.should_hear(leg.number, *talker))
-            .collect();
+        let factor = stage.plan.codec_of(leg.number).factor();
+        let talkers: Vec<_> = stage.plan.heard_by(leg.number).collect();
         for broken in &continuity.kept {
-            match talkers.iter().find(|talker| misses(broken, **talker, stage, &spectrum)) {
+            match talkers.iter().find(|talker| misses(broken, factor, **talker, stage, &spectrum)) {
                 Some(talker) => *missing.entry(*talker).or_default() += 1,
                 None => unexplained += 1,
             }
@@ -157,10 +156,10 @@ fn missing_talkers(explanations: &[Explanation]) -> Vec<Finding> {
 }
 
 /// Whether the frame lacks just this talker: its difference is the talker's own sound, upside down.
-fn misses(broken: &Broken, talker: LegNumber, stage: &Stage, spectrum: &[Complex]) -> bool {
+fn misses(broken: &Broken, factor: usize, talker: LegNumber, stage: &Stage, spectrum: &[Complex]) -> bool {
     let (mut product, mut ours, mut theirs) = (0.0, 0.0, 0.0);
     for (n, &difference) in broken.difference.iter().enumerate() {
-        let sound = sound_at(broken.place + n, talker, stage, spectrum);
+        let sound = sound_at(broken.place + n, factor, talker, stage, spectrum);
         let difference = f64::from(difference);
         product -= sound * difference;
         ours += difference * difference;
@@ -169,9 +168,9 @@ fn misses(broken: &Broken, talker: LegNumber, stage: &Stage, spectrum: &[Complex
     product > ALIKE * (ours * theirs).sqrt() && theirs > 0.0
 }
 
-/// The talker's part of the reference at this place of the period.
-fn sound_at(place: usize, talker: LegNumber, stage: &Stage, spectrum: &[Complex]) -> f64 {
-    let period = stage.tones.period();
+/// The talker's part of the reference at this place of the period, at so many times the lowest sample rate.
+fn sound_at(place: usize, factor: usize, talker: LegNumber, stage: &Stage, spectrum: &[Complex]) -> f64 {
+    let period = stage.tones.period() * factor;
     let part = |bin: usize| {
         let turns = (bin * place % period) as f64 / period as f64;
         let (sin, cos) = (turns * std::f64::consts::TAU).sin_cos();
@@ -187,6 +186,7 @@ fn packet_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     let doubled = collect(legs, |leg| leg.ear.arrivals.duplicates > 0);
     let restarted = collect(legs, |leg| leg.ear.arrivals.restarts > 0);
     let foreign = collect(legs, |leg| leg.ear.foreign > 0);
+    let forged = collect(legs, |leg| leg.not_genuine > 0);
     let starved = collect(legs, |leg| never_sent(plan, leg) > 0);
     let never_sent = legs.iter().map(|leg| never_sent(plan, leg)).sum();
     let mut findings = Vec::new();
@@ -201,6 +201,7 @@ fn packet_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     }));
     findings.extend(listed(restarted, |legs| Finding::StreamRestarted { legs }));
     findings.extend(listed(foreign, |legs| Finding::Foreign { packets: sum(|leg| leg.ear.foreign), legs }));
+    findings.extend(listed(forged, |legs| Finding::NotGenuine { packets: sum(|leg| leg.not_genuine), legs }));
     findings.extend(listed(starved, |legs| Finding::NeverSent { packets: never_sent, legs }));
     findings
 }
@@ -257,7 +258,7 @@ fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
         sums.slips += continuity.slips;
         sums.excused += continuity.excused;
         sums.beeps += beeps_for(plan, leg.number, &present);
-        sums.beeps_heard += leg.ear.delays_ms.len() as u64;
+        sums.beeps_heard += leg.ear.delays.len() as u64;
         for talker in present.iter().filter(|talker| plan.should_hear(leg.number, **talker)) {
             sums.pairs += 1;
             let heard = count.heard.get(talker.0).copied().unwrap_or(0);
@@ -302,6 +303,7 @@ fn legs(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Vec<LegReport> {
             leg: leg.number,
             conference: plan.conference_of(leg.number),
             talker: plan.is_talker(leg.number),
+            codec: plan.codec_of(leg.number),
             setup_ms: tally.setup_ms[leg.number.0],
             sent: leg.sent,
             received: arrivals.received,
@@ -322,7 +324,23 @@ fn legs(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Vec<LegReport> {
 }
 
 fn delays(leg: &MediaLeg) -> impl Iterator<Item = f64> {
-    leg.ear.delays_ms.iter().map(|&ms| f64::from(ms))
+    leg.ear.delays.iter().map(|delay| f64::from(delay.ms))
+}
+
+/// The delays from each codec to each; nothing when there is one codec only, because then there is nothing to compare.
+fn delay_by_codecs(plan: &Plan, legs: &[&MediaLeg]) -> Vec<CodecDelay> {
+    if plan.codecs().iter().all(|codec| *codec == plan.codecs()[0]) {
+        return Vec::new();
+    }
+    let mut by_codecs: BTreeMap<_, Histogram> = BTreeMap::new();
+    for leg in legs {
+        for delay in &leg.ear.delays {
+            let codecs = (plan.codec_of(delay.talker), plan.codec_of(leg.number));
+            by_codecs.entry(codecs).or_default().add(f64::from(delay.ms));
+        }
+    }
+    let row = |((from, to), delays): ((_, _), Histogram)| CodecDelay { from, to, delay_ms: delays.times() };
+    by_codecs.into_iter().map(row).collect()
 }
 
 fn of(values: impl Iterator<Item = f64>) -> Histogram {
