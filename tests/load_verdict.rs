@@ -15,7 +15,9 @@ mod load_node;
 
 use std::sync::atomic::Ordering;
 
-use confab::load::{Codec, Finding, LegNumber, Plan, Report, Suite, Surroundings, execute, execute_in};
+use confab::load::{
+    Codec, Finding, Impairment, LegNumber, Plan, Report, Suite, Surroundings, execute, execute_in,
+};
 use load_node::{FakeNode, Fault};
 
 /// Repetitions before we believe that the machine is too busy for any of this.
@@ -119,6 +121,39 @@ async fn protected_calls_are_heard_and_what_does_not_fit_the_key_is_named() {
     let plan = plan((4, 1, 2), &[Codec::Pcmu]).with_suites(&[Suite::AeadAes128Gcm]);
     let report = run_plan(&plan, Fault::Forged { every: 20 }).await;
     assert!(report.has(|f| matches!(f, Finding::NotGenuine { .. })), "{:?}", report.findings);
+}
+
+/// Loss and unevenness that the node of these tests, with five frames in hand, can bear.
+fn rough() -> Impairment {
+    Impairment {
+        loss: 0.04,
+        burst: Some(2.0),
+        jitter_ms: 4.0,
+        reorder: 0.01,
+        duplicate: 0.01,
+        ..Impairment::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_rough_network_who_hears_whom_is_judged_and_gaps_are_reported() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let plan = |shape| plan(shape, &[codec]).with_network(rough(), 7).unwrap();
+        let report = run_plan(&plan((5, 1, 3)), Fault::None).await;
+        assert_eq!(report.findings, [], "{codec:?}");
+        assert_eq!(report.hearing.pairs_heard, report.hearing.pairs);
+        assert!(report.packets.impaired.lost > 0 && report.packets.impaired.duplicated > 0);
+        assert!(report.concealment.disturbed > 0 && report.concealment.percent_max > 0.0);
+
+        let own = run_plan(&plan((5, 1, 3)), Fault::OwnVoice).await;
+        assert_eq!(own.findings, [Finding::OwnVoice { legs: legs(0..3) }], "{codec:?}");
+        let mute = run_plan(&plan((5, 1, 3)), Fault::NotMixed(1)).await;
+        let unheard = Finding::Unheard { talker: LegNumber(1), listeners: legs([0, 2, 3, 4]), should: 4 };
+        assert_eq!(mute.findings, [unheard], "{codec:?}");
+        let crossed = run_plan(&plan((6, 2, 2)), Fault::CrossTalk { from: 1, to: 4 }).await;
+        let listeners = legs([4]);
+        assert_eq!(crossed.findings, [Finding::CrossTalk { talker: LegNumber(1), from: 1, listeners }]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

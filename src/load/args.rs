@@ -11,6 +11,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::codec::Codec;
+use super::network_args::NetworkArgs;
 use super::plan::{Plan, PlanError};
 use super::progress::Progress;
 use super::reflector;
@@ -96,6 +97,9 @@ pub struct LoadArgs {
     #[arg(long, value_enum, value_name = "SUITE")]
     pub srtp_suite: Option<Suite>,
 
+    #[command(flatten)]
+    pub network: NetworkArgs,
+
     /// Write everything measured to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -112,7 +116,8 @@ impl LoadArgs {
     /// When it cannot be judged.
     pub fn plan(&self) -> Result<Plan, PlanError> {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
-        plan.with_codecs(&self.codec).with_suites(&self.suites()).with_ramp(self.ramp)
+        let plan = plan.with_codecs(&self.codec).with_suites(&self.suites()).with_ramp(self.ramp)?;
+        self.network.apply(plan)
     }
 }
 

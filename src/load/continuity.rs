@@ -66,6 +66,8 @@ pub(super) struct Continuity {
     pub(super) slips: u64,
     /// Broken frames for which our own late sending may be the cause.
     pub(super) excused: u64,
+    /// All frames that were not as before, whatever the reason.
+    pub(super) disturbed: u64,
     /// The first of the frames in `broken`.
     pub(super) kept: Vec<Broken>,
 }
@@ -99,6 +101,7 @@ impl Continuity {
             broken: 0,
             slips: 0,
             excused: 0,
+            disturbed: 0,
             kept: Vec::new(),
         }
     }
@@ -194,6 +197,7 @@ impl Continuity {
             self.run.kept_before = self.kept.len();
         }
         self.run.frames += 1;
+        self.disturbed += 1;
         self.run.silent += u32::from(silent);
         self.run.excused |= excused;
         if !silent && self.kept.len() < SAMPLES_KEPT {

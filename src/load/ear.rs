@@ -59,10 +59,20 @@ pub(super) struct Votes {
     pub(super) clean: Count,
     /// Windows judged with a broken frame or a missing packet in them.
     pub(super) rough: Count,
-    /// Talkers of this leg's conference whose tone had the wrong strength at some time: the worst, in dB.
-    pub(super) wrong_level: Vec<(LegNumber, f32)>,
+    /// Talkers of this leg's conference whose tone had the wrong strength at some time.
+    pub(super) wrong_level: Vec<WrongLevel>,
     /// Weakest and strongest tone heard, in dB of what was sent.
     pub(super) levels: Option<(f32, f32)>,
+}
+
+/// A talker's tone that had the wrong strength.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct WrongLevel {
+    pub(super) talker: LegNumber,
+    /// The worst, in dB of what was sent.
+    pub(super) worst_db: f32,
+    /// In how many spectra of whole windows it was wrong.
+    pub(super) windows: u32,
 }
 
 /// Windows, and in how many of them each talker was heard.
@@ -76,6 +86,15 @@ impl Votes {
     /// The windows to judge by: the whole ones, or the others if none was whole.
     pub(super) fn best(&self) -> &Count {
         if self.clean.windows > 0 { &self.clean } else { &self.rough }
+    }
+
+    /// All windows together.
+    pub(super) fn both(&self) -> Count {
+        let mut sum = self.clean.clone();
+        sum.windows += self.rough.windows;
+        sum.heard.resize(sum.heard.len().max(self.rough.heard.len()), 0);
+        sum.heard.iter_mut().zip(&self.rough.heard).for_each(|(sum, times)| *sum += times);
+        sum
     }
 }
 
@@ -221,7 +240,8 @@ impl Ear {
         let window = std::mem::take(&mut self.window);
         let talkers = stage.plan.talkers();
         let heard = match self.last_vote.take() {
-            Some(heard) if !window.changed => heard,
+            // Behind an impaired network every window counts for itself, also in how strong the tones were.
+            Some(heard) if !window.changed && !stage.plan.network().harms() => heard,
             Some(_) | None => self.look_for_talkers(stage, window.rough),
         };
         let count = if window.rough { &mut self.votes.rough } else { &mut self.votes.clean };
@@ -255,10 +275,15 @@ impl Votes {
         if worst.abs() <= tolerance_db {
             return;
         }
-        match self.wrong_level.iter_mut().find(|(known, _)| *known == talker) {
-            Some((_, level)) if level.abs() >= worst.abs() => {}
-            Some((_, level)) => *level = worst,
-            None => self.wrong_level.push((talker, worst)),
+        let known = self.wrong_level.iter().position(|wrong| wrong.talker == talker);
+        let place = known.unwrap_or_else(|| {
+            self.wrong_level.push(WrongLevel { talker, worst_db: 0.0, windows: 0 });
+            self.wrong_level.len() - 1
+        });
+        let wrong = &mut self.wrong_level[place];
+        wrong.windows += 1;
+        if worst.abs() > wrong.worst_db.abs() {
+            wrong.worst_db = worst;
         }
     }
 }

@@ -119,6 +119,15 @@ pub enum Finding {
         /// Who received them.
         legs: Vec<LegNumber>,
     },
+    /// More frames were not what belonged there than the callers' own networks explain.
+    TooMuchConcealed {
+        /// Of 100 frames, at the leg that has most.
+        percent: f64,
+        /// What the networks explain, of 100 frames.
+        allowed: f64,
+        /// Who received more.
+        legs: Vec<LegNumber>,
+    },
     /// The sound jumped: frames were dropped, repeated or stretched.
     Slips {
         /// How often, over all legs.
@@ -224,6 +233,11 @@ impl fmt::Display for Finding {
             Self::BrokenFrames { frames, of, legs } => {
                 write!(f, "{frames} of {of} frames broken, at {}", Legs(legs))
             }
+            Self::TooMuchConcealed { percent, allowed, legs } => write!(
+                f,
+                "{percent:.1} % of frames broken, though the callers' own networks explain {allowed:.1} % at most, at {}",
+                Legs(legs)
+            ),
             Self::Slips { times, legs } => {
                 write!(f, "the sound jumped {times} times, at {}", Legs(legs))
             }

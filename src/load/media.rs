@@ -13,13 +13,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::codec::Codec;
+use super::delay_line::{DelayLine, Seat};
 use super::ear::Ear;
 use super::histogram::Histogram;
-use super::plan::{LegNumber, Plan};
+use super::network::{self, Network, Passage, Toll};
+use super::plan::{FRAME_NS, LegNumber, Plan};
 use super::rtp::PACKET_MAX;
 use super::signalling::Answered;
 use super::srtp::Protection;
-use super::stage::Stage;
+use super::stage::{Part, Stage};
 use super::voice::Voice;
 use super::wire;
 
@@ -52,6 +54,19 @@ pub(super) struct MediaLeg {
     socket: UdpSocket,
     voice: Voice,
     protections: Option<Protections>,
+    /// Between the leg and the node, unless packets go out just as they are made.
+    way: Option<Way>,
+}
+
+/// A leg's own clock, and its network.
+#[derive(Debug)]
+struct Way {
+    network: Network,
+    drift_ppm: f64,
+    /// When the leg's first packet left, and which frame it was.
+    first: Option<(i64, u64)>,
+    /// Packets made so far.
+    made: u64,
 }
 
 /// SRTP in both directions.
@@ -70,6 +85,7 @@ impl MediaLeg {
     /// When the socket cannot be connected or its stamps cannot be switched on.
     pub(super) fn new(answered: Answered, stage: &Stage) -> io::Result<Self> {
         let Answered { leg: number, socket, answer } = answered;
+        let (impairment, seed) = (stage.plan.network(), stage.plan.seed());
         socket.connect(answer.remote)?;
         socket.set_nonblocking(true)?;
         wire::enable_stamps(&socket)?;
@@ -86,6 +102,12 @@ impl MediaLeg {
                 sending: Protection::new(&ours),
                 receiving: Protection::new(&theirs),
                 packet: Vec::with_capacity(PACKET_MAX),
+            }),
+            way: (!impairment.is_none()).then(|| Way {
+                network: Network::new(impairment, seed, number.0),
+                drift_ppm: impairment.drift_of(number.0),
+                first: None,
+                made: 0,
             }),
         })
     }
@@ -129,6 +151,43 @@ impl MediaLeg {
             self.send_errors += 1;
         }
         now - due_ns
+    }
+}
+
+impl MediaLeg {
+    /// Makes the packets that are due in the 20 ms from `slot_ns` by the leg's own clock, and sends them on their way.
+    fn speak_ahead(&mut self, frame: u64, slot_ns: i64, seat: Seat, stage: &Stage, line: &mut DelayLine) {
+        let Some(mut way) = self.way.take() else {
+            return;
+        };
+        let (first_ns, first_frame) = *way.first.get_or_insert((slot_ns, frame));
+        let mut buffer = [0; PACKET_MAX];
+        loop {
+            let due_ns = first_ns + network::due_ns(way.made, way.drift_ppm);
+            if due_ns >= slot_ns + FRAME_NS as i64 {
+                break;
+            }
+            let said = self.voice.say(first_frame + way.made, stage, &mut buffer);
+            way.made += 1;
+            if let Some(slot) = said.beep {
+                stage.note_beep(self.conference, slot, due_ns);
+            }
+            self.sent += u64::from(stage.part_at(due_ns).is_measured());
+            let packet = match &mut self.protections {
+                None => &buffer[..said.length],
+                Some(protections) => protections.protect(&buffer[..said.length]),
+            };
+            let Passage { first, again } = way.network.pass(due_ns, stage.begin_ns());
+            for arrival in first.into_iter().chain(again) {
+                self.send_errors += u64::from(!line.put(arrival, seat, packet));
+            }
+        }
+        self.way = Some(way);
+    }
+
+    /// What the leg's network has done to its packets.
+    pub(super) fn toll(&self) -> Toll {
+        self.way.as_ref().map(|way| way.network.toll).unwrap_or_default()
     }
 }
 
@@ -238,6 +297,7 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
     let mut harvest = Harvest::default();
     let mut slots: [Vec<MediaLeg>; SLOTS as usize] = Default::default();
     let mut buffer = [0; DATAGRAM_MAX];
+    let mut line = DelayLine::new(stage.plan.legs());
     let elapsed = wire::monotonic_ns() - stage.zero_ns();
     let mut tick = (elapsed / SLOT_NS) as u64 + 1;
     while !stage.is_stopped() {
@@ -247,11 +307,17 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
             take_new(incoming, &mut slots);
         }
         let frame = tick / SLOTS;
-        for leg in &mut slots[(tick % SLOTS) as usize] {
+        let slot = (tick % SLOTS) as usize;
+        for (place, leg) in slots[slot].iter_mut().enumerate() {
             leg.listen(stage, &mut buffer);
+            if leg.way.is_some() {
+                leg.speak_ahead(frame, due, (slot, place), stage, &mut line);
+                continue;
+            }
             let late = leg.speak(frame, due, stage);
-            harvest.punctuality.note(leg, late, frame, stage);
+            harvest.punctuality.note(leg, late, stage.part_of(frame), stage);
         }
+        send_due(due, &mut line, &mut slots, &mut harvest.punctuality, stage);
         tick += 1;
     }
     harvest.legs = slots.into_iter().flatten().collect();
@@ -262,12 +328,32 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
     harvest
 }
 
+/// Sends what has come through the legs' networks by now.
+fn send_due(
+    now_ns: i64,
+    line: &mut DelayLine,
+    slots: &mut [Vec<MediaLeg>; SLOTS as usize],
+    punctuality: &mut Punctuality,
+    stage: &Stage,
+) {
+    while let Some(waiting) = line.take_due(now_ns) {
+        let (slot, place) = waiting.seat;
+        let leg = &mut slots[slot][place];
+        if leg.socket.send(&waiting.packet).is_err() {
+            leg.send_errors += 1;
+        }
+        // Looked for once a millisecond: up to that long is as it should be.
+        let late = (wire::monotonic_ns() - waiting.due_ns - SLOT_NS).max(0);
+        punctuality.note(leg, late, stage.part_at(waiting.due_ns), stage);
+    }
+}
+
 impl Punctuality {
-    fn note(&mut self, leg: &MediaLeg, late_ns: i64, frame: u64, stage: &Stage) {
+    fn note(&mut self, leg: &MediaLeg, late_ns: i64, part: Part, stage: &Stage) {
         if late_ns > LATE_NS {
             stage.note_late(leg.conference, wire::monotonic_ns());
         }
-        if stage.part_of(frame).is_measured() {
+        if part.is_measured() {
             self.lateness.add(late_ns as f64 / 1e6);
             self.late += u64::from(late_ns > LATE_NS);
         }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::codec::Codec;
+use super::impairment::Impairment;
 use super::srtp::Suite;
 use super::tone::{self, ToneError};
 
@@ -57,6 +58,8 @@ pub struct Plan {
     talkers: usize,
     codecs: Vec<Codec>,
     suites: Vec<Suite>,
+    network: Impairment,
+    seed: u64,
     ramp: u32,
     name: String,
     beep_slots: u64,
@@ -99,6 +102,9 @@ pub enum PlanError {
         /// What was asked for, in whole seconds.
         seconds: u64,
     },
+    /// A network that no packet would survive, or that does not exist.
+    #[error("{0}")]
+    Network(String),
     /// Nobody would ever call.
     #[error("--ramp must be 1 to 1000 calls a second, not {0}")]
     Ramp(u32),
@@ -123,8 +129,19 @@ impl Plan {
         }
         let (beep_slots, tone_frames) = share_out(seconds, conferences * talkers)?;
         let name = format!("load-{:08x}", random_u32());
-        let (codecs, suites, ramp) = (vec![Codec::Pcmu], Vec::new(), 50);
-        Ok(Self { legs, conferences, talkers, codecs, suites, ramp, name, beep_slots, tone_frames })
+        Ok(Self {
+            legs,
+            conferences,
+            talkers,
+            codecs: vec![Codec::Pcmu],
+            suites: Vec::new(),
+            network: Impairment::default(),
+            seed: 0,
+            ramp: 50,
+            name,
+            beep_slots,
+            tone_frames,
+        })
     }
 
     /// The same, speaking this codec.
@@ -144,6 +161,17 @@ impl Plan {
     #[must_use]
     pub fn with_suites(self, suites: &[Suite]) -> Self {
         Self { suites: suites.to_vec(), ..self }
+    }
+
+    /// The same, with each caller behind such a network; the seed decides what becomes of each packet.
+    ///
+    /// # Errors
+    /// When no network is like that; the message names the command line's flag.
+    pub fn with_network(self, network: Impairment, seed: u64) -> Result<Self, PlanError> {
+        match network.problem() {
+            Some(problem) => Err(PlanError::Network(problem)),
+            None => Ok(Self { network, seed, ..self }),
+        }
     }
 
     /// The same, dialling this many calls a second.
@@ -191,6 +219,16 @@ impl Plan {
     /// The SRTP suites offered.
     pub fn suites(&self) -> &[Suite] {
         &self.suites
+    }
+
+    /// What is between each caller and the node.
+    pub fn network(&self) -> &Impairment {
+        &self.network
+    }
+
+    /// What decides the fate of each packet.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The talkers that a leg should hear.

@@ -25,6 +25,8 @@ pub struct Report {
     pub calls: Calls,
     /// Who heard whom.
     pub hearing: Hearing,
+    /// How much of what was heard was not as it had been.
+    pub concealment: Concealment,
     /// The packets.
     pub packets: Packets,
     /// Lateness of packets against their own best schedule, ms.
@@ -89,6 +91,33 @@ pub struct Hearing {
     pub beeps_heard: u64,
 }
 
+/// Frames that were not as the same place of the sound had been before: lost, concealed, stretched or silent. Speech has no
+/// such period, and is not counted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Concealment {
+    /// Frames compared.
+    pub frames: u64,
+    /// Of those, the ones that were not as before.
+    pub disturbed: u64,
+    /// The same, of 100.
+    pub percent: f64,
+    /// What the callers' own networks explain, of 100; more is a finding.
+    pub percent_max: f64,
+}
+
+/// What the callers' own networks did to packets on their way to the node, in sums.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Impaired {
+    /// Lost.
+    pub lost: u64,
+    /// Lost because nothing got through.
+    pub blacked_out: u64,
+    /// Held back until others had passed.
+    pub reordered: u64,
+    /// Sent twice.
+    pub duplicated: u64,
+}
+
 /// The packets of the time measured, in sums.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Packets {
@@ -108,7 +137,9 @@ pub struct Packets {
     pub reordered: u64,
     /// Received within 20 ms of the best schedule.
     pub on_time: u64,
-    /// The same, of 100 expected.
+    /// What became of the callers' packets on their way, from the first to the last.
+    pub impaired: Impaired,
+    /// Those on time, of 100 expected.
     pub on_time_percent: f64,
 }
 
@@ -162,6 +193,8 @@ pub struct LegReport {
     pub broken: u64,
     /// Times the sound jumped.
     pub slips: u64,
+    /// All frames that were not as before.
+    pub disturbed: u64,
 }
 
 /// What a process cost.
@@ -214,6 +247,9 @@ impl Report {
             plan.talkers_each(),
             spoken(plan)
         )?;
+        if !plan.network().is_none() {
+            writeln!(f, "network      {}; seed {}", plan.network(), plan.seed())?;
+        }
         writeln!(
             f,
             "calls        {} of {} answered; set-up ms: {}",
@@ -243,6 +279,13 @@ impl Report {
             write!(f, " ({} not counted: our own packets were late)", hearing.excused)?;
         }
         writeln!(f)?;
+        let Concealment { percent, percent_max, .. } = self.concealment;
+        if self.plan.network().harms() {
+            writeln!(
+                f,
+                "concealment  {percent:.1} % of frames not as before; the network explains {percent_max:.1} %"
+            )?;
+        }
         writeln!(
             f,
             "added delay  ms: {}; {} of {} beeps heard",
@@ -267,6 +310,13 @@ impl Report {
             packets.duplicates,
             packets.reordered
         )?;
+        let Impaired { lost, blacked_out, reordered, duplicated } = packets.impaired;
+        if !self.plan.network().is_none() {
+            writeln!(
+                f,
+                "on the way   {lost} lost, {blacked_out} blacked out, {reordered} held back, {duplicated} doubled, of ours"
+            )?;
+        }
         writeln!(
             f,
             "on time      {:.3} % within 20 ms; lateness ms: {}",

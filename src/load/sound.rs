@@ -41,7 +41,7 @@ impl Sounds {
         let share = talkers.len().div_ceil(threads).max(1);
         let encode = |talker: LegNumber| {
             let codec = plan.codec_of(talker);
-            Arc::new(Track::of(codec, &tones.period_of(talker, codec), 0))
+            Arc::new(Track::of(codec, &tones.period_of(talker, codec), plan.network().loss_percent()))
         };
         let tracks = std::thread::scope(|scope| {
             let work = |part: &[LegNumber]| -> Vec<_> { part.iter().copied().map(encode).collect() };

@@ -81,6 +81,12 @@ impl Stage {
         (self.time_of(begin), self.time_of(begin + self.plan.measured_frames()))
     }
 
+    /// When measuring began or will begin, once that is decided.
+    pub(super) fn begin_ns(&self) -> Option<i64> {
+        let begin = self.begin.load(Ordering::Acquire);
+        (begin != NOT_YET).then(|| self.time_of(begin))
+    }
+
     /// Ends sending and judging.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Release);

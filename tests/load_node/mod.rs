@@ -313,13 +313,16 @@ impl Leg {
     /// The next frame from this leg. A packet that is not there is replaced by a fainter echo of the one before.
     fn hear(&mut self, frame: usize) -> Vec<i16> {
         self.take();
-        let ahead =
-            self.highest.unwrap_or(0) + 1 - self.next.or(self.heard.keys().next().copied()).unwrap_or(1);
-        if !self.up || self.next.is_none() && ahead < DEPTH as u64 || self.highest.is_none() {
+        let Some(highest) = self.highest.filter(|_| self.up) else {
+            return vec![0; frame];
+        };
+        let first = self.heard.keys().next().copied();
+        let is_filled = first.is_some_and(|first| highest + 1 >= first + DEPTH as u64);
+        if self.next.is_none() && !is_filled {
             return vec![0; frame];
         }
-        let next = *self.next.get_or_insert_with(|| *self.heard.keys().next().unwrap());
-        if next > self.highest.unwrap() + 2 * DEPTH as u64 {
+        let next = *self.next.get_or_insert_with(|| first.unwrap());
+        if next > highest + 2 * DEPTH as u64 {
             // Nothing has come for long.
             (self.next, self.highest) = (None, None);
             return vec![0; frame];
