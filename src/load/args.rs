@@ -18,6 +18,7 @@ use super::reflector;
 use super::report::Report;
 use super::run::{Surroundings, execute_in};
 use super::spawn::SpawnedNode;
+use super::speech::Speech;
 use super::srtp::Suite;
 
 /// The truth differs from what should be heard.
@@ -97,6 +98,15 @@ pub struct LoadArgs {
     #[arg(long, value_enum, value_name = "SUITE")]
     pub srtp_suite: Option<Suite>,
 
+    /// Let talkers say what is in this WAV file (any rate) instead of giving tones, each from another place of it.
+    /// They are told apart by where in the file they are.
+    #[arg(long, value_name = "FILE")]
+    pub speech: Option<PathBuf>,
+
+    /// Write what each leg hears to this directory, a WAV file each at its codec's rate, at most 2 GiB in all.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+
     #[command(flatten)]
     pub network: NetworkArgs,
 
@@ -117,7 +127,15 @@ impl LoadArgs {
     pub fn plan(&self) -> Result<Plan, PlanError> {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
         let plan = plan.with_codecs(&self.codec).with_suites(&self.suites()).with_ramp(self.ramp)?;
-        self.network.apply(plan)
+        let mut plan = self.network.apply(plan)?;
+        if let Some(file) = &self.speech {
+            let speech = Speech::read(file, &self.codec).map_err(PlanError::Speech)?;
+            plan = plan.with_speech(speech)?;
+        }
+        match &self.record {
+            Some(directory) => plan.with_record(directory.clone()),
+            None => Ok(plan),
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 use super::arrivals::Arrivals;
 use super::codec::{Codec, Decoder};
 use super::continuity::{Continuity, Frame};
+use super::likeness::Heard;
 use super::plan::{BEEP_SLOT_FRAMES, FRAME_NS, LegNumber, Plan};
+use super::record::Microphone;
 use super::rtp;
 use super::spectrum::{Complex, magnitude};
 use super::stage::{Part, Stage};
@@ -34,6 +36,10 @@ pub(super) struct Ear {
     pub(super) votes: Votes,
     /// Times from a talker's mouth to this ear.
     pub(super) delays: Vec<Delay>,
+    /// Speech, to be compared afterwards.
+    pub(super) heard: Heard,
+    /// The recording's first packet: its RTP timestamp, and its place in samples since measuring began.
+    recorded_from: Option<(u32, i64)>,
     /// Packets that were no RTP, or not in the agreed format.
     pub(super) foreign: u64,
     quiet: u32,
@@ -99,7 +105,7 @@ impl Votes {
 }
 
 impl Count {
-    fn add(&mut self, talkers: usize, heard: &[u32]) {
+    pub(super) fn add(&mut self, talkers: usize, heard: &[u32]) {
         self.windows += 1;
         self.heard.resize(talkers, 0);
         heard.iter().for_each(|&talker| self.heard[talker as usize] += 1);
@@ -136,6 +142,8 @@ impl Ear {
             ),
             votes: Votes::default(),
             delays: Vec::new(),
+            heard: Heard::default(),
+            recorded_from: None,
             foreign: 0,
             quiet: 0,
             next_position: None,
@@ -157,8 +165,14 @@ impl Ear {
             return;
         };
         self.arrivals.note(&header, arrival_ns);
+        if let Some(microphone) = &stage.microphone {
+            self.record(microphone, header.timestamp, samples, arrival_ns, stage);
+        }
         match part {
             Part::Beeps => self.listen_for_beep(samples, arrival_ns, stage),
+            Part::Tones if stage.plan.speech().is_some() => {
+                self.heard.take(&self.sound[..samples], self.codec, header.timestamp, arrival_ns);
+            }
             Part::Tones => self.listen_to_tones(header.timestamp, samples, arrival_ns, stage),
             Part::Before | Part::Settling | Part::After => {}
         }
@@ -172,6 +186,26 @@ impl Ear {
         }
         let samples = self.decoder.decode(payload, &mut self.sound)?;
         Some((header, samples))
+    }
+
+    /// Hands the packet just decoded to the recorder, at the place that its timestamp gives it.
+    fn record(
+        &mut self,
+        microphone: &Microphone,
+        timestamp: u32,
+        samples: usize,
+        arrival_ns: i64,
+        stage: &Stage,
+    ) {
+        let rate = i64::from(self.codec.sample_rate());
+        let begin_ns = stage.begin_ns().unwrap_or(arrival_ns);
+        let now = || (timestamp, (arrival_ns - begin_ns) / 1_000 * rate / (SECOND_NS / 1_000));
+        let (first, place) = *self.recorded_from.get_or_insert_with(now);
+        let since = i64::from(timestamp.wrapping_sub(first).cast_signed()) * self.codec.samples_per_tick();
+        // What is said to be from before the beginning has no place.
+        if let Ok(place) = u64::try_from(place + since) {
+            microphone.put(self.leg, self.codec, place, &self.sound[..samples]);
+        }
     }
 
     /// Closes what the end of listening leaves open.

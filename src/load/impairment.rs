@@ -103,7 +103,6 @@ impl NetworkProfile {
                     at: Duration::from_secs(5),
                     every: Some(Duration::from_secs(10)),
                 }],
-                ..none
             },
         }
     }
@@ -120,9 +119,9 @@ pub(super) struct Burst {
 const DELAY_MAX_MS: f64 = 2_000.0;
 /// A quartz is off by some hundred parts in a million at worst; above this the flag was misunderstood.
 const DRIFT_MAX_PPM: f64 = 10_000.0;
-/// Frames that one lost, late or doubled packet may break: itself, and all until its talker's sound has found its place
-/// again, which is noticed a period later.
-const BROKEN_EACH: f64 = 10.0;
+/// Frames that one lost, late or doubled packet may break: itself, its neighbours that are joined to what stands in for it,
+/// and one more when the sound has found another place. Of a plain jitter buffer 1 to 1.5 were measured.
+const BROKEN_EACH: f64 = 4.0;
 /// The share of frames that a buffer may break while it finds its depth, where packets do not come evenly.
 const SETTLING_SHARE: f64 = 0.1;
 /// Jitter below this is within what one tick of a mixer hides, in ms.
@@ -363,7 +362,7 @@ mod tests {
         assert_eq!(NetworkProfile::Lan.impairment().broken_share_max(3, 10.0), 0.0);
         let mobile = NetworkProfile::Mobile.impairment().broken_share_max(1, 10.0);
         assert!((0.1..0.5).contains(&mobile), "{mobile}");
-        assert_eq!(NetworkProfile::Terrible.impairment().broken_share_max(10, 10.0), 1.0);
+        assert!(NetworkProfile::Terrible.impairment().broken_share_max(10, 10.0) >= 1.0);
     }
 
     #[test]

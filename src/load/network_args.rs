@@ -61,7 +61,7 @@ impl NetworkArgs {
     }
 
     fn impairment(&self) -> Impairment {
-        let profile = self.network.map(NetworkProfile::impairment).unwrap_or_default();
+        let profile = self.network.map_or_else(Impairment::default, NetworkProfile::impairment);
         Impairment {
             loss: self.loss.unwrap_or(profile.loss),
             // A share of loss of one's own is not in the profile's bursts.

@@ -10,12 +10,15 @@
 //! ```
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::codec::Codec;
 use super::impairment::Impairment;
+use super::record;
+use super::speech::Speech;
 use super::srtp::Suite;
 use super::tone::{self, ToneError};
 
@@ -32,6 +35,8 @@ pub(super) const BEEP_SLOT_FRAMES: u64 = 15;
 /// Frames before the first beep and before tones are judged: half a second, in which playout buffers
 /// come to rest.
 pub(super) const SETTLE_FRAMES: u64 = 25;
+/// The shortest speech that is judged, in frames: time to settle, and one segment of 4.1 s.
+const SPEECH_FRAMES_MIN: u64 = SETTLE_FRAMES + 210;
 /// The fewest windows that make a verdict.
 const WINDOWS_MIN: u64 = 2;
 /// Sockets, memory and one sending thread per 500 legs set this; nobody has asked for more.
@@ -60,6 +65,8 @@ pub struct Plan {
     suites: Vec<Suite>,
     network: Impairment,
     seed: u64,
+    speech: Option<Speech>,
+    record: Option<PathBuf>,
     ramp: u32,
     name: String,
     beep_slots: u64,
@@ -102,6 +109,12 @@ pub enum PlanError {
         /// What was asked for, in whole seconds.
         seconds: u64,
     },
+    /// A speech with which talkers could not be told apart.
+    #[error("{0}")]
+    Speech(String),
+    /// Recordings would fill the disk.
+    #[error("--record would write up to {} MiB, more than {} MiB: fewer legs, or a shorter run", .0 >> 20, record::BYTES_MAX >> 20)]
+    Record(u64),
     /// A network that no packet would survive, or that does not exist.
     #[error("{0}")]
     Network(String),
@@ -137,6 +150,8 @@ impl Plan {
             suites: Vec::new(),
             network: Impairment::default(),
             seed: 0,
+            speech: None,
+            record: None,
             ramp: 50,
             name,
             beep_slots,
@@ -172,6 +187,37 @@ impl Plan {
             Some(problem) => Err(PlanError::Network(problem)),
             None => Ok(Self { network, seed, ..self }),
         }
+    }
+
+    /// The same, with talkers who say this instead of giving tones, each from another place of it.
+    ///
+    /// # Errors
+    /// When it is too short to tell so many talkers apart, or the run too short to recognise anybody.
+    pub fn with_speech(self, speech: Speech) -> Result<Self, PlanError> {
+        let (talkers, max) = (self.talkers(), speech.talkers_max());
+        if talkers > max {
+            let seconds = speech.seconds();
+            return Err(PlanError::Speech(format!(
+                "--speech: {seconds} s of speech tell at most {max} talkers apart, not {talkers}"
+            )));
+        }
+        if self.tone_frames < SPEECH_FRAMES_MIN {
+            let min = (SPEECH_FRAMES_MIN + 50).div_ceil(40);
+            return Err(PlanError::Speech(format!("--seconds must be {min} or more with --speech")));
+        }
+        Ok(Self { speech: Some(speech), ..self })
+    }
+
+    /// The same, with recordings of what each leg hears, in this directory. It must have the codecs already.
+    ///
+    /// # Errors
+    /// When the recordings would be larger than 2 GiB.
+    pub fn with_record(self, directory: PathBuf) -> Result<Self, PlanError> {
+        let bytes = record::bytes_for(&self);
+        if bytes > record::BYTES_MAX {
+            return Err(PlanError::Record(bytes));
+        }
+        Ok(Self { record: Some(directory), ..self })
     }
 
     /// The same, dialling this many calls a second.
@@ -219,6 +265,16 @@ impl Plan {
     /// The SRTP suites offered.
     pub fn suites(&self) -> &[Suite] {
         &self.suites
+    }
+
+    /// What talkers say, if not tones.
+    pub fn speech(&self) -> Option<&Speech> {
+        self.speech.as_ref()
+    }
+
+    /// Where recordings go, if anywhere.
+    pub fn record(&self) -> Option<&Path> {
+        self.record.as_deref()
     }
 
     /// What is between each caller and the node.

@@ -113,7 +113,7 @@ async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
     let frames = plan.measured_frames().min(BASELINE_FRAMES_MAX);
     tokio::time::sleep(frames_to_duration(frames)).await;
     let (elapsed, last) = (start.elapsed(), process::read(child.pid())?);
-    run::take_home(media).await?;
+    run::take_home(media, &stage).await?;
     let meter = Meter { first, last, elapsed };
     run::cost(Some(before), Some(meter), plan.legs()).context("no readings")
 }

@@ -247,6 +247,9 @@ impl Report {
             plan.talkers_each(),
             spoken(plan)
         )?;
+        if let Some(speech) = plan.speech() {
+            writeln!(f, "speech       {}", speech.name())?;
+        }
         if !plan.network().is_none() {
             writeln!(f, "network      {}; seed {}", plan.network(), plan.seed())?;
         }

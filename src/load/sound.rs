@@ -36,20 +36,32 @@ struct Common {
 impl Sounds {
     /// Encodes all, on as many threads as there are processors: Opus takes its time.
     pub(super) fn of(plan: &Plan, tones: &Tones) -> Self {
+        let common = plan.codecs().iter().map(|&codec| (codec, Common::of(codec)));
+        Self { talkers: Self::of_talkers(plan, tones), by_codec: common.collect() }
+    }
+
+    fn of_talkers(plan: &Plan, tones: &Tones) -> Vec<Arc<Track>> {
+        let loss = plan.network().loss_percent();
+        if let Some(speech) = plan.speech() {
+            // One for all of a codec: they begin at different places of it.
+            let track = |codec| Arc::new(Track::of(codec, &speech.at(codec), loss));
+            let by_codec: BTreeMap<_, _> = plan.codecs().iter().map(|&codec| (codec, track(codec))).collect();
+            return (0..plan.talkers())
+                .map(|leg| Arc::clone(&by_codec[&plan.codec_of(LegNumber(leg))]))
+                .collect();
+        }
         let talkers: Vec<_> = (0..plan.talkers()).map(LegNumber).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = talkers.len().div_ceil(threads).max(1);
         let encode = |talker: LegNumber| {
             let codec = plan.codec_of(talker);
-            Arc::new(Track::of(codec, &tones.period_of(talker, codec), plan.network().loss_percent()))
+            Arc::new(Track::of(codec, &tones.period_of(talker, codec), loss))
         };
-        let tracks = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let work = |part: &[LegNumber]| -> Vec<_> { part.iter().copied().map(encode).collect() };
             let threads: Vec<_> = talkers.chunks(share).map(|part| scope.spawn(move || work(part))).collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("encoding does not panic")).collect()
-        });
-        let common = plan.codecs().iter().map(|&codec| (codec, Common::of(codec)));
-        Self { talkers: tracks, by_codec: common.collect() }
+        })
     }
 
     /// The talker's sound, if the leg talks.

@@ -6,6 +6,7 @@ use super::damage;
 use super::finding::Finding;
 use super::hearing::{self, Verdicts, Witness};
 use super::histogram::Histogram;
+use super::likeness;
 use super::media::{Harvest, MediaLeg};
 use super::network::Toll;
 use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
@@ -155,8 +156,8 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
 
 fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
     let present: BTreeSet<_> = legs.iter().map(|leg| leg.number).collect();
-    let mut sums =
-        Hearing { window_ms: (stage.tones.period() * 20 / FRAME_SAMPLES) as u64, ..Hearing::default() };
+    let window = if plan.speech().is_some() { likeness::SEGMENT } else { stage.tones.period() };
+    let mut sums = Hearing { window_ms: (window * 20 / FRAME_SAMPLES) as u64, ..Hearing::default() };
     for leg in legs {
         let (continuity, verdicts) = (&leg.ear.continuity, Verdicts::of(plan, &leg.ear.votes));
         sums.windows += u64::from(verdicts.windows());

@@ -17,8 +17,10 @@ pub(super) struct Voice {
     noise: Arc<Track>,
     /// With which frame of the noise the leg begins.
     noise_first: u64,
-    /// The leg's tones, if it talks.
+    /// The leg's tones or speech, if it talks.
     tones: Option<Arc<Track>>,
+    /// With which frame of the speech the leg begins, if it is speech.
+    speech_first: Option<u64>,
     beep: Arc<[Box<[u8]>]>,
     /// The frame with which the last beep began.
     beep_began: Option<u64>,
@@ -51,6 +53,7 @@ impl Voice {
             // A prime number of frames apart, so that no two say the same at once.
             noise_first: (leg.0 * 7) as u64,
             tones: stage.sounds.of_talker(leg),
+            speech_first: stage.plan.speech().map(|speech| speech.first_frame(leg.0, stage.plan.talkers())),
             beep: stage.sounds.beep(codec),
             beep_began: None,
             payload_type,
@@ -103,7 +106,10 @@ impl Voice {
 
     fn write_sound(&self, frame: u64, stage: &Stage, payload: &mut [u8]) -> usize {
         match (stage.part_of(frame), &self.tones) {
-            (Part::Settling | Part::Tones | Part::After, Some(tones)) => tones.write(frame, payload),
+            (Part::Settling | Part::Tones | Part::After, Some(tones)) => {
+                let place = self.speech_first.map_or(frame, |first| first + stage.since_tones(frame));
+                tones.write(place, payload)
+            }
             (Part::Before | Part::Beeps, _) | (_, None) => {
                 self.noise.write(frame + self.noise_first, payload)
             }
