@@ -13,10 +13,11 @@
 
 mod load_node;
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use confab::load::{
-    Codec, Finding, Impairment, LegNumber, Plan, Report, Suite, Surroundings, execute, execute_in,
+    Codec, Finding, Impairment, LegNumber, Plan, Report, Speech, Suite, Surroundings, execute, execute_in,
 };
 use load_node::{FakeNode, Fault};
 
@@ -154,6 +155,56 @@ async fn behind_a_rough_network_who_hears_whom_is_judged_and_gaps_are_reported()
         let listeners = legs([4]);
         assert_eq!(crossed.findings, [Finding::CrossTalk { talker: LegNumber(1), from: 1, listeners }]);
     }
+}
+
+/// Nine seconds that differ everywhere: noise that swells and fades, at 22.05 kHz.
+fn speech(directory: &Path, codecs: &[Codec]) -> Speech {
+    let path = directory.join("speech.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 22_050,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(&path, spec).unwrap();
+    let (mut state, mut low) = (7_u32, 0.0);
+    for n in 0..9 * 22_050 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        low += 0.3 * (f64::from(state >> 16) / 32_768.0 - 1.0 - low);
+        let swell = 0.6 + 0.4 * (f64::from(n) / 2_200.0).sin();
+        wav.write_sample((9_000.0 * swell * low) as i16).unwrap();
+    }
+    wav.finalize().unwrap();
+    Speech::read(&path, codecs).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn speakers_are_told_apart_and_what_each_leg_hears_is_recorded() {
+    let directory = tempfile::tempdir().unwrap();
+    let codecs = [Codec::Pcmu, Codec::Opus];
+    let plan = |shape: (usize, usize, usize)| {
+        let plan = Plan::new(shape.0, shape.1, shape.2, 7).unwrap().with_codecs(&codecs);
+        plan.with_ramp(200).unwrap().with_speech(speech(directory.path(), &codecs)).unwrap()
+    };
+    let recorded = plan((5, 1, 3)).with_record(directory.path().join("heard")).unwrap();
+    let report = run_plan(&recorded, Fault::None).await;
+    assert_eq!(report.findings, []);
+    assert_eq!(report.hearing.pairs_heard, report.hearing.pairs);
+    for (name, rate) in [("leg-0000-pcmu", 8_000), ("leg-0003-opus", 48_000)] {
+        let path = directory.path().join(format!("heard/{name}.wav"));
+        let mut wav = hound::WavReader::open(path).unwrap();
+        assert_eq!(wav.spec().sample_rate, rate);
+        let heard: Vec<i16> = wav.samples().map(Result::unwrap).collect();
+        assert!((6 * rate as usize..8 * rate as usize).contains(&heard.len()), "{name}: {}", heard.len());
+        let last = &heard[heard.len() - rate as usize..];
+        assert!(last.iter().any(|sample| sample.unsigned_abs() > 1_000), "{name} is silent at its end");
+    }
+
+    let own = run_plan(&plan((5, 1, 3)), Fault::OwnVoice).await;
+    assert_eq!(own.findings, [Finding::OwnVoice { legs: legs(0..3) }]);
+    let crossed = run_plan(&plan((6, 2, 2)), Fault::CrossTalk { from: 1, to: 4 }).await;
+    let listeners = legs([4]);
+    assert_eq!(crossed.findings, [Finding::CrossTalk { talker: LegNumber(1), from: 1, listeners }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

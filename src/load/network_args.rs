@@ -65,7 +65,7 @@ impl NetworkArgs {
         Impairment {
             loss: self.loss.unwrap_or(profile.loss),
             // A share of loss of one's own is not in the profile's bursts.
-            burst: self.burst.or(profile.burst.filter(|_| self.loss.is_none())),
+            burst: self.burst.or_else(|| profile.burst.filter(|_| self.loss.is_none())),
             delay_ms: self.delay.unwrap_or(profile.delay_ms),
             jitter_ms: self.jitter.unwrap_or(profile.jitter_ms),
             reorder: self.reorder.unwrap_or(profile.reorder),
