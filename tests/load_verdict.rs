@@ -30,7 +30,7 @@ async fn run(shape: (usize, usize, usize), fault: Fault) -> Report {
 
 fn plan((legs, conferences, talkers): (usize, usize, usize), codecs: &[Codec]) -> Plan {
     let plan = Plan::new(legs, conferences, talkers, 3).unwrap();
-    plan.with_codecs(codecs).with_ramp(200).unwrap()
+    plan.with_codecs(codecs).unwrap().with_ramp(200).unwrap()
 }
 
 async fn run_plan(plan: &Plan, fault: Fault) -> Report {
@@ -183,7 +183,7 @@ async fn speakers_are_told_apart_and_what_each_leg_hears_is_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let codecs = [Codec::Pcmu, Codec::Opus];
     let plan = |shape: (usize, usize, usize)| {
-        let plan = Plan::new(shape.0, shape.1, shape.2, 7).unwrap().with_codecs(&codecs);
+        let plan = Plan::new(shape.0, shape.1, shape.2, 7).unwrap().with_codecs(&codecs).unwrap();
         plan.with_ramp(200).unwrap().with_speech(speech(directory.path(), &codecs)).unwrap()
     };
     let recorded = plan((5, 1, 3)).with_record(directory.path().join("heard")).unwrap();

@@ -145,7 +145,8 @@ impl Ear {
             heard: Heard::default(),
             recorded_from: None,
             foreign: 0,
-            quiet: 0,
+            // Nobody makes a sound before the first beep.
+            quiet: codec.frame_samples() as u32,
             next_position: None,
             last_timestamp: 0,
             position: 0,

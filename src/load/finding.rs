@@ -233,11 +233,7 @@ impl fmt::Display for Finding {
             Self::BrokenFrames { frames, of, legs } => {
                 write!(f, "{frames} of {of} frames broken, at {}", Legs(legs))
             }
-            Self::TooMuchConcealed { percent, allowed, legs } => write!(
-                f,
-                "{percent:.1} % of frames broken, though the callers' own networks explain {allowed:.1} % at most, at {}",
-                Legs(legs)
-            ),
+            Self::TooMuchConcealed { percent, allowed, legs } => concealed(f, *percent, *allowed, legs),
             Self::Slips { times, legs } => {
                 write!(f, "the sound jumped {times} times, at {}", Legs(legs))
             }
@@ -263,13 +259,25 @@ impl fmt::Display for Finding {
                 write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
             }
             Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
-            Self::CallersLate { percent, worst_ms } => write!(
-                f,
-                "our own callers were late: {percent:.2} % of packets left over 10 ms late, the worst \
-                 {worst_ms:.0} ms; this machine is too busy and the run proves nothing"
-            ),
+            Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
         }
     }
+}
+
+fn concealed(f: &mut fmt::Formatter<'_>, percent: f64, allowed: f64, legs: &[LegNumber]) -> fmt::Result {
+    write!(
+        f,
+        "{percent:.1} % of frames broken, though the callers' own networks explain {allowed:.1} % at most, at {}",
+        Legs(legs)
+    )
+}
+
+fn callers_late(f: &mut fmt::Formatter<'_>, percent: f64, worst_ms: f64) -> fmt::Result {
+    write!(
+        f,
+        "our own callers were late: {percent:.2} % of packets left over 10 ms late, the worst {worst_ms:.0} ms; this \
+         machine is too busy and the run proves nothing"
+    )
 }
 
 fn unheard(

@@ -1,7 +1,8 @@
 //! The part of the command line that makes up a network between callers and node.
 
 use super::impairment::{Blackout, Impairment, NetworkProfile, parse_ms, parse_ppm, parse_share};
-use super::plan::{Plan, PlanError, random_u32};
+use super::plan::{Plan, random_u32};
+use super::plan_error::PlanError;
 
 /// What happens to the callers' packets on their way to the node. Numbers replace those of the profile.
 #[derive(Clone, Debug, clap::Args)]

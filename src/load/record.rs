@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_run_knows_what_it_will_write() {
-        let plan = Plan::new(2, 1, 1, 9).unwrap().with_codecs(&[Codec::Pcmu, Codec::Opus]);
+        let plan = Plan::new(2, 1, 1, 9).unwrap().with_codecs(&[Codec::Pcmu, Codec::Opus]).unwrap();
         assert_eq!(bytes_for(&plan), (16_000 + 96_000) * 10);
     }
 }

@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn each_talker_has_a_sound_in_its_own_codec_and_listeners_have_none() {
-        let plan = Plan::new(6, 1, 3, 10).unwrap().with_codecs(&[Codec::Pcmu, Codec::Opus]);
+        let plan = Plan::new(6, 1, 3, 10).unwrap().with_codecs(&[Codec::Pcmu, Codec::Opus]).unwrap();
         let sounds = Sounds::of(&plan, &Tones::of(&plan));
         let is_cut_anywhere =
             |leg| sounds.of_talker(LegNumber(leg)).map(|track| matches!(*track, Track::Octets { .. }));

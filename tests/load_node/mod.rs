@@ -345,7 +345,7 @@ impl Leg {
             };
             assert_eq!(plain[1] & 0x7f, self.payload_type);
             let sequence = u16::from_be_bytes([plain[2], plain[3]]);
-            let near = self.highest.unwrap_or(u64::from(sequence) + 0x1_0000);
+            let near = self.highest.unwrap_or_else(|| u64::from(sequence) + 0x1_0000);
             let step = i64::from(sequence.wrapping_sub(near as u16).cast_signed());
             let number = near.wrapping_add_signed(step);
             self.highest = Some(number.max(self.highest.unwrap_or(0)));
