@@ -273,6 +273,23 @@ impl Report {
             write!(f, "; levels {min:+.1} to {max:+.1} dB")?;
         }
         writeln!(f)?;
+        if self.plan.speech().is_none() {
+            self.write_continuity(f)?;
+        }
+        writeln!(
+            f,
+            "added delay  ms: {}; {} of {} beeps heard",
+            Row(&self.delay_ms),
+            hearing.beeps_heard,
+            hearing.beeps
+        )?;
+        self.delay_by_codecs.iter().try_for_each(|CodecDelay { from, to, delay_ms }| {
+            writeln!(f, "             {:>4} to {:<4}: {}", from.name(), to.name(), Row(delay_ms))
+        })
+    }
+
+    fn write_continuity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hearing = &self.hearing;
         write!(
             f,
             "continuity   {} frames checked: {} silent, {} broken, {} jumps",
@@ -289,16 +306,7 @@ impl Report {
                 "concealment  {percent:.1} % of frames not as before; the network explains {percent_max:.1} %"
             )?;
         }
-        writeln!(
-            f,
-            "added delay  ms: {}; {} of {} beeps heard",
-            Row(&self.delay_ms),
-            hearing.beeps_heard,
-            hearing.beeps
-        )?;
-        self.delay_by_codecs.iter().try_for_each(|CodecDelay { from, to, delay_ms }| {
-            writeln!(f, "             {:>4} to {:<4}: {}", from.name(), to.name(), Row(delay_ms))
-        })
+        Ok(())
     }
 
     fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
