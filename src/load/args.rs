@@ -43,8 +43,8 @@ What counts as wrong:
   heard      A tone counts as heard from 20 dB below what was sent, in every mix of codecs: whom a leg should hear
              must be there in each window, anybody else (and itself) in none. Levels may be off by 6 dB, with Opus
              on the way by 8.
-  frames     A frame must be what it was one period ago: exactly with G.711 and L16, within 10 % of its energy with
-             G.722, within 70 % with Opus (silence differs by 100 %).
+  frames     A frame must be what it was one period ago, to within a quarter of one talker's energy. With G.722 on the
+             way within 10 % of the frame's own energy, with Opus within 70 % (silence differs by 100 %).
   networks   Behind a network of your making talkers are really missing at times: whom a leg should hear must be in
              most windows, nobody else in more than a quarter. Broken frames are reported; only more of them than
              4 for each packet harmed, and a tenth besides, are wrong.
