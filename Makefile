@@ -26,6 +26,12 @@ load: ## Try the load tester on a node of its own; ARGS='--legs ...' goes to it
 	cargo build --release --locked --bin confab
 	@exec $(TARGET)/release/confab load $(or $(ARGS),--spawn --legs 250 --conferences 25 --talkers 10 --seconds 20)
 
+.PHONY: quality
+quality: ## Score how speech sounds by codec and network (PESQ); ARGS='--codecs ...' goes to it
+	@.ci/need build
+	cargo build --release --locked --bin confab
+	@CONFAB=$(TARGET)/release/confab tests/quality/run.sh $(ARGS)
+
 .PHONY: test
 test: needs fmt-check lint docs unit interop deny bench-smoke ## Everything a contributor must pass
 	@echo "make test: all passed"

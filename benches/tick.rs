@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine,
-    EngineSettings, LegId, Port, Seat, Time,
+    Ask, Codec, Command, CommandId, ConferenceId, ConferenceSettings, Datagram, Engine, EngineSettings,
+    LegId, Port, SampleRate, Seat, Time,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -45,7 +45,7 @@ impl Load {
         };
         // The figure is for all talking and all mixed.
         let all = ConferenceSettings { seats_max: legs as usize, talkers_max: legs as usize };
-        load.ask(Ask::AddConference(Conference::new(ConferenceId(1), all)));
+        load.ask(Ask::AddConference(engine_leg::conference(1, all, &[SampleRate::Hz8000])));
         for id in 0..legs {
             load.ask(Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, Codec::Pcmu))));
             load.ask(Ask::Join(LegId(id), ConferenceId(1), Seat::default()));

@@ -42,6 +42,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// SIP over TLS cannot be served.
+    #[error(transparent)]
+    Tls(#[from] sip::TlsError),
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
@@ -53,11 +56,13 @@ pub enum StartError {
 /// Runs the node until SIGTERM or Ctrl-C.
 ///
 /// When it serves, it prints one line on standard output that tells the real addresses:
-/// `confab ready http=127.0.0.1:8080 sip=127.0.0.1:5060`.
+/// `confab ready http=127.0.0.1:8080 sip=127.0.0.1:5060`, and ` sip_tls=...` behind it if that is served.
 ///
 /// # Errors
 /// When it could not start.
 pub fn run(config: Config) -> Result<(), StartError> {
+    // Before anybody has to guess which: more than one may be built in. An error means that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         // Before the ready line: whoever waits for that may signal at once.
@@ -84,9 +89,10 @@ async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str
 
 fn say_ready(node: &Node) -> io::Result<()> {
     let (http, sip) = (node.http, node.sip);
-    info!(%http, %sip, "ready");
+    let tls = node.sip_tls.map(|tls| format!(" sip_tls={tls}")).unwrap_or_default();
+    info!(%http, %sip, sip_tls = node.sip_tls.map(tracing::field::display), "ready");
     let mut stdout = io::stdout();
-    writeln!(stdout, "confab ready http={http} sip={sip}")?;
+    writeln!(stdout, "confab ready http={http} sip={sip}{tls}")?;
     stdout.flush()
 }
 
@@ -115,6 +121,8 @@ pub struct Node {
     pub http: SocketAddr,
     /// Where SIP listens, over UDP and TCP.
     pub sip: SocketAddr,
+    /// Where SIP over TLS listens, if it does.
+    pub sip_tls: Option<SocketAddr>,
     calls: call::Handle,
     endpoint: sip::Endpoint,
     stopping: watch::Sender<bool>,
@@ -131,9 +139,9 @@ impl Node {
         let http = TcpListener::bind(config.http.listen)
             .await
             .map_err(|source| refused("http_listen", config.http.listen, source))?;
-        let sockets = sip::bind(config.sip.listen)
-            .map_err(|source| refused("sip_listen", config.sip.listen, source))?;
+        let sockets = bind_sip(&config)?;
         let (http_address, sip_address) = (http.local_addr()?, sockets.address);
+        let sip_tls = sockets.tls.as_ref().map(|tls| tls.address);
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
@@ -155,17 +163,16 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let endpoint = sip::Endpoint::start(
-            sockets,
-            config.sip.advertised(),
-            config.routes,
-            calls.clone(),
+        let settings = sip::Settings {
+            advertised: config.sip.advertised(),
+            routes: config.routes,
+            codecs: config.media.codecs,
+            srtp: config.media.srtp,
             session_interval_min,
-            &metrics,
-        )
-        .await?;
+        };
+        let endpoint = sip::Endpoint::start(sockets, settings, calls.clone(), &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
-        Ok(Self { http: http_address, sip: sip_address, calls, endpoint, stopping, api })
+        Ok(Self { http: http_address, sip: sip_address, sip_tls, calls, endpoint, stopping, api })
     }
 
     /// Takes no more calls, ends all there are and tells their far ends, lets requests in progress finish.
@@ -178,6 +185,16 @@ impl Node {
             warn!("some HTTP requests were cut off");
         }
     }
+}
+
+fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {
+    let listen = config.sip.listen;
+    let mut sockets = sip::bind(listen).map_err(|source| refused("sip_listen", listen, source))?;
+    if let Some(tls) = &config.sip.tls {
+        let bound = sip::bind_tls(tls.listen, sip::Certificate::load(tls)?);
+        sockets.tls = Some(bound.map_err(|source| refused("sip_tls_listen", tls.listen, source))?);
+    }
+    Ok(sockets)
 }
 
 async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
@@ -211,7 +228,9 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
         participants: config.limits.participants,
         talkers: config.limits.talkers,
     };
-    Ok(call::start(workers, reports, ports, config.media.rtp_timeout, limits))
+    let receiving =
+        call::Receiving { timeout: config.media.rtp_timeout, playout: config.media.jitter_buffer.settings() };
+    Ok(call::start(workers, reports, ports, receiving, limits))
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

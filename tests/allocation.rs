@@ -6,9 +6,13 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use confab_media::codec::{PACKET_SAMPLES_MAX, PAYLOAD_MAX};
+use confab_media::dsp::resample::{Downsampler, Upsampler};
+use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine,
-    EngineSettings, LegId, Port, Seat, Time,
+    Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, Datagram,
+    Decoder, Encoder, EncoderSettings, Engine, EngineSettings, FRAME_LEN_MAX, Leg, LegId, LegSet, LegSrtp,
+    Port, SampleRate, Seat, Time,
 };
 
 mod engine_leg;
@@ -49,7 +53,8 @@ fn a_thousand_steady_ticks_allocate_nothing() {
         engine.handle_command(Command { id: CommandId(1), ask });
         while engine.poll_event().is_some() {}
     };
-    ask(&mut engine, Ask::AddConference(Conference::new(ConferenceId(1), ConferenceSettings::seats(64))));
+    let conference = engine_leg::conference(1, ConferenceSettings::seats(64), &[SampleRate::Hz8000]);
+    ask(&mut engine, Ask::AddConference(conference));
     for id in 0..LEGS {
         let codec = if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma };
         ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
@@ -68,6 +73,81 @@ fn a_thousand_steady_ticks_allocate_nothing() {
     let allocations = ALLOCATIONS.with(Cell::get) - before;
     assert_eq!(allocations, 0, "allocations and frees in a thousand ticks");
     assert!(engine.counters().transmitted >= 1_000 * LEGS, "and the ticks did their work");
+}
+
+/// All codecs, a coach, more talkers than are mixed, SRTP and RTCP.
+#[test]
+fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
+    let mut engine = Engine::new(EngineSettings { legs_max: 64, conferences_max: 4, tap_frames_max: 0 });
+    let ask = |engine: &mut Engine, ask| {
+        engine.handle_command(Command { id: CommandId(1), ask });
+        while engine.poll_event().is_some() {}
+    };
+    let settings = ConferenceSettings { seats_max: 64, talkers_max: 4 };
+    ask(&mut engine, Ask::AddConference(engine_leg::conference(1, settings, &SampleRate::ALL)));
+    let keys = SrtpKeys::new(Profile::AeadAes128Gcm, &[7; 28]).unwrap();
+    let mut callers = Vec::new();
+    for (id, codec) in Codec::ALL.into_iter().enumerate() {
+        let id = id as u64;
+        let mut media = engine_leg::media(id, codec);
+        media.terms.rtcp = Some(address(id + 1_000));
+        let mut settings = engine_leg::settings(id, media);
+        settings.srtp = Some(LegSrtp::new(&SrtpPair { send: keys.clone(), receive: keys.clone() }));
+        ask(&mut engine, Ask::AddLeg(Leg::new(settings)));
+        ask(&mut engine, Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
+        callers.push(Caller::new(codec, &keys));
+    }
+    let coached = LegSet::new(&[LegId(1), LegId(2)]).unwrap();
+    ask(&mut engine, Ask::SetAudience(LegId(0), Audience::Only(coached)));
+
+    let (mut now, mut before) = (Time::from_millis(1), 0);
+    for tick in 0..1_200 {
+        now += Duration::from_millis(8);
+        for (id, caller) in callers.iter_mut().enumerate() {
+            let mut packet = [0; 2_048];
+            let len = caller.packet(tick, &mut packet);
+            give(&mut engine, now, id as u64, address(id as u64), &packet[..len]);
+        }
+        now += Duration::from_millis(12);
+        engine.tick(now);
+        while engine.poll_transmit().is_some() {}
+        while engine.poll_event().is_some() {}
+        if tick == 200 {
+            before = ALLOCATIONS.with(Cell::get);
+        }
+    }
+    assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "allocations and frees in a thousand ticks");
+    assert!(engine.counters().crowded > 500, "there were more talkers than are mixed");
+    assert!(engine.counters().transmitted > 1_200 * callers.len() as u64, "and reports beside the packets");
+}
+
+/// A far end over SRTP that talks half of the time.
+struct Caller {
+    codec: Codec,
+    encoder: Encoder,
+    protector: Protector,
+}
+
+impl Caller {
+    fn new(codec: Codec, keys: &SrtpKeys) -> Self {
+        let encoder = Encoder::new(codec, EncoderSettings::default()).expect("memory for a codec");
+        Self { codec, encoder, protector: Protector::new(keys) }
+    }
+
+    fn packet(&mut self, tick: u32, out: &mut [u8]) -> usize {
+        let mut samples = [0_i16; FRAME_LEN_MAX];
+        let samples = &mut samples[..self.codec.sample_rate().frame_len()];
+        if (tick / 50).is_multiple_of(2) {
+            samples.iter_mut().enumerate().for_each(|(i, s)| *s = (i as i16).wrapping_mul(997) / 4);
+        }
+        let mut packet = [0x80; 2_048];
+        packet[1] = self.codec.static_payload_type().unwrap_or(engine_leg::DYNAMIC);
+        packet[2..4].copy_from_slice(&(tick as u16).to_be_bytes());
+        packet[4..8].copy_from_slice(&(tick * (self.codec.clock_rate() / 50)).to_be_bytes());
+        packet[8..12].copy_from_slice(&[0, 0, 0, 9]);
+        let len = 12 + self.encoder.encode(samples, &mut packet[12..]);
+        self.protector.protect_rtp(&packet[..len], out).expect("keys that last").len()
+    }
 }
 
 #[test]
@@ -122,4 +202,37 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
 
 fn give(engine: &mut Engine, received_at: Time, leg: u64, source: SocketAddr, payload: &[u8]) {
     engine.handle_datagram(LegId(leg), &Datagram { port: Port::Rtp, source, payload, received_at });
+}
+
+/// libopus keeps its state in one block and works on the stack; only what is ours can be counted here.
+#[test]
+fn codecs_and_resamplers_allocate_only_when_they_are_made() {
+    let samples = [1_000; PACKET_SAMPLES_MAX];
+    let (mut payload, mut out) = ([0; PAYLOAD_MAX], [0; PACKET_SAMPLES_MAX]);
+    for codec in Codec::ALL {
+        let frame = &samples[..codec.sample_rate().frame_len()];
+        let mut encoder = Encoder::new(codec, EncoderSettings::default()).unwrap();
+        let mut decoder = Decoder::new(codec).unwrap();
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..20 {
+            let len = encoder.encode(frame, &mut payload);
+            decoder.decode(&payload[..len], &mut out);
+            decoder.recover(&payload[..len], &mut out[..960]);
+            decoder.conceal(&mut out[..960]);
+            decoder.decode(&[0xff; 3], &mut out);
+        }
+        encoder.warm_up(&samples[..2 * frame.len()]);
+        encoder.set_expected_loss(100);
+        decoder.reset();
+        assert_eq!(ALLOCATIONS.with(Cell::get), before, "{codec:?}");
+    }
+    let before = ALLOCATIONS.with(Cell::get);
+    let mut up = Upsampler::new(SampleRate::Hz8000, SampleRate::Hz48000);
+    let mut down = Downsampler::new(SampleRate::Hz48000, SampleRate::Hz8000);
+    let mut noise = ComfortNoise::new(SampleRate::Hz8000, 1);
+    up.resample(&samples[..160], &mut out[..960]);
+    down.resample(&samples[..960], &mut out[..160]);
+    noise.update(&[60, 100]);
+    noise.fill(&mut out);
+    assert_eq!(ALLOCATIONS.with(Cell::get), before);
 }

@@ -213,12 +213,5 @@ fn source() -> SocketAddr {
 }
 
 fn local() -> Local {
-    Local {
-        address: "192.0.2.50".parse().expect("an address"),
-        port: 20_000,
-        session_id: 1,
-        version: 1,
-        codecs: Codec::ALL.to_vec(),
-        rtcp_mux: false,
-    }
+    Local::new("192.0.2.50".parse().expect("an address"), 20_000, Codec::G711.to_vec())
 }

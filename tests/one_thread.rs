@@ -11,7 +11,8 @@ use confab::call::{
 use confab::config::RtpPorts;
 use confab::telemetry::Metrics;
 use confab::worker::{Ports, WorkerSettings, Workers};
-use confab_media::{Codec, Direction, EngineSettings, LegMedia};
+use confab_media::playout::PlayoutSettings;
+use confab_media::{Codec, Direction, EngineSettings, LegMedia, LegTerms};
 use tokio::sync::mpsc;
 
 const THREADS: usize = 3;
@@ -92,7 +93,9 @@ impl Node {
         // Tests run beside each other: what one has is passed over by the next.
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
         let limits = Limits { calls: 64, participants: 16, talkers: 16 };
-        let handle = call::start(workers, reports, ports, Duration::from_secs(60), limits);
+        let receiving =
+            call::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
+        let handle = call::start(workers, reports, ports, receiving, limits);
         Self { handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
 
@@ -103,7 +106,8 @@ impl Node {
         let (from, to) = ("caller".to_owned(), format!("conf-{conference}"));
         let incoming = IncomingCall { from, to, conference: conference.to_owned(), signals };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
-        self.handle.connect_call(admission.call, media()).await.expect("a call is connected");
+        let media = call::CallMedia { leg: media(), srtp: None };
+        self.handle.connect_call(admission.call, media).await.expect("a call is connected");
         (admission.call, self.changed().await)
     }
 
@@ -168,5 +172,6 @@ fn media() -> LegMedia {
         remote: ([127, 0, 0, 1], 9).into(),
         signalling: None,
         direction: Direction::BOTH,
+        terms: LegTerms::default(),
     }
 }

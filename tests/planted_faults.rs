@@ -11,7 +11,7 @@
 
 mod running;
 
-use confab::load::{Finding, LegNumber, Plan, Report, execute};
+use confab::load::{Codec, Finding, LegNumber, Plan, Report, Suite, execute};
 use confab::server::Options;
 use confab_media::Fault;
 use running::Running;
@@ -45,6 +45,32 @@ async fn a_sound_node_is_found_right() {
     let report = judge(None, 3).await;
     assert_eq!(report.findings, []);
     assert!(report.right && report.hearing.windows > 0 && report.hearing.frames > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_node_is_found_right_in_every_codec_and_over_srtp() {
+    let plain = judge_wide(&[Codec::Opus, Codec::Pcmu, Codec::G722, Codec::L16], &[]).await;
+    let secure =
+        judge_wide(&[Codec::Opus, Codec::Pcma], &[Suite::AesCm128HmacSha1_80, Suite::AeadAes128Gcm]).await;
+    for report in [plain, secure] {
+        assert_eq!(report.findings, []);
+        assert!(report.right && report.hearing.windows > 0);
+    }
+}
+
+async fn judge_wide(codecs: &[Codec], suites: &[Suite]) -> Report {
+    for _ in 0..TRIES {
+        let node = Running::start_with(Options::default(), &["--srtp=optional"]).await;
+        let plan = Plan::new(8, 1, 3, 3).unwrap().with_ramp(100).unwrap();
+        let plan = plan.with_codecs(codecs).unwrap().with_suites(suites);
+        let report = execute(node.node.sip, &plan).await.unwrap();
+        node.node.stop().await;
+        println!("{report}");
+        if !report.is_disturbed() && report.lateness_ms.max <= STALLED_MS {
+            return report;
+        }
+    }
+    panic!("this machine stalls too often to judge anything");
 }
 
 #[tokio::test(flavor = "multi_thread")]

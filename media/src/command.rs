@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::codec::Codec;
-use crate::conference::{Conference, Seat};
+use crate::conference::{Conference, Equipment, Seat};
 use crate::id::{CommandId, ConferenceId, LegId};
-use crate::leg::Leg;
+use crate::leg::{Coding, Leg, LegSrtp};
 
 /// One thing asked of the engine, with the id its answer will carry.
 #[derive(Debug)]
@@ -25,9 +25,13 @@ pub enum Ask {
     /// Give the leg back (it leaves its conference first) as [`Retired::Leg`](crate::Retired).
     RemoveLeg(LegId),
     /// What signalling agreed anew: a re-INVITE's codec, address or direction.
-    SetLegMedia(LegId, LegMedia),
+    SetLegMedia(LegId, Box<LegChange>),
+    /// Say how good the leg sounds, as a [`LegEvent::Quality`](crate::LegEvent).
+    ReportQuality(LegId),
     /// Hold this conference, empty.
     AddConference(Box<Conference>),
+    /// Give the conference what it needs for a further sample rate, before the first leg of that rate joins.
+    Equip(ConferenceId, Box<Equipment>),
     /// Give the conference back; legs in it stay in the engine and hear nothing.
     RemoveConference(ConferenceId),
     /// Seat a leg in a conference. A leg has one seat at a time: it leaves its old one first.
@@ -40,6 +44,18 @@ pub enum Ask {
     SetHearing(LegId, Hearing),
     /// Copy what the leg says and hears to [`poll_tap`](crate::Engine::poll_tap), or stop doing so.
     SetTap(LegId, bool),
+}
+
+/// What signalling agreed anew for a leg. What the leg needs no more travels home in the same box, as
+/// [`Retired::LegChange`](crate::Retired).
+#[derive(Debug)]
+pub struct LegChange {
+    /// How its media stand now.
+    pub media: LegMedia,
+    /// The state of its codec, if that or the length of packets is another one than before.
+    pub coding: Option<Box<Coding>>,
+    /// The keys of SRTP; none over plain RTP.
+    pub srtp: Option<Box<LegSrtp>>,
 }
 
 /// How a leg's media stand after an offer and an answer (RFC 3264).
@@ -61,6 +77,65 @@ pub struct LegMedia {
     pub signalling: Option<IpAddr>,
     /// Which way sound may flow, seen from us.
     pub direction: Direction,
+    /// What else was agreed. The keys of SRTP are not here: they travel by themselves.
+    pub terms: LegTerms,
+}
+
+/// What offer and answer say of a leg's media beside its codec and address. The default is what holds when they say
+/// nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegTerms {
+    /// The length of the packets that the far end wants, in milliseconds: 10 to 60, in tens, and one that the codec
+    /// has.
+    pub ptime: u8,
+    /// Clock rate of telephone-events. It should be the codec's (RFC 4733 §2.1); some far ends count their
+    /// events at 8,000 whatever the codec.
+    pub telephone_event_rate: u32,
+    /// Payload type of comfort noise at the codec's clock rate (RFC 3389), if the far end may send it.
+    pub comfort_noise: Option<u8>,
+    /// The number of the header extension in which the far end says how loud its packets are (RFC 6464): 1 to 14.
+    pub audio_level: Option<u8>,
+    /// RTCP shares RTP's port, both ways (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Where the far end said it receives RTCP; `None` when it receives nothing, on hold in the old way.
+    pub rtcp: Option<SocketAddr>,
+    /// How the far end wants its Opus, if that is the codec.
+    pub opus: OpusTerms,
+}
+
+impl Default for LegTerms {
+    fn default() -> Self {
+        Self {
+            ptime: 20,
+            telephone_event_rate: 8_000,
+            comfort_noise: None,
+            audio_level: None,
+            rtcp_mux: false,
+            rtcp: None,
+            opus: OpusTerms::default(),
+        }
+    }
+}
+
+/// How a far end wants its Opus (RFC 7587 §6.1). The default is the RFC's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusTerms {
+    /// It makes use of copies of the packet before (`useinbandfec`).
+    pub fec: bool,
+    /// It would rather get no packets in silence (`usedtx`).
+    pub dtx: bool,
+    /// It wants all packets of one size (`cbr`).
+    pub constant_bitrate: bool,
+    /// The most bits a second that it wants (`maxaveragebitrate`).
+    pub bitrate_max: Option<u32>,
+    /// The rate at which it plays, in hertz (`maxplaybackrate`): what is above half of it is lost on it.
+    pub playback_rate: u32,
+}
+
+impl Default for OpusTerms {
+    fn default() -> Self {
+        Self { fec: false, dtx: false, constant_bitrate: false, bitrate_max: None, playback_rate: 48_000 }
+    }
 }
 
 /// Which way sound may flow, seen from us (RFC 3264 §5.1, turned around).

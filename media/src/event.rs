@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::conference::Conference;
+use crate::command::LegChange;
+use crate::conference::{Conference, Equipment};
 use crate::frame::Frame;
 use crate::id::{CommandId, LegId};
-use crate::leg::Leg;
+use crate::leg::{Leg, Quality};
 use crate::time::Tick;
 
 /// One thing that happened.
@@ -45,6 +46,13 @@ pub enum LegEvent {
     },
     /// Neither RTP nor RTCP came for the leg's receive time-out.
     SilentFarEnd,
+    /// How good it sounds, as was asked.
+    Quality {
+        /// Over the last ten seconds.
+        live: Quality,
+        /// Over the whole call so far.
+        call: Quality,
+    },
     /// A key was pressed (RFC 4733), reported when it is released or known to have ended.
     Digit(Digit),
 }
@@ -55,10 +63,24 @@ pub enum LegEvent {
 pub struct Digit(u8);
 
 impl Digit {
+    /// All keys, in the order of their telephone-event codes (RFC 4733 §3.2).
+    const KEYS: [u8; 16] = *b"0123456789*#ABCD";
+
     /// The key for a telephone-event code 0-15 (RFC 4733 §3.2); other events are not keys.
     pub const fn from_event(event: u8) -> Option<Self> {
-        const KEYS: &[u8; 16] = b"0123456789*#ABCD";
-        if event < 16 { Some(Self(KEYS[event as usize])) } else { None }
+        if event < 16 { Some(Self(Self::KEYS[event as usize])) } else { None }
+    }
+
+    /// The key that is written so; letters have no case.
+    pub fn from_char(key: char) -> Option<Self> {
+        let byte = u8::try_from(key).ok()?.to_ascii_uppercase();
+        Self::KEYS.contains(&byte).then_some(Self(byte))
+    }
+
+    /// The key's telephone-event code, 0-15.
+    pub fn event(self) -> u8 {
+        // Every key is one of these.
+        Self::KEYS.iter().position(|&key| key == self.0).unwrap_or(0) as u8
     }
 
     /// The key, for the one who collects it.
@@ -86,6 +108,8 @@ pub enum Refusal {
     Exists,
     /// All seats of the conference are taken.
     ConferenceFull,
+    /// The conference has no means for the leg's codec, or the leg none for the one it is to change to.
+    NotEquipped,
     /// The engine holds as many legs or conferences as it was built for.
     EngineFull,
 }
@@ -97,6 +121,10 @@ pub enum Retired {
     Leg(Box<Leg>),
     /// A conference that was removed, or never taken.
     Conference(Box<Conference>),
+    /// What a leg had before a change, or a change that was refused.
+    LegChange(Box<LegChange>),
+    /// What a conference did not need of its equipment.
+    Equipment(Box<Equipment>),
 }
 
 /// 20 ms of one side of a tapped leg.

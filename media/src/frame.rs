@@ -14,6 +14,14 @@ pub enum SampleRate {
 }
 
 impl SampleRate {
+    /// All of them, lowest first.
+    pub const ALL: [Self; 3] = [Self::Hz8000, Self::Hz16000, Self::Hz48000];
+
+    /// Its place in [`SampleRate::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Samples a second.
     pub const fn hertz(self) -> u32 {
         match self {
@@ -48,6 +56,12 @@ impl Frame {
     /// The rate of the samples.
     pub const fn rate(&self) -> SampleRate {
         self.rate
+    }
+
+    /// Becomes digital silence at `rate`.
+    pub fn silence_at(&mut self, rate: SampleRate) {
+        self.rate = rate;
+        self.samples_mut().fill(0);
     }
 
     /// The samples, `rate().frame_len()` of them.

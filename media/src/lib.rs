@@ -37,21 +37,36 @@ mod id;
 mod leg;
 pub mod playout;
 pub mod rtp;
+pub mod srtp;
 mod stats;
 mod tap;
 mod time;
 mod transmit;
 
-pub use codec::Codec;
-pub use command::{Ask, Audience, Command, Direction, Hearing, LegMedia, LegSet};
-pub use conference::{Conference, ConferenceSettings, Seat};
+pub use codec::{Codec, CodecError, ComfortNoise, Decoded, Decoder, Encoder, EncoderSettings};
+pub use command::{
+    Ask, Audience, Command, Direction, Hearing, LegChange, LegMedia, LegSet, LegTerms, OpusTerms,
+};
+pub use conference::{Conference, ConferenceSettings, Equipment, Seat};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
 pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
 pub use id::{CommandId, ConferenceId, LegId};
-pub use leg::{Datagram, Leg, LegSettings, Port};
+pub use leg::{
+    Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
+    ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
+};
+pub use leg::{
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
+    Quality, QualityMeter, QualitySample, Score,
+};
+pub use leg::{Coding, Datagram, Leg, LegSettings, LegSrtp, Port};
+pub use leg::{
+    DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
+    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};
 pub use transmit::Transmit;

@@ -17,11 +17,15 @@ pub enum Discard {
     UnknownPayloadType,
     /// Signalling says that the far end is not sending.
     NotReceiving,
+    /// Not protected with the keys that were agreed, damaged, or no SRTP at all.
+    NotAuthentic,
+    /// Protected as agreed, and it came before, or is too old to know.
+    Replayed,
 }
 
 impl Discard {
     /// All reasons, in the order of [`Counters::discards`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NoLeg,
         Self::NotRtp,
         Self::Malformed,
@@ -29,6 +33,8 @@ impl Discard {
         Self::OnProbation,
         Self::UnknownPayloadType,
         Self::NotReceiving,
+        Self::NotAuthentic,
+        Self::Replayed,
     ];
 
     /// The counter's name.
@@ -41,6 +47,8 @@ impl Discard {
             Self::OnProbation => "on_probation",
             Self::UnknownPayloadType => "unknown_payload_type",
             Self::NotReceiving => "not_receiving",
+            Self::NotAuthentic => "srtp_not_authentic",
+            Self::Replayed => "srtp_replayed",
         }
     }
 }
@@ -64,6 +72,8 @@ pub struct Counters {
     pub crowded: u64,
     /// Keys pressed that were dropped because nobody took the ones before.
     pub digits_dropped: u64,
+    /// RTCP packets within compounds that broke their own rules. The rest of the compound was read.
+    pub rtcp_malformed: u64,
     /// Tap frames dropped because nobody took the ones before.
     pub taps_dropped: u64,
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, COMMANDS_PER_DRAIN, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
-    Datagram, Direction, Engine, EngineSettings, Event, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings,
-    Port, Refusal, Retired, Time,
+    Ask, COMMANDS_PER_DRAIN, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
+    Datagram, Direction, EncoderSettings, Engine, EngineSettings, Event, Leg, LegChange, LegEvent, LegId,
+    LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Time, WallClock,
 };
 
 const LEGS: u64 = 3;
@@ -38,17 +38,10 @@ fn one_leg_more_than_fits_comes_home_and_a_place_that_is_freed_can_be_taken() {
 fn one_conference_more_than_fits_comes_home() {
     let mut engine = engine();
     for id in 0..CONFERENCES {
-        assert_eq!(
-            ask(
-                &mut engine,
-                Ask::AddConference(Conference::new(ConferenceId(id), ConferenceSettings::seats(2)))
-            ),
-            Ok(())
-        );
+        assert_eq!(ask(&mut engine, Ask::AddConference(conference(ConferenceId(id)))), Ok(()));
     }
     let one_more = ConferenceId(CONFERENCES);
-    let refused =
-        ask(&mut engine, Ask::AddConference(Conference::new(one_more, ConferenceSettings::seats(2))));
+    let refused = ask(&mut engine, Ask::AddConference(conference(one_more)));
     assert_eq!(refused, Err(Refusal::EngineFull));
     let home = engine.poll_retired();
     assert!(matches!(&home, Some(Retired::Conference(c)) if c.id() == one_more), "{home:?}");
@@ -88,7 +81,8 @@ fn what_signalling_says_again_and_again_waits_as_one_event() {
     assert_eq!(ask(&mut engine, Ask::AddLeg(leg(1))), Ok(()));
     give_key(&mut engine, 0);
     for id in 0..100 {
-        engine.handle_command(Command { id: CommandId(id), ask: Ask::SetLegMedia(LegId(1), media(1)) });
+        engine
+            .handle_command(Command { id: CommandId(id), ask: Ask::SetLegMedia(LegId(1), change(media(1))) });
     }
     let events = std::iter::from_fn(|| engine.poll_event());
     let latched = events.filter(|e| matches!(e, Event::Leg { event: LegEvent::Latched { .. }, .. }));
@@ -145,20 +139,35 @@ fn ask(engine: &mut Engine, ask: Ask) -> Result<(), Refusal> {
 fn leg_home(engine: &mut Engine) -> LegId {
     match engine.poll_retired().unwrap() {
         Retired::Leg(leg) => leg.id(),
-        Retired::Conference(conference) => panic!("{conference:?}"),
+        other @ (Retired::Conference(_) | Retired::LegChange(_) | Retired::Equipment(_)) => {
+            panic!("{other:?}")
+        }
     }
+}
+
+fn conference(id: ConferenceId) -> Box<Conference> {
+    Conference::equipped(id, ConferenceSettings::seats(2), &[SampleRate::Hz8000]).unwrap()
 }
 
 fn leg(id: u64) -> Box<Leg> {
     Leg::new(LegSettings {
         id: LegId(id),
         media: media(id),
+        coding: Coding::new(Codec::Pcmu, 20, EncoderSettings::default()).unwrap(),
+        srtp: None,
         ssrc: 1,
+        cname: *b"far-ends-0123456",
+        wall: WallClock::default(),
         sequence_number: 0,
         timestamp: 0,
         playout: PlayoutSettings::default(),
         receive_timeout: Duration::from_secs(60),
     })
+}
+
+/// Other media, with the codec and the security that are there.
+fn change(media: LegMedia) -> Box<LegChange> {
+    Box::new(LegChange { media, coding: None, srtp: None })
 }
 
 fn media(id: u64) -> LegMedia {
@@ -170,6 +179,7 @@ fn media(id: u64) -> LegMedia {
         remote: address(id),
         signalling: None,
         direction: Direction::BOTH,
+        terms: LegTerms::default(),
     }
 }
 

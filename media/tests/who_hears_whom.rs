@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    Direction, Engine, EngineSettings, Event, Hearing, Leg, LegEvent, LegId, LegMedia, LegSet, LegSettings,
-    Port, Refusal, Retired, Seat, Tap, TapSide, Tick, Time,
+    Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
+    Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange, LegEvent, LegId,
+    LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Seat, Tap, TapSide, Tick,
+    Time, WallClock,
 };
 use proptest::prelude::*;
 
@@ -44,7 +45,7 @@ fn all_talkers_of_a_full_conference_are_heard() {
 fn more_talkers_than_are_mixed_do_not_disturb_those_who_are() {
     let mut stage = Stage::new();
     let few = ConferenceSettings { seats_max: 250, talkers_max: 3 };
-    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), few)));
+    stage.add_conference(2, few);
     for leg in 0..20 {
         stage.add(Codec::Pcmu);
         stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
@@ -108,7 +109,7 @@ fn one_who_leaves_is_heard_no_more_and_is_still_sent_silence() {
 #[test]
 fn conferences_do_not_hear_each_other() {
     let mut stage = Stage::with_legs(6);
-    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), ConferenceSettings::seats(250))));
+    stage.add_conference(2, ConferenceSettings::seats(250));
     for leg in 3..6 {
         stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
     }
@@ -193,13 +194,13 @@ fn on_hold_nothing_flows_the_way_that_was_not_agreed() {
     stage.run(10);
     let mut held = stage.far_ends[0].media();
     held.direction = Direction { send: false, receive: false };
-    stage.ask(Ask::SetLegMedia(LegId(0), held.clone()));
+    stage.ask(Ask::SetLegMedia(LegId(0), change(held.clone())));
     let before = stage.far_ends[0].heard.len();
     stage.run(10);
     assert_eq!(stage.far_ends[0].heard.len(), before);
     stage.expect_heard(1, |_| false);
     held.direction = Direction::BOTH;
-    stage.ask(Ask::SetLegMedia(LegId(0), held));
+    stage.ask(Ask::SetLegMedia(LegId(0), change(held)));
     stage.run(10);
     stage.expect_heard(1, |other| other == 0);
     stage.expect_heard(0, |other| other == 1);
@@ -242,7 +243,7 @@ fn a_key_is_reported_once_and_is_not_printed() {
         .iter()
         .filter_map(|(leg, event)| match event {
             LegEvent::Digit(digit) => Some((*leg, digit.expose())),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd => None,
+            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. } => None,
         })
         .collect();
     assert_eq!(digits, [(LegId(0), '7')]);
@@ -304,7 +305,7 @@ fn commands_that_make_no_sense_are_refused_and_change_nothing() {
 #[test]
 fn a_full_conference_refuses_one_more_and_harms_nobody() {
     let mut stage = Stage::with_legs(2);
-    stage.ask(Ask::AddConference(Conference::new(ConferenceId(2), ConferenceSettings::seats(2))));
+    stage.add_conference(2, ConferenceSettings::seats(2));
     for leg in 0..2 {
         stage.ask(Ask::Join(LegId(leg), ConferenceId(2), Seat::default()));
     }
@@ -327,13 +328,19 @@ fn what_is_removed_travels_home() {
     let home: Vec<String> = stage
         .retired
         .iter()
-        .map(|retired| match retired {
-            Retired::Leg(leg) => leg.id().to_string(),
-            Retired::Conference(conference) => conference.id().to_string(),
+        .filter_map(|retired| match retired {
+            Retired::Leg(leg) => Some(leg.id().to_string()),
+            Retired::Conference(conference) => Some(conference.id().to_string()),
+            Retired::LegChange(_) | Retired::Equipment(_) => None,
         })
         .collect();
     assert_eq!(home, ["conference-1", "leg-0"]);
     assert_eq!(stage.engine.load(), (1, 0));
+}
+
+/// Other media, with the codec and the security that are there.
+fn change(media: LegMedia) -> Box<LegChange> {
+    Box::new(LegChange { media, coding: None, srtp: None })
 }
 
 proptest! {
@@ -440,12 +447,13 @@ impl FarEnd {
     fn media(&self) -> LegMedia {
         LegMedia {
             codec: self.codec,
-            payload_type: self.codec.static_payload_type(),
+            payload_type: self.codec.static_payload_type().expect("G.711 has one"),
             telephone_event: Some(101),
             telephone_event_offered: None,
             remote: self.address,
             signalling: None,
             direction: Direction::BOTH,
+            terms: LegTerms::default(),
         }
     }
 
@@ -453,7 +461,11 @@ impl FarEnd {
         Leg::new(LegSettings {
             id: LegId(self.id),
             media: self.media(),
+            coding: Coding::new(self.codec, 20, EncoderSettings::default()).unwrap(),
+            srtp: None,
             ssrc: 0x5000 + self.id as u32,
+            cname: *b"far-ends-0123456",
+            wall: WallClock::default(),
             sequence_number: 65_530,
             timestamp: u32::MAX - 1_000,
             playout: PlayoutSettings::default(),
@@ -501,8 +513,13 @@ impl Stage {
             ticks: 0,
             commands: 0,
         };
-        stage.ask(Ask::AddConference(Conference::new(ConferenceId(1), EVERYBODY)));
+        stage.add_conference(1, EVERYBODY);
         stage
+    }
+
+    fn add_conference(&mut self, id: u64, settings: ConferenceSettings) {
+        let conference = Conference::equipped(ConferenceId(id), settings, &[SampleRate::Hz8000]);
+        self.ask(Ask::AddConference(conference.unwrap()));
     }
 
     fn with_legs(count: usize) -> Self {
@@ -571,7 +588,7 @@ impl Stage {
             far_end.sequence = far_end.sequence.wrapping_add(1);
             let timestamp = (self.ticks as u32).wrapping_mul(160).wrapping_sub(1_600);
             let mut packet = rtp(far_end.id as u32, far_end.sequence, &payload);
-            packet[1] = far_end.codec.static_payload_type();
+            packet[1] = far_end.codec.static_payload_type().expect("G.711 has one");
             packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
             let address = far_end.address;
             self.datagram(i as u64, Port::Rtp, address, &packet);

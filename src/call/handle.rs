@@ -1,6 +1,7 @@
 //! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
 
 use confab_media::LegMedia;
+use confab_media::srtp::SrtpPair;
 use tokio::sync::{mpsc, oneshot};
 
 use super::sid::{CallSid, ConferenceSid};
@@ -138,10 +139,19 @@ pub enum CallEnd {
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, CallError>>;
 
+/// What offer and answer agreed for a call.
+#[derive(Clone, Debug)]
+pub struct CallMedia {
+    /// How its leg's media stand.
+    pub leg: LegMedia,
+    /// The keys of SRTP; none over plain RTP.
+    pub srtp: Option<SrtpPair>,
+}
+
 pub(super) enum Request {
     AdmitCall(IncomingCall, oneshot::Sender<Result<Admission, NotAdmitted>>),
-    ConnectCall(CallSid, LegMedia, Reply<()>),
-    SetCallMedia(CallSid, LegMedia, Reply<()>),
+    ConnectCall(CallSid, CallMedia, Reply<()>),
+    SetCallMedia(CallSid, CallMedia, Reply<()>),
     CallEnded(CallSid, CallEnd),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
@@ -244,12 +254,12 @@ impl Handle {
     }
 
     /// Lets an admitted call's media begin; answers when it is in its conference.
-    pub async fn connect_call(&self, call: CallSid, media: LegMedia) -> Result<(), CallError> {
+    pub async fn connect_call(&self, call: CallSid, media: CallMedia) -> Result<(), CallError> {
         self.ask(|reply| Request::ConnectCall(call, media, reply)).await
     }
 
     /// Changes a connected call's media, as a re-INVITE agreed; answers when it is done.
-    pub async fn set_call_media(&self, call: CallSid, media: LegMedia) -> Result<(), CallError> {
+    pub async fn set_call_media(&self, call: CallSid, media: CallMedia) -> Result<(), CallError> {
         self.ask(|reply| Request::SetCallMedia(call, media, reply)).await
     }
 

@@ -1,17 +1,21 @@
 //! The model's hold on the media threads: places conferences, gives orders, and remembers who waits for which
 //! to be carried out.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Leg, LegId, LegMedia,
-    LegSettings, Seat,
+    Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
+    ConferenceSettings, EncoderSettings, Equipment, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp,
+    OpusTerms, SampleRate, Seat,
 };
 
-use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers};
+use tracing::error;
+
+use super::handle::CallMedia;
+use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers, wall_clock};
 
 /// A leg's place on the media threads.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(super) struct LegPlace {
     pub(super) worker: WorkerIndex,
     /// Held until the leg is handed to its thread.
     pub(super) sockets: Option<LegSockets>,
+    /// The codec it was told to speak last, and the length of its packets.
+    format: Option<(Codec, u8)>,
 }
 
 /// A conference's place on the media threads.
@@ -27,19 +33,31 @@ pub(super) struct LegPlace {
 pub(super) struct ConferencePlace {
     pub(super) conference: ConferenceId,
     pub(super) worker: WorkerIndex,
+    seats_max: usize,
 }
 
 /// No room before a media thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
+/// How legs receive.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiving {
+    /// A leg from which neither RTP nor RTCP came for so long is ended.
+    pub timeout: Duration,
+    /// How its receive buffer behaves.
+    pub playout: PlayoutSettings,
+}
+
 /// The media threads. `W` is what waits for an answer.
 pub(super) struct Media<W> {
     workers: Workers,
     ports: Ports,
-    receive_timeout: Duration,
+    receiving: Receiving,
     /// Legs and conferences given to each thread, to find the least loaded.
     load: Vec<usize>,
+    /// Which conferences are equipped for which sample rates.
+    equipped: HashSet<(ConferenceId, SampleRate)>,
     /// What waits for a command to be carried out. Each entry is answered by the thread, or dropped when the
     /// thread restarts; so it is bounded by the rings.
     waiting: HashMap<CommandId, (WorkerIndex, W)>,
@@ -50,12 +68,13 @@ pub(super) struct Media<W> {
 }
 
 impl<W> Media<W> {
-    pub(super) fn new(workers: Workers, ports: Ports, receive_timeout: Duration) -> Self {
+    pub(super) fn new(workers: Workers, ports: Ports, receiving: Receiving) -> Self {
         Self {
             load: vec![0; workers.len()],
             workers,
             ports,
-            receive_timeout,
+            receiving,
+            equipped: HashSet::new(),
             waiting: HashMap::new(),
             backlog: VecDeque::new(),
             next_id: 1,
@@ -74,7 +93,7 @@ impl<W> Media<W> {
         let port = sockets.port();
         let leg = LegId(self.next());
         self.load[conference.worker] += 1;
-        Ok((LegPlace { leg, worker: conference.worker, sockets: Some(sockets) }, port))
+        Ok((LegPlace { leg, worker: conference.worker, sockets: Some(sockets), format: None }, port))
     }
 
     /// Gives back what a leg that never was, or is no more, had.
@@ -89,13 +108,16 @@ impl<W> Media<W> {
         let conference = ConferenceId(self.next());
         self.load[worker] += 1;
         self.surely(worker, Ask::AddConference(Conference::new(conference, settings)), None);
-        ConferencePlace { conference, worker }
+        ConferencePlace { conference, worker, seats_max: settings.seats_max }
     }
 
     /// Takes a conference from its thread; `waiter` waits until that is done, and with it all that was asked of
     /// the thread before.
     pub(super) fn remove_conference(&mut self, place: ConferencePlace, waiter: W) {
         self.load[place.worker] = self.load[place.worker].saturating_sub(1);
+        for rate in SampleRate::ALL {
+            self.equipped.remove(&(place.conference, rate));
+        }
         self.surely(place.worker, Ask::RemoveConference(place.conference), Some(waiter));
     }
 
@@ -103,18 +125,20 @@ impl<W> Media<W> {
     pub(super) fn connect_leg(
         &mut self,
         place: &mut LegPlace,
-        media: LegMedia,
+        media: CallMedia,
         conference: ConferencePlace,
         waiter: W,
     ) -> Result<(), (Full, W)> {
+        let coding = self.equip(conference, &media.leg);
         // One order for the leg and one for its seat: half of it would be worse than nothing.
         if self.workers.room(place.worker) < 2 || !self.backlog.is_empty() {
             return Err((Full, waiter));
         }
-        let Some(sockets) = place.sockets.take() else {
+        let (Some(sockets), Some(coding)) = (place.sockets.take(), coding) else {
             return Err((Full, waiter));
         };
-        let leg = Leg::new(self.leg_settings(place.leg, media));
+        place.format = Some(format(&media.leg));
+        let leg = Leg::new(self.leg_settings(place.leg, media, coding));
         let id = self.command_id();
         if self.workers.send(place.worker, Order::AddLeg(id, leg, sockets)).is_err() {
             return Err((Full, waiter));
@@ -124,11 +148,47 @@ impl<W> Media<W> {
 
     pub(super) fn set_leg_media(
         &mut self,
-        place: &LegPlace,
-        media: LegMedia,
+        place: &mut LegPlace,
+        media: CallMedia,
+        conference: ConferencePlace,
         waiter: W,
     ) -> Result<(), (Full, W)> {
-        self.ask(place.worker, Ask::SetLegMedia(place.leg, media), waiter)
+        let (leg, worker, new) = (place.leg, place.worker, format(&media.leg));
+        let coding = match place.format {
+            Some(format) if format == new => None,
+            before => {
+                let Some(coding) = self.equip(conference, &media.leg) else {
+                    return Err((Full, waiter));
+                };
+                Some(match before {
+                    Some((codec, _)) => coding.coming_from(codec),
+                    None => coding,
+                })
+            }
+        };
+        let srtp = media.srtp.as_ref().map(LegSrtp::new);
+        let change = Box::new(LegChange { media: media.leg, coding, srtp });
+        self.ask(worker, Ask::SetLegMedia(leg, change), waiter)?;
+        place.format = Some(new);
+        Ok(())
+    }
+
+    /// Sees to it that the conference can take a leg of that codec, and makes the leg's part of it.
+    fn equip(&mut self, place: ConferencePlace, media: &LegMedia) -> Option<Box<Coding>> {
+        let made = self.equip_conference(place, media.codec.sample_rate());
+        let encoder = encoder_settings(&media.terms.opus);
+        let coding = made.and_then(|()| Coding::new(media.codec, media.terms.ptime, encoder));
+        coding.inspect_err(|e| error!(error = %e, "no means for a codec")).ok()
+    }
+
+    fn equip_conference(&mut self, place: ConferencePlace, rate: SampleRate) -> Result<(), CodecError> {
+        if self.equipped.contains(&(place.conference, rate)) {
+            return Ok(());
+        }
+        let equipment = Equipment::new(rate, place.seats_max)?;
+        self.surely(place.worker, Ask::Equip(place.conference, equipment), None);
+        self.equipped.insert((place.conference, rate));
+        Ok(())
     }
 
     pub(super) fn set_audience(
@@ -192,18 +252,27 @@ impl<W> Media<W> {
         self.retry();
     }
 
-    fn leg_settings(&self, id: LegId, media: LegMedia) -> LegSettings {
-        let mut random = [0; 10];
+    fn leg_settings(&self, id: LegId, media: CallMedia, coding: Box<Coding>) -> LegSettings {
+        let (mut random, mut cname) = ([0; 10], [0; 16]);
+        getrandom::fill(&mut cname).expect("the system gives entropy");
+        // A name is text (RFC 3550 §6.5): six bits of each byte make a letter.
+        for byte in &mut cname {
+            *byte = b'0' + (*byte & 0x3f);
+        }
         getrandom::fill(&mut random).expect("the system gives entropy");
         let [s0, s1, s2, s3, n0, n1, t0, t1, t2, t3] = random;
         LegSettings {
             id,
-            media,
+            srtp: media.srtp.as_ref().map(LegSrtp::new),
+            media: media.leg,
+            coding,
+            cname,
+            wall: wall_clock(),
             ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
             sequence_number: u16::from_be_bytes([n0, n1]),
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            playout: PlayoutSettings::default(),
-            receive_timeout: self.receive_timeout,
+            playout: self.receiving.playout,
+            receive_timeout: self.receiving.timeout,
         }
     }
 
@@ -215,5 +284,21 @@ impl<W> Media<W> {
         let id = self.next_id;
         self.next_id += 1;
         id
+    }
+}
+
+/// What a leg's coding state is made for.
+const fn format(media: &LegMedia) -> (Codec, u8) {
+    (media.codec, media.terms.ptime)
+}
+
+/// How the far end wants its Opus; the others have no choice.
+fn encoder_settings(wanted: &OpusTerms) -> EncoderSettings {
+    let usual = EncoderSettings::default();
+    EncoderSettings {
+        bitrate: wanted.bitrate_max.map_or(usual.bitrate, |most| most.min(usual.bitrate)),
+        // Redundancy that the far end does not read costs bits and nothing else.
+        fec: wanted.fec,
+        ..usual
     }
 }

@@ -26,8 +26,10 @@ mod tests;
 mod view;
 
 pub use handle::{
-    Admission, CallEnd, CallError, EndCall, Handle, HangUp, IncomingCall, NotAdmitted, ParticipantKey, Signal,
+    Admission, CallEnd, CallError, CallMedia, EndCall, Handle, HangUp, IncomingCall, NotAdmitted,
+    ParticipantKey, Signal,
 };
+pub use media::Receiving;
 pub use model::Limits;
 pub use owner::start;
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use confab_media::{Audience, ConferenceSettings, Event, LegEvent, LegId, LegMedia, Retired};
+use confab_media::{Audience, ConferenceSettings, Event, LegEvent, LegId};
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use super::handle::{
-    Admission, CallEnd, CallError, EndCall, HangUp, IncomingCall, NotAdmitted, ParticipantKey, Reply, Signal,
+    Admission, CallEnd, CallError, CallMedia, EndCall, HangUp, IncomingCall, NotAdmitted, ParticipantKey,
+    Reply, Signal,
 };
 use super::media::{Full, Media};
 use super::records::Records;
@@ -170,7 +171,7 @@ impl Model {
         Ok(sid)
     }
 
-    pub(super) fn connect(&mut self, sid: CallSid, media: LegMedia, reply: Reply<()>) {
+    pub(super) fn connect(&mut self, sid: CallSid, media: CallMedia, reply: Reply<()>) {
         let Some(call) = self.calls.get_mut(sid) else {
             return answer(reply, Err(CallError::NoCall));
         };
@@ -184,12 +185,15 @@ impl Model {
         }
     }
 
-    pub(super) fn set_media(&mut self, sid: CallSid, media: LegMedia, reply: Reply<()>) {
-        let connected = self.calls.get(sid).filter(|call| call.connected && !call.view.status.is_final());
+    pub(super) fn set_media(&mut self, sid: CallSid, media: CallMedia, reply: Reply<()>) {
+        let connected = self.calls.get_mut(sid).filter(|call| call.connected && !call.view.status.is_final());
         let Some(call) = connected else {
             return answer(reply, Err(CallError::NoCall));
         };
-        if let Err(refused) = self.media.set_leg_media(&call.leg, media, Waiter::MediaSet(reply)) {
+        let Some(place) = self.conferences.get(call.conference()).map(|conference| conference.place) else {
+            return answer(reply, Err(CallError::WrongState));
+        };
+        if let Err(refused) = self.media.set_leg_media(&mut call.leg, media, place, Waiter::MediaSet(reply)) {
             overloaded(refused);
         }
     }
@@ -404,8 +408,7 @@ impl Model {
             }
             Report::Event(Event::Leg { leg, event }) => self.leg_event(leg, event),
             // Freed, and closed, here.
-            Report::Retired(Retired::Leg(leg), sockets) => drop((leg, sockets)),
-            Report::Retired(Retired::Conference(conference), sockets) => drop((conference, sockets)),
+            Report::Retired(retired, sockets) => drop((retired, sockets)),
             Report::Restarted => self.worker_restarted(worker),
         }
         self.media.retry();
@@ -423,6 +426,7 @@ impl Model {
                 self.leave(sid, CallStatus::Completed, Leaving::HungUp, AfterLeaving::Nobody);
             }
             LegEvent::Digit(_) => debug!(call = %sid, "key pressed"),
+            LegEvent::Quality { live, call } => debug!(call = %sid, ?live, whole = ?call, "quality"),
         }
     }
 

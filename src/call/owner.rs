@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::handle::CallError;
 use super::handle::{Handle, REQUESTS_MAX, Reply, Request};
-use super::media::Media;
+use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
@@ -19,11 +19,11 @@ pub fn start(
     workers: Workers,
     reports: mpsc::Receiver<(WorkerIndex, Report)>,
     ports: Ports,
-    receive_timeout: Duration,
+    receiving: Receiving,
     limits: Limits,
 ) -> Handle {
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
-    let model = Model::new(Media::new(workers, ports, receive_timeout), limits);
+    let model = Model::new(Media::new(workers, ports, receiving), limits);
     tokio::spawn(own(model, incoming, reports));
     Handle { requests }
 }

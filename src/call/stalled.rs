@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use confab_media::{Codec, Direction, LegMedia};
+use confab_media::playout::PlayoutSettings;
+use confab_media::{Codec, Direction, LegMedia, LegTerms};
 use tokio::sync::mpsc;
 
+use super::handle::CallMedia;
 use super::handle::{CallError, Handle, IncomingCall, ParticipantKey};
 use super::model::Limits;
 use super::sid::{CallSid, ConferenceSid};
@@ -33,7 +35,9 @@ impl Stalled {
         let (workers, mut desks) = Workers::stalled(1);
         let (reported, reports) = mpsc::channel(1);
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
-        let handle = super::start(workers, reports, ports, Duration::from_secs(60), limits);
+        let receiving =
+            super::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
+        let handle = super::start(workers, reports, ports, receiving, limits);
         let call = admit(&handle, "stalled").await.expect("the first call is let in");
         let conferences = handle.list_conferences(Default::default(), everything()).await;
         let conference = conferences.expect("a list").items[0].sid;
@@ -87,8 +91,8 @@ pub(crate) async fn admit(handle: &Handle, conference: &str) -> Result<CallSid, 
     Ok(admission.call)
 }
 
-pub(crate) fn media() -> LegMedia {
-    LegMedia {
+pub(crate) fn media() -> CallMedia {
+    let leg = LegMedia {
         codec: Codec::Pcmu,
         payload_type: 0,
         telephone_event: None,
@@ -96,7 +100,9 @@ pub(crate) fn media() -> LegMedia {
         remote: ([127, 0, 0, 1], 9).into(),
         signalling: None,
         direction: Direction::BOTH,
-    }
+        terms: LegTerms::default(),
+    };
+    CallMedia { leg, srtp: None }
 }
 
 pub(crate) fn everything() -> PageRequest {

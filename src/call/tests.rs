@@ -10,8 +10,8 @@ use crate::worker::Order;
 
 const LIMITS: Limits = Limits { calls: 3, participants: 2, talkers: 2 };
 
-/// Orders that may wait for a media thread, less those that begin a conference and seat the first leg in it.
-const MUTES_THAT_FIT: usize = 1_024 - 3;
+/// Orders that may wait for a media thread, less those that begin a conference, equip it and seat the first leg in it.
+const MUTES_THAT_FIT: usize = 1_024 - 4;
 
 #[tokio::test(start_paused = true)]
 async fn a_full_node_and_a_full_conference_let_nobody_in_and_say_which() {

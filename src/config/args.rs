@@ -29,6 +29,19 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub sip_listen: Option<String>,
 
+    /// Where SIP over TLS listens, with a certificate and its key; port 0 takes a free one
+    /// [env: CONFAB_SIP_TLS_LISTEN] [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub sip_tls_listen: Option<String>,
+
+    /// The certificate of SIP over TLS and those above it, PEM [env: CONFAB_SIP_TLS_CERT] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub sip_tls_cert: Option<String>,
+
+    /// The private key of the certificate, PEM [env: CONFAB_SIP_TLS_KEY] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub sip_tls_key: Option<String>,
+
     /// The address told to callers in Contact and SDP; needed behind a NAT and when listening on all
     /// addresses [env: CONFAB_PUBLIC_ADDRESS] [default: the listening address]
     #[arg(long, value_name = "ADDRESS")]
@@ -50,6 +63,22 @@ pub struct ServeArgs {
     /// A leg without RTP and RTCP for so long is ended [env: CONFAB_RTP_TIMEOUT] [default: 60s]
     #[arg(long, value_name = "DURATION")]
     pub rtp_timeout: Option<String>,
+
+    /// Codecs, the best liked first, from opus, g722, pcmu, pcma, l16/16000 and l16/8000 (l16 is both)
+    /// [env: CONFAB_CODECS] [default: opus,g722,pcmu,pcma,l16]
+    #[arg(long, value_name = "NAMES")]
+    pub codecs: Option<String>,
+
+    /// Whether media are SRTP, `off`, `optional` or `required`; a route may say otherwise [env: CONFAB_SRTP]
+    /// [default: off]
+    #[arg(long, value_name = "POLICY")]
+    pub srtp: Option<String>,
+
+    /// How much delay a leg may have for the sake of unbroken sound: `off` (none but the tick's own), `small` (at
+    /// most 100 ms), `medium` (200 ms) or `large` (500 ms, and never under 20) [env: CONFAB_JITTER_BUFFER]
+    /// [default: medium]
+    #[arg(long, value_name = "SIZE")]
+    pub jitter_buffer: Option<String>,
 
     /// Participants in one conference, 2 to 250 [env: CONFAB_MAX_PARTICIPANTS] [default: 250]
     #[arg(long, value_name = "NUMBER")]
@@ -125,11 +154,17 @@ impl ServeArgs {
         let value = match setting {
             Setting::HttpListen => &self.http_listen,
             Setting::SipListen => &self.sip_listen,
+            Setting::SipTlsListen => &self.sip_tls_listen,
+            Setting::SipTlsCert => &self.sip_tls_cert,
+            Setting::SipTlsKey => &self.sip_tls_key,
             Setting::PublicAddress => &self.public_address,
             Setting::RtpPorts => &self.rtp_ports,
             Setting::DataDir => &self.data_dir,
             Setting::MediaThreads => &self.media_threads,
             Setting::RtpTimeout => &self.rtp_timeout,
+            Setting::Codecs => &self.codecs,
+            Setting::Srtp => &self.srtp,
+            Setting::JitterBuffer => &self.jitter_buffer,
             Setting::MaxParticipants => &self.max_participants,
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,

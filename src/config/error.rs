@@ -77,6 +77,15 @@ pub enum ConfigError {
         /// Where that was given.
         source_of: Source,
     },
+    /// SIP over TLS takes an address, a certificate and a key.
+    #[error(
+        "SIP over TLS needs `sip_tls_listen`, `sip_tls_cert` and `sip_tls_key`, and `{missing}` ({}, {}) is missing",
+        missing.flag(), missing.variable()
+    )]
+    TlsIncomplete {
+        /// The first that was not given.
+        missing: Setting,
+    },
     /// The data directory cannot be used.
     #[error("cannot use the data directory {}: {source}", path.display())]
     DataDir {

@@ -14,12 +14,13 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::routes::{Action, Pattern, ROUTES_MAX, Route, Routes, Template};
 use super::setting::{Setting, nearest};
+use super::value;
 
 /// The array of tables that holds the routes.
 pub(super) const ROUTE: &str = "route";
 
 /// The keys of one route.
-const ROUTE_KEYS: [&str; 4] = ["user", "domain", "conference", "refuse"];
+const ROUTE_KEYS: [&str; 5] = ["user", "domain", "conference", "refuse", "srtp"];
 
 /// The longest file read. A full table of routes is a tenth of it; what is longer was named by mistake.
 const FILE_LEN_MAX: u64 = 1 << 20;
@@ -76,7 +77,9 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
-        settings.values.insert(setting, (document.scalar(setting.key(), value)?, line));
+        let is_list = setting == Setting::Codecs;
+        let value = if is_list { document.list(name, value)? } else { document.scalar(name, value)? };
+        settings.values.insert(setting, (value, line));
     }
     Ok(settings)
 }
@@ -124,6 +127,15 @@ impl Document<'_> {
         }
     }
 
+    /// Texts in brackets, or joined by commas in one text as a flag has them.
+    fn list(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+        let Some(items) = value.get_ref().as_array() else {
+            return self.scalar(key, value);
+        };
+        let items: Result<Vec<String>, _> = items.iter().map(|item| self.scalar(key, item)).collect();
+        Ok(items?.join(","))
+    }
+
     fn routes(&self, value: &Spanned<DeValue<'_>>) -> Result<(Routes, usize), ConfigError> {
         let shape = "routes are written as `[[route]]` tables";
         let Some(tables) = value.get_ref().as_array() else {
@@ -167,7 +179,13 @@ impl Document<'_> {
                 return Err(self.wrong(span, why));
             }
         };
-        Ok(Route { user, domain, action })
+        let srtp = text("srtp")?
+            .map(|(policy, at)| {
+                value::srtp_policy(&policy)
+                    .map_err(|expected| self.wrong(&at, format!("`srtp` must be {expected}")))
+            })
+            .transpose()?;
+        Ok(Route { user, domain, action, srtp })
     }
 
     fn conference(&self, user: &Pattern, name: &str, at: &Range<usize>) -> Result<Action, ConfigError> {
@@ -240,7 +258,8 @@ mod tests {
         let (routes, line) = parse("confab.toml", text).unwrap().routes.unwrap();
         assert_eq!(line, 2);
         assert_eq!(routes.decide("vip", "example.org"), Decision::Refuse(486));
-        assert_eq!(routes.decide("r-7", "any"), Decision::Conference("room 7".to_owned()));
+        let entered = Decision::Conference { name: "room 7".to_owned(), srtp: None };
+        assert_eq!(routes.decide("r-7", "any"), entered);
         assert_eq!(routes.decide("conf-7", "any"), Decision::Refuse(404));
     }
 
@@ -255,6 +274,7 @@ mod tests {
             ("[[route]]\nuser = \"a\"\nrefuse = 401", "line 3: `refuse` cannot be 401"),
             ("[[route]]\nuser = \"a\"\nconference = \"{1}\"", "line 3: `{1}` stands for"),
             ("[[route]]\nuser = \"a*\"\nconference = \"{2}\"", "line 3: `conference` must be"),
+            ("[[route]]\nuser = \"a\"\nconference = \"b\"\nsrtp = \"yes\"", "line 4: `srtp` must be `off`"),
             ("route = 3", "line 1: routes are written as"),
         ];
         for (text, expected) in cases {

@@ -17,10 +17,14 @@ use super::effective::{Effective, Line, Source};
 use super::environment::{CONFIG_VARIABLE, Environment};
 use super::error::ConfigError;
 use super::file::{self, ROUTE, Settings};
+use super::jitter_buffer::JitterBuffer;
 use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
-use super::{Config, Credentials, Http, Limits, Log, LogFormat, Media, Routes, RtpPorts, Sip};
+use super::{
+    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Routes, RtpPorts, Sip, SipTls,
+    SrtpPolicy,
+};
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
 const MEDIA_THREADS: RangeInclusive<usize> = 1..=256;
@@ -106,9 +110,39 @@ impl Gather<'_> {
         if public_address.is_none() && listen.ip().is_unspecified() {
             return Err(ConfigError::Unroutable { listen, source_of });
         }
-        let sip = Sip { listen, public_address };
+        let tls = self.sip_tls()?;
+        let sip = Sip { listen, tls, public_address };
         self.line(Setting::PublicAddress.key(), sip.advertised(), source);
         Ok(sip)
+    }
+
+    /// All three or none: TLS without a certificate cannot be, and a certificate without TLS is a mistake.
+    fn sip_tls(&mut self) -> Result<Option<SipTls>, ConfigError> {
+        let (listen, listen_source) = self.find(Setting::SipTlsListen, value::socket_address)?;
+        let (cert, cert_source) = self.find(Setting::SipTlsCert, value::file)?;
+        let (key, key_source) = self.find(Setting::SipTlsKey, value::file)?;
+        let none = || "none".to_owned();
+        let shown = listen.map_or_else(none, IntoShown::into_shown);
+        self.line(Setting::SipTlsListen.key(), shown, listen_source);
+        self.line(
+            Setting::SipTlsCert.key(),
+            cert.clone().map_or_else(none, IntoShown::into_shown),
+            cert_source,
+        );
+        self.line(Setting::SipTlsKey.key(), key.clone().map_or_else(none, IntoShown::into_shown), key_source);
+        match (listen, cert, key) {
+            (Some(listen), Some(cert), Some(key)) => Ok(Some(SipTls { listen, cert, key })),
+            (None, None, None) => Ok(None),
+            (listen, cert, key) => {
+                let given = [
+                    (Setting::SipTlsListen, listen.is_some()),
+                    (Setting::SipTlsCert, cert.is_some()),
+                    (Setting::SipTlsKey, key.is_some()),
+                ];
+                let missing = given.into_iter().find(|(_, given)| !given).map(|(setting, _)| setting);
+                Err(ConfigError::TlsIncomplete { missing: missing.unwrap_or(Setting::SipTlsListen) })
+            }
+        }
     }
 
     fn media(&mut self) -> Result<Media, ConfigError> {
@@ -121,7 +155,10 @@ impl Gather<'_> {
         let (rtp_timeout, source) = self.find(Setting::RtpTimeout, patience)?;
         let rtp_timeout = rtp_timeout.unwrap_or(Duration::from_secs(60));
         self.line(Setting::RtpTimeout.key(), value::show_duration(rtp_timeout), source);
-        Ok(Media { rtp_ports, threads, rtp_timeout })
+        let codecs = self.plain(Setting::Codecs, value::codecs, Codecs::default)?;
+        let srtp = self.plain(Setting::Srtp, value::srtp_policy, || SrtpPolicy::Off)?;
+        let jitter_buffer = self.plain(Setting::JitterBuffer, value::jitter_buffer, JitterBuffer::default)?;
+        Ok(Media { rtp_ports, threads, rtp_timeout, codecs, srtp, jitter_buffer })
     }
 
     fn limits(&mut self) -> Result<Limits, ConfigError> {
@@ -308,4 +345,4 @@ macro_rules! shown_as_displayed {
     };
 }
 
-shown_as_displayed!(std::net::SocketAddr, RtpPorts, usize, String);
+shown_as_displayed!(std::net::SocketAddr, RtpPorts, Codecs, SrtpPolicy, JitterBuffer, usize, String);

@@ -12,6 +12,7 @@
 //! ```
 
 mod args;
+mod codecs;
 mod credentials;
 mod data_dir;
 mod effective;
@@ -19,6 +20,7 @@ mod environment;
 mod error;
 mod file;
 mod gather;
+mod jitter_buffer;
 mod ports;
 mod routes;
 mod secret;
@@ -30,13 +32,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::ServeArgs;
+pub use codecs::Codecs;
 pub use credentials::Credentials;
 pub use effective::{Effective, Line, Source};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use gather::load;
+pub use jitter_buffer::JitterBuffer;
 pub use ports::RtpPorts;
-pub use routes::{Decision, Routes};
+pub use routes::{Decision, Routes, SrtpPolicy};
 pub use secret::Secret;
 pub use setting::{Setting, nearest};
 
@@ -79,9 +83,22 @@ pub struct Sip {
     /// Where SIP listens, UDP and TCP on one port; media sockets bind to the same address.
     /// Default `127.0.0.1:5060`, SIP's own port on the machine itself. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// SIP over TLS. Default: none, since it takes a certificate.
+    pub tls: Option<SipTls>,
     /// The address told to callers in Contact and SDP. Default: the listening address. A node behind
     /// a NAT, or one that listens on all addresses, must be told.
     pub public_address: Option<IpAddr>,
+}
+
+/// SIP over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipTls {
+    /// Where it listens, usually on port 5061. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate and those above it, PEM.
+    pub cert: PathBuf,
+    /// The certificate's private key, PEM. Only the node should be able to read it.
+    pub key: PathBuf,
 }
 
 impl Sip {
@@ -102,6 +119,13 @@ pub struct Media {
     /// A leg from which neither RTP nor RTCP came for so long is ended. Default 60 s: far longer than any
     /// pause of a living far end, and short enough that a vanished one does not hold its seat.
     pub rtp_timeout: Duration,
+    /// The codecs that calls may use, the best liked first. Default: all, the best sounding first.
+    pub codecs: Codecs,
+    /// Whether media are SRTP where the route does not say. Default off: the keys stand in SDP, and are worth
+    /// something only if signalling is over TLS.
+    pub srtp: SrtpPolicy,
+    /// How much delay a leg may have for the sake of unbroken sound. Default medium.
+    pub jitter_buffer: JitterBuffer,
 }
 
 /// How much the node takes on. What is over a limit is refused cleanly; what is under way is not touched.

@@ -12,10 +12,36 @@ pub(super) const ROUTES_MAX: usize = 1_000;
 /// What is to happen to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It enters the conference of this name.
-    Conference(String),
+    /// It enters a conference.
+    Conference {
+        /// The conference's name.
+        name: String,
+        /// Whether its media are to be SRTP, if the route says so.
+        srtp: Option<SrtpPolicy>,
+    },
     /// It is refused with this SIP status, 400 to 699.
     Refuse(u16),
+}
+
+/// Whether a call's media are SRTP (RFC 3711), with keys in SDP (RFC 4568).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SrtpPolicy {
+    /// Never: who offers only SRTP is refused.
+    Off,
+    /// If the far end offers it.
+    Optional,
+    /// Always: who offers only plain RTP is refused.
+    Required,
+}
+
+impl fmt::Display for SrtpPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        })
+    }
 }
 
 /// The ordered table of routes.
@@ -45,7 +71,7 @@ impl Default for Routes {
     fn default() -> Self {
         let user = Pattern { before: "conf-".to_owned(), after: Some(String::new()) };
         let to_its_name = Template { before: String::new(), after: Some(String::new()) };
-        Self::new(vec![Route { user, domain: None, action: Action::Conference(to_its_name) }])
+        Self::new(vec![Route { user, domain: None, action: Action::Conference(to_its_name), srtp: None }])
     }
 }
 
@@ -55,6 +81,7 @@ pub(super) struct Route {
     pub(super) user: Pattern,
     pub(super) domain: Option<String>,
     pub(super) action: Action,
+    pub(super) srtp: Option<SrtpPolicy>,
 }
 
 impl Route {
@@ -64,7 +91,7 @@ impl Route {
             return None;
         }
         Some(match &self.action {
-            Action::Conference(name) => Decision::Conference(name.fill(matched)),
+            Action::Conference(name) => Decision::Conference { name: name.fill(matched), srtp: self.srtp },
             Action::Refuse(status) => Decision::Refuse(*status),
         })
     }
@@ -77,9 +104,10 @@ impl fmt::Display for Route {
             write!(f, "@{domain}")?;
         }
         match &self.action {
-            Action::Conference(name) => write!(f, " -> conference {name}"),
-            Action::Refuse(status) => write!(f, " -> refuse {status}"),
+            Action::Conference(name) => write!(f, " -> conference {name}")?,
+            Action::Refuse(status) => write!(f, " -> refuse {status}")?,
         }
+        self.srtp.map_or(Ok(()), |srtp| write!(f, ", srtp {srtp}"))
     }
 }
 
@@ -173,12 +201,12 @@ mod tests {
     use super::*;
 
     fn conference(name: &str) -> Decision {
-        Decision::Conference(name.to_owned())
+        Decision::Conference { name: name.to_owned(), srtp: None }
     }
 
     fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
         let user = Pattern::parse(user).unwrap();
-        Route { user, domain: domain.map(str::to_owned), action }
+        Route { user, domain: domain.map(str::to_owned), action, srtp: None }
     }
 
     #[test]

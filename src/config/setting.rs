@@ -10,6 +10,12 @@ pub enum Setting {
     HttpListen,
     /// Where SIP listens.
     SipListen,
+    /// Where SIP over TLS listens.
+    SipTlsListen,
+    /// The certificate of SIP over TLS.
+    SipTlsCert,
+    /// The certificate's key.
+    SipTlsKey,
     /// The address callers are told.
     PublicAddress,
     /// UDP ports of legs.
@@ -20,6 +26,12 @@ pub enum Setting {
     MediaThreads,
     /// How long a leg may be silent on the wire.
     RtpTimeout,
+    /// Codecs, the best liked first.
+    Codecs,
+    /// Whether media are SRTP.
+    Srtp,
+    /// How much delay a leg may have for the sake of unbroken sound.
+    JitterBuffer,
     /// Seats in a conference.
     MaxParticipants,
     /// Voices mixed at a time in a conference.
@@ -38,14 +50,20 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::HttpListen,
         Self::SipListen,
+        Self::SipTlsListen,
+        Self::SipTlsCert,
+        Self::SipTlsKey,
         Self::PublicAddress,
         Self::RtpPorts,
         Self::DataDir,
         Self::MediaThreads,
         Self::RtpTimeout,
+        Self::Codecs,
+        Self::Srtp,
+        Self::JitterBuffer,
         Self::MaxParticipants,
         Self::MaxTalkers,
         Self::MaxCalls,
@@ -60,11 +78,17 @@ impl Setting {
         match self {
             Self::HttpListen => "http_listen",
             Self::SipListen => "sip_listen",
+            Self::SipTlsListen => "sip_tls_listen",
+            Self::SipTlsCert => "sip_tls_cert",
+            Self::SipTlsKey => "sip_tls_key",
             Self::PublicAddress => "public_address",
             Self::RtpPorts => "rtp_ports",
             Self::DataDir => "data_dir",
             Self::MediaThreads => "media_threads",
             Self::RtpTimeout => "rtp_timeout",
+            Self::Codecs => "codecs",
+            Self::Srtp => "srtp",
+            Self::JitterBuffer => "jitter_buffer",
             Self::MaxParticipants => "max_participants",
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",

@@ -43,7 +43,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 13] = [
+const OTHER_VALUES: [(Setting, &str); 15] = [
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
     (Setting::PublicAddress, "203.0.113.7"),
@@ -51,6 +51,8 @@ const OTHER_VALUES: [(Setting, &str); 13] = [
     (Setting::DataDir, "data"),
     (Setting::MediaThreads, "7"),
     (Setting::RtpTimeout, "500ms"),
+    (Setting::Codecs, "pcma,l16/8000"),
+    (Setting::Srtp, "optional"),
     (Setting::MaxParticipants, "2"),
     (Setting::MaxCalls, "9"),
     (Setting::AccountSid, SID),
@@ -90,7 +92,7 @@ fn every_setting_has_a_flag_whose_help_names_its_variable_and_default() {
         assert!(help.contains(&format!("[env: {}]", setting.variable())), "{flag}: {help}");
         assert!(help.contains("[default: "), "{flag}: {help}");
     }
-    // The thirteen, --config, and clap's own --help.
+    // Those, --config, and clap's own --help.
     assert!(command.get_arguments().count() <= Setting::ALL.len() + 2);
 }
 
@@ -219,9 +221,57 @@ fn routes_of_the_file_take_the_place_of_the_built_in_ones() {
     let given = Given::default().file("[[route]]\nuser = \"room-*\"\nconference = \"{1}\"");
     let effective = given.load().unwrap();
     let routes = &effective.config.routes;
-    assert_eq!(routes.decide("room-1", "x"), Decision::Conference("1".to_owned()));
+    let entered = Decision::Conference { name: "1".to_owned(), srtp: None };
+    assert_eq!(routes.decide("room-1", "x"), entered);
     assert_eq!(routes.decide("conf-1", "x"), Decision::Refuse(404));
     assert_eq!(given.shown("route 1").0, "room-* -> conference {1}");
+}
+
+#[test]
+fn codecs_are_a_list_in_the_file_and_may_be_one_text() {
+    for text in ["codecs = [\"g722\", \"pcmu\"]", "codecs = \"g722,pcmu\""] {
+        let given = Given::default().file(text);
+        assert_eq!(given.shown("codecs").0, "g722,pcmu");
+    }
+    for text in ["codecs = []", "codecs = [\"g729\"]", "codecs = [[\"g722\"]]", "codecs = 3"] {
+        Given::default().file(text).refused();
+    }
+    assert_eq!(Given::default().load().unwrap().config.media.codecs, Codecs::default());
+}
+
+#[test]
+fn a_route_may_say_whether_its_media_are_srtp() {
+    let text = "srtp = \"optional\"\n[[route]]\nuser = \"a\"\nconference = \"b\"\nsrtp = \"required\"\n\
+                [[route]]\nuser = \"c\"\nconference = \"d\"";
+    let given = Given::default().file(text);
+    let config = given.load().unwrap().config;
+    assert_eq!(config.media.srtp, SrtpPolicy::Optional);
+    let entered = |name: &str, srtp| Decision::Conference { name: name.to_owned(), srtp };
+    assert_eq!(config.routes.decide("a", "x"), entered("b", Some(SrtpPolicy::Required)));
+    assert_eq!(config.routes.decide("c", "x"), entered("d", None));
+    assert_eq!(given.shown("route 1").0, "a -> conference b, srtp required");
+}
+
+#[test]
+fn tls_takes_an_address_a_certificate_and_a_key() {
+    let all = [
+        ("sip_tls_listen", "127.0.0.1:5061"),
+        ("sip_tls_cert", "/etc/confab/sip.pem"),
+        ("sip_tls_key", "/etc/confab/sip.key"),
+    ];
+    let given = |left_out: &str| {
+        let lines = all.iter().filter(|(key, _)| *key != left_out);
+        let text: String = lines.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+        Given::default().file(&text)
+    };
+    let tls = given("").load().unwrap().config.sip.tls.unwrap();
+    assert_eq!(tls.listen, "127.0.0.1:5061".parse().unwrap());
+    assert_eq!(tls.cert, PathBuf::from("/etc/confab/sip.pem"));
+    for (key, _) in all {
+        let error = given(key).refused();
+        assert!(error.contains(&format!("`{key}` (--")) && error.contains("is missing"), "{error}");
+    }
+    assert_eq!(Given::default().load().unwrap().config.sip.tls, None);
 }
 
 #[test]

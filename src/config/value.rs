@@ -9,7 +9,9 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{LogFormat, RtpPorts, Secret};
+use super::codecs::Codecs;
+use super::jitter_buffer::JitterBuffer;
+use super::{LogFormat, RtpPorts, Secret, SrtpPolicy};
 
 /// What would have been right, as the end of "… is wrong: expected …".
 pub(super) type Expected = String;
@@ -116,6 +118,35 @@ pub(super) fn log_filter(text: &str) -> Result<String, Expected> {
             .to_owned());
     }
     Ok(text.to_owned())
+}
+
+pub(super) fn file(text: &str) -> Result<PathBuf, Expected> {
+    if text.is_empty() {
+        return Err("a file, such as `/etc/confab/sip.pem`".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn codecs(text: &str) -> Result<Codecs, Expected> {
+    Codecs::parse(text).ok_or_else(|| {
+        "one or more of `opus`, `g722`, `pcmu`, `pcma`, `l16`, `l16/16000` and `l16/8000`, none twice, joined by \
+         commas"
+            .to_owned()
+    })
+}
+
+pub(super) fn srtp_policy(text: &str) -> Result<SrtpPolicy, Expected> {
+    match text {
+        "off" => Ok(SrtpPolicy::Off),
+        "optional" => Ok(SrtpPolicy::Optional),
+        "required" => Ok(SrtpPolicy::Required),
+        _ => Err("`off`, `optional` or `required`".to_owned()),
+    }
+}
+
+pub(super) fn jitter_buffer(text: &str) -> Result<JitterBuffer, Expected> {
+    let named = JitterBuffer::ALL.into_iter().find(|size| size.name() == text);
+    named.ok_or_else(|| "`off`, `small`, `medium` or `large`".to_owned())
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {

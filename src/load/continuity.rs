@@ -1,6 +1,6 @@
 //! Whether the sound goes on as it was. All tones repeat after one period, so a good frame is the same as
 //! the frame one period before it, and a frame that was lost, repeated, concealed or replaced by
-//! silence is not.
+//! silence is not. Where a lossy codec is on the way, "the same" leaves room for what it may change.
 //!
 //! ```text
 //! frame ─▶ same as the reference? ── yes ─▶ good
@@ -8,8 +8,6 @@
 //!              ├─ same as one period ago? ─▶ good: the reference was the odd one (or the sound moved), relearn
 //!              └─ neither ─▶ broken; silent if its strength is gone
 //! ```
-
-use super::plan::FRAME_SAMPLES;
 
 /// A run of this many broken frames is not a replaced frame: the sound has moved (a slip) or changed.
 const SLIP_RUN: u32 = 4;
@@ -55,6 +53,8 @@ pub(super) struct Continuity {
     early_silent: u64,
     /// Mean square difference per sample that a missing talker would exceed.
     tolerance: i64,
+    /// The share of a frame's energy that codecs may change besides.
+    noise_share: f64,
     run: Run,
     /// Frames compared.
     pub(super) frames: u64,
@@ -66,6 +66,8 @@ pub(super) struct Continuity {
     pub(super) slips: u64,
     /// Broken frames for which our own late sending may be the cause.
     pub(super) excused: u64,
+    /// All frames that were not as before, whatever the reason.
+    pub(super) disturbed: u64,
     /// The first of the frames in `broken`.
     pub(super) kept: Vec<Broken>,
 }
@@ -81,8 +83,9 @@ struct Run {
 }
 
 impl Continuity {
-    /// For tones that repeat every `period` samples and are `amplitude` strong.
-    pub(super) fn new(period: usize, amplitude: f64) -> Self {
+    /// For tones that repeat every `period` samples and are `amplitude` strong, of whose energy codecs may change
+    /// this share.
+    pub(super) fn new(period: usize, amplitude: f64, noise_share: f64) -> Self {
         Self {
             reference: vec![0; period],
             latest: vec![0; period],
@@ -91,12 +94,14 @@ impl Continuity {
             early_silent: 0,
             // A quarter of a talker's mean square: two tones, each of half the square of its peak.
             tolerance: (amplitude * amplitude / 4.0).max(64.0) as i64,
+            noise_share,
             run: Run::default(),
             frames: 0,
             silent: 0,
             broken: 0,
             slips: 0,
             excused: 0,
+            disturbed: 0,
             kept: Vec::new(),
         }
     }
@@ -149,7 +154,8 @@ impl Continuity {
         if old.energy == 0 {
             return Frame::Same;
         }
-        let limit = self.tolerance * frame.len() as i64;
+        let noise = (self.noise_share * old.reference as f64) as i64;
+        let limit = noise.max(self.tolerance * frame.len() as i64);
         if old.energy <= limit {
             return Frame::Alike;
         }
@@ -191,6 +197,7 @@ impl Continuity {
             self.run.kept_before = self.kept.len();
         }
         self.run.frames += 1;
+        self.disturbed += 1;
         self.run.silent += u32::from(silent);
         self.run.excused |= excused;
         if !silent && self.kept.len() < SAMPLES_KEPT {
@@ -250,15 +257,12 @@ fn store(period: &mut [i16], place: usize, frame: &[i16]) {
     period[..tail.len()].copy_from_slice(tail);
 }
 
-/// The longest frame that can be compared: a packet of the longest usual ptime, 100 ms, within
-/// the shortest period.
-pub(super) const FRAME_MAX: usize = 5 * FRAME_SAMPLES;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::codec::Codec;
     use crate::load::law::Law;
-    use crate::load::plan::{LegNumber, Plan};
+    use crate::load::plan::{FRAME_SAMPLES, LegNumber, Plan};
     use crate::load::tone::Tones;
 
     struct Listener {
@@ -272,15 +276,12 @@ mod tests {
             let tones = Tones::of(&Plan::new(talkers, 1, talkers, 60).unwrap());
             let mut sum = vec![0_i32; tones.period()];
             for talker in 0..talkers {
-                let sound = tones.encode(LegNumber(talker), Law::Pcmu);
-                sum.iter_mut()
-                    .zip(&sound)
-                    .for_each(|(sum, &octet)| *sum += i32::from(Law::Pcmu.decode(octet)));
+                let sound = tones.period_of(LegNumber(talker), Codec::Pcmu);
+                sum.iter_mut().zip(&sound).for_each(|(sum, &sample)| *sum += i32::from(heard(sample)));
             }
-            let rounded = |&sample: &i32| Law::Pcmu.decode(Law::Pcmu.encode(sample as i16));
             Self {
-                continuity: Continuity::new(tones.period(), tones.amplitude()),
-                period: sum.iter().map(rounded).collect(),
+                continuity: Continuity::new(tones.period(), tones.amplitude(), 0.0),
+                period: sum.iter().map(|&sum| heard(sum as i16)).collect(),
                 position: 12_345,
             }
         }
@@ -306,6 +307,10 @@ mod tests {
             self.continuity.finish();
             (self.continuity.silent, self.continuity.broken, self.continuity.slips)
         }
+    }
+
+    fn heard(sample: i16) -> i16 {
+        Law::Pcmu.decode(Law::Pcmu.encode(sample))
     }
 
     #[test]
@@ -366,12 +371,11 @@ mod tests {
         let mut listener = Listener::of(250);
         listener.hear(100, 0);
         let tones = Tones::of(&Plan::new(250, 1, 250, 60).unwrap());
-        let sound = tones.encode(LegNumber(17), Law::Pcmu);
+        let sound = tones.period_of(LegNumber(17), Codec::Pcmu);
         let start = listener.position as usize % listener.period.len();
         let frame: Vec<i16> = (start..start + FRAME_SAMPLES)
             .map(|n| n % listener.period.len())
-            .map(|n| listener.period[n] - Law::Pcmu.decode(sound[n]))
-            .map(|sample| Law::Pcmu.decode(Law::Pcmu.encode(sample)))
+            .map(|n| heard(listener.period[n] - heard(sound[n])))
             .collect();
         assert_eq!(listener.check(&frame), Frame::Broken);
         assert_eq!(listener.continuity.kept.len(), 1);

@@ -119,6 +119,15 @@ pub enum Finding {
         /// Who received them.
         legs: Vec<LegNumber>,
     },
+    /// More frames were not what belonged there than the callers' own networks explain.
+    TooMuchConcealed {
+        /// Of 100 frames, at the leg that has most.
+        percent: f64,
+        /// What the networks explain, of 100 frames.
+        allowed: f64,
+        /// Who received more.
+        legs: Vec<LegNumber>,
+    },
     /// The sound jumped: frames were dropped, repeated or stretched.
     Slips {
         /// How often, over all legs.
@@ -156,6 +165,13 @@ pub enum Finding {
     },
     /// Datagrams that are no RTP in the agreed format.
     Foreign {
+        /// How many, over all legs.
+        packets: u64,
+        /// Who received them.
+        legs: Vec<LegNumber>,
+    },
+    /// SRTP packets that do not prove to be from who has the key.
+    NotGenuine {
         /// How many, over all legs.
         packets: u64,
         /// Who received them.
@@ -217,6 +233,7 @@ impl fmt::Display for Finding {
             Self::BrokenFrames { frames, of, legs } => {
                 write!(f, "{frames} of {of} frames broken, at {}", Legs(legs))
             }
+            Self::TooMuchConcealed { percent, allowed, legs } => concealed(f, *percent, *allowed, legs),
             Self::Slips { times, legs } => {
                 write!(f, "the sound jumped {times} times, at {}", Legs(legs))
             }
@@ -235,17 +252,32 @@ impl fmt::Display for Finding {
             Self::Foreign { packets, legs } => {
                 write!(f, "{packets} datagrams were no RTP as agreed, at {}", Legs(legs))
             }
+            Self::NotGenuine { packets, legs } => {
+                write!(f, "{packets} SRTP packets do not fit the key that was agreed, at {}", Legs(legs))
+            }
             Self::NotJudged { legs } => {
                 write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
             }
             Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
-            Self::CallersLate { percent, worst_ms } => write!(
-                f,
-                "our own callers were late: {percent:.2} % of packets left over 10 ms late, the worst \
-                 {worst_ms:.0} ms; this machine is too busy and the run proves nothing"
-            ),
+            Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
         }
     }
+}
+
+fn concealed(f: &mut fmt::Formatter<'_>, percent: f64, allowed: f64, legs: &[LegNumber]) -> fmt::Result {
+    write!(
+        f,
+        "{percent:.1} % of frames broken, though the callers' own networks explain {allowed:.1} % at most, at {}",
+        Legs(legs)
+    )
+}
+
+fn callers_late(f: &mut fmt::Formatter<'_>, percent: f64, worst_ms: f64) -> fmt::Result {
+    write!(
+        f,
+        "our own callers were late: {percent:.2} % of packets left over 10 ms late, the worst {worst_ms:.0} ms; this \
+         machine is too busy and the run proves nothing"
+    )
 }
 
 fn unheard(

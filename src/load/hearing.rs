@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ear::Votes;
+use super::ear::{Votes, WrongLevel};
 use super::finding::Finding;
 use super::plan::{LegNumber, Plan};
 
@@ -35,7 +35,7 @@ pub(super) fn judge(plan: &Plan, witnesses: &[Witness<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut wrong: BTreeMap<_, _> = witnesses
         .iter()
-        .filter(|witness| witness.votes.best().windows > 0)
+        .filter(|witness| Verdicts::of(plan, witness.votes).windows() > 0)
         .map(|witness| (witness.leg, compare(plan, witness, &present)))
         .filter(|(_, wrong)| !wrong.missing.is_empty() || !wrong.extra.is_empty())
         .collect();
@@ -45,7 +45,7 @@ pub(super) fn judge(plan: &Plan, witnesses: &[Witness<'_>]) -> Vec<Finding> {
     findings.extend(own_voices(&wrong));
     findings.extend(unheard(plan, &present, &wrong));
     findings.extend(cross_talk(plan, &wrong));
-    findings.extend(wrong_levels(witnesses));
+    findings.extend(wrong_levels(plan, witnesses));
     findings
 }
 
@@ -58,24 +58,80 @@ fn expected(plan: &Plan, leg: LegNumber, present: &LegSet) -> LegSet {
 }
 
 fn compare(plan: &Plan, witness: &Witness<'_>, present: &LegSet) -> Wrong {
-    let count = witness.votes.best();
-    let times = |talker: LegNumber| count.heard.get(talker.0).copied().unwrap_or(0);
-    // In windows with a broken frame a tone leaks into others, so there only the majority counts.
-    let whole = witness.votes.clean.windows > 0;
-    let often = |talker: &LegNumber| 2 * times(*talker) > count.windows;
-    let always = |talker: &LegNumber| times(*talker) == count.windows;
-    let ever = |talker: &LegNumber| times(*talker) > 0;
-
+    let verdicts = Verdicts::of(plan, witness.votes);
     let talkers = || (0..plan.talkers()).map(LegNumber);
     let expected = expected(plan, witness.leg, present);
-    let is_missing = |talker: &LegNumber| {
-        if whole { !always(talker) } else { !often(talker) }
-    };
-    let is_extra = |talker: &LegNumber| if whole { ever(talker) } else { often(talker) };
     Wrong {
-        missing: expected.iter().copied().filter(is_missing).collect(),
-        extra: talkers().filter(|talker| !expected.contains(talker)).filter(is_extra).collect(),
-        heard: talkers().filter(often).collect(),
+        missing: expected.iter().copied().filter(|talker| verdicts.is_missing(*talker)).collect(),
+        extra: talkers()
+            .filter(|talker| !expected.contains(talker))
+            .filter(|talker| verdicts.is_extra(*talker))
+            .collect(),
+        heard: talkers().filter(|talker| verdicts.is_heard(*talker)).collect(),
+    }
+}
+
+/// The windows of one listener, and how strictly they count.
+///
+/// * Whole windows: each counts. Whom it should hear must be in all of them, and nobody else in any.
+/// * Only windows with a broken frame or a missing packet: a tone leaks into others there, so the majority decides.
+/// * Behind an impaired network: a talker is really missing at times, and what a node puts in its place rings in other tones.
+///   Whom it should hear must be in more than half of all windows; nobody else in more than a quarter.
+pub(super) struct Verdicts {
+    times: Vec<u32>,
+    windows: u32,
+    strictness: Strictness,
+}
+
+enum Strictness {
+    Each,
+    Majority,
+    Impaired,
+}
+
+impl Verdicts {
+    pub(super) fn of(plan: &Plan, votes: &Votes) -> Self {
+        if plan.network().harms() {
+            let both = votes.both();
+            return Self { times: both.heard, windows: both.windows, strictness: Strictness::Impaired };
+        }
+        let best = votes.best();
+        let strictness = if votes.clean.windows > 0 { Strictness::Each } else { Strictness::Majority };
+        Self { times: best.heard.clone(), windows: best.windows, strictness }
+    }
+
+    fn times(&self, talker: LegNumber) -> u32 {
+        self.times.get(talker.0).copied().unwrap_or(0)
+    }
+
+    /// The windows that count.
+    pub(super) fn windows(&self) -> u32 {
+        self.windows
+    }
+
+    /// Whether the listener heard the talker as much as it should, if it should.
+    pub(super) fn is_heard_enough(&self, talker: LegNumber) -> bool {
+        self.windows > 0 && !self.is_missing(talker)
+    }
+
+    /// Most of the time.
+    fn is_heard(&self, talker: LegNumber) -> bool {
+        2 * self.times(talker) > self.windows
+    }
+
+    fn is_missing(&self, talker: LegNumber) -> bool {
+        match self.strictness {
+            Strictness::Each => self.times(talker) < self.windows,
+            Strictness::Majority | Strictness::Impaired => !self.is_heard(talker),
+        }
+    }
+
+    fn is_extra(&self, talker: LegNumber) -> bool {
+        match self.strictness {
+            Strictness::Each => self.times(talker) > 0,
+            Strictness::Majority => self.is_heard(talker),
+            Strictness::Impaired => 4 * self.times(talker) > self.windows,
+        }
     }
 }
 
@@ -173,14 +229,17 @@ fn cross_talk(plan: &Plan, wrong: &BTreeMap<LegNumber, Wrong>) -> Vec<Finding> {
         .collect()
 }
 
-fn wrong_levels(witnesses: &[Witness<'_>]) -> Vec<Finding> {
+fn wrong_levels(plan: &Plan, witnesses: &[Witness<'_>]) -> Vec<Finding> {
     let mut by_talker: BTreeMap<LegNumber, (Vec<LegNumber>, f32)> = BTreeMap::new();
     for witness in witnesses {
-        for &(talker, level) in &witness.votes.wrong_level {
+        let votes = witness.votes;
+        // A frame that an impaired network has taken weakens its whole window.
+        let often = |wrong: &&WrongLevel| !plan.network().harms() || 2 * wrong.windows > votes.clean.windows;
+        for &WrongLevel { talker, worst_db, .. } in votes.wrong_level.iter().filter(often) {
             let entry = by_talker.entry(talker).or_default();
             entry.0.push(witness.leg);
-            if level.abs() > entry.1.abs() {
-                entry.1 = level;
+            if worst_db.abs() > entry.1.abs() {
+                entry.1 = worst_db;
             }
         }
     }
@@ -291,6 +350,30 @@ mod tests {
             &[Witness { leg: LegNumber(0), votes: &silent }, Witness { leg: LegNumber(1), votes: &hears }],
         );
         assert!(matches!(&found[..], [Finding::Unheard { .. }]), "{found:?}");
+    }
+
+    #[test]
+    fn behind_an_impaired_network_the_most_of_the_windows_decide() {
+        let network = crate::load::NetworkProfile::Mobile.impairment();
+        let plan = plan(2, 1, 2).with_network(network, 1).unwrap();
+        let judge = |heard: [u32; 2]| {
+            let votes = |rough: [u32; 2]| Votes {
+                clean: Count { windows: 2, heard: vec![0, 0] },
+                rough: Count { windows: 10, heard: rough.to_vec() },
+                ..Votes::default()
+            };
+            let (first, second) = (votes([0, 10]), votes(heard));
+            judge(
+                &plan,
+                &[
+                    Witness { leg: LegNumber(0), votes: &first },
+                    Witness { leg: LegNumber(1), votes: &second },
+                ],
+            )
+        };
+        assert_eq!(judge([7, 3]), []);
+        assert!(matches!(judge([6, 3])[..], [Finding::Unheard { .. }]));
+        assert!(matches!(judge([7, 4])[..], [Finding::OwnVoice { .. }]));
     }
 
     #[test]

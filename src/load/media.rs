@@ -6,17 +6,22 @@
 //! schedule is absolute: a late slot is caught up with and never moves those after it.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::codec::Codec;
+use super::delay_line::{DelayLine, Seat};
 use super::ear::Ear;
 use super::histogram::Histogram;
-use super::plan::LegNumber;
-use super::rtp::PACKET;
-use super::stage::Stage;
+use super::network::{self, Network, Passage, Toll};
+use super::plan::{FRAME_NS, LegNumber, Plan};
+use super::rtp::PACKET_MAX;
+use super::signalling::Answered;
+use super::srtp::Protection;
+use super::stage::{Part, Stage};
 use super::voice::Voice;
 use super::wire;
 
@@ -27,8 +32,8 @@ const SLOT_NS: i64 = 1_000_000;
 /// A packet of ours that leaves this long after its time is late, and what breaks soon after may be its doing.
 pub(super) const LATE_MS: f64 = 10.0;
 const LATE_NS: i64 = (LATE_MS * 1e6) as i64;
-/// Legs that one thread can serve without falling behind, at about 300 µs a second each, with room to spare.
-const LEGS_PER_THREAD: usize = 500;
+/// Of a second, what one thread may take for its legs without falling behind, in µs: half.
+const THREAD_LOAD_MAX: usize = 500_000;
 /// The largest datagram we look at; audio packets are far smaller.
 const DATAGRAM_MAX: usize = 2_048;
 /// Datagrams taken from one leg in one slot, so that a flood on one cannot hold up the others.
@@ -43,23 +48,45 @@ pub(super) struct MediaLeg {
     pub(super) sent: u64,
     /// Packets that the kernel would not send.
     pub(super) send_errors: u64,
+    /// Packets that did not prove to be from who has the key.
+    pub(super) not_genuine: u64,
     conference: usize,
     socket: UdpSocket,
     voice: Voice,
+    protections: Option<Protections>,
+    /// Between the leg and the node, unless packets go out just as they are made.
+    way: Option<Way>,
+}
+
+/// A leg's own clock, and its network.
+#[derive(Debug)]
+struct Way {
+    network: Network,
+    drift_ppm: f64,
+    /// When the leg's first packet left, and which frame it was.
+    first: Option<(i64, u64)>,
+    /// Packets made so far.
+    made: u64,
+}
+
+/// SRTP in both directions.
+#[derive(Debug)]
+struct Protections {
+    sending: Protection,
+    receiving: Protection,
+    /// The packet that is being protected.
+    packet: Vec<u8>,
 }
 
 impl MediaLeg {
-    /// A leg that speaks from `socket` to `remote` only.
+    /// A leg that speaks from its socket to its answer's address only.
     ///
     /// # Errors
     /// When the socket cannot be connected or its stamps cannot be switched on.
-    pub(super) fn new(
-        number: LegNumber,
-        socket: UdpSocket,
-        remote: SocketAddr,
-        stage: &Stage,
-    ) -> io::Result<Self> {
-        socket.connect(remote)?;
+    pub(super) fn new(answered: Answered, stage: &Stage) -> io::Result<Self> {
+        let Answered { leg: number, socket, answer } = answered;
+        let (impairment, seed) = (stage.plan.network(), stage.plan.seed());
+        socket.connect(answer.remote)?;
         socket.set_nonblocking(true)?;
         wire::enable_stamps(&socket)?;
         Ok(Self {
@@ -67,9 +94,21 @@ impl MediaLeg {
             ear: Ear::new(number, stage),
             sent: 0,
             send_errors: 0,
+            not_genuine: 0,
             conference: stage.plan.conference_of(number),
             socket,
-            voice: Voice::new(number, stage, super::plan::random_u32()),
+            voice: Voice::new(number, answer.payload_type, stage, super::plan::random_u32()),
+            protections: answer.keys.map(|(ours, theirs)| Protections {
+                sending: Protection::new(&ours),
+                receiving: Protection::new(&theirs),
+                packet: Vec::with_capacity(PACKET_MAX),
+            }),
+            way: (!impairment.is_none()).then(|| Way {
+                network: Network::new(impairment, seed, number.0),
+                drift_ppm: impairment.drift_of(number.0),
+                first: None,
+                made: 0,
+            }),
         })
     }
 
@@ -81,25 +120,83 @@ impl MediaLeg {
                 return;
             };
             let arrival = stamp.map_or_else(wire::monotonic_ns, |stamp| stamp + to_monotonic);
-            self.ear.hear(&buffer[..length], arrival, stage);
+            let datagram = match &mut self.protections {
+                None => Some(length),
+                // Also before anything is judged: the count of wraps must be known from the beginning.
+                Some(protections) => protections.receiving.unprotect(&mut buffer[..length]),
+            };
+            match datagram {
+                Some(length) => self.ear.hear(&buffer[..length], arrival, stage),
+                None => self.not_genuine += u64::from(stage.part_at(arrival).is_measured()),
+            }
         }
     }
 
     /// Sends the packet of this frame, due at `due_ns`; returns how late it left.
     fn speak(&mut self, frame: u64, due_ns: i64, stage: &Stage) -> i64 {
-        let mut packet = [0; PACKET];
-        let beep = self.voice.say(frame, stage, &mut packet);
+        let mut packet = [0; PACKET_MAX];
+        let said = self.voice.say(frame, stage, &mut packet);
         let now = wire::monotonic_ns();
-        if let Some(slot) = beep {
+        if let Some(slot) = said.beep {
             stage.note_beep(self.conference, slot, now);
         }
         if stage.part_of(frame).is_measured() {
             self.sent += 1;
         }
-        if self.socket.send(&packet).is_err() {
+        let packet = match &mut self.protections {
+            None => &packet[..said.length],
+            Some(protections) => protections.protect(&packet[..said.length]),
+        };
+        if self.socket.send(packet).is_err() {
             self.send_errors += 1;
         }
         now - due_ns
+    }
+}
+
+impl MediaLeg {
+    /// Makes the packets that are due in the 20 ms from `slot_ns` by the leg's own clock, and sends them on their way.
+    fn speak_ahead(&mut self, frame: u64, slot_ns: i64, seat: Seat, stage: &Stage, line: &mut DelayLine) {
+        let Some(mut way) = self.way.take() else {
+            return;
+        };
+        let (first_ns, first_frame) = *way.first.get_or_insert((slot_ns, frame));
+        let mut buffer = [0; PACKET_MAX];
+        loop {
+            let due_ns = first_ns + network::due_ns(way.made, way.drift_ppm);
+            if due_ns >= slot_ns + FRAME_NS as i64 {
+                break;
+            }
+            let said = self.voice.say(first_frame + way.made, stage, &mut buffer);
+            way.made += 1;
+            if let Some(slot) = said.beep {
+                stage.note_beep(self.conference, slot, due_ns);
+            }
+            self.sent += u64::from(stage.part_at(due_ns).is_measured());
+            let packet = match &mut self.protections {
+                None => &buffer[..said.length],
+                Some(protections) => protections.protect(&buffer[..said.length]),
+            };
+            let Passage { first, again } = way.network.pass(due_ns, stage.begin_ns());
+            for arrival in first.into_iter().chain(again) {
+                self.send_errors += u64::from(!line.put(arrival, seat, packet));
+            }
+        }
+        self.way = Some(way);
+    }
+
+    /// What the leg's network has done to its packets.
+    pub(super) fn toll(&self) -> Toll {
+        self.way.as_ref().map(|way| way.network.toll).unwrap_or_default()
+    }
+}
+
+impl Protections {
+    fn protect(&mut self, packet: &[u8]) -> &[u8] {
+        self.packet.clear();
+        self.packet.extend_from_slice(packet);
+        self.sending.protect(&mut self.packet);
+        &self.packet
     }
 }
 
@@ -134,7 +231,7 @@ impl MediaThreads {
     /// When the system gives no thread.
     pub(super) fn start(stage: &Arc<Stage>) -> io::Result<Self> {
         let legs = stage.plan.legs();
-        let count = legs.div_ceil(LEGS_PER_THREAD);
+        let count = load(&stage.plan).div_ceil(THREAD_LOAD_MAX).min(legs);
         let mut doors = Vec::new();
         let mut threads = Vec::new();
         for n in 0..count {
@@ -183,12 +280,24 @@ impl Drop for MediaThreads {
     }
 }
 
+/// What all legs take in a second, in µs, with room to spare: at 50 packets each, G.711 was measured at 300, Opus at 2,000.
+fn load(plan: &Plan) -> usize {
+    let of = |leg| match plan.codec_of(LegNumber(leg)) {
+        Codec::Pcmu | Codec::Pcma => 1_000,
+        Codec::L16 => 1_500,
+        Codec::G722 => 2_000,
+        Codec::Opus => 4_000,
+    };
+    (0..plan.legs()).map(of).sum()
+}
+
 /// A thread's life: slot after slot until the run stops.
 fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
     wire::prefer_this_thread();
     let mut harvest = Harvest::default();
     let mut slots: [Vec<MediaLeg>; SLOTS as usize] = Default::default();
     let mut buffer = [0; DATAGRAM_MAX];
+    let mut line = DelayLine::new(stage.plan.legs());
     let elapsed = wire::monotonic_ns() - stage.zero_ns();
     let mut tick = (elapsed / SLOT_NS) as u64 + 1;
     while !stage.is_stopped() {
@@ -198,11 +307,17 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
             take_new(incoming, &mut slots);
         }
         let frame = tick / SLOTS;
-        for leg in &mut slots[(tick % SLOTS) as usize] {
+        let slot = (tick % SLOTS) as usize;
+        for (place, leg) in slots[slot].iter_mut().enumerate() {
             leg.listen(stage, &mut buffer);
+            if leg.way.is_some() {
+                leg.speak_ahead(frame, due, (slot, place), stage, &mut line);
+                continue;
+            }
             let late = leg.speak(frame, due, stage);
-            harvest.punctuality.note(leg, late, frame, stage);
+            harvest.punctuality.note(leg, late, stage.part_of(frame), stage);
         }
+        send_due(due, &mut line, &mut slots, &mut harvest.punctuality, stage);
         tick += 1;
     }
     harvest.legs = slots.into_iter().flatten().collect();
@@ -213,12 +328,32 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
     harvest
 }
 
+/// Sends what has come through the legs' networks by now.
+fn send_due(
+    now_ns: i64,
+    line: &mut DelayLine,
+    slots: &mut [Vec<MediaLeg>; SLOTS as usize],
+    punctuality: &mut Punctuality,
+    stage: &Stage,
+) {
+    while let Some(waiting) = line.take_due(now_ns) {
+        let (slot, place) = waiting.seat;
+        let leg = &mut slots[slot][place];
+        if leg.socket.send(&waiting.packet).is_err() {
+            leg.send_errors += 1;
+        }
+        // Looked for once a millisecond: up to that long is as it should be.
+        let late = (wire::monotonic_ns() - waiting.due_ns - SLOT_NS).max(0);
+        punctuality.note(leg, late, stage.part_at(waiting.due_ns), stage);
+    }
+}
+
 impl Punctuality {
-    fn note(&mut self, leg: &MediaLeg, late_ns: i64, frame: u64, stage: &Stage) {
+    fn note(&mut self, leg: &MediaLeg, late_ns: i64, part: Part, stage: &Stage) {
         if late_ns > LATE_NS {
             stage.note_late(leg.conference, wire::monotonic_ns());
         }
-        if stage.part_of(frame).is_measured() {
+        if part.is_measured() {
             self.lateness.add(late_ns as f64 / 1e6);
             self.late += u64::from(late_ns > LATE_NS);
         }

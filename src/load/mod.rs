@@ -1,13 +1,15 @@
 //! The load tester: synthetic SIP callers that prove who hears whom. It never takes the node's word: it judges
-//! by what arrives on its own sockets, with its own G.711, its own SIP and its own clock.
+//! by what arrives on its own sockets, with codecs, SRTP, SIP and a clock of its own.
 //!
 //! ```text
 //! plan ─▶ signalling (one task: call, message, sdp) ──answered legs──▶ media (threads)
-//!                                                                        │ voice ─▶ packets out
-//!                                      stage: plan, tones, time ─────────┤
-//!                                                                        │ packets in ─▶ ear:
-//!                                                                        │   arrivals, continuity, spectrum
+//!                                                                        │ voice ─▶ srtp ─▶ network ─▶ packets out
+//!                              stage: plan, tones, sounds, time ─────────┤
+//!                                                                        │ packets in ─▶ srtp ─▶ ear:
+//!                                                                        │   codec, arrivals, continuity, spectrum
+//!                                               record (a thread) ◀──────┤
 //! report ◀─ verdict ◀─ hearing (the oracle: who should hear whom) ◀──────╯
+//!               ╰─ damage (frames)   ╰─ likeness (who spoke, of speech)
 //! ```
 //!
 //! From a test: make a [`Plan`], give it to [`execute`], look at [`Report::findings`].
@@ -15,25 +17,37 @@
 mod args;
 mod arrivals;
 mod call;
+mod codec;
 mod continuity;
+mod damage;
+mod delay_line;
 mod ear;
 mod finding;
 mod hearing;
 mod histogram;
+mod impairment;
 mod law;
+mod likeness;
 mod media;
 mod message;
+mod network;
+mod network_args;
 mod plan;
+mod plan_error;
 mod process;
 mod progress;
+mod record;
 mod reflector;
 mod report;
 mod rtp;
 mod run;
 mod sdp;
 mod signalling;
+mod sound;
 mod spawn;
 mod spectrum;
+mod speech;
+mod srtp;
 mod stage;
 mod tone;
 mod verdict;
@@ -41,11 +55,17 @@ mod voice;
 mod wire;
 
 pub use args::{LoadArgs, run};
+pub use codec::Codec;
 pub use finding::Finding;
 pub use histogram::Times;
+pub use impairment::{Blackout, Impairment, NetworkProfile};
 pub use law::Law;
-pub use plan::{LegNumber, Plan, PlanError};
+pub use network_args::NetworkArgs;
+pub use plan::{LegNumber, Plan};
+pub use plan_error::PlanError;
 pub use progress::Progress;
 pub use reflector::{REFLECTOR_COMMAND, ReflectorArgs, run_reflector};
 pub use report::{Calls, Cost, Hearing, LegReport, Packets, Report};
 pub use run::{Surroundings, execute, execute_in};
+pub use speech::Speech;
+pub use srtp::Suite;

@@ -10,16 +10,22 @@
 //! ```
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::law::Law;
+use super::codec::Codec;
+use super::impairment::Impairment;
+use super::plan_error::PlanError;
+use super::record;
+use super::speech::Speech;
+use super::srtp::Suite;
 use super::tone::{self, ToneError};
 
 /// The length of an RTP packet's sound, in milliseconds.
 pub(super) const FRAME_MS: u64 = 20;
-/// Samples in a packet: 20 ms at 8 kHz.
+/// Samples in a packet at 8 kHz: 20 ms.
 pub(super) const FRAME_SAMPLES: usize = 160;
 /// 20 ms in nanoseconds.
 pub(super) const FRAME_NS: u64 = FRAME_MS * 1_000_000;
@@ -30,12 +36,17 @@ pub(super) const BEEP_SLOT_FRAMES: u64 = 15;
 /// Frames before the first beep and before tones are judged: half a second, in which playout buffers
 /// come to rest.
 pub(super) const SETTLE_FRAMES: u64 = 25;
+/// The shortest speech that is judged, in frames: time to settle, and one segment of 4.1 s.
+const SPEECH_FRAMES_MIN: u64 = SETTLE_FRAMES + 210;
+/// In the sum of so many talkers Opus was measured to leave each within 6 dB, and 23 dB above what it makes up; in that of
+/// twice as many it is 21 dB, and no leak could be told.
+pub(super) const OPUS_TALKERS_MAX: usize = 32;
 /// The fewest windows that make a verdict.
 const WINDOWS_MIN: u64 = 2;
 /// Sockets, memory and one sending thread per 500 legs set this; nobody has asked for more.
-const LEGS_MAX: usize = 4_000;
+pub(super) const LEGS_MAX: usize = 4_000;
 /// A day. Longer is a mistyped number.
-const SECONDS_MAX: u64 = 86_400;
+pub(super) const SECONDS_MAX: u64 = 86_400;
 
 /// One caller, numbered from 0 in the order of dialling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -54,52 +65,16 @@ pub struct Plan {
     legs: usize,
     conferences: usize,
     talkers: usize,
-    law: Law,
+    codecs: Vec<Codec>,
+    suites: Vec<Suite>,
+    network: Impairment,
+    seed: u64,
+    speech: Option<Speech>,
+    record: Option<PathBuf>,
     ramp: u32,
     name: String,
     beep_slots: u64,
     tone_frames: u64,
-}
-
-/// Why a plan cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// No legs or too many.
-    #[error("--legs must be 1 to {LEGS_MAX}, not {0}")]
-    Legs(usize),
-    /// No conferences, or some would stay empty.
-    #[error("--conferences must be 1 to the number of legs ({legs}), not {conferences}")]
-    Conferences {
-        /// Legs asked for.
-        legs: usize,
-        /// Conferences asked for.
-        conferences: usize,
-    },
-    /// No talkers, or more than a conference has legs.
-    #[error(
-        "--talkers must be 1 to the legs of the smallest conference ({legs_each}), not {talkers}: \
-         it counts the talkers in each conference"
-    )]
-    Talkers {
-        /// Legs in the smallest conference.
-        legs_each: usize,
-        /// Talkers asked for.
-        talkers: usize,
-    },
-    /// More talkers than there are tones to tell them apart.
-    #[error("{0} talkers in all are more than there are tones: at most {max}", max = tone::TALKERS_MAX)]
-    Tones(usize),
-    /// Too short to judge so many tones, or longer than a day.
-    #[error("--seconds must be {min} to {SECONDS_MAX} with this many talkers, not {seconds}")]
-    Seconds {
-        /// The shortest that works.
-        min: u64,
-        /// What was asked for, in whole seconds.
-        seconds: u64,
-    },
-    /// Nobody would ever call.
-    #[error("--ramp must be 1 to 1000 calls a second, not {0}")]
-    Ramp(u32),
 }
 
 impl Plan {
@@ -121,14 +96,89 @@ impl Plan {
         }
         let (beep_slots, tone_frames) = share_out(seconds, conferences * talkers)?;
         let name = format!("load-{:08x}", random_u32());
-        let (law, ramp) = (Law::Pcmu, 50);
-        Ok(Self { legs, conferences, talkers, law, ramp, name, beep_slots, tone_frames })
+        Ok(Self {
+            legs,
+            conferences,
+            talkers,
+            codecs: vec![Codec::Pcmu],
+            suites: Vec::new(),
+            network: Impairment::default(),
+            seed: 0,
+            speech: None,
+            record: None,
+            ramp: 50,
+            name,
+            beep_slots,
+            tone_frames,
+        })
     }
 
-    /// The same, speaking this law.
+    #[cfg(test)]
+    pub(super) fn with_codec(self, codec: Codec) -> Self {
+        Self { codecs: vec![codec], ..self }
+    }
+
+    /// The same, speaking these codecs in turn: the legs of a conference alternate among them, and each conference
+    /// begins with another. None at all leaves the plan as it was.
+    ///
+    /// # Errors
+    /// When one of them is lossy and there are too many talkers to find each in what it leaves of them.
+    pub fn with_codecs(self, codecs: &[Codec]) -> Result<Self, PlanError> {
+        if codecs.is_empty() {
+            return Ok(self);
+        }
+        if codecs.contains(&Codec::Opus) && self.talkers > OPUS_TALKERS_MAX {
+            return Err(PlanError::OpusTalkers(self.talkers));
+        }
+        Ok(Self { codecs: codecs.to_vec(), ..self })
+    }
+
+    /// The same, with SRTP by one of these suites; without, if there are none.
     #[must_use]
-    pub fn with_law(self, law: Law) -> Self {
-        Self { law, ..self }
+    pub fn with_suites(self, suites: &[Suite]) -> Self {
+        Self { suites: suites.to_vec(), ..self }
+    }
+
+    /// The same, with each caller behind such a network; the seed decides what becomes of each packet.
+    ///
+    /// # Errors
+    /// When no network is like that; the message names the command line's flag.
+    pub fn with_network(self, network: Impairment, seed: u64) -> Result<Self, PlanError> {
+        match network.problem() {
+            Some(problem) => Err(PlanError::Network(problem)),
+            None => Ok(Self { network, seed, ..self }),
+        }
+    }
+
+    /// The same, with talkers who say this instead of giving tones, each from another place of it.
+    ///
+    /// # Errors
+    /// When it is too short to tell so many talkers apart, or the run too short to recognise anybody.
+    pub fn with_speech(self, speech: Speech) -> Result<Self, PlanError> {
+        let (talkers, max) = (self.talkers(), speech.talkers_max());
+        if talkers > max {
+            let seconds = speech.seconds();
+            return Err(PlanError::Speech(format!(
+                "--speech: {seconds} s of speech tell at most {max} talkers apart, not {talkers}"
+            )));
+        }
+        if self.tone_frames < SPEECH_FRAMES_MIN {
+            let min = (SPEECH_FRAMES_MIN + 50).div_ceil(40);
+            return Err(PlanError::Speech(format!("--seconds must be {min} or more with --speech")));
+        }
+        Ok(Self { speech: Some(speech), ..self })
+    }
+
+    /// The same, with recordings of what each leg hears, in this directory. It must have the codecs already.
+    ///
+    /// # Errors
+    /// When the recordings would be larger than 2 GiB.
+    pub fn with_record(self, directory: PathBuf) -> Result<Self, PlanError> {
+        let bytes = record::bytes_for(&self);
+        if bytes > record::BYTES_MAX {
+            return Err(PlanError::Record(bytes));
+        }
+        Ok(Self { record: Some(directory), ..self })
     }
 
     /// The same, dialling this many calls a second.
@@ -162,9 +212,47 @@ impl Plan {
         self.talkers * self.conferences
     }
 
-    /// The law spoken.
-    pub fn law(&self) -> Law {
-        self.law
+    /// The codecs spoken.
+    pub fn codecs(&self) -> &[Codec] {
+        &self.codecs
+    }
+
+    /// The codec that a leg speaks.
+    pub fn codec_of(&self, leg: LegNumber) -> Codec {
+        let turn = leg.0 / self.conferences;
+        self.codecs[(turn + self.conference_of(leg)) % self.codecs.len()]
+    }
+
+    /// The SRTP suites offered.
+    pub fn suites(&self) -> &[Suite] {
+        &self.suites
+    }
+
+    /// What talkers say, if not tones.
+    pub fn speech(&self) -> Option<&Speech> {
+        self.speech.as_ref()
+    }
+
+    /// Where recordings go, if anywhere.
+    pub fn record(&self) -> Option<&Path> {
+        self.record.as_deref()
+    }
+
+    /// What is between each caller and the node.
+    pub fn network(&self) -> &Impairment {
+        &self.network
+    }
+
+    /// What decides the fate of each packet.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The talkers that a leg should hear.
+    pub(super) fn heard_by(&self, listener: LegNumber) -> impl Iterator<Item = LegNumber> {
+        let conference = self.conference_of(listener);
+        let talkers = (0..self.talkers).map(move |turn| LegNumber(conference + turn * self.conferences));
+        talkers.filter(move |talker| *talker != listener)
     }
 
     /// Calls dialled in a second.
@@ -281,6 +369,11 @@ mod tests {
         assert!(matches!(Plan::new(10, 1, 3, 1), Err(PlanError::Seconds { min: 2, .. })));
         assert!(matches!(Plan::new(4_000, 400, 10, 10), Err(PlanError::Tones(4_000))));
         assert!(Plan::new(2, 1, 2, 10).unwrap().with_ramp(0).is_err());
+        let crowd = Plan::new(40, 1, 33, 10).unwrap();
+        assert!(crowd.clone().with_codecs(&[Codec::G722]).is_ok());
+        assert_eq!(crowd.with_codecs(&[Codec::Pcmu, Codec::Opus]).unwrap_err(), PlanError::OpusTalkers(33));
+        let long = Plan::new(250, 1, 1, 3_600).unwrap();
+        assert!(matches!(long.with_record("x".into()), Err(PlanError::Record(_))));
     }
 
     #[test]

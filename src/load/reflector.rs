@@ -13,6 +13,8 @@ use super::plan::{FRAME_MS, LegNumber, Plan, frames_to_duration};
 use super::process;
 use super::report::Cost;
 use super::run::{self, Meter};
+use super::sdp::Answer;
+use super::signalling::Answered;
 use super::spawn::ReadyChild;
 use super::stage::Stage;
 use super::wire;
@@ -100,7 +102,9 @@ async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
     let before = process::read(child.pid())?;
     for (leg, remote) in remotes.into_iter().enumerate() {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        media.add(MediaLeg::new(LegNumber(leg), socket, remote, &stage)?)?;
+        let payload_type = plan.codec_of(LegNumber(leg)).payload_type();
+        let answer = Answer { remote, payload_type, keys: None };
+        media.add(MediaLeg::new(Answered { leg: LegNumber(leg), socket, answer }, &stage)?)?;
     }
     stage.begin();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -109,7 +113,7 @@ async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
     let frames = plan.measured_frames().min(BASELINE_FRAMES_MAX);
     tokio::time::sleep(frames_to_duration(frames)).await;
     let (elapsed, last) = (start.elapsed(), process::read(child.pid())?);
-    run::take_home(media).await?;
+    run::take_home(media, &stage).await?;
     let meter = Meter { first, last, elapsed };
     run::cost(Some(before), Some(meter), plan.legs()).context("no readings")
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::codec::Codec;
 use super::finding::Finding;
 use super::histogram::Times;
 use super::media::LATE_MS;
@@ -24,6 +25,8 @@ pub struct Report {
     pub calls: Calls,
     /// Who heard whom.
     pub hearing: Hearing,
+    /// How much of what was heard was not as it had been.
+    pub concealment: Concealment,
     /// The packets.
     pub packets: Packets,
     /// Lateness of packets against their own best schedule, ms.
@@ -32,6 +35,8 @@ pub struct Report {
     pub jitter_ms: Times,
     /// From a talker's mouth to a listener's ear, ms; a forwarder that takes no time has 0.
     pub delay_ms: Times,
+    /// The same from each codec to each, when there are several.
+    pub delay_by_codecs: Vec<CodecDelay>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -86,6 +91,33 @@ pub struct Hearing {
     pub beeps_heard: u64,
 }
 
+/// Frames that were not as the same place of the sound had been before: lost, concealed, stretched or silent. Speech has no
+/// such period, and is not counted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Concealment {
+    /// Frames compared.
+    pub frames: u64,
+    /// Of those, the ones that were not as before.
+    pub disturbed: u64,
+    /// The same, of 100.
+    pub percent: f64,
+    /// What the callers' own networks explain, of 100; more is a finding.
+    pub percent_max: f64,
+}
+
+/// What the callers' own networks did to packets on their way to the node, in sums.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Impaired {
+    /// Lost.
+    pub lost: u64,
+    /// Lost because nothing got through.
+    pub blacked_out: u64,
+    /// Held back until others had passed.
+    pub reordered: u64,
+    /// Sent twice.
+    pub duplicated: u64,
+}
+
 /// The packets of the time measured, in sums.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Packets {
@@ -105,8 +137,21 @@ pub struct Packets {
     pub reordered: u64,
     /// Received within 20 ms of the best schedule.
     pub on_time: u64,
-    /// The same, of 100 expected.
+    /// What became of the callers' packets on their way, from the first to the last.
+    pub impaired: Impaired,
+    /// Those on time, of 100 expected.
     pub on_time_percent: f64,
+}
+
+/// Delays from talkers of one codec to listeners of another (or the same), with all that codecs and resampling add.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CodecDelay {
+    /// What the talkers speak.
+    pub from: Codec,
+    /// What the listeners speak.
+    pub to: Codec,
+    /// From a talker's mouth to a listener's ear, ms.
+    pub delay_ms: Times,
 }
 
 /// One leg.
@@ -118,6 +163,8 @@ pub struct LegReport {
     pub conference: usize,
     /// Whether it talked.
     pub talker: bool,
+    /// What it spoke.
+    pub codec: Codec,
     /// From INVITE to answer, ms; none when it was not answered.
     pub setup_ms: Option<f64>,
     /// Packets sent.
@@ -146,6 +193,8 @@ pub struct LegReport {
     pub broken: u64,
     /// Times the sound jumped.
     pub slips: u64,
+    /// All frames that were not as before.
+    pub disturbed: u64,
 }
 
 /// What a process cost.
@@ -196,8 +245,14 @@ impl Report {
             plan.legs(),
             plan.conferences(),
             plan.talkers_each(),
-            plan.law().name()
+            spoken(plan)
         )?;
+        if let Some(speech) = plan.speech() {
+            writeln!(f, "speech       {}", speech.name())?;
+        }
+        if !plan.network().is_none() {
+            writeln!(f, "network      {}; seed {}", plan.network(), plan.seed())?;
+        }
         writeln!(
             f,
             "calls        {} of {} answered; set-up ms: {}",
@@ -218,6 +273,23 @@ impl Report {
             write!(f, "; levels {min:+.1} to {max:+.1} dB")?;
         }
         writeln!(f)?;
+        if self.plan.speech().is_none() {
+            self.write_continuity(f)?;
+        }
+        writeln!(
+            f,
+            "added delay  ms: {}; {} of {} beeps heard",
+            Row(&self.delay_ms),
+            hearing.beeps_heard,
+            hearing.beeps
+        )?;
+        self.delay_by_codecs.iter().try_for_each(|CodecDelay { from, to, delay_ms }| {
+            writeln!(f, "             {:>4} to {:<4}: {}", from.name(), to.name(), Row(delay_ms))
+        })
+    }
+
+    fn write_continuity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hearing = &self.hearing;
         write!(
             f,
             "continuity   {} frames checked: {} silent, {} broken, {} jumps",
@@ -227,13 +299,14 @@ impl Report {
             write!(f, " ({} not counted: our own packets were late)", hearing.excused)?;
         }
         writeln!(f)?;
-        writeln!(
-            f,
-            "added delay  ms: {}; {} of {} beeps heard",
-            Row(&self.delay_ms),
-            hearing.beeps_heard,
-            hearing.beeps
-        )
+        let Concealment { percent, percent_max, .. } = self.concealment;
+        if self.plan.network().harms() {
+            writeln!(
+                f,
+                "concealment  {percent:.1} % of frames not as before; the network explains {percent_max:.1} %"
+            )?;
+        }
+        Ok(())
     }
 
     fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -248,6 +321,13 @@ impl Report {
             packets.duplicates,
             packets.reordered
         )?;
+        let Impaired { lost, blacked_out, reordered, duplicated } = packets.impaired;
+        if !self.plan.network().is_none() {
+            writeln!(
+                f,
+                "on the way   {lost} lost, {blacked_out} blacked out, {reordered} held back, {duplicated} doubled, of ours"
+            )?;
+        }
         writeln!(
             f,
             "on time      {:.3} % within 20 ms; lateness ms: {}",
@@ -286,6 +366,13 @@ impl Report {
         writeln!(f, "verdict      WRONG: {} finding{s}", self.findings.len())?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  - {finding}"))
     }
+}
+
+/// Codecs, and how they are protected.
+fn spoken(plan: &Plan) -> String {
+    let codecs: Vec<_> = plan.codecs().iter().map(|codec| codec.name()).collect();
+    let srtp = if plan.suites().is_empty() { "" } else { ", SRTP" };
+    format!("{}{srtp}", codecs.join(" and "))
 }
 
 /// The percentiles in one row.

@@ -1,11 +1,11 @@
 //! The RTP header (RFC 3550 §5.1) as the callers write and read it.
 
-use super::plan::FRAME_SAMPLES;
+use super::codec::PAYLOAD_MAX;
 
 /// Without CSRCs and extension.
-const HEADER: usize = 12;
-/// A packet as we send it: the header and 20 ms of G.711.
-pub(super) const PACKET: usize = HEADER + FRAME_SAMPLES;
+pub(super) const HEADER: usize = 12;
+/// The largest packet that we send.
+pub(super) const PACKET_MAX: usize = HEADER + PAYLOAD_MAX;
 
 /// The fields of a header that the judge looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Writes the header of a packet without contributors or extension.
-    pub(super) fn write(self, packet: &mut [u8; PACKET]) {
+    pub(super) fn write(self, packet: &mut [u8; PACKET_MAX]) {
         packet[0] = 0x80;
         packet[1] = u8::from(self.marker) << 7 | self.payload_type;
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
@@ -30,6 +30,14 @@ impl Header {
 
 /// Takes a packet apart; `None` when it is not RTP.
 pub(super) fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
+    let (header, rest) = split_header(datagram)?;
+    let is_padded = datagram[0] & 0x20 != 0;
+    let padding = if is_padded { usize::from(*rest.last()?) } else { 0 };
+    Some((header, rest.get(..rest.len().checked_sub(padding)?)?))
+}
+
+/// The header, and what comes after it and its extension; `None` when it is not RTP.
+pub(super) fn split_header(datagram: &[u8]) -> Option<(Header, &[u8])> {
     let (fixed, rest) = datagram.split_first_chunk::<HEADER>()?;
     if fixed[0] >> 6 != 2 {
         return None;
@@ -43,8 +51,7 @@ pub(super) fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
     };
     let rest = rest.get(usize::from(fixed[0] & 15) * 4..)?;
     let rest = if fixed[0] & 0x10 != 0 { after_extension(rest)? } else { rest };
-    let padding = if fixed[0] & 0x20 != 0 { usize::from(*rest.last()?) } else { 0 };
-    Some((header, rest.get(..rest.len().checked_sub(padding)?)?))
+    Some((header, rest))
 }
 
 fn after_extension(rest: &[u8]) -> Option<&[u8]> {
@@ -65,9 +72,9 @@ mod tests {
             timestamp: 0x8000_0001,
             ssrc: 0xdead_beef,
         };
-        let mut packet = [7; PACKET];
+        let mut packet = [7; PACKET_MAX];
         header.write(&mut packet);
-        assert_eq!(parse(&packet), Some((header, &[7; FRAME_SAMPLES][..])));
+        assert_eq!(parse(&packet), Some((header, &[7; PAYLOAD_MAX][..])));
     }
 
     #[test]

@@ -12,10 +12,11 @@ use super::media::{Harvest, MediaLeg, MediaThreads};
 use super::plan::{Plan, frames_to_duration};
 use super::process::{self, Reading};
 use super::progress::Progress;
+use super::record::Recorder;
 use super::report::{Cost, Report};
 use super::signalling::Signalling;
 use super::stage::Stage;
-use super::{verdict, wire};
+use super::{likeness, verdict, wire};
 
 /// What a run may know besides its target and plan.
 #[derive(Debug)]
@@ -55,7 +56,18 @@ pub async fn execute_in(
 ) -> anyhow::Result<Report> {
     // Two sockets for each leg of a spawned node's and ours, and some.
     wire::raise_file_limit();
-    let stage = Arc::new(Stage::new(plan));
+    let mut stage = Stage::new(plan);
+    let recorder = match plan.record() {
+        None => None,
+        Some(directory) => {
+            let started = Recorder::start(directory, plan);
+            let (recorder, microphone) =
+                started.with_context(|| format!("cannot record to {}", directory.display()))?;
+            stage.microphone = Some(microphone);
+            Some(recorder)
+        }
+    };
+    let stage = Arc::new(stage);
     let media = MediaThreads::start(&stage).context("cannot start the sending threads")?;
     let mut signalling = Signalling::new(plan, target, &surroundings.interrupt)
         .await
@@ -68,8 +80,11 @@ pub async fn execute_in(
     signalling.hang_up().await.context("hanging up")?;
     surroundings.progress.finish();
 
-    let harvest = take_home(media).await?;
-    let report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
+    let harvest = take_home(media, &stage).await?;
+    let mut report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
+    if let Some(recorder) = recorder {
+        report.notes.extend(end_recording(recorder, &stage).await?);
+    }
     let report = report.with_costs(cost(before, meter, answered), None);
     let interrupted = surroundings.interrupt.load(Ordering::Relaxed);
     Ok(if interrupted { report.cut_short() } else { report })
@@ -101,7 +116,7 @@ async fn set_up_and_measure(
     let dialled = signalling.dial(|call| {
         answered += 1;
         progress.at(answered);
-        media.add(MediaLeg::new(call.leg, call.socket, call.remote, stage)?)
+        media.add(MediaLeg::new(call, stage)?)
     });
     dialled.await.context("calling")?;
     if answered == 0 || signalling.is_interrupted() {
@@ -134,9 +149,33 @@ fn instant_of(time_ns: i64) -> Instant {
 }
 
 /// Waits for the sending threads where waiting is allowed.
-pub(super) async fn take_home(media: MediaThreads) -> anyhow::Result<Harvest> {
-    let harvest = tokio::task::spawn_blocking(move || media.finish());
+pub(super) async fn take_home(media: MediaThreads, stage: &Arc<Stage>) -> anyhow::Result<Harvest> {
+    let stage = Arc::clone(stage);
+    let harvest = tokio::task::spawn_blocking(move || {
+        let mut harvest = media.finish()?;
+        likeness::judge(&stage, &mut harvest);
+        io::Result::Ok(harvest)
+    });
     Ok(harvest.await.context("waiting for the sending threads")??)
+}
+
+/// Waits until all is written; what to say of it.
+async fn end_recording(recorder: Recorder, stage: &Arc<Stage>) -> anyhow::Result<Vec<String>> {
+    let stage = Arc::clone(stage);
+    let ended = tokio::task::spawn_blocking(move || {
+        let Some(microphone) = &stage.microphone else {
+            return Vec::new();
+        };
+        microphone.end();
+        let written = match recorder.finish() {
+            Ok(files) => format!("{files} recordings were written"),
+            Err(problem) => problem,
+        };
+        let left_out = microphone.left_out();
+        let gaps = (left_out > 0).then(|| format!("the disk was too slow for {left_out} packets of them"));
+        [Some(written), gaps].into_iter().flatten().collect()
+    });
+    ended.await.context("waiting for the recorder")
 }
 
 /// What the process cost for `legs` legs; `before` is the reading without any.

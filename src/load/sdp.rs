@@ -1,19 +1,36 @@
-//! The callers' offer and the node's answer (RFC 4566, RFC 3264): one audio stream, one G.711 law, 20 ms.
+//! The callers' offer and the node's answer (RFC 4566, RFC 3264): one audio stream, one codec, 20 ms; with keys for
+//! SRTP if asked for (RFC 4568).
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::law::Law;
+use super::codec::Codec;
+use super::srtp::Keys;
 
-/// The offer of a caller who receives at `local`. Also its answer, should the node offer anew.
-pub(super) fn offer(local: SocketAddr, law: Law) -> String {
+/// The payload type that we offer for telephone events (RFC 4733). No codec of ours has it.
+const EVENTS: u8 = 101;
+
+/// The offer of a caller who receives at `local`, protected by one of `keys` unless there are none. Also its
+/// answer, should the node offer anew.
+pub(super) fn offer(local: SocketAddr, codec: Codec, keys: &[Keys]) -> String {
     let (ip, port) = (local.ip(), local.port());
     let family = if ip.is_ipv6() { "IP6" } else { "IP4" };
-    let (payload_type, name) = (law.payload_type(), law.name());
+    let profile = profile(!keys.is_empty());
+    let (payload_type, rtpmap, clock) = (codec.payload_type(), codec.rtpmap(), codec.clock_rate());
+    let format = match codec {
+        Codec::Opus => format!("a=fmtp:{payload_type} minptime=10;useinbandfec=1\r\n"),
+        Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => String::new(),
+    };
+    let crypto = |(n, keys): (usize, &Keys)| format!("a=crypto:{} {}\r\n", n + 1, keys.to_sdes());
+    let crypto: String = keys.iter().enumerate().map(crypto).collect();
     format!(
         "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP {payload_type} 101\r\na=rtpmap:{payload_type} {name}/8000\r\n\
-         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+         m=audio {port} {profile} {payload_type} {EVENTS}\r\na=rtpmap:{payload_type} {rtpmap}\r\n{format}\
+         a=rtpmap:{EVENTS} telephone-event/{clock}\r\na=fmtp:{EVENTS} 0-15\r\n{crypto}a=ptime:20\r\na=sendrecv\r\n"
     )
+}
+
+fn profile(is_protected: bool) -> &'static str {
+    if is_protected { "RTP/SAVP" } else { "RTP/AVP" }
 }
 
 /// Why an answer cannot be used.
@@ -25,38 +42,102 @@ pub(super) enum AnswerError {
     Refused,
     #[error("answered with another codec than the one offered")]
     Codec,
+    #[error("answered with another transport than the one offered, {0}")]
+    Profile(&'static str),
+    #[error("no key of a suite that was offered")]
+    Key,
 }
 
-/// Where the node's answer wants the audio sent.
+/// What the node's answer agrees to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Where the audio goes.
+    pub(super) remote: SocketAddr,
+    /// What the node wants the codec called in packets to it.
+    pub(super) payload_type: u8,
+    /// Our keys that it chose, and its own.
+    pub(super) keys: Option<(Keys, Keys)>,
+}
+
+/// Reads the answer to the offer of this codec and these keys.
 ///
 /// # Errors
-/// When there is no such place or another codec was chosen.
-pub(super) fn remote_of(answer: &str, law: Law) -> Result<SocketAddr, AnswerError> {
-    let mut address: Option<IpAddr> = None;
-    let mut audio = None;
-    let mut in_audio = false;
-    for line in answer.lines() {
-        if let Some(media) = line.strip_prefix("m=") {
-            in_audio = media.starts_with("audio ") && audio.is_none();
-            if in_audio {
-                audio = Some(media);
-            }
-        } else if let Some(connection) = line.strip_prefix("c=")
-            && (in_audio || audio.is_none())
-        {
-            address = parse_connection(connection).or(address);
-        }
-    }
-    let audio = audio.ok_or(AnswerError::NoAddress)?;
-    let mut fields = audio.split_ascii_whitespace().skip(1);
+/// When there is nowhere to send the audio to, or something was chosen that was not offered.
+pub(super) fn read_answer(answer: &str, codec: Codec, keys: &[Keys]) -> Result<Answer, AnswerError> {
+    let lines = AudioLines::of(answer)?;
+    let mut fields = lines.media.split_ascii_whitespace().skip(1);
     let port: u16 = fields.next().and_then(|port| port.parse().ok()).ok_or(AnswerError::NoAddress)?;
     if port == 0 {
         return Err(AnswerError::Refused);
     }
-    if fields.nth(1) != Some(&law.payload_type().to_string()) {
-        return Err(AnswerError::Codec);
+    let profile = profile(!keys.is_empty());
+    if fields.next() != Some(profile) {
+        return Err(AnswerError::Profile(profile));
     }
-    Ok(SocketAddr::new(address.ok_or(AnswerError::NoAddress)?, port))
+    let payload_type = fields.next().and_then(|format| lines.payload_type(format, codec));
+    Ok(Answer {
+        remote: SocketAddr::new(lines.address.ok_or(AnswerError::NoAddress)?, port),
+        payload_type: payload_type.ok_or(AnswerError::Codec)?,
+        keys: if keys.is_empty() { None } else { Some(lines.keys(keys).ok_or(AnswerError::Key)?) },
+    })
+}
+
+/// What a description says of its first audio stream.
+struct AudioLines<'a> {
+    media: &'a str,
+    address: Option<IpAddr>,
+    attributes: Vec<&'a str>,
+}
+
+impl<'a> AudioLines<'a> {
+    fn of(answer: &'a str) -> Result<Self, AnswerError> {
+        let (mut media, mut address, mut attributes) = (None, None, Vec::new());
+        let mut in_audio = false;
+        for line in answer.lines() {
+            if let Some(description) = line.strip_prefix("m=") {
+                in_audio = description.starts_with("audio ") && media.is_none();
+                if in_audio {
+                    media = Some(description);
+                }
+            } else if let Some(connection) = line.strip_prefix("c=")
+                && (in_audio || media.is_none())
+            {
+                address = parse_connection(connection).or(address);
+            } else if let Some(attribute) = line.strip_prefix("a=")
+                && in_audio
+            {
+                attributes.push(attribute.trim_end());
+            }
+        }
+        Ok(Self { media: media.ok_or(AnswerError::NoAddress)?, address, attributes })
+    }
+
+    /// The number of the format, if it stands for this codec: by its `rtpmap`, or by the number that we offered.
+    fn payload_type(&self, format: &str, codec: Codec) -> Option<u8> {
+        let number: u8 = format.parse().ok()?;
+        let mapped = self.attributes.iter().find_map(|attribute| {
+            attribute.strip_prefix("rtpmap:")?.strip_prefix(format)?.strip_prefix(' ').map(str::trim)
+        });
+        let is_ours = match mapped {
+            Some(name) => {
+                let wanted = codec.rtpmap();
+                // One channel may be said or left out (RFC 4566 §6).
+                name.eq_ignore_ascii_case(&wanted) || name.eq_ignore_ascii_case(&format!("{wanted}/1"))
+            }
+            None => number == codec.payload_type(),
+        };
+        is_ours.then_some(number)
+    }
+
+    /// Our keys that the answer names by tag and suite, and the node's own.
+    fn keys(&self, offered: &[Keys]) -> Option<(Keys, Keys)> {
+        self.attributes.iter().find_map(|attribute| {
+            let (tag, rest) = attribute.strip_prefix("crypto:")?.split_once(' ')?;
+            let ours = offered.get(tag.parse::<usize>().ok()?.checked_sub(1)?)?;
+            let theirs = Keys::from_sdes(rest.trim())?;
+            (theirs.suite() == ours.suite()).then(|| (ours.clone(), theirs))
+        })
+    }
 }
 
 /// The address in `IN IP4 192.0.2.1/127`.
@@ -68,31 +149,70 @@ fn parse_connection(connection: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::srtp::Suite;
+
+    const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 
     #[test]
     fn an_offer_reads_back_as_an_answer() {
         for local in ["127.0.0.1:4000", "[::1]:4000"] {
-            let local: SocketAddr = local.parse().unwrap();
-            for law in [Law::Pcmu, Law::Pcma] {
-                assert_eq!(remote_of(&offer(local, law), law), Ok(local));
+            let remote: SocketAddr = local.parse().unwrap();
+            for codec in ALL {
+                let payload_type = codec.payload_type();
+                let expected = Answer { remote, payload_type, keys: None };
+                assert_eq!(read_answer(&offer(remote, codec, &[]), codec, &[]), Ok(expected));
             }
         }
+    }
+
+    #[test]
+    fn keys_are_matched_by_tag_and_suite() {
+        let remote: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+        let keys = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80].map(Keys::random);
+        let theirs = Keys::random(Suite::AesCm128HmacSha1_80);
+        let answer = |crypto: &str| {
+            let text = offer(remote, Codec::Pcmu, &[]).replace("RTP/AVP", "RTP/SAVP");
+            read_answer(&format!("{text}a=crypto:{crypto}\r\n"), Codec::Pcmu, &keys)
+        };
+        let chosen = answer(&format!("2 {}", theirs.to_sdes())).unwrap().keys;
+        assert_eq!(chosen, Some((keys[1].clone(), theirs.clone())));
+        for wrong in
+            [format!("1 {}", theirs.to_sdes()), format!("3 {}", theirs.to_sdes()), "2 X inline:Y".into()]
+        {
+            assert_eq!(answer(&wrong), Err(AnswerError::Key), "{wrong}");
+        }
+        let plain = offer(remote, Codec::Pcmu, &[]);
+        assert_eq!(read_answer(&plain, Codec::Pcmu, &keys), Err(AnswerError::Profile("RTP/SAVP")));
     }
 
     #[test]
     fn the_media_lines_own_address_counts() {
         let answer = "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.2\n\
                       m=video 0 RTP/AVP 96\nc=IN IP4 192.0.2.3\n";
-        assert_eq!(remote_of(answer, Law::Pcmu), Ok("192.0.2.2:4000".parse().unwrap()));
+        let answer = read_answer(answer, Codec::Pcmu, &[]).unwrap();
+        assert_eq!(answer.remote, "192.0.2.2:4000".parse().unwrap());
+    }
+
+    #[test]
+    fn a_dynamic_number_is_what_its_name_says() {
+        let with =
+            |rtpmap: &str| format!("c=IN IP4 127.0.0.1\nm=audio 4000 RTP/AVP 120\na=rtpmap:120 {rtpmap}\n");
+        let number =
+            |rtpmap: &str, codec| read_answer(&with(rtpmap), codec, &[]).map(|answer| answer.payload_type);
+        assert_eq!(number("OPUS/48000/2", Codec::Opus), Ok(120));
+        assert_eq!(number("L16/16000/1", Codec::L16), Ok(120));
+        assert_eq!(number("L16/8000", Codec::L16), Err(AnswerError::Codec));
+        assert_eq!(number("telephone-event/8000", Codec::Pcmu), Err(AnswerError::Codec));
     }
 
     #[test]
     fn an_unusable_answer_says_why() {
         let with = |media: &str| format!("v=0\r\nc=IN IP4 127.0.0.1\r\n{media}\r\n");
-        let problem = |media| remote_of(&with(media), Law::Pcmu).unwrap_err();
+        let problem = |media| read_answer(&with(media), Codec::Pcmu, &[]).unwrap_err();
         assert_eq!(problem("m=audio 0 RTP/AVP 0"), AnswerError::Refused);
         assert_eq!(problem("m=audio 4000 RTP/AVP 8"), AnswerError::Codec);
+        assert_eq!(problem("m=audio 4000 RTP/SAVP 0"), AnswerError::Profile("RTP/AVP"));
         assert_eq!(problem("a=nothing"), AnswerError::NoAddress);
-        assert_eq!(remote_of("m=audio 4 RTP/AVP 0", Law::Pcmu), Err(AnswerError::NoAddress));
+        assert_eq!(read_answer("m=audio 4 RTP/AVP 0", Codec::Pcmu, &[]), Err(AnswerError::NoAddress));
     }
 }

@@ -14,7 +14,8 @@ use super::finding::Finding;
 use super::histogram::Histogram;
 use super::message::{Message, Start};
 use super::plan::{LegNumber, Plan};
-use super::sdp;
+use super::sdp::{self, Answer};
+use super::srtp::Keys;
 
 /// How often timers are looked at. Retransmissions start at 500 ms, so this is fine enough.
 const TIMER: Duration = Duration::from_millis(20);
@@ -35,7 +36,15 @@ const TURNED_AWAY_MAX: u32 = 3;
 pub(super) struct Answered {
     pub(super) leg: LegNumber,
     pub(super) socket: StdSocket,
-    pub(super) remote: SocketAddr,
+    pub(super) answer: Answer,
+}
+
+/// What a leg that has no answer yet will need.
+#[derive(Debug)]
+struct Waiting {
+    socket: StdSocket,
+    /// The keys offered.
+    keys: Vec<Keys>,
 }
 
 /// How the calls fared.
@@ -102,8 +111,8 @@ pub(super) struct Signalling<'a> {
     target: SocketAddr,
     socket: UdpSocket,
     calls: Vec<Call>,
-    /// The RTP sockets of legs not answered yet.
-    waiting: Vec<Option<StdSocket>>,
+    /// Of legs not answered yet.
+    waiting: Vec<Option<Waiting>>,
     by_call_id: HashMap<String, LegNumber>,
     pub(super) tally: Tally,
     outbox: Outbox,
@@ -224,17 +233,18 @@ impl<'a> Signalling<'a> {
         let local = self.socket.local_addr()?;
         let media = StdSocket::bind((local.ip(), 0))
             .map_err(|error| io::Error::new(error.kind(), format!("no socket for {leg}: {error}")))?;
+        let keys: Vec<_> = self.plan.suites().iter().map(|&suite| Keys::random(suite)).collect();
         let mut call = Call::new(Dialling {
             local,
             target: self.target,
             user: self.plan.dialled(leg),
             caller: format!("{}-leg-{}", self.plan.name(), leg.0),
-            offer: sdp::offer(media.local_addr()?, self.plan.law()),
+            offer: sdp::offer(media.local_addr()?, self.plan.codec_of(leg), &keys),
         });
         call.dial(Instant::now(), &mut self.outbox);
         self.by_call_id.insert(call.call_id.clone(), leg);
         self.calls.push(call);
-        self.waiting.push(Some(media));
+        self.waiting.push(Some(Waiting { socket: media, keys }));
         self.send_all();
         Ok(())
     }
@@ -300,15 +310,15 @@ impl<'a> Signalling<'a> {
     ) -> io::Result<()> {
         match happening {
             Happening::Answered { setup, sdp } => {
-                let Some(socket) = self.waiting[leg.0].take() else {
+                let Some(Waiting { socket, keys }) = self.waiting[leg.0].take() else {
                     return Ok(());
                 };
-                match sdp::remote_of(&sdp, self.plan.law()) {
-                    Ok(remote) => {
+                match sdp::read_answer(&sdp, self.plan.codec_of(leg), &keys) {
+                    Ok(answer) => {
                         let ms = setup.as_secs_f64() * 1e3;
                         self.tally.setup.add(ms);
                         self.tally.setup_ms[leg.0] = Some(ms);
-                        return answered(Answered { leg, socket, remote });
+                        return answered(Answered { leg, socket, answer });
                     }
                     Err(problem) => {
                         let entry = &mut self.tally.bad_answer;

@@ -8,10 +8,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use confab_media::ConferenceSettings;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command as AsyncCommand};
 
-use super::plan::random_u32;
+use super::plan::{Plan, random_u32};
 use super::wire;
 
 /// A node answers within a second; a busy machine may take some more.
@@ -113,14 +114,14 @@ pub(super) struct SpawnedNode {
 
 impl SpawnedNode {
     /// Starts this program's own `serve` on free ports, with nothing of the user's configuration, and
-    /// room in the mix for so many talkers.
+    /// what the plan asks of a node: room in the mix for its talkers, SRTP if it offers that.
     ///
     /// # Errors
     /// When it does not get ready, or does not say where it takes calls.
-    pub(super) async fn start(talkers: usize) -> anyhow::Result<Self> {
+    pub(super) async fn start(plan: &Plan) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let home = Home::make().context("no directory for the node's data")?;
-        let child = ReadyChild::start(node_command(&program, &home.path, talkers)).await?;
+        let child = ReadyChild::start(node_command(&program, &home.path, plan)).await?;
         let sip = child.said("sip").context("the node did not say where it takes calls")?;
         let sip = sip.parse().with_context(|| format!("the node takes calls at an odd place: {sip}"))?;
         Ok(Self { child, sip, _home: home })
@@ -128,12 +129,14 @@ impl SpawnedNode {
 }
 
 /// Everybody is to be heard, so all talkers of a conference may be mixed at once.
-fn node_command(program: &Path, home: &Path, talkers: usize) -> Command {
+fn node_command(program: &Path, home: &Path, plan: &Plan) -> Command {
+    let talkers = plan.talkers_each().max(ConferenceSettings::TALKERS_MAX_DEFAULT);
+    let srtp = if plan.suites().is_empty() { "off" } else { "required" };
     let mut command = Command::new(program);
     command
         .args(["serve", "--http-listen", "127.0.0.1:0", "--sip-listen", "127.0.0.1:0", "--data-dir"])
         .arg(home.join("data"))
-        .args(["--max-talkers", &talkers.to_string()])
+        .args(["--max-talkers", &talkers.to_string(), "--srtp", srtp])
         // A `confab.toml` of the user's lies elsewhere.
         .current_dir(home);
     for (name, _) in std::env::vars_os() {

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use super::plan::{FRAME_NS, LegNumber, Plan, SETTLE_FRAMES};
+use super::record::Microphone;
+use super::sound::Sounds;
 use super::spectrum::Spectrum;
 use super::tone::Tones;
 use super::wire;
@@ -44,6 +46,9 @@ pub(super) struct Stage {
     pub(super) plan: Plan,
     pub(super) tones: Tones,
     pub(super) spectrum: Spectrum,
+    pub(super) sounds: Sounds,
+    /// Where what is heard is recorded, if it is.
+    pub(super) microphone: Option<Microphone>,
     /// When frame 0 begins, on the monotonic clock.
     zero_ns: i64,
     /// The frame with which measuring begins.
@@ -61,6 +66,8 @@ impl Stage {
         let slots = || (0..plan.beep_slots()).map(|_| AtomicI64::new(0)).collect();
         Self {
             spectrum: Spectrum::new(tones.period()),
+            sounds: Sounds::of(plan, &tones),
+            microphone: None,
             tones,
             zero_ns: wire::monotonic_ns(),
             begin: AtomicU64::new(NOT_YET),
@@ -76,6 +83,23 @@ impl Stage {
         let begin = self.frame_at(wire::monotonic_ns()) + SETTLE_FRAMES;
         self.begin.store(begin, Ordering::Release);
         (self.time_of(begin), self.time_of(begin + self.plan.measured_frames()))
+    }
+
+    /// When measuring began or will begin, once that is decided.
+    pub(super) fn begin_ns(&self) -> Option<i64> {
+        let begin = self.begin.load(Ordering::Acquire);
+        (begin != NOT_YET).then(|| self.time_of(begin))
+    }
+
+    /// When talkers began to speak.
+    pub(super) fn speech_begin_ns(&self) -> Option<i64> {
+        self.begin_ns().map(|begin| begin + (self.plan.beep_frames() * FRAME_NS) as i64)
+    }
+
+    /// Frames since talkers began to give tones or to speak; 0 before.
+    pub(super) fn since_tones(&self, frame: u64) -> u64 {
+        let begin = self.begin.load(Ordering::Acquire);
+        frame.saturating_sub(begin.saturating_add(self.plan.beep_frames()))
     }
 
     /// Ends sending and judging.

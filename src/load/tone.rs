@@ -1,24 +1,23 @@
 //! The talkers' tones: two to each talker, no two talkers with the same.
 //!
 //! All tones lie on the grid `8000 / period` Hz, so whatever is mixed of them repeats exactly every
-//! `period` samples, down to the last bit of the G.711 rounding if the mixer adds up honestly. That makes two
-//! checks cheap and sharp: a spectrum over one period has no leakage between tones, and one sample of a
-//! good stream is equal to the sample one period before it.
+//! `period` samples (at 8 kHz; as many times more at higher rates), down to the last bit of the G.711 rounding
+//! if the mixer adds up honestly. That makes two checks cheap and sharp: a spectrum over one period has no leakage
+//! between tones, and one sample of a good stream is equal to the sample one period before it, or nearly so where a
+//! codec on the way is lossy.
 
-use super::law::Law;
-use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
+use super::codec::{BASE_RATE, Codec};
+use super::plan::{LegNumber, Plan};
 
-/// G.711's (RFC 3551 §4.5.14).
-const SAMPLE_RATE: usize = 8_000;
 /// The telephone band, in Hz, within which any codec and filter must let a tone pass.
 const BAND: (usize, usize) = (300, 3_300);
-/// Periods to choose from, in samples. Powers of two, for the FFT. The shortest that holds the tones is
+/// Periods to choose from, in samples at 8 kHz. Powers of two, for the FFT. The shortest that holds the tones is
 /// chosen, because a verdict needs whole periods.
 const PERIODS: [usize; 4] = [1_024, 2_048, 4_096, 8_192];
 /// Two tones each: an overtone or a rounding product that falls on one of them is not taken for the talker.
 const TONES_EACH: usize = 2;
 /// The talkers that the longest period's grid can tell apart.
-pub(super) const TALKERS_MAX: usize = (BAND.1 - BAND.0) * PERIODS[3] / SAMPLE_RATE / TONES_EACH;
+pub(super) const TALKERS_MAX: usize = (BAND.1 - BAND.0) * PERIODS[3] / BASE_RATE / TONES_EACH;
 /// Where the loudest moment of the mix should lie: 6 dB below full scale, below any limiter's knee.
 const MIX_PEAK: f64 = 16_000.0;
 /// Peak over RMS of a sum of many tones in random phase that is hardly ever exceeded.
@@ -31,7 +30,7 @@ const BEEP_HZ: f64 = 1_000.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ToneError;
 
-/// The period that holds the tones of this many talkers, in samples.
+/// The period that holds the tones of this many talkers, in samples at 8 kHz.
 pub(super) fn period_for(talkers: usize) -> Result<usize, ToneError> {
     let wanted = talkers * TONES_EACH;
     // Neighbours two steps apart, where there is room: then a period that is not quite whole
@@ -43,7 +42,7 @@ pub(super) fn period_for(talkers: usize) -> Result<usize, ToneError> {
 
 /// The grid steps that lie inside the band.
 fn grid(period: usize) -> std::ops::Range<usize> {
-    (BAND.0 * period).div_ceil(SAMPLE_RATE)..BAND.1 * period / SAMPLE_RATE + 1
+    (BAND.0 * period).div_ceil(BASE_RATE)..BAND.1 * period / BASE_RATE + 1
 }
 
 /// Which tones each talker of a plan sends, and how strong.
@@ -64,7 +63,7 @@ impl Tones {
         Self { period, amplitude: amplitude(plan.talkers_each()), bins }
     }
 
-    /// Samples after which every mix of the tones repeats.
+    /// Samples at 8 kHz after which every mix of the tones repeats.
     pub(super) fn period(&self) -> usize {
         self.period
     }
@@ -79,16 +78,16 @@ impl Tones {
         self.bins[talker.0]
     }
 
-    /// One period of the talker's sound, encoded.
-    pub(super) fn encode(&self, talker: LegNumber, law: Law) -> Box<[u8]> {
+    /// One period of the talker's sound, at the sample rate of this codec.
+    pub(super) fn period_of(&self, talker: LegNumber, codec: Codec) -> Vec<i16> {
         let phases = [0, 1].map(|tone| phase(talker.0 * TONES_EACH + tone));
         let bins = self.bins(talker);
-        let turns =
-            |n: usize, tone: usize| (bins[tone] * n % self.period) as f64 / self.period as f64 + phases[tone];
+        let period = self.period * codec.factor();
+        let turns = |n: usize, tone: usize| (bins[tone] * n % period) as f64 / period as f64 + phases[tone];
         let sine = |turns: f64| (turns * std::f64::consts::TAU).sin();
-        (0..self.period)
+        (0..period)
             .map(|n| self.amplitude * (sine(turns(n, 0)) + sine(turns(n, 1))))
-            .map(|sample| law.encode(sample.round() as i16))
+            .map(|sample| sample.round() as i16)
             .collect()
     }
 }
@@ -123,8 +122,8 @@ fn amplitude(talkers: usize) -> f64 {
     MIX_PEAK / tones.min(CREST * (tones / 2.0).sqrt())
 }
 
-/// One period of what a silent caller sends: noise of one quantisation step, as an idle line has.
-pub(super) fn idle_noise(period: usize, law: Law, seed: u32) -> Box<[u8]> {
+/// What a silent caller sends: noise of one quantisation step, as an idle line has.
+pub(super) fn idle_noise(samples: usize, seed: u32) -> Vec<i16> {
     let mut state = seed | 1;
     let mut next = || {
         state ^= state << 13;
@@ -132,15 +131,14 @@ pub(super) fn idle_noise(period: usize, law: Law, seed: u32) -> Box<[u8]> {
         state ^= state << 5;
         state
     };
-    (0..period).map(|_| law.encode([-8, 0, 0, 8][next() as usize % 4])).collect()
+    (0..samples).map(|_| [-8, 0, 0, 8][next() as usize % 4]).collect()
 }
 
-/// One frame of beep, encoded. It starts at once and at full strength, so its onset is exact.
-pub(super) fn beep(law: Law) -> [u8; FRAME_SAMPLES] {
-    std::array::from_fn(|n| {
-        let turns = BEEP_HZ * n as f64 / SAMPLE_RATE as f64;
-        law.encode((BEEP_LEVEL * (turns * std::f64::consts::TAU).cos()) as i16)
-    })
+/// One frame of beep. It starts at once and at full strength, so its onset is exact.
+pub(super) fn beep(codec: Codec) -> Vec<i16> {
+    let turns = |n: usize| BEEP_HZ * n as f64 / f64::from(codec.sample_rate());
+    let sample = |n| (BEEP_LEVEL * (turns(n) * std::f64::consts::TAU).cos()) as i16;
+    (0..codec.frame_samples()).map(sample).collect()
 }
 
 /// A linear sample stronger than this, in the time of beeps, is a beep's onset: 12 dB below the beep.
@@ -179,10 +177,8 @@ mod tests {
             let tones = Tones::of(&Plan::new(legs, 1, talkers, 60).unwrap());
             let mut sum = vec![0_i32; tones.period()];
             for talker in 0..talkers {
-                let sound = tones.encode(LegNumber(talker), Law::Pcmu);
-                sum.iter_mut()
-                    .zip(&sound)
-                    .for_each(|(sum, &octet)| *sum += i32::from(Law::Pcmu.decode(octet)));
+                let sound = tones.period_of(LegNumber(talker), Codec::Pcmu);
+                sum.iter_mut().zip(&sound).for_each(|(sum, &sample)| *sum += i32::from(sample));
             }
             let peak = sum.iter().map(|sample| sample.abs()).max().unwrap();
             assert!(peak < 24_000, "{talkers} talkers peak at {peak}");

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::continuity::Broken;
+use super::damage;
 use super::finding::Finding;
-use super::hearing::{self, Witness};
+use super::hearing::{self, Verdicts, Witness};
 use super::histogram::Histogram;
+use super::likeness;
 use super::media::{Harvest, MediaLeg};
+use super::network::Toll;
 use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
-use super::report::{Calls, Cost, Hearing, LegReport, Packets, Report};
+use super::report::{Calls, CodecDelay, Cost, Hearing, Impaired, LegReport, Packets, Report};
 use super::signalling::Tally;
-use super::spectrum::Complex;
 use super::stage::Stage;
 
 /// Packets that may be missing at the edges of the measured time without anybody's fault.
@@ -21,8 +22,6 @@ const NEVER_SENT_SHARE: u64 = 200;
 const OWN_LATE_MAX: f64 = 0.01;
 /// On time below this deserves a note.
 const ON_TIME_PERCENT: f64 = 99.9;
-/// A broken frame is a talker's missing one when they are alike to this degree (1 is equal).
-const ALIKE: f64 = 0.8;
 
 /// Makes the report of a run.
 pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Harvest) -> Report {
@@ -32,7 +31,7 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
     let mut findings = tally.findings();
     if measured {
         findings.extend(hearing_findings(plan, &judged));
-        findings.extend(continuity_findings(stage, &judged));
+        findings.extend(damage::findings(stage, &judged));
         findings.extend(packet_findings(plan, &judged));
         findings.extend(own_lateness(harvest));
     }
@@ -44,10 +43,12 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         notes: Vec::new(),
         calls: Calls { dialled, answered: tally.answered(), setup_ms: tally.setup.times() },
         hearing: hearing(plan, stage, &judged),
+        concealment: damage::concealment(plan, &judged),
         packets,
         lateness_ms: merged(judged.iter().map(|leg| &leg.ear.arrivals.lateness)).times(),
         jitter_ms: of(judged.iter().map(|leg| leg.ear.arrivals.jitter_ms())).times(),
         delay_ms: of(judged.iter().flat_map(|leg| delays(leg))).times(),
+        delay_by_codecs: delay_by_codecs(plan, &judged),
         own_lateness_ms: harvest.punctuality.lateness.times(),
         node: None,
         reflector: None,
@@ -76,7 +77,9 @@ impl Report {
 
 fn hearing_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     let mute = collect(legs, |leg| leg.ear.arrivals.received == 0);
-    let unjudged = collect(legs, |leg| leg.ear.arrivals.received > 0 && leg.ear.votes.best().windows == 0);
+    let unjudged = collect(legs, |leg| {
+        leg.ear.arrivals.received > 0 && Verdicts::of(plan, &leg.ear.votes).windows() == 0
+    });
     // A leg to which nothing came is a talker all the same: it stays on the stage, without a vote.
     let witnesses: Vec<_> =
         legs.iter().map(|leg| Witness { leg: leg.number, votes: &leg.ear.votes }).collect();
@@ -86,107 +89,13 @@ fn hearing_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     findings
 }
 
-fn continuity_findings(stage: &Stage, legs: &[&MediaLeg]) -> Vec<Finding> {
-    let sum = |count: fn(&MediaLeg) -> u64| legs.iter().map(|leg| count(leg)).sum::<u64>();
-    let of = sum(|leg| leg.ear.continuity.frames);
-    let silent = collect(legs, |leg| leg.ear.continuity.silent > 0);
-    let explanations: Vec<_> = legs.iter().map(|leg| explain(stage, leg)).collect();
-    let jumped = collect(legs, |leg| leg.ear.continuity.slips > 0);
-    let mut findings = Vec::new();
-    findings.extend(listed(silent, |legs| Finding::SilentFrames {
-        frames: sum(|leg| leg.ear.continuity.silent),
-        of,
-        legs,
-    }));
-    findings.extend(missing_talkers(&explanations));
-    let unexplained = explanations.iter().filter(|explanation| explanation.unexplained > 0);
-    findings.extend(listed(unexplained.map(|it| it.leg).collect(), |legs| Finding::BrokenFrames {
-        frames: explanations.iter().map(|explanation| explanation.unexplained).sum(),
-        of,
-        legs,
-    }));
-    findings
-        .extend(listed(jumped, |legs| Finding::Slips { times: sum(|leg| leg.ear.continuity.slips), legs }));
-    findings
-}
-
-/// What is behind a leg's broken frames.
-struct Explanation {
-    leg: LegNumber,
-    /// Frames in which exactly one talker's tones are missing.
-    missing: BTreeMap<LegNumber, u64>,
-    unexplained: u64,
-}
-
-fn explain(stage: &Stage, leg: &MediaLeg) -> Explanation {
-    let continuity = &leg.ear.continuity;
-    let (mut missing, mut unexplained) = (BTreeMap::new(), 0);
-    if continuity.broken > 0 {
-        let spectrum = stage.spectrum.transform(continuity.reference());
-        let talkers: Vec<_> = (0..stage.plan.talkers())
-            .map(LegNumber)
-            .filter(|talker| stage.plan.should_hear(leg.number, *talker))
-            .collect();
-        for broken in &continuity.kept {
-            match talkers.iter().find(|talker| misses(broken, **talker, stage, &spectrum)) {
-                Some(talker) => *missing.entry(*talker).or_default() += 1,
-                None => unexplained += 1,
-            }
-        }
-        // Of a great many only the first were kept: the others count as the same mixture.
-        if unexplained > 0 {
-            unexplained += continuity.broken.saturating_sub(continuity.kept.len() as u64);
-        }
-    }
-    Explanation { leg: leg.number, missing, unexplained }
-}
-
-fn missing_talkers(explanations: &[Explanation]) -> Vec<Finding> {
-    let mut by_talker: BTreeMap<LegNumber, (u64, Vec<LegNumber>)> = BTreeMap::new();
-    for Explanation { leg, missing, .. } in explanations {
-        for (talker, frames) in missing {
-            let (most, listeners) = by_talker.entry(*talker).or_default();
-            *most = (*most).max(*frames);
-            listeners.push(*leg);
-        }
-    }
-    by_talker
-        .into_iter()
-        .map(|(talker, (frames, listeners))| Finding::TalkerFramesMissing { talker, frames, listeners })
-        .collect()
-}
-
-/// Whether the frame lacks just this talker: its difference is the talker's own sound, upside down.
-fn misses(broken: &Broken, talker: LegNumber, stage: &Stage, spectrum: &[Complex]) -> bool {
-    let (mut product, mut ours, mut theirs) = (0.0, 0.0, 0.0);
-    for (n, &difference) in broken.difference.iter().enumerate() {
-        let sound = sound_at(broken.place + n, talker, stage, spectrum);
-        let difference = f64::from(difference);
-        product -= sound * difference;
-        ours += difference * difference;
-        theirs += sound * sound;
-    }
-    product > ALIKE * (ours * theirs).sqrt() && theirs > 0.0
-}
-
-/// The talker's part of the reference at this place of the period.
-fn sound_at(place: usize, talker: LegNumber, stage: &Stage, spectrum: &[Complex]) -> f64 {
-    let period = stage.tones.period();
-    let part = |bin: usize| {
-        let turns = (bin * place % period) as f64 / period as f64;
-        let (sin, cos) = (turns * std::f64::consts::TAU).sin_cos();
-        let (re, im) = spectrum[bin];
-        f64::from(re) * cos - f64::from(im) * sin
-    };
-    stage.tones.bins(talker).map(part).iter().sum()
-}
-
 fn packet_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     let sum = |count: fn(&MediaLeg) -> u64| legs.iter().map(|leg| count(leg)).sum::<u64>();
     let gapped = collect(legs, |leg| leg.ear.arrivals.lost() > 0);
     let doubled = collect(legs, |leg| leg.ear.arrivals.duplicates > 0);
     let restarted = collect(legs, |leg| leg.ear.arrivals.restarts > 0);
     let foreign = collect(legs, |leg| leg.ear.foreign > 0);
+    let forged = collect(legs, |leg| leg.not_genuine > 0);
     let starved = collect(legs, |leg| never_sent(plan, leg) > 0);
     let never_sent = legs.iter().map(|leg| never_sent(plan, leg)).sum();
     let mut findings = Vec::new();
@@ -201,6 +110,7 @@ fn packet_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
     }));
     findings.extend(listed(restarted, |legs| Finding::StreamRestarted { legs }));
     findings.extend(listed(foreign, |legs| Finding::Foreign { packets: sum(|leg| leg.ear.foreign), legs }));
+    findings.extend(listed(forged, |legs| Finding::NotGenuine { packets: sum(|leg| leg.not_genuine), legs }));
     findings.extend(listed(starved, |legs| Finding::NeverSent { packets: never_sent, legs }));
     findings
 }
@@ -246,22 +156,21 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
 
 fn hearing(plan: &Plan, stage: &Stage, legs: &[&MediaLeg]) -> Hearing {
     let present: BTreeSet<_> = legs.iter().map(|leg| leg.number).collect();
-    let mut sums =
-        Hearing { window_ms: (stage.tones.period() * 20 / FRAME_SAMPLES) as u64, ..Hearing::default() };
+    let window = if plan.speech().is_some() { likeness::SEGMENT } else { stage.tones.period() };
+    let mut sums = Hearing { window_ms: (window * 20 / FRAME_SAMPLES) as u64, ..Hearing::default() };
     for leg in legs {
-        let (continuity, count) = (&leg.ear.continuity, leg.ear.votes.best());
-        sums.windows += u64::from(count.windows);
+        let (continuity, verdicts) = (&leg.ear.continuity, Verdicts::of(plan, &leg.ear.votes));
+        sums.windows += u64::from(verdicts.windows());
         sums.frames += continuity.frames;
         sums.silent += continuity.silent;
         sums.broken += continuity.broken;
         sums.slips += continuity.slips;
         sums.excused += continuity.excused;
         sums.beeps += beeps_for(plan, leg.number, &present);
-        sums.beeps_heard += leg.ear.delays_ms.len() as u64;
+        sums.beeps_heard += leg.ear.delays.len() as u64;
         for talker in present.iter().filter(|talker| plan.should_hear(leg.number, **talker)) {
             sums.pairs += 1;
-            let heard = count.heard.get(talker.0).copied().unwrap_or(0);
-            sums.pairs_heard += u64::from(heard == count.windows && heard > 0);
+            sums.pairs_heard += u64::from(verdicts.is_heard_enough(*talker));
         }
         if let Some((low, high)) = leg.ear.votes.levels {
             sums.level_min_db = Some(sums.level_min_db.map_or(low, |min| min.min(low)));
@@ -291,7 +200,19 @@ fn packets(plan: &Plan, legs: &[&MediaLeg]) -> Packets {
         duplicates: sum(|leg| leg.ear.arrivals.duplicates),
         reordered: sum(|leg| leg.ear.arrivals.reordered),
         on_time,
+        impaired: impaired(legs),
         on_time_percent: 100.0 * on_time as f64 / expected.max(1) as f64,
+    }
+}
+
+/// What the callers' own networks have done.
+fn impaired(legs: &[&MediaLeg]) -> Impaired {
+    let sum = |count: fn(Toll) -> u64| legs.iter().map(|leg| count(leg.toll())).sum::<u64>();
+    Impaired {
+        lost: sum(|toll| toll.lost),
+        blacked_out: sum(|toll| toll.blacked_out),
+        reordered: sum(|toll| toll.reordered),
+        duplicated: sum(|toll| toll.duplicated),
     }
 }
 
@@ -302,6 +223,7 @@ fn legs(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Vec<LegReport> {
             leg: leg.number,
             conference: plan.conference_of(leg.number),
             talker: plan.is_talker(leg.number),
+            codec: plan.codec_of(leg.number),
             setup_ms: tally.setup_ms[leg.number.0],
             sent: leg.sent,
             received: arrivals.received,
@@ -312,7 +234,8 @@ fn legs(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Vec<LegReport> {
             lateness_max_ms: arrivals.lateness.max(),
             jitter_ms: arrivals.jitter_ms(),
             delay_ms: of(delays(leg)).times(),
-            windows: leg.ear.votes.best().windows,
+            windows: Verdicts::of(plan, &leg.ear.votes).windows(),
+            disturbed: continuity.disturbed,
             silent: continuity.silent,
             broken: continuity.broken,
             slips: continuity.slips,
@@ -322,7 +245,23 @@ fn legs(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Vec<LegReport> {
 }
 
 fn delays(leg: &MediaLeg) -> impl Iterator<Item = f64> {
-    leg.ear.delays_ms.iter().map(|&ms| f64::from(ms))
+    leg.ear.delays.iter().map(|delay| f64::from(delay.ms))
+}
+
+/// The delays from each codec to each; nothing when there is one codec only, because then there is nothing to compare.
+fn delay_by_codecs(plan: &Plan, legs: &[&MediaLeg]) -> Vec<CodecDelay> {
+    if plan.codecs().iter().all(|codec| *codec == plan.codecs()[0]) {
+        return Vec::new();
+    }
+    let mut by_codecs: BTreeMap<_, Histogram> = BTreeMap::new();
+    for leg in legs {
+        for delay in &leg.ear.delays {
+            let codecs = (plan.codec_of(delay.talker), plan.codec_of(leg.number));
+            by_codecs.entry(codecs).or_default().add(f64::from(delay.ms));
+        }
+    }
+    let row = |((from, to), delays): ((_, _), Histogram)| CodecDelay { from, to, delay_ms: delays.times() };
+    by_codecs.into_iter().map(row).collect()
 }
 
 fn of(values: impl Iterator<Item = f64>) -> Histogram {
@@ -337,12 +276,15 @@ fn merged<'a>(histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
     sum
 }
 
-fn collect(legs: &[&MediaLeg], is: impl Fn(&MediaLeg) -> bool) -> Vec<LegNumber> {
+pub(super) fn collect(legs: &[&MediaLeg], is: impl Fn(&MediaLeg) -> bool) -> Vec<LegNumber> {
     legs.iter().filter(|leg| is(leg)).map(|leg| leg.number).collect()
 }
 
 /// A finding about these legs, if there are any.
-fn listed(legs: Vec<LegNumber>, finding: impl FnOnce(Vec<LegNumber>) -> Finding) -> Option<Finding> {
+pub(super) fn listed(
+    legs: Vec<LegNumber>,
+    finding: impl FnOnce(Vec<LegNumber>) -> Finding,
+) -> Option<Finding> {
     (!legs.is_empty()).then(|| finding(legs))
 }
 

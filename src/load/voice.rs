@@ -1,8 +1,11 @@
 //! What one leg says: noise of an idle line, beeps when it is its turn, its tones. Everything is encoded
 //! beforehand, so a packet costs a copy.
 
-use super::plan::{FRAME_SAMPLES, LegNumber};
-use super::rtp::{Header, PACKET};
+use std::sync::Arc;
+
+use super::codec::{Codec, Track};
+use super::plan::LegNumber;
+use super::rtp::{HEADER, Header, PACKET_MAX};
 use super::stage::{Part, Stage};
 use super::tone;
 
@@ -11,28 +14,50 @@ use super::tone;
 pub(super) struct Voice {
     leg: LegNumber,
     conference: usize,
-    noise: Box<[u8]>,
-    /// One period of the leg's tones, if it talks.
-    tones: Option<Box<[u8]>>,
-    beep: [u8; FRAME_SAMPLES],
+    noise: Arc<Track>,
+    /// With which frame of the noise the leg begins.
+    noise_first: u64,
+    /// The leg's tones or speech, if it talks.
+    tones: Option<Arc<Track>>,
+    /// With which frame of the speech the leg begins, if it is speech.
+    speech_first: Option<u64>,
+    beep: Arc<[Box<[u8]>]>,
+    /// The frame with which the last beep began.
+    beep_began: Option<u64>,
     payload_type: u8,
+    frame_ticks: u32,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
     first: bool,
 }
 
+/// A packet as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Octets of the whole packet.
+    pub(super) length: usize,
+    /// The slot whose beep begins in it.
+    pub(super) beep: Option<u64>,
+}
+
 impl Voice {
-    /// `seed` sets what RFC 3550 §5.1 wants random: SSRC, first sequence number and timestamp.
-    pub(super) fn new(leg: LegNumber, stage: &Stage, seed: u32) -> Self {
-        let (plan, tones) = (&stage.plan, &stage.tones);
+    /// `payload_type` is what the far end wants this leg's codec called. `seed` sets what RFC 3550 §5.1 wants
+    /// random: SSRC, first sequence number and timestamp.
+    pub(super) fn new(leg: LegNumber, payload_type: u8, stage: &Stage, seed: u32) -> Self {
+        let codec = stage.plan.codec_of(leg);
         Self {
             leg,
-            conference: plan.conference_of(leg),
-            noise: tone::idle_noise(tones.period(), plan.law(), seed),
-            tones: plan.is_talker(leg).then(|| tones.encode(leg, plan.law())),
-            beep: tone::beep(plan.law()),
-            payload_type: plan.law().payload_type(),
+            conference: stage.plan.conference_of(leg),
+            noise: stage.sounds.noise(codec).unwrap_or_else(|| Arc::new(own_noise(codec, stage, seed))),
+            // A prime number of frames apart, so that no two say the same at once.
+            noise_first: (leg.0 * 7) as u64,
+            tones: stage.sounds.of_talker(leg),
+            speech_first: stage.plan.speech().map(|speech| speech.first_frame(leg.0, stage.plan.talkers())),
+            beep: stage.sounds.beep(codec),
+            beep_began: None,
+            payload_type,
+            frame_ticks: codec.frame_ticks(),
             ssrc: seed,
             sequence: (seed >> 8) as u16,
             timestamp: seed.rotate_left(7),
@@ -40,8 +65,8 @@ impl Voice {
         }
     }
 
-    /// Writes the packet for this frame of the run. Says whether a beep begins in it.
-    pub(super) fn say(&mut self, frame: u64, stage: &Stage, packet: &mut [u8; PACKET]) -> Option<u64> {
+    /// Writes the packet for this frame of the run.
+    pub(super) fn say(&mut self, frame: u64, stage: &Stage, packet: &mut [u8; PACKET_MAX]) -> Said {
         let header = Header {
             payload_type: self.payload_type,
             marker: std::mem::take(&mut self.first),
@@ -51,16 +76,21 @@ impl Voice {
         };
         header.write(packet);
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.timestamp = self.timestamp.wrapping_add(self.frame_ticks);
 
         let beep = self.beep_beginning(frame, stage);
-        let payload = &mut packet[PACKET - FRAME_SAMPLES..];
         if beep.is_some() {
-            payload.copy_from_slice(&self.beep);
-        } else {
-            copy_around(self.sound(frame, stage), frame, payload);
+            self.beep_began = Some(frame);
         }
-        beep
+        let payload = &mut packet[HEADER..];
+        let length = match self.beep_packet(frame) {
+            Some(sound) => {
+                payload[..sound.len()].copy_from_slice(sound);
+                sound.len()
+            }
+            None => self.write_sound(frame, stage, payload),
+        };
+        Said { length: HEADER + length, beep }
     }
 
     fn beep_beginning(&self, frame: u64, stage: &Stage) -> Option<u64> {
@@ -69,21 +99,27 @@ impl Voice {
         (stage.plan.beeper(self.conference, slot) == self.leg).then_some(slot)
     }
 
-    fn sound(&self, frame: u64, stage: &Stage) -> &[u8] {
+    fn beep_packet(&self, frame: u64) -> Option<&[u8]> {
+        let since = frame.checked_sub(self.beep_began?)?;
+        self.beep.get(since as usize).map(|packet| &**packet)
+    }
+
+    fn write_sound(&self, frame: u64, stage: &Stage, payload: &mut [u8]) -> usize {
         match (stage.part_of(frame), &self.tones) {
-            (Part::Settling | Part::Tones | Part::After, Some(tones)) => tones,
-            (Part::Before | Part::Beeps, _) | (_, None) => &self.noise,
+            (Part::Settling | Part::Tones | Part::After, Some(tones)) => {
+                let place = self.speech_first.map_or(frame, |first| first + stage.since_tones(frame));
+                tones.write(place, payload)
+            }
+            (Part::Before | Part::Beeps, _) | (_, None) => {
+                self.noise.write(frame + self.noise_first, payload)
+            }
         }
     }
 }
 
-/// Copies the frame's part of a repeating period.
-fn copy_around(period: &[u8], frame: u64, payload: &mut [u8]) {
-    let start = (frame * FRAME_SAMPLES as u64 % period.len() as u64) as usize;
-    let head = payload.len().min(period.len() - start);
-    let (first, rest) = payload.split_at_mut(head);
-    first.copy_from_slice(&period[start..start + head]);
-    rest.copy_from_slice(&period[..rest.len()]);
+/// A period of noise of the leg's own.
+fn own_noise(codec: Codec, stage: &Stage, seed: u32) -> Track {
+    Track::of(codec, &tone::idle_noise(stage.tones.period() * codec.factor(), seed), 0)
 }
 
 #[cfg(test)]
@@ -94,29 +130,31 @@ mod tests {
 
     #[test]
     fn packets_follow_each_other_and_the_first_is_marked() {
-        let stage = Stage::new(&Plan::new(2, 1, 1, 5).unwrap());
-        let mut voice = Voice::new(LegNumber(0), &stage, 0xffff_ffff);
-        let mut packet = [0; PACKET];
-        let headers: Vec<_> = (7..10)
-            .map(|frame| {
-                voice.say(frame, &stage, &mut packet);
-                rtp::parse(&packet).unwrap().0
-            })
-            .collect();
-        assert!(headers[0].marker && !headers[1].marker);
-        assert_eq!(headers[1].sequence, headers[0].sequence.wrapping_add(1));
-        assert_eq!(headers[2].timestamp, headers[0].timestamp.wrapping_add(320));
+        for (codec, ticks) in [(Codec::Pcmu, 160), (Codec::G722, 160), (Codec::Opus, 960), (Codec::L16, 320)]
+        {
+            let stage = Stage::new(&Plan::new(2, 1, 1, 5).unwrap().with_codec(codec));
+            let mut voice = Voice::new(LegNumber(0), 77, &stage, 0xffff_ffff);
+            let mut packet = [0; PACKET_MAX];
+            let headers: Vec<_> = (7..10)
+                .map(|frame| {
+                    let said = voice.say(frame, &stage, &mut packet);
+                    rtp::parse(&packet[..said.length]).unwrap().0
+                })
+                .collect();
+            assert!(headers[0].marker && !headers[1].marker);
+            assert_eq!(headers[1].sequence, headers[0].sequence.wrapping_add(1));
+            assert_eq!(headers[2].timestamp, headers[0].timestamp.wrapping_add(2 * ticks), "{codec:?}");
+            assert_eq!(headers[0].payload_type, 77);
+        }
     }
 
     #[test]
-    fn the_period_goes_round_without_a_seam() {
-        let period: Vec<u8> = (0..=255).cycle().take(1_024).collect();
-        let mut all = Vec::new();
-        for frame in 0..32 {
-            let mut payload = [0; FRAME_SAMPLES];
-            copy_around(&period, frame, &mut payload);
-            all.extend(payload);
-        }
-        assert!(all.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)));
+    fn a_beep_is_said_when_its_slot_begins() {
+        let stage = Stage::new(&Plan::new(2, 1, 2, 5).unwrap());
+        stage.begin();
+        let mut voice = Voice::new(LegNumber(1), 0, &stage, 1);
+        let mut packet = [0; PACKET_MAX];
+        let beeps: Vec<_> = (0..200).filter_map(|frame| voice.say(frame, &stage, &mut packet).beep).collect();
+        assert_eq!(beeps, [1]);
     }
 }

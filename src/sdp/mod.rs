@@ -1,7 +1,7 @@
-//! Offers and answers for one audio stream (RFC 3264, RFC 8866, RFC 4733).
+//! Offers and answers for one audio stream, plain or over SRTP (RFC 3264, RFC 8866, RFC 4733, RFC 4568, RFC 5761).
 //!
 //! Lenient in what is read, because trunks write much that no RFC allows and little of it matters here;
-//! exact in what is written. The parser below is syntax only: which stream is taken, which codec, who
+//! exact in what is written. The parser below is syntax only: which stream is taken, which codec, which keys, who
 //! sends, and what an answer must repeat is decided here.
 //!
 //! ```text
@@ -10,17 +10,27 @@
 //!                                their answer ─> read_answer ─> what was agreed
 //! ```
 
+mod agree;
 mod clean;
+mod crypto;
+mod formats;
 mod offer;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 pub use confab_media::Codec;
-pub use offer::{parse_offer, read_answer};
+use confab_media::LegTerms;
+use confab_media::srtp::{Profile, SrtpKeys, SrtpPair};
+
+pub use agree::read_answer;
+pub use crypto::Crypto;
+pub use formats::Format;
+pub use offer::parse_offer;
 pub use write::{answer, make_offer};
 
 /// The longest SDP, in bytes. The longest real ones are browsers' offers, with about 8 KiB.
@@ -41,18 +51,54 @@ pub enum SdpError {
     /// It cannot be read as SDP.
     #[error("malformed SDP")]
     Malformed,
-    /// No stream of audio over plain RTP with an address that can be sent to (SIP: 488).
-    #[error("no audio over RTP/AVP is offered")]
+    /// No stream of audio over RTP with an address that can be sent to.
+    #[error("no audio over RTP")]
     NoAudio,
-    /// The answer takes none of the codecs that were offered (SIP: 488, or a BYE after the fact).
-    #[error(transparent)]
-    NoCommonCodec(#[from] NoCommonCodec),
+    /// Audio over plain RTP only, and we take it over SRTP only.
+    #[error("only plain RTP, and SRTP is required")]
+    OnlyPlain,
+    /// Audio over SRTP only, which we do not do here, or in no suite that we have.
+    #[error("only SRTP, which is off or in no suite in common")]
+    OnlySecure,
+    /// The far end has no codec that we have.
+    #[error("no codec in common")]
+    NoCommonCodec,
 }
 
-/// The far end has no codec that we have (SIP: 488).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no codec in common")]
-pub struct NoCommonCodec;
+impl SdpError {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::TooLong,
+        Self::TooManyStreams,
+        Self::Malformed,
+        Self::NoAudio,
+        Self::OnlyPlain,
+        Self::OnlySecure,
+        Self::NoCommonCodec,
+    ];
+
+    /// The counter's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooLong => "too_long",
+            Self::TooManyStreams => "too_many_streams",
+            Self::Malformed => "malformed",
+            Self::NoAudio => "no_audio",
+            Self::OnlyPlain => "only_plain",
+            Self::OnlySecure => "only_secure",
+            Self::NoCommonCodec => "no_common_codec",
+        }
+    }
+
+    /// The SIP status that says so: 400 for what is no SDP or beyond all measure, 488 for what could be agreed with
+    /// somebody else (RFC 3261 §21.4.1, §21.4.26).
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::TooLong | Self::TooManyStreams | Self::Malformed => 400,
+            Self::NoAudio | Self::OnlyPlain | Self::OnlySecure | Self::NoCommonCodec => 488,
+        }
+    }
+}
 
 /// Who sends, as the side that says it sees it (RFC 3264 §5.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,30 +144,72 @@ impl Direction {
     }
 }
 
-/// What a far end offers: its first acceptable audio stream, and the shape of the rest.
+/// What a far end offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
+    /// Its streams of audio that could be taken, in order. There is at least one.
+    pub audio: Vec<Audio>,
+    /// All its streams, in order.
+    pub streams: Vec<Stream>,
+}
+
+/// A stream of audio over RTP or SRTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audio {
+    /// Which of the offer's streams it is.
+    pub index: usize,
+    /// Whether it must be SRTP (`RTP/SAVP`).
+    pub secure: bool,
+    /// The keys it could be SRTP with. Of a stream that need not be, they are an offer to make it so all the same, as
+    /// many exchanges do.
+    pub crypto: Vec<Crypto>,
     /// Where it wants its audio; `None` when it is on hold in the old way, `c=0.0.0.0` (RFC 3264 §8.4).
     pub remote: Option<SocketAddr>,
     /// Where it wants RTCP (RFC 3605), if not on the port after `remote`'s.
     pub rtcp: Option<SocketAddr>,
     /// Whether it would take RTCP on `remote` itself (RFC 5761).
     pub rtcp_mux: bool,
-    /// The codecs we know, with their payload types, in its order of preference.
-    pub codecs: Vec<(u8, Codec)>,
-    /// The payload type of its digits (RFC 4733).
-    pub telephone_event: Option<u8>,
+    /// What its payload types stand for, in its order of preference.
+    pub formats: Vec<(u8, Format)>,
     /// The packet length it would like to get, in milliseconds.
     pub ptime: Option<u32>,
+    /// The longest it takes.
+    pub maxptime: Option<u32>,
+    /// The number of the header extension for audio levels (RFC 6464), if it would send it, and whether it would
+    /// say who speaks in it.
+    pub audio_level: Option<AudioLevel>,
+    /// How it wants its Opus.
+    pub opus: confab_media::OpusTerms,
     /// Who sends, as it sees it.
     pub direction: Direction,
-    /// All its streams, in order.
-    pub streams: Vec<Stream>,
-    /// Which of them all of the above is about.
-    pub chosen: usize,
 }
 
-/// One stream of an offer, as far as an answer that refuses it repeats it (RFC 3264 §6).
+impl Audio {
+    /// The codecs that we have as well, with their payload types, in its order.
+    pub fn codecs(&self) -> impl Iterator<Item = (u8, Codec)> {
+        self.formats.iter().filter_map(|(payload_type, format)| match format {
+            Format::Audio(codec) => Some((*payload_type, *codec)),
+            Format::TelephoneEvent(_) | Format::ComfortNoise(_) | Format::Unknown => None,
+        })
+    }
+
+    /// The payload type that stands for this.
+    pub fn payload_type(&self, format: Format) -> Option<u8> {
+        let found = self.formats.iter().find(|(_, other)| *other == format);
+        found.map(|(payload_type, _)| *payload_type)
+    }
+}
+
+/// The header extension that says how loud a packet is (RFC 6464).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioLevel {
+    /// Its number, 1 to 14 (RFC 8285 §4.2).
+    pub id: u8,
+    /// What was said of the bit for speech (RFC 6464 §4), if anything.
+    pub vad: Option<bool>,
+}
+
+/// One stream of an offer, as far as an answer repeats it (RFC 3264 §6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// `audio`, `video`, `image`...
@@ -143,36 +231,111 @@ pub struct Local {
     pub session_id: u64,
     /// One more for each SDP of a leg that differs from the one before (RFC 3264 §8).
     pub version: u64,
-    /// What we take; in an offer of ours, the best first.
+    /// What we take, the best liked first.
     pub codecs: Vec<Codec>,
     /// Whether the leg's RTP socket takes RTCP as well; then we agree to it when it is offered.
     pub rtcp_mux: bool,
+    /// Our part of SRTP; `None` when it is off.
+    pub security: Option<Security>,
+    /// What payload types stand for already: they mean the same to the end of the dialog (RFC 3264 §8.3.2).
+    pub formats: Vec<(u8, Format)>,
+}
+
+impl Local {
+    /// A side that takes plain RTP on this address, of these codecs.
+    pub const fn new(address: IpAddr, port: u16, codecs: Vec<Codec>) -> Self {
+        Self {
+            address,
+            port,
+            session_id: 0,
+            version: 0,
+            codecs,
+            rtcp_mux: false,
+            security: None,
+            formats: Vec::new(),
+        }
+    }
+
+    /// Keeps in mind what the payload types of an offer stand for.
+    pub fn remember(&mut self, offer: &Offer) {
+        for format in offer.audio.iter().flat_map(|audio| &audio.formats) {
+            // There are 128 payload types, so this has an end.
+            match self.formats.iter_mut().find(|(payload_type, _)| *payload_type == format.0) {
+                Some(known) => *known = *format,
+                None => self.formats.push(*format),
+            }
+        }
+    }
+}
+
+/// Our part of SRTP: whether it must be, and keys for each suite. They stay the same for a whole call, so that what we
+/// send goes on under them whatever the far end negotiates anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Security {
+    /// Plain RTP is refused.
+    pub required: bool,
+    /// Keys, the best suite first.
+    keys: [SrtpKeys; Profile::ALL.len()],
+}
+
+/// The most key and salt that one suite needs.
+const MATERIAL_MAX: usize = 30;
+
+impl Security {
+    /// How many random bytes the keys are made of.
+    pub const ENTROPY: usize = MATERIAL_MAX * Profile::ALL.len();
+
+    /// Makes keys of `entropy`, which must be fit for it and be used for nothing else.
+    pub fn new(required: bool, entropy: &[u8; Self::ENTROPY]) -> Self {
+        let keys = std::array::from_fn(|at| {
+            let profile = Profile::ALL[at];
+            let material = &entropy[at * MATERIAL_MAX..][..profile.material_len()];
+            SrtpKeys::new(profile, material).expect("the material has the profile's length")
+        });
+        Self { required, keys }
+    }
+
+    fn all(&self) -> &[SrtpKeys] {
+        &self.keys
+    }
+
+    fn keys(&self, profile: Profile) -> Option<&SrtpKeys> {
+        self.keys.iter().find(|keys| keys.profile() == profile)
+    }
 }
 
 /// What both sides will do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {
     /// The one codec, for both ways.
     pub codec: Codec,
     /// Its payload type, for both ways.
     pub payload_type: u8,
-    /// The payload type of digits, if they come as such.
+    /// The payload type of digits, if they come as such; their clock rate is among the terms.
     pub telephone_event: Option<u8>,
     /// The one that our offer had for them, if they do and the offer was ours.
     pub telephone_event_offered: Option<u8>,
     /// Where we send; `None` on hold in the old way.
     pub remote: Option<SocketAddr>,
-    /// Where we send RTCP.
-    pub rtcp: Option<SocketAddr>,
     /// Who sends, as we see it.
     pub direction: Direction,
+    /// Everything else the engine is told.
+    pub terms: LegTerms,
+    /// The keys; `None` over plain RTP.
+    pub srtp: Option<SrtpPair>,
 }
 
 /// An answer to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The SDP.
+    /// The SDP. There may be keys in it.
     pub sdp: String,
     /// What it says.
     pub agreed: Agreed,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("agreed", &self.agreed).finish_non_exhaustive()
+    }
 }

@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::endpoint::contact;
+use super::counters::SipCounters;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow, log_unanswered};
-use super::invitation::{Invitation, Refusal, agree_timer, read_offer};
+use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
 use super::media::MediaTerms;
 use super::session_timer::{self, SessionTimer};
 use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
@@ -94,25 +94,29 @@ async fn prepare(
     admission: Admission,
 ) -> Result<(Call, DialogStateReceiver), Refusal> {
     let signalling = signalling_address(transaction);
-    let mut terms = MediaTerms::new(inbound.advertised.ip(), admission.rtp_port, signalling);
+    let address = inbound.advertised.ip();
+    let codecs = inbound.codecs.as_slice().to_vec();
+    let mut terms = MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
+        .map_err(|_| StatusCode::ServerInternalError)?;
     let description = match &invitation.offer {
         Some(offer) => {
-            let (answer, media) = terms.answer(offer)?;
+            let answered = terms.answer(offer);
+            let (answer, media) = answered.map_err(|e| not_acceptable(&inbound.counters, e))?;
             let connected = inbound.calls.connect_call(admission.call, media).await;
             connected.map_err(|_| StatusCode::ServiceUnavailable)?;
             answer
         }
         None => terms.offer(),
     };
-    let transport = transaction.connection.as_ref().map_or(rsipstack::sip::Transport::Udp, |c| c.transport());
     let (states, happened) = inbound.dialogs.new_dialog_state_channel();
     let dialog = inbound
         .dialogs
-        .get_or_create_server_invite(transaction, states, None, Some(contact(inbound.advertised, transport)))
+        .get_or_create_server_invite(transaction, states, None, Some(inbound.contact(transaction)))
         .map_err(|_| StatusCode::ServerInternalError)?;
     let call = Call {
         sid: admission.call,
         calls: inbound.calls.clone(),
+        counters: Arc::clone(&inbound.counters),
         terms,
         timer: invitation.timer,
         session_interval_min: inbound.session_interval_min,
@@ -158,6 +162,7 @@ fn live(
 struct Call {
     sid: CallSid,
     calls: Handle,
+    counters: Arc<SipCounters>,
     dialog: InviteDialog,
     terms: MediaTerms,
     timer: Option<SessionTimer>,
@@ -244,6 +249,7 @@ impl Call {
             Ok(media) => media,
             Err(e) => {
                 debug!(call = %self.sid, error = %e, "answer not acceptable");
+                self.counters.refuse_sdp(e);
                 return self.give_up("SIP;cause=488;text=\"answer not acceptable\"").await;
             }
         };
@@ -284,7 +290,7 @@ impl Call {
 
     async fn answer_to(&mut self, request: &Request) -> Result<Option<String>, Refusal> {
         let timer = agree_timer(request, self.session_interval_min)?;
-        let Some(offer) = read_offer(request)? else {
+        let Some(offer) = read_offer(&self.counters, request)? else {
             self.timer = timer;
             if request.method != Method::Invite {
                 return Ok(None);
@@ -292,7 +298,8 @@ impl Call {
             self.awaits_answer = headers::cseq(request);
             return Ok(Some(self.terms.offer()));
         };
-        let (answer, media) = self.terms.answer(&offer)?;
+        let answered = self.terms.answer(&offer);
+        let (answer, media) = answered.map_err(|e| not_acceptable(&self.counters, e))?;
         let applied = self.calls.set_call_media(self.sid, media).await;
         applied.map_err(|_| StatusCode::ServiceUnavailable)?;
         self.timer = timer;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::guard::Discard;
+use crate::sdp::SdpError;
 use crate::telemetry::{Counter, Metrics};
 
 /// Counters of the SIP side.
@@ -12,8 +13,10 @@ pub(super) struct SipCounters {
     pub(super) refused: Arc<Counter>,
     discards: [Arc<Counter>; Discard::ALL.len()],
     pub(super) connections_refused: Arc<Counter>,
+    pub(super) handshakes_failed: Arc<Counter>,
     pub(super) invites: Arc<Counter>,
     pub(super) invites_refused: Arc<Counter>,
+    sdp_refused: [Arc<Counter>; SdpError::ALL.len()],
 }
 
 impl SipCounters {
@@ -30,8 +33,23 @@ impl SipCounters {
                 "confab_sip_connections_refused_total",
                 "TCP connections refused because there were too many.",
             ),
+            handshakes_failed: counter(
+                "confab_sip_tls_handshakes_failed_total",
+                "TLS connections that were given up before they could be used.",
+            ),
             invites: counter("confab_sip_invites_total", "Calls that asked to be let in."),
             invites_refused: counter("confab_sip_invites_refused_total", "Calls that were refused."),
+            sdp_refused: SdpError::ALL.map(|error| {
+                let help = "Offers and answers that could not be agreed with, by reason.";
+                metrics.counter("confab_sip_sdp_refused_total", help, &[("reason", error.name())])
+            }),
+        }
+    }
+
+    pub(super) fn refuse_sdp(&self, error: SdpError) {
+        let place = SdpError::ALL.iter().position(|&e| e == error);
+        if let Some(counter) = place.and_then(|place| self.sdp_refused.get(place)) {
+            counter.increment();
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::{HostWithPort, Param, Uri};
+use rsipstack::sip::{HostWithPort, Param, Scheme, Transport, Uri};
 use rsipstack::transaction::endpoint::EndpointOption;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
@@ -22,10 +22,12 @@ use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
-use super::tcp;
+use super::stream::Serving;
+use super::tls::Certificate;
 use super::udp::{Gate, GuardedUdp};
+use super::{tcp, tls};
 use crate::call;
-use crate::config::Routes;
+use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
@@ -37,13 +39,32 @@ const BACKLOG: i32 = 128;
 /// Ports tried when any will do: one that is free for UDP may be taken for TCP.
 const FREE_PORT_TRIES: u32 = 32;
 
-/// The UDP and TCP sockets, on one port.
-#[derive(Debug)]
+/// The UDP and TCP sockets, on one port, and the one for TLS.
 pub struct Sockets {
     udp: UdpSocket,
     tcp: TcpListener,
     /// The address they are bound to, with the real port.
     pub address: SocketAddr,
+    /// SIP over TLS, if it is served.
+    pub tls: Option<TlsSocket>,
+}
+
+/// The socket of SIP over TLS.
+pub struct TlsSocket {
+    tcp: TcpListener,
+    certificate: Certificate,
+    /// The address it is bound to, with the real port.
+    pub address: SocketAddr,
+}
+
+/// Binds the socket of SIP over TLS.
+///
+/// # Errors
+/// The system's refusal.
+pub fn bind_tls(listen: SocketAddr, certificate: Certificate) -> io::Result<TlsSocket> {
+    let tcp = bind_tcp(listen)?;
+    let address = tcp.local_addr()?;
+    Ok(TlsSocket { tcp, certificate, address })
 }
 
 /// Binds both. Port 0 takes one that is free for both.
@@ -70,14 +91,32 @@ fn bind_once(listen: SocketAddr) -> io::Result<Sockets> {
     let udp = UdpSocket::from_std(udp.into())?;
     let address = udp.local_addr()?;
 
-    let tcp = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    Ok(Sockets { udp, tcp: bind_tcp(address)?, address, tls: None })
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let tcp = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of a node that ended a moment ago must not keep the next from starting.
     tcp.set_reuse_address(true)?;
     tcp.set_nonblocking(true)?;
     tcp.bind(&address.into())?;
     tcp.listen(BACKLOG)?;
-    let tcp = TcpListener::from_std(tcp.into())?;
-    Ok(Sockets { udp, tcp, address })
+    TcpListener::from_std(tcp.into())
+}
+
+/// What the endpoint is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address told to far ends.
+    pub advertised: IpAddr,
+    /// Where calls go.
+    pub routes: Routes,
+    /// Codecs, the best liked first.
+    pub codecs: Codecs,
+    /// Whether media are SRTP where the route does not say.
+    pub srtp: SrtpPolicy,
+    /// The shortest session interval accepted, in seconds (RFC 4028 §5).
+    pub session_interval_min: u32,
 }
 
 /// A running endpoint.
@@ -87,22 +126,21 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts serving on the current runtime. `advertised` is the address told to far ends; `session_interval_min`
-    /// the shortest session interval accepted, in seconds.
+    /// Starts serving on the current runtime.
     ///
     /// # Errors
     /// When the library does not take the sockets.
     pub async fn start(
         sockets: Sockets,
-        advertised: IpAddr,
-        routes: Routes,
+        settings: Settings,
         calls: call::Handle,
-        session_interval_min: u32,
         metrics: &Metrics,
     ) -> io::Result<Self> {
+        let Settings { advertised, routes, codecs, srtp, session_interval_min } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
+        let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
         let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));
 
         let transport = TransportLayer::new(stop.clone());
@@ -129,7 +167,10 @@ impl Endpoint {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             calls,
             routes,
+            codecs,
+            srtp,
             advertised: public,
+            advertised_tls: public_tls,
             counters,
             tasks: tasks.clone(),
             session_interval_min,
@@ -138,8 +179,12 @@ impl Endpoint {
         };
         tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(inbound::serve(Arc::new(inbound), requests));
-        let advertised = SipAddr { r#type: Some(rsipstack::sip::Transport::Tcp), addr: public.into() };
-        tokio::spawn(tcp::listen(sockets.tcp, advertised, inner, gate, stop.child_token()));
+        let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
+        let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
+        tokio::spawn(tcp::listen(sockets.tcp, advertised, serving(), stop.child_token()));
+        if let Some((tls, public)) = sockets.tls.zip(public_tls) {
+            tokio::spawn(tls::listen(tls.tcp, tls.certificate, public, serving(), stop.child_token()));
+        }
         Ok(Self { stop, calls: tasks })
     }
 
@@ -153,11 +198,13 @@ impl Endpoint {
     }
 }
 
-/// Our Contact: where requests within a dialog are to be sent.
-pub(super) fn contact(advertised: SocketAddr, transport: rsipstack::sip::Transport) -> Uri {
+/// Our Contact: where requests within a dialog are to be sent. One that was called over TLS as `sips` is to be called
+/// so in the dialog as well (RFC 3261 §12.1.1), which says by itself that it is over TLS.
+pub(super) fn contact(advertised: SocketAddr, transport: Transport, called: Option<&Scheme>) -> Uri {
+    let is_sips = called == Some(&Scheme::Sips) && transport == Transport::Tls;
     let mut uri = Uri { host_with_port: HostWithPort::from(advertised), ..Uri::default() };
-    uri.scheme = Some(rsipstack::sip::Scheme::Sip);
-    if transport == rsipstack::sip::Transport::Tcp {
+    uri.scheme = Some(if is_sips { Scheme::Sips } else { Scheme::Sip });
+    if !is_sips && matches!(transport, Transport::Tcp | Transport::Tls) {
         uri.params.push(Param::Transport(transport));
     }
     uri

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Header, Method, StatusCode};
+use rsipstack::sip::{Header, Method, StatusCode, Transport, Uri};
 use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
@@ -17,11 +17,12 @@ use tracing::debug;
 
 use super::call::take_call;
 use super::counters::SipCounters;
+use super::endpoint::contact;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{merge_key, other};
 use super::merged::Recent;
 use crate::call;
-use crate::config::Routes;
+use crate::config::{Codecs, Routes, SrtpPolicy};
 
 /// How long a request within a call waits for the ACK of the call's INVITE: T1, within which an ACK that was sent
 /// before it has come (RFC 3261 §17.1.1.1).
@@ -35,7 +36,13 @@ pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
     pub(super) calls: call::Handle,
     pub(super) routes: Routes,
+    /// Codecs, the best liked first.
+    pub(super) codecs: Codecs,
+    /// Whether media are SRTP where the route does not say.
+    pub(super) srtp: SrtpPolicy,
     pub(super) advertised: SocketAddr,
+    /// The same for SIP over TLS, if it is served.
+    pub(super) advertised_tls: Option<SocketAddr>,
     pub(super) counters: Arc<SipCounters>,
     pub(super) tasks: TaskTracker,
     /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
@@ -55,6 +62,13 @@ pub(super) async fn serve(inbound: Arc<Inbound>, mut requests: TransactionReceiv
 }
 
 impl Inbound {
+    /// Our Contact in the dialog that this request begins.
+    pub(super) fn contact(&self, transaction: &Transaction) -> Uri {
+        let transport = transaction.connection.as_ref().map_or(Transport::Udp, |c| c.transport());
+        let advertised = self.advertised_tls.filter(|_| transport == Transport::Tls);
+        contact(advertised.unwrap_or(self.advertised), transport, transaction.original.uri.scheme.as_ref())
+    }
+
     async fn take(self: Arc<Self>, mut transaction: Transaction) {
         let is_in_dialog =
             transaction.original.to_header().and_then(|to| to.tag()).is_ok_and(|tag| tag.is_some());

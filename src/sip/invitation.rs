@@ -3,15 +3,18 @@
 use rsipstack::sip::{Header, Request, StatusCode};
 use tracing::debug;
 
+use super::counters::SipCounters;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
-use crate::config::Decision;
-use crate::sdp::{self, Offer};
+use crate::config::{Decision, SrtpPolicy};
+use crate::sdp::{self, Offer, SdpError};
 
 /// An INVITE that we understood.
 pub(super) struct Invitation {
     pub(super) conference: String,
+    /// Whether its media are to be SRTP.
+    pub(super) srtp: SrtpPolicy,
     /// None: the caller wants ours.
     pub(super) offer: Option<Offer>,
     pub(super) timer: Option<SessionTimer>,
@@ -33,12 +36,12 @@ impl Invitation {
     pub(super) fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
         let user = headers::user(&request.uri);
         let domain = request.uri.host().to_string();
-        let conference = match inbound.routes.decide(&user, &domain) {
-            Decision::Conference(name) => name,
+        let (conference, srtp) = match inbound.routes.decide(&user, &domain) {
+            Decision::Conference { name, srtp } => (name, srtp.unwrap_or(inbound.srtp)),
             Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
         };
         let timer = agree_timer(request, inbound.session_interval_min)?;
-        Ok(Self { conference, offer: read_offer(request)?, timer })
+        Ok(Self { conference, srtp, offer: read_offer(&inbound.counters, request)?, timer })
     }
 }
 
@@ -54,7 +57,7 @@ pub(super) fn agree_timer(request: &Request, interval_min: u32) -> Result<Option
 }
 
 /// The offer of a request, if it has one.
-pub(super) fn read_offer(request: &Request) -> Result<Option<Offer>, Refusal> {
+pub(super) fn read_offer(counters: &SipCounters, request: &Request) -> Result<Option<Offer>, Refusal> {
     if request.body.is_empty() {
         return Ok(None);
     }
@@ -66,8 +69,12 @@ pub(super) fn read_offer(request: &Request) -> Result<Option<Offer>, Refusal> {
             headers: vec![Header::Accept("application/sdp".into())],
         });
     }
-    sdp::parse_offer(&request.body).map(Some).map_err(|e| {
-        debug!(error = %e, "offer not acceptable");
-        StatusCode::NotAcceptableHere.into()
-    })
+    sdp::parse_offer(&request.body).map(Some).map_err(|e| not_acceptable(counters, e))
+}
+
+/// The answer to an offer that cannot be taken.
+pub(super) fn not_acceptable(counters: &SipCounters, error: SdpError) -> Refusal {
+    debug!(%error, "offer not acceptable");
+    counters.refuse_sdp(error);
+    StatusCode::from(error.status()).into()
 }

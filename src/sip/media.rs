@@ -2,46 +2,58 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use confab_media::srtp::SrtpPair;
 use confab_media::{Codec, Direction, LegMedia};
-use rsipstack::sip::StatusCode;
+use tracing::debug;
+use zeroize::Zeroizing;
 
-use crate::sdp::{self, Agreed, Local, Offer};
-
-/// Codecs we take, the best liked first. Both laws sound the same; µ-law is what most of the trunks we meet speak.
-const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+use crate::call::CallMedia;
+use crate::config::{Secret, SrtpPolicy};
+use crate::sdp::{self, Agreed, Local, Offer, SdpError, Security};
 
 /// Our half of a call's session descriptions (RFC 3264).
 #[derive(Debug)]
 pub(super) struct MediaTerms {
     local: Local,
-    /// What we said last.
-    said: Box<str>,
     /// Where the call's signalling came from.
     signalling: Option<IpAddr>,
     /// Where the far end said last that it receives: on hold in the old way it says nowhere, and nothing is sent.
     remote: SocketAddr,
+    srtp: Option<SrtpPair>,
+    /// What we said last. There may be keys in it.
+    said: Secret,
 }
 
 impl MediaTerms {
-    pub(super) fn new(address: IpAddr, port: u16, signalling: Option<IpAddr>) -> Self {
+    /// The terms of a leg that receives on this address and port, with these codecs, the best liked first.
+    ///
+    /// # Errors
+    /// When the system has no entropy for keys.
+    pub(super) fn new(
+        address: IpAddr,
+        port: u16,
+        codecs: Vec<Codec>,
+        srtp: SrtpPolicy,
+        signalling: Option<IpAddr>,
+    ) -> Result<Self, getrandom::Error> {
         let mut id = [0; 4];
         // Uniqueness is all that is asked of it (RFC 8866 §5.2), and a zero would only be less unique.
         let _ = getrandom::fill(&mut id);
-        let session_id = u64::from(u32::from_be_bytes(id));
-        Self {
-            local: Local { address, port, session_id, version: 0, codecs: CODECS.to_vec(), rtcp_mux: true },
-            said: Box::default(),
-            signalling,
-            remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-        }
+        let mut local = Local::new(address, port, codecs);
+        local.session_id = u64::from(u32::from_be_bytes(id));
+        local.rtcp_mux = true;
+        local.security = draw_keys(srtp)?;
+        let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Ok(Self { local, signalling, remote, srtp: None, said: Secret::new(String::new()) })
     }
 
     /// Answers an offer: our description, and what it means for the leg.
-    pub(super) fn answer(&mut self, offer: &Offer) -> Result<(String, LegMedia), StatusCode> {
+    pub(super) fn answer(&mut self, offer: &Offer) -> Result<(String, CallMedia), SdpError> {
         self.local.version += 1;
-        let answer = sdp::answer(offer, &self.local).map_err(|_| StatusCode::NotAcceptableHere)?;
-        let media = self.leg_media(answer.agreed);
-        self.said = answer.sdp.as_str().into();
+        self.local.remember(offer);
+        let answer = sdp::answer(offer, &self.local)?;
+        let media = self.call_media(answer.agreed);
+        self.said = Secret::new(answer.sdp.clone());
         Ok((answer.sdp, media))
     }
 
@@ -49,23 +61,36 @@ impl MediaTerms {
     pub(super) fn offer(&mut self) -> String {
         self.local.version += 1;
         let offer = sdp::make_offer(&self.local);
-        self.said = offer.as_str().into();
+        self.said = Secret::new(offer.clone());
         offer
     }
 
     /// Our description as it stands: as an offer it asks for nothing new (RFC 3264 §8).
-    pub(super) const fn said(&self) -> &str {
-        &self.said
+    pub(super) fn said(&self) -> &str {
+        self.said.expose()
     }
 
     /// What the far end's answer to our offer means for the leg.
-    pub(super) fn read_answer(&mut self, answer: &[u8]) -> Result<LegMedia, sdp::SdpError> {
+    pub(super) fn read_answer(&mut self, answer: &[u8]) -> Result<CallMedia, SdpError> {
         let agreed = sdp::read_answer(answer, &self.local)?;
-        Ok(self.leg_media(agreed))
+        Ok(self.call_media(agreed))
     }
 
-    fn leg_media(&mut self, agreed: Agreed) -> LegMedia {
+    /// The keys that were agreed last; none over plain RTP.
+    pub(super) const fn srtp(&self) -> Option<&SrtpPair> {
+        self.srtp.as_ref()
+    }
+
+    fn call_media(&mut self, agreed: Agreed) -> CallMedia {
         self.remote = agreed.remote.unwrap_or(self.remote);
+        self.srtp = agreed.srtp;
+        let suite = self.srtp().map(|pair| pair.send.profile().name());
+        debug!(
+            codec = agreed.codec.name(),
+            srtp = suite,
+            direction = agreed.direction.name(),
+            "media agreed"
+        );
         let (send, receive) = match agreed.direction {
             sdp::Direction::SendRecv => (true, true),
             sdp::Direction::SendOnly => (true, false),
@@ -73,7 +98,7 @@ impl MediaTerms {
             sdp::Direction::Inactive => (false, false),
         };
         let is_somewhere = self.remote.port() != 0;
-        LegMedia {
+        let leg = LegMedia {
             codec: agreed.codec,
             payload_type: agreed.payload_type,
             telephone_event: agreed.telephone_event,
@@ -81,6 +106,66 @@ impl MediaTerms {
             remote: self.remote,
             signalling: self.signalling,
             direction: Direction { send: send && is_somewhere, receive },
+            terms: agreed.terms,
+        };
+        CallMedia { leg, srtp: self.srtp.clone() }
+    }
+}
+
+/// Keys of our own, for one call.
+fn draw_keys(policy: SrtpPolicy) -> Result<Option<Security>, getrandom::Error> {
+    let required = match policy {
+        SrtpPolicy::Off => return Ok(None),
+        SrtpPolicy::Optional => false,
+        SrtpPolicy::Required => true,
+    };
+    let mut entropy = Zeroizing::new([0; Security::ENTROPY]);
+    getrandom::fill(entropy.as_mut_slice())?;
+    Ok(Some(Security::new(required, &entropy)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(policy: SrtpPolicy) -> MediaTerms {
+        MediaTerms::new([192, 0, 2, 9].into(), 20_000, Codec::ALL.to_vec(), policy, None).unwrap()
+    }
+
+    #[test]
+    fn a_call_keeps_its_keys_and_no_two_have_the_same() {
+        let mut first = terms(SrtpPolicy::Required);
+        let (once, again) = (first.offer(), first.offer());
+        let keys = |sdp: &str| -> Vec<String> {
+            sdp.lines().filter(|line| line.starts_with("a=crypto:")).map(str::to_owned).collect()
+        };
+        assert_eq!(keys(&once).len(), 3);
+        assert_eq!(keys(&once), keys(&again));
+        let other = terms(SrtpPolicy::Required).offer();
+        assert!(keys(&once).iter().all(|line| !keys(&other).contains(line)));
+        assert!(keys(&terms(SrtpPolicy::Off).offer()).is_empty());
+    }
+
+    #[test]
+    fn what_two_nodes_agree_on_fits_together() {
+        let (mut caller, mut called) = (terms(SrtpPolicy::Required), terms(SrtpPolicy::Optional));
+        let offer = sdp::parse_offer(caller.offer().as_bytes()).unwrap();
+        let (answer, _) = called.answer(&offer).unwrap();
+        caller.read_answer(answer.as_bytes()).unwrap();
+        let (caller, called) = (caller.srtp().unwrap(), called.srtp().unwrap());
+        assert_eq!((&caller.send, &caller.receive), (&called.receive, &called.send));
+        assert_ne!(caller.send, caller.receive);
+    }
+
+    #[test]
+    fn keys_are_not_in_what_is_shown_of_the_terms() {
+        let mut terms = terms(SrtpPolicy::Optional);
+        let offer = terms.offer();
+        let shown = format!("{terms:?}");
+        for line in offer.lines().filter(|line| line.starts_with("a=crypto:")) {
+            let (_, key) = line.split_once("inline:").unwrap();
+            assert!(!shown.contains(key));
         }
+        assert!(shown.contains("[redacted]"));
     }
 }

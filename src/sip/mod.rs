@@ -3,11 +3,13 @@
 //! ```text
 //! UDP ─▶ guard ─┐                        ┌▶ OPTIONS, no dialog: answered at once
 //!               ├▶ library: transactions ┤
-//! TCP ─▶ guard ─┘   and dialogs          └▶ INVITE: one task a call ─▶ model
+//! TCP ─▶ guard ─┤   and dialogs          └▶ INVITE: one task a call ─▶ model
+//! TLS ─▶ guard ─┘
 //! ```
 //!
-//! The library's traps are shimmed in front of it (`guard`, `udp`, `tcp`) and nowhere else is it known.
+//! The library's traps are shimmed in front of it (`guard`, `udp`, `stream`) and nowhere else is it known.
 
+pub mod dtmf_info;
 pub mod guard;
 
 mod call;
@@ -20,8 +22,11 @@ mod media;
 mod merged;
 mod outgoing;
 mod session_timer;
+mod stream;
 mod tcp;
+mod tls;
 mod udp;
 
-pub use endpoint::{Endpoint, Sockets, bind};
+pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, bind, bind_tls};
 pub use session_timer::SESSION_INTERVAL_MIN;
+pub use tls::{Certificate, TlsError};

@@ -3,13 +3,25 @@
 
 use std::time::Duration;
 
-use confab_media::Time;
+use confab_media::rtp::rtcp::NtpTime;
+use confab_media::{Time, WallClock};
 
 use super::socket::sys;
 
 /// Now, on the monotonic clock.
 pub(crate) fn now() -> Time {
     Time::from_nanos(sys::clock_nanos(sys::Clock::Monotonic))
+}
+
+/// What the wall clock showed at [`Time::ZERO`], as NTP counts: seconds since 1900 and parts of them.
+pub fn wall_clock() -> WallClock {
+    /// From 1900 to 1970 (RFC 5905 §6).
+    const NTP_EPOCH: i128 = 2_208_988_800;
+    const NANOS: i128 = 1_000_000_000;
+    let wall = i128::from(sys::clock_nanos(sys::Clock::Wall)) - i128::from(now().as_nanos());
+    let seconds = wall.div_euclid(NANOS) + NTP_EPOCH;
+    let parts = (wall.rem_euclid(NANOS) << 32) / NANOS;
+    WallClock(NtpTime((seconds << 32 | parts) as u64))
 }
 
 /// Carries the kernel's receive stamps (wall clock) over to the monotonic clock.

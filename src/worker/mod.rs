@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use confab_media::EngineSettings;
 use tokio::sync::mpsc;
 
+pub use self::clock::wall_clock;
 pub use self::ports::Ports;
 #[cfg(test)]
 pub(crate) use self::queue::Desk;

@@ -181,7 +181,7 @@ impl<'a> Thread<'a> {
         if let Some(retired) = self.engine.poll_retired() {
             let sockets = match &retired {
                 Retired::Leg(leg) => self.unpoll(leg.id()),
-                Retired::Conference(_) => None,
+                Retired::Conference(_) | Retired::LegChange(_) | Retired::Equipment(_) => None,
             };
             return Some(Report::Retired(retired, sockets));
         }
@@ -216,7 +216,7 @@ impl<'a> Thread<'a> {
 
     /// A far end about to be renamed must be let in from anywhere until it is latched again.
     fn forget_far_end(&mut self, ask: &Ask) {
-        let Ask::SetLegMedia(leg, _) = ask else {
+        let Ask::SetLegMedia(leg, ..) = ask else {
             return;
         };
         if let Some(&place) = self.places.get(leg) {
@@ -241,9 +241,12 @@ fn engine(start: &Start) -> Engine {
 /// Whether the kernel took it. A far end whose port is closed answers with ICMP, which shows as an error of the
 /// next send; that one is tried once more, since the error was not its own.
 fn send_on(polled: &Polled, transmit: &Transmit<'_>) -> bool {
-    let socket = &polled.sockets.rtp;
+    let (socket, connected) = match transmit.port {
+        Port::Rtp => (&polled.sockets.rtp, polled.connected),
+        Port::Rtcp => (&polled.sockets.rtcp, false),
+    };
     let once = || {
-        if polled.connected {
+        if connected {
             socket.send(transmit.datagram)
         } else {
             socket.send_to(transmit.datagram, transmit.destination)

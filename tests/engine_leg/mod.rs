@@ -5,13 +5,24 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
-use confab_media::{Codec, Direction, Leg, LegId, LegMedia, LegSettings};
+use confab_media::{
+    Codec, Coding, Conference, ConferenceId, ConferenceSettings, Direction, EncoderSettings, Leg, LegChange,
+    LegId, LegMedia, LegSettings, LegTerms, SampleRate, WallClock,
+};
 
 /// Samples, and bytes of G.711, in 20 ms.
 pub(crate) const FRAME: usize = 160;
 
 /// Payload type of telephone-events.
 pub(crate) const TELEPHONE_EVENT: u8 = 101;
+
+/// Payload type of codecs that have none of their own.
+pub(crate) const DYNAMIC: u8 = 96;
+
+/// A conference for legs of these rates.
+pub(crate) fn conference(id: u64, settings: ConferenceSettings, rates: &[SampleRate]) -> Box<Conference> {
+    Conference::equipped(ConferenceId(id), settings, rates).expect("memory for codecs")
+}
 
 /// Where the far end of a leg is.
 pub(crate) fn address(id: u64) -> SocketAddr {
@@ -22,12 +33,13 @@ pub(crate) fn address(id: u64) -> SocketAddr {
 pub(crate) fn media(id: u64, codec: Codec) -> LegMedia {
     LegMedia {
         codec,
-        payload_type: codec.static_payload_type(),
+        payload_type: codec.static_payload_type().unwrap_or(DYNAMIC),
         telephone_event: Some(TELEPHONE_EVENT),
         telephone_event_offered: None,
         remote: address(id),
         signalling: None,
         direction: Direction::BOTH,
+        terms: LegTerms::default(),
     }
 }
 
@@ -36,12 +48,26 @@ pub(crate) fn leg(id: u64, media: LegMedia) -> Box<Leg> {
     Leg::new(settings(id, media))
 }
 
+/// The state of its codec.
+pub(crate) fn coding(codec: Codec) -> Box<Coding> {
+    Coding::new(codec, 20, EncoderSettings::default()).expect("memory for a codec")
+}
+
+/// Other media, over plain RTP.
+pub(crate) fn change(media: LegMedia) -> Box<LegChange> {
+    Box::new(LegChange { coding: Some(coding(media.codec)), srtp: None, media })
+}
+
 /// What such a leg is built from.
 pub(crate) fn settings(id: u64, media: LegMedia) -> LegSettings {
     LegSettings {
         id: LegId(id),
+        coding: coding(media.codec),
         media,
+        srtp: None,
         ssrc: id as u32,
+        cname: *b"far-ends-0123456",
+        wall: WallClock::default(),
         sequence_number: 0,
         timestamp: 0,
         playout: PlayoutSettings::default(),

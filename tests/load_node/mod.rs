@@ -1,16 +1,24 @@
 //! A node of a few hundred lines for testing the load tester: answers every call, mixes exactly, and can be told
 //! to do one thing wrong. It shares no code with the node or the load tester, except for G.711's tables.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod coding;
+
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use confab::load::Law;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use coding::Coding;
+use confab::load::Codec;
+use rtc_srtp::context::Context;
+use rtc_srtp::protection_profile::ProtectionProfile;
 
-const FRAME: usize = 160;
+/// Samples of 20 ms at 8 kHz.
+const NARROW: usize = 160;
 /// Frames held before a leg is first heard: enough for a machine that runs other tests at the same time.
 const DEPTH: usize = 5;
 const TICK: Duration = Duration::from_millis(20);
@@ -40,6 +48,10 @@ pub(crate) enum Fault {
     Omitted {
         every: u64,
     },
+    /// Every so many ticks one packet is changed after it was protected.
+    Forged {
+        every: u64,
+    },
     CrossTalk {
         from: usize,
         to: usize,
@@ -57,12 +69,22 @@ pub(crate) struct FakeNode {
 }
 
 impl FakeNode {
-    pub(crate) fn start(law: Law, fault: Fault) -> Self {
+    /// One that mixes at 8 kHz.
+    pub(crate) fn start(fault: Fault) -> Self {
+        Self::mixing(NARROW, fault)
+    }
+
+    /// One that mixes at 16 kHz.
+    pub(crate) fn start_wide(fault: Fault) -> Self {
+        Self::mixing(2 * NARROW, fault)
+    }
+
+    fn mixing(frame: usize, fault: Fault) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let sip = socket.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let node = Node { law, fault, socket, legs: Vec::new(), by_call_id: HashMap::new(), tick: 0 };
+        let node = Node { frame, fault, socket, legs: Vec::new(), by_call_id: HashMap::new(), tick: 0 };
         let stopped = Arc::clone(&stop);
         let thread = Some(std::thread::spawn(move || node.run(&stopped)));
         Self { sip, stop, thread }
@@ -79,7 +101,8 @@ impl Drop for FakeNode {
 }
 
 struct Node {
-    law: Law,
+    /// Samples in 20 ms, as it mixes them.
+    frame: usize,
     fault: Fault,
     socket: UdpSocket,
     legs: Vec<Leg>,
@@ -90,8 +113,15 @@ struct Node {
 struct Leg {
     conference: String,
     rtp: UdpSocket,
-    heard: VecDeque<[i16; FRAME]>,
-    playing: bool,
+    coding: Coding,
+    payload_type: u8,
+    protection: Option<(Context, Context)>,
+    /// Payloads that have come, by sequence number without wrap.
+    heard: BTreeMap<u64, Vec<u8>>,
+    highest: Option<u64>,
+    /// The next to play, once it plays.
+    next: Option<u64>,
+    last: Vec<i16>,
     up: bool,
     sequence: u16,
     timestamp: u32,
@@ -145,10 +175,12 @@ impl Node {
         let port: u16 = invite.split("m=audio ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         rtp.connect(("127.0.0.1", port)).unwrap();
         rtp.set_nonblocking(true).unwrap();
+        let (codec, payload_type) = offered_codec(invite);
+        let (profile, crypto, protection) = protect(invite);
         let sdp = format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP {}\r\n",
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio {} {profile} {payload_type}\r\n{crypto}",
             rtp.local_addr().unwrap().port(),
-            self.law.payload_type()
         );
         let contact = format!(
             "Contact: <sip:node@{}>\r\nContent-Type: application/sdp\r\n",
@@ -160,8 +192,13 @@ impl Node {
         self.legs.push(Leg {
             conference,
             rtp,
-            heard: VecDeque::new(),
-            playing: false,
+            coding: Coding::new(codec, self.frame),
+            payload_type,
+            protection,
+            heard: BTreeMap::new(),
+            highest: None,
+            next: None,
+            last: vec![0; self.frame],
             up: true,
             sequence: 65_000,
             timestamp: u32::MAX - 5_000,
@@ -175,16 +212,16 @@ impl Node {
     /// One tick: hear all, mix each conference, send to all.
     fn play(&mut self) {
         self.tick += 1;
-        let frames: Vec<[i16; FRAME]> = self.legs.iter_mut().map(|leg| leg.hear(self.law)).collect();
+        let frames: Vec<Vec<i16>> = self.legs.iter_mut().map(|leg| leg.hear(self.frame)).collect();
         let frames: Vec<_> = (0..frames.len()).map(|leg| self.input(leg, &frames)).collect();
-        let mut sums: BTreeMap<&str, [i32; FRAME]> = BTreeMap::new();
+        let mut sums: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
         for (leg, frame) in self.legs.iter().zip(&frames) {
-            let sum = sums.entry(&leg.conference).or_insert([0; FRAME]);
+            let sum = sums.entry(&leg.conference).or_insert_with(|| vec![0; self.frame]);
             sum.iter_mut().zip(frame).for_each(|(sum, &sample)| *sum += i32::from(sample));
         }
         let mixes: Vec<_> = (0..frames.len())
             .map(|leg| {
-                let mut mix = sums[self.legs[leg].conference.as_str()];
+                let mut mix = sums[self.legs[leg].conference.as_str()].clone();
                 if self.fault != Fault::OwnVoice {
                     mix.iter_mut().zip(&frames[leg]).for_each(|(mix, &own)| *mix -= i32::from(own));
                 }
@@ -202,44 +239,49 @@ impl Node {
         self.hang_up();
     }
 
-    fn input(&self, leg: usize, frames: &[[i16; FRAME]]) -> [i16; FRAME] {
-        let silent = [0; FRAME];
+    fn input(&self, leg: usize, frames: &[Vec<i16>]) -> Vec<i16> {
+        let silent = vec![0; self.frame];
         match self.fault {
             Fault::NotMixed(mute) if mute == leg => silent,
             Fault::TalkerFrame { leg: mute, every } if mute == leg && self.tick.is_multiple_of(every) => {
                 silent
             }
-            Fault::InputsSwapped(a, b) if frames.len() > a.max(b) => frames[swap(leg, a, b)],
-            Fault::Quiet(quiet) if quiet == leg => frames[leg].map(|sample| sample / 4),
-            _ => frames[leg],
+            Fault::InputsSwapped(a, b) if frames.len() > a.max(b) => frames[swap(leg, a, b)].clone(),
+            Fault::Quiet(quiet) if quiet == leg => frames[leg].iter().map(|sample| sample / 4).collect(),
+            _ => frames[leg].clone(),
         }
     }
 
-    fn output(&mut self, leg: usize, mixes: &[[i32; FRAME]]) {
-        let (law, tick, fault, legs) = (self.law, self.tick, self.fault, mixes.len());
+    fn output(&mut self, leg: usize, mixes: &[Vec<i32>]) {
+        let (tick, fault, legs) = (self.tick, self.fault, mixes.len());
         let due = |every: u64| tick.is_multiple_of(every) && (tick / every) as usize % legs == leg;
         let source = match fault {
             Fault::OutputsSwapped(a, b) if legs > a.max(b) => swap(leg, a, b),
             _ => leg,
         };
-        let mut packet = [0; 12 + FRAME];
         let to = &mut self.legs[leg];
-        packet[0] = 0x80;
-        packet[1] = law.payload_type();
-        packet[2..4].copy_from_slice(&to.sequence.to_be_bytes());
-        packet[4..8].copy_from_slice(&to.timestamp.to_be_bytes());
-        packet[8] = leg as u8;
-        for (octet, &sample) in packet[12..].iter_mut().zip(&mixes[source]) {
-            *octet = law.encode(sample.clamp(-32_768, 32_767) as i16);
-        }
+        let mut sound: Vec<i16> =
+            mixes[source].iter().map(|&sample| sample.clamp(-32_768, 32_767) as i16).collect();
         if matches!(fault, Fault::SilentFrame { every } if due(every)) {
-            packet[12..].fill(law.encode(0));
+            sound.fill(0);
         }
         if matches!(fault, Fault::Omitted { every } if due(every)) {
             return;
         }
+        let payload = to.coding.encode(&sound);
+        let mut packet = vec![0x80, to.payload_type];
+        packet.extend(to.sequence.to_be_bytes());
+        packet.extend(to.timestamp.to_be_bytes());
+        packet.extend([leg as u8, 0, 0, 0]);
+        packet.extend(payload);
         to.sequence = to.sequence.wrapping_add(1);
-        to.timestamp = to.timestamp.wrapping_add(FRAME as u32);
+        to.timestamp = to.timestamp.wrapping_add(to.coding.ticks());
+        if let Some((_, sending)) = &mut to.protection {
+            packet = sending.encrypt_rtp(&packet).unwrap().to_vec();
+            if matches!(fault, Fault::Forged { every } if due(every)) {
+                packet[20] ^= 1;
+            }
+        }
         if to.up && !matches!(fault, Fault::SequenceGap { every } if due(every)) {
             let _ = to.rtp.send(&packet);
         }
@@ -268,19 +310,79 @@ impl Node {
 }
 
 impl Leg {
-    /// The next frame from this leg.
-    fn hear(&mut self, law: Law) -> [i16; FRAME] {
+    /// The next frame from this leg. A packet that is not there is replaced by a fainter echo of the one before.
+    fn hear(&mut self, frame: usize) -> Vec<i16> {
+        self.take();
+        let Some(highest) = self.highest.filter(|_| self.up) else {
+            return vec![0; frame];
+        };
+        let first = self.heard.keys().next().copied();
+        let is_filled = first.is_some_and(|first| highest + 1 >= first + DEPTH as u64);
+        if self.next.is_none() && !is_filled {
+            return vec![0; frame];
+        }
+        let next = *self.next.get_or_insert_with(|| first.unwrap());
+        if next > highest + 2 * DEPTH as u64 {
+            // Nothing has come for long.
+            (self.next, self.highest) = (None, None);
+            return vec![0; frame];
+        }
+        self.next = Some(next + 1);
+        let sound = match self.heard.remove(&next) {
+            Some(payload) => self.coding.decode(&payload),
+            None => self.last.iter().map(|sample| sample / 2).collect(),
+        };
+        self.last.clone_from(&sound);
+        sound
+    }
+
+    fn take(&mut self) {
         let mut packet = [0; 1_500];
         while let Ok(length) = self.rtp.recv(&mut packet) {
-            assert_eq!(length, 12 + FRAME);
-            self.heard.push_back(std::array::from_fn(|n| law.decode(packet[12 + n])));
+            let plain = match &mut self.protection {
+                Some((receiving, _)) => receiving.decrypt_rtp(&packet[..length]).unwrap().to_vec(),
+                None => packet[..length].to_vec(),
+            };
+            assert_eq!(plain[1] & 0x7f, self.payload_type);
+            let sequence = u16::from_be_bytes([plain[2], plain[3]]);
+            let near = self.highest.unwrap_or_else(|| u64::from(sequence) + 0x1_0000);
+            let step = i64::from(sequence.wrapping_sub(near as u16).cast_signed());
+            let number = near.wrapping_add_signed(step);
+            self.highest = Some(number.max(self.highest.unwrap_or(0)));
+            if self.next.is_none_or(|next| number >= next) {
+                self.heard.insert(number, plain[12..].to_vec());
+            }
         }
-        self.playing |= self.heard.len() >= DEPTH;
-        if !self.playing || !self.up {
-            return [0; FRAME];
-        }
-        self.heard.pop_front().unwrap_or([0; FRAME])
     }
+}
+
+/// The first codec of an offer.
+fn offered_codec(invite: &str) -> (Codec, u8) {
+    let media = invite.split("m=audio ").nth(1).unwrap();
+    let payload_type: u8 = media.split_ascii_whitespace().nth(2).unwrap().parse().unwrap();
+    let name = invite.split(&format!("a=rtpmap:{payload_type} ")).nth(1).unwrap().split('/').next().unwrap();
+    let all = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
+    (all.into_iter().find(|codec| codec.name() == name).unwrap(), payload_type)
+}
+
+/// What the answer says of protection, and the ways in and out, if the offer asks for it. The last suite is chosen.
+fn protect(invite: &str) -> (&'static str, String, Option<(Context, Context)>) {
+    let Some(line) = invite.lines().filter_map(|line| line.strip_prefix("a=crypto:")).next_back() else {
+        return ("RTP/AVP", String::new(), None);
+    };
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let profile = match words[1] {
+        "AEAD_AES_128_GCM" => ProtectionProfile::AeadAes128Gcm,
+        _ => ProtectionProfile::Aes128CmHmacSha1_80,
+    };
+    let theirs = BASE64.decode(words[2].strip_prefix("inline:").unwrap()).unwrap();
+    let ours: Vec<u8> = theirs.iter().map(|octet| octet ^ 0x5a).collect();
+    let context = |keys: &[u8]| {
+        let crypto = &rtc_srtp::crypto::providers::RingCrypto;
+        Context::new(&keys[..16], &keys[16..], profile, None, None, crypto).unwrap()
+    };
+    let crypto = format!("a=crypto:{} {} inline:{}\r\n", words[0], words[1], BASE64.encode(&ours));
+    ("RTP/SAVP", crypto, Some((context(&theirs), context(&ours))))
 }
 
 fn swap(leg: usize, a: usize, b: usize) -> usize {

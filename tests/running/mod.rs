@@ -24,6 +24,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts one.
+    #[allow(dead_code, reason = "not every test is content with the defaults")]
     pub(crate) async fn start(options: Options) -> Self {
         Self::start_with(options, &[]).await
     }

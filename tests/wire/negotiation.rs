@@ -9,7 +9,7 @@ use crate::running::Running;
 
 /// A node with a call in a conference, and a second call whose tone of 1,300 Hz the first hears.
 async fn two_in_call(conference: &str) -> (Running, Peer, Peer) {
-    let node = Running::start(Options::default()).await;
+    let node = Running::start_with(Options::default(), &["--codecs=pcmu,pcma"]).await;
     let (mut a, mut b) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
     a.dial(conference).await;
     b.dial(conference).await;
@@ -30,7 +30,7 @@ fn assert_continuous(packets: &[Packet]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_who_makes_no_offer_gets_ours_and_answers_in_the_ack() {
-    let node = Running::start(Options::default()).await;
+    let node = Running::start_with(Options::default(), &["--codecs=pcmu,pcma"]).await;
     let (mut late, mut other) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
     other.dial("conf-late").await;
     other.rtp.speak(700);

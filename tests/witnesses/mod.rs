@@ -9,11 +9,11 @@
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Engine, Event,
-    LegId, Port, Seat, Time, Transmit,
+    Ask, Codec, Command, CommandId, ConferenceId, ConferenceSettings, Datagram, Engine, Event, LegId, Port,
+    SampleRate, Seat, Time, Transmit,
 };
 
-use super::engine_leg::{FRAME, address, is_audio, leg, media, rtp};
+use super::engine_leg::{FRAME, address, conference, is_audio, leg, media, rtp};
 
 /// Their legs.
 pub(crate) const WITNESSES: [LegId; 2] = [LegId(1_000), LegId(1_001)];
@@ -47,7 +47,11 @@ impl Witnesses {
         };
         ask(
             engine,
-            Ask::AddConference(Conference::new(CONFERENCE, ConferenceSettings::seats(2 + seats_beside))),
+            Ask::AddConference(conference(
+                CONFERENCE.0,
+                ConferenceSettings::seats(2 + seats_beside),
+                &[SampleRate::Hz8000],
+            )),
         );
         for witness in WITNESSES {
             ask(engine, Ask::AddLeg(leg(witness.0, media(witness.0, Codec::Pcmu))));

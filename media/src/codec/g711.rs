@@ -5,11 +5,6 @@
 //! two), so the tables that encode have 16,384 and 4,096 entries. Negative samples are folded by
 //! complement, not by negation, as the ITU's software tool library (G.191) does.
 
-/// What µ-law encodes zero to.
-pub(super) const ULAW_SILENCE: u8 = 0xff;
-/// What A-law encodes zero to.
-pub(super) const ALAW_SILENCE: u8 = 0xd5;
-
 /// Samples of every µ-law byte.
 pub(super) static ULAW_TO_LINEAR: [i16; 256] = table_of_ulaw_bytes();
 /// Samples of every A-law byte.
@@ -141,6 +136,10 @@ const fn table_of_alaw_samples() -> [u8; 1 << 12] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What zero is encoded to.
+    const ULAW_SILENCE: u8 = 0xff;
+    const ALAW_SILENCE: u8 = 0xd5;
 
     fn ulaw(sample: i16) -> u8 {
         let mut out = [0];

@@ -1,29 +1,34 @@
 //! A conference: hears every participant, mixes once, gives each the mix without their own voice.
 //!
 //! ```text
-//! legs ─hear─▶ voices ─▶ talkers ─▶ sum ─▶ limiter's gain ─┬▶ listeners: one frame, encoded once a codec
-//!                │       (who is mixed)                    └▶ talkers: sum − own, own encode
+//! legs ─hear─▶ voices ─▶ talkers ─▶ a bus for each sample rate ─┬▶ listeners: one frame, encoded once a codec
+//!                │  (who is mixed)  sum, converters, limiter    └▶ talkers: mix − own, own encoder
 //!                └▶ private talkers ─▶ added for those who are in their audience
 //! ```
 
-mod encode_group;
+mod bus;
+mod converters;
+mod equipment;
 mod participant;
 mod talkers;
 mod voices;
+mod whispers;
 
-use self::encode_group::EncodeGroup;
+use self::bus::Bus;
+use self::converters::Converters;
+pub use self::equipment::Equipment;
 use self::participant::Participant;
 use self::talkers::take_turns;
 use self::voices::Voices;
+use self::whispers::Whispers;
+use crate::codec::CodecError;
 use crate::command::{Audience, Hearing};
-use crate::dsp::limiter::{Gain, Limiter};
 use crate::dsp::mix;
 use crate::engine::legs::{LegIndex, Legs};
 use crate::event::TapSide;
 use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
-use crate::leg::Encoded;
 use crate::stats::Counters;
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -57,24 +62,23 @@ pub(crate) struct Step<'a> {
 /// A conference. Built on the control side, with room for all its seats.
 pub struct Conference {
     id: ConferenceId,
-    rate: SampleRate,
     participants: Vec<Participant>,
     seats_max: usize,
     talkers_max: usize,
     voices: Voices,
-    limiter: Limiter,
-    mixing: Mixing,
-    /// Seats that say something to a few only in this tick. Mostly empty, so that looking for what a
-    /// listener hears alone costs nothing.
-    private_talkers: Vec<usize>,
+    buses: Buses,
+    converters: Converters,
+    whispers: Whispers,
+    scratch: Scratch,
 }
 
-/// What the mixer writes in each tick; kept so that nothing is allocated.
-struct Mixing {
-    sum: [i32; FRAME_LEN_MAX],
-    own_mix: [i32; FRAME_LEN_MAX],
+/// One for each rate at which somebody may speak.
+type Buses = [Option<Box<Bus>>; SampleRate::ALL.len()];
+
+/// What is written in each tick; kept so that nothing is allocated.
+struct Scratch {
     heard: Frame,
-    listeners: EncodeGroup,
+    own_mix: [i32; FRAME_LEN_MAX],
 }
 
 /// How a conference is.
@@ -97,27 +101,37 @@ impl ConferenceSettings {
 }
 
 impl Conference {
-    /// A conference with room for all its participants.
+    /// A conference with room for all its participants. It is not equipped for any rate yet.
     pub fn new(id: ConferenceId, settings: ConferenceSettings) -> Box<Self> {
-        // All that can be a member so far is G.711, which is sampled at 8 kHz.
-        let rate = SampleRate::Hz8000;
         let seats_max = settings.seats_max;
         Box::new(Self {
             id,
-            rate,
             participants: Vec::with_capacity(seats_max),
             seats_max,
             talkers_max: settings.talkers_max.max(1),
-            voices: Voices::new(seats_max, rate),
-            limiter: Limiter::default(),
-            mixing: Mixing {
-                sum: [0; FRAME_LEN_MAX],
-                own_mix: [0; FRAME_LEN_MAX],
-                heard: Frame::silence(rate),
-                listeners: EncodeGroup::new(rate),
-            },
-            private_talkers: Vec::with_capacity(seats_max),
+            voices: Voices::none(),
+            buses: Buses::default(),
+            converters: Converters::default(),
+            whispers: Whispers::new(seats_max),
+            scratch: Scratch { heard: Frame::silence(SampleRate::Hz8000), own_mix: [0; FRAME_LEN_MAX] },
         })
+    }
+
+    /// The same, equipped for these rates.
+    ///
+    /// # Errors
+    ///
+    /// When an encoder cannot be set up.
+    pub fn equipped(
+        id: ConferenceId,
+        settings: ConferenceSettings,
+        rates: &[SampleRate],
+    ) -> Result<Box<Self>, CodecError> {
+        let mut conference = Self::new(id, settings);
+        for &rate in rates {
+            conference.equip(&mut *Equipment::new(rate, settings.seats_max)?);
+        }
+        Ok(conference)
     }
 
     /// Its name.
@@ -127,6 +141,29 @@ impl Conference {
 
     pub(crate) fn is_full(&self) -> bool {
         self.participants.len() >= self.seats_max
+    }
+
+    /// Whether those who speak at `rate` can be seated.
+    pub(crate) fn is_equipped_for(&self, rate: SampleRate) -> bool {
+        self.buses[rate.index()].is_some()
+    }
+
+    /// Takes what it lacks of `equipment`, and leaves there what it needs no more.
+    pub(crate) fn equip(&mut self, equipment: &mut Equipment) {
+        let Some(rate) = equipment.bus.as_ref().map(|bus| bus.rate()) else {
+            return;
+        };
+        if self.is_equipped_for(rate) {
+            return;
+        }
+        self.buses[rate.index()] = equipment.bus.take();
+        self.converters.take_missing(&mut equipment.converters);
+        if equipment.voices.is_larger_than(&self.voices) {
+            std::mem::swap(&mut self.voices, &mut equipment.voices);
+            for participant in &mut self.participants {
+                participant.move_to(&mut self.voices);
+            }
+        }
     }
 
     /// Seats a leg; there must be a free seat.
@@ -156,24 +193,28 @@ impl Conference {
 
     /// Plays one 20 ms step.
     pub(crate) fn tick(&mut self, step: &mut Step<'_>) {
+        for bus in self.buses.iter_mut().flatten() {
+            bus.begin();
+        }
         self.hear(step);
         let crowded = take_turns(&mut self.participants, self.talkers_max, &mut self.voices);
         step.counters.crowded += u64::from(crowded);
         self.sum(step.faults);
-        let gain = self.limiter.follow(&self.mixing.sum[..self.rate.frame_len()]);
-        if !gain.is_unity() {
-            step.counters.limited += 1;
-        }
-        self.mixing.listeners.begin();
-        for seat in 0..self.participants.len() {
-            self.give(seat, gain, step);
+        self.mix(step.counters);
+        self.whispers.hear(&self.participants, &self.voices, step.legs);
+        // First those who hear something of their own: an encoder of theirs goes on where the listeners' was a tick ago,
+        // so that one must not have gone on yet.
+        for turn in [Turn::Own, Turn::Shared] {
+            for seat in 0..self.participants.len() {
+                self.give(seat, turn, step);
+            }
         }
     }
 
     fn hear(&mut self, step: &mut Step<'_>) {
         for participant in &mut self.participants {
             let leg = step.legs.at(participant.index);
-            let frame = &mut self.mixing.heard;
+            let frame = &mut self.scratch.heard;
             let sound = leg.hear(step.now, step.counters, frame);
             participant.hear(sound, frame, &mut self.voices);
             if leg.tapped {
@@ -184,52 +225,84 @@ impl Conference {
     }
 
     fn sum(&mut self, faults: Planted) {
-        let sum = &mut self.mixing.sum[..self.rate.frame_len()];
-        sum.fill(0);
-        self.private_talkers.clear();
         for (seat, participant) in self.participants.iter().enumerate() {
             if let Some(frame) = participant.mixed(&self.voices)
+                && let Some(bus) = &mut self.buses[participant.rate().index()]
                 && !faults.leaves_out(seat)
             {
-                mix::add(sum, frame);
-            }
-            if participant.speaks_to_few() {
-                self.private_talkers.push(seat);
+                bus.add(frame);
             }
         }
     }
 
-    /// Sends one participant what they hear.
-    fn give(&mut self, seat: usize, gain: Gain, step: &mut Step<'_>) {
-        let hearer = step.faults.mix_for(seat, self.participants.len());
-        let index = self.participants[seat].index;
-        let leg = step.legs.at(index);
-        let codec = leg.codec();
-        let tapped = leg.tapped;
+    /// Each rate at which somebody hears gets what is said at all rates.
+    fn mix(&mut self, counters: &mut Counters) {
+        for to in SampleRate::ALL {
+            if !self.participants.iter().any(|p| p.rate() == to) {
+                self.converters.pause(to);
+                continue;
+            }
+            let Some(mut bus) = self.buses[to.index()].take() else {
+                continue;
+            };
+            bus.begin_mix();
+            for from in self.buses.iter().flatten() {
+                self.converters.convert(from, &mut bus);
+            }
+            counters.limited += u64::from(!bus.end_mix().is_unity());
+            self.buses[to.index()] = Some(bus);
+        }
+    }
 
-        let heard = self.hears(hearer, step.faults);
-        if !matches!(heard, Heard::OwnMix) {
-            // Who speaks next begins with the gain at which they have listened.
-            self.participants[hearer].limiter = self.limiter;
-        }
-        let encoded = match heard {
-            Heard::Nothing => self.mixing.listeners.silence(codec, step.counters),
-            Heard::FullMix => {
-                let sum = &self.mixing.sum[..self.rate.frame_len()];
-                self.mixing.listeners.full_mix(codec, sum, gain, step.counters)
-            }
-            Heard::OwnMix => {
+    /// Sends one participant what they hear.
+    fn give(&mut self, seat: usize, turn: Turn, step: &mut Step<'_>) {
+        let hearer = step.faults.mix_for(seat, self.participants.len());
+        match (turn, self.hears(hearer, step.faults)) {
+            (Turn::Shared, Heard::FullMix) => self.give_full_mix(seat, hearer, step),
+            (Turn::Own, Heard::OwnMix) => {
                 self.mix_own(hearer, step.faults);
-                step.counters.encoded += 1;
-                Encoded::of(codec, self.mixing.heard.samples())
+                self.give_own(seat, step);
             }
-        };
-        if tapped {
-            let mut heard = Frame::silence(self.rate);
-            codec.decode(encoded.bytes(), heard.samples_mut());
-            step.taps.copy(self.participants[seat].leg, step.tick, TapSide::Sent, self.rate, heard.samples());
+            (Turn::Own, Heard::Nothing) => {
+                self.scratch.heard.silence_at(self.participants[seat].rate());
+                self.give_own(seat, step);
+            }
+            (Turn::Own, Heard::FullMix) | (Turn::Shared, Heard::OwnMix | Heard::Nothing) => {}
         }
-        step.legs.send(index, &encoded, step.faults);
+    }
+
+    fn give_full_mix(&mut self, seat: usize, hearer: usize, step: &mut Step<'_>) {
+        let participant = &mut self.participants[hearer];
+        let Some(bus) = &mut self.buses[participant.rate().index()] else {
+            return;
+        };
+        // Who speaks next begins with the gain at which they have listened.
+        participant.limiter = bus.limiter();
+        let (index, rate) = (self.participants[seat].index, bus.rate());
+        let leg = step.legs.at(index);
+        if leg.tapped {
+            step.taps.copy(leg.id(), step.tick, TapSide::Sent, rate, bus.render());
+        }
+        if leg.keeps_own_encoder() {
+            leg.send_kept(bus.render(), step.counters, step.faults);
+        } else if let Some(encoded) = bus.listeners(leg.codec(), leg.expected_loss(), step.counters) {
+            leg.send_shared(encoded, step.faults);
+        }
+        step.legs.done(index);
+    }
+
+    /// What they hear is in the scratch.
+    fn give_own(&mut self, seat: usize, step: &mut Step<'_>) {
+        let participant = &self.participants[seat];
+        let heard = self.scratch.heard.samples();
+        if step.legs.at(participant.index).tapped {
+            step.taps.copy(participant.leg, step.tick, TapSide::Sent, participant.rate(), heard);
+        }
+        let leg = step.legs.at(participant.index);
+        let bus = self.buses[participant.rate().index()].as_deref();
+        let listeners = bus.and_then(|bus| bus.listeners_before(leg.codec()));
+        leg.send_own(heard, listeners, step.counters, step.faults);
+        step.legs.done(participant.index);
     }
 
     fn hears(&self, seat: usize, faults: Planted) -> Heard {
@@ -238,7 +311,7 @@ impl Conference {
             Hearing::Nothing => Heard::Nothing,
             Hearing::Conference => {
                 let own = participant.mixed(&self.voices).is_some() && !faults.keeps_own_voice();
-                if own || self.private_talkers_to(participant.leg).next().is_some() {
+                if own || self.whispers.reach(participant, &self.participants) {
                     Heard::OwnMix
                 } else {
                     Heard::FullMix
@@ -247,32 +320,35 @@ impl Conference {
         }
     }
 
-    fn private_talkers_to(&self, leg: LegId) -> impl Iterator<Item = &Participant> {
-        let talkers = self.private_talkers.iter().map(|&seat| &self.participants[seat]);
-        talkers.filter(move |p| p.speaks_privately_to(leg))
-    }
-
     /// Mixes for one who hears something of their own: without their voice, with what is meant for them alone.
     /// Such a mix can be louder than the whole, so it has a limiter of its own.
     fn mix_own(&mut self, seat: usize, faults: Planted) {
-        let len = self.rate.frame_len();
         let participant = &self.participants[seat];
-        let own_mix = &mut self.mixing.own_mix[..len];
+        let rate = participant.rate();
+        let own_mix = &mut self.scratch.own_mix[..rate.frame_len()];
+        self.scratch.heard.silence_at(rate);
+        let Some(bus) = &self.buses[rate.index()] else {
+            return;
+        };
         match participant.mixed(&self.voices) {
             Some(own) if !faults.leaves_out(seat) && !faults.keeps_own_voice() => {
-                mix::without(&self.mixing.sum[..len], own, own_mix);
+                mix::without(bus.mix(), own, own_mix);
             }
-            Some(_) | None => own_mix.copy_from_slice(&self.mixing.sum[..len]),
+            Some(_) | None => own_mix.copy_from_slice(bus.mix()),
         }
-        for &talker in &self.private_talkers {
-            let talker = &self.participants[talker];
-            if talker.speaks_privately_to(participant.leg) {
-                mix::add(own_mix, self.voices.now(talker.slot, len));
-            }
-        }
+        self.whispers.add_to(participant, &self.participants, &self.voices, own_mix);
         let gain = self.participants[seat].limiter.follow(own_mix);
-        gain.apply(own_mix, self.mixing.heard.samples_mut());
+        gain.apply(own_mix, self.scratch.heard.samples_mut());
     }
+}
+
+/// Whose turn it is to be given what they hear.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// Those who hear something of their own.
+    Own,
+    /// Those who hear what all hear.
+    Shared,
 }
 
 /// What a participant hears in a tick.

@@ -51,7 +51,7 @@ impl Participant {
         let kept = voices.now_mut(self.slot, samples.len());
         self.sounds = match sound {
             // Digital silence adds nothing: who sends it hears what all listeners hear, and shares its encoding.
-            Sound::Voice | Sound::Concealed => samples.iter().any(|&s| s != 0),
+            Sound::Voice | Sound::Concealed | Sound::Noise => samples.iter().any(|&s| s != 0),
             Sound::Silence => false,
         };
         if self.sounds {
@@ -81,9 +81,20 @@ impl Participant {
         voices.mixed(self.slot, self.talker.contribution, self.frame_len())
     }
 
+    /// Whether it speaks to a few only, when it speaks.
+    pub(super) const fn has_few(&self) -> bool {
+        matches!(self.seat.audience, Audience::Only(_))
+    }
+
+    /// Takes a slot in other voices. What was remembered stays behind.
+    pub(super) fn move_to(&mut self, voices: &mut Voices) {
+        self.slot = voices.take_slot().expect("there are as many slots as seats");
+        self.talker = Talker::default();
+    }
+
     /// Whether a few hear something from it in this tick.
     pub(super) fn speaks_to_few(&self) -> bool {
-        self.sounds && matches!(self.seat.audience, Audience::Only(_))
+        self.sounds && self.has_few()
     }
 
     /// Whether `leg` alone, or with a few others, hears something from it in this tick.

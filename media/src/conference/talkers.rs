@@ -42,6 +42,15 @@ const DECAY_DIVISOR: u32 = 7;
 /// A frame whose mean amplitude is at most this (about -60 dBov) can be left out to catch up: nobody hears it missing.
 const QUIET: u32 = 32;
 
+/// Where too many sound, a mean amplitude of at most this (about -50 dBov) is the noise of a line and wants no turn:
+/// whoever speaks up is louder, and is then heard from before they did. Hundreds of open lines would otherwise take
+/// turns in being mixed, each with an encoder of its own.
+const MURMUR: u32 = 100;
+
+/// What is this part (-30 dB) of how loud somebody has become was not yet the beginning of it: a turn does not begin
+/// with the noise of a line, or whoever waited with one would speak 100 ms late for nothing.
+const BEFORE_ONSET_DIVISOR: u32 = 32;
+
 /// Where a participant stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Turn {
@@ -75,9 +84,10 @@ pub(super) struct Talker {
     silent_ticks: u8,
     /// Their turn was taken away in this tick.
     ousted: bool,
-    /// Frames remembered, and where the oldest is.
+    /// Frames remembered, where the oldest is, and how loud each was.
     remembered: usize,
     oldest: usize,
+    amplitudes: [u16; PLACES],
     pub(super) contribution: Contribution,
 }
 
@@ -110,7 +120,7 @@ fn contend(people: &mut [Participant], most: usize, voices: &mut Voices) {
             break;
         }
         wait(&mut people[quietest], voices);
-        people[loudest].talker.turn = Turn::Mixed;
+        people[loudest].talker.begin_turn();
     }
     for person in people {
         contribute(person, voices);
@@ -128,7 +138,7 @@ fn fill(people: &mut [Participant], most: usize, voices: &mut Voices) {
     }
     while mixed < most {
         let Some(loudest) = loudest_waiting(people) else { return };
-        people[loudest].talker.turn = Turn::Mixed;
+        people[loudest].talker.begin_turn();
         mixed += 1;
     }
 }
@@ -139,8 +149,8 @@ fn quietest_mixed(people: &[Participant]) -> Option<usize> {
 }
 
 fn loudest_waiting(people: &[Participant]) -> Option<usize> {
-    // The silent among them hold no turn and want none now.
-    let waiting = people.iter().enumerate().filter(|(_, p)| p.talker.turn == Turn::Waiting);
+    let wants = |p: &Participant| p.talker.turn == Turn::Waiting && p.talker.loudness > MURMUR;
+    let waiting = people.iter().enumerate().filter(|(_, p)| wants(p));
     waiting.max_by_key(|(_, p)| p.talker.loudness).map(|(i, _)| i)
 }
 
@@ -154,17 +164,18 @@ fn listen(person: &mut Participant, voices: &mut Voices) {
     let remembers = talker.turn == Turn::Waiting || (lags && now > QUIET);
     // Of one who lags a quiet frame is left out: nobody misses it, and 20 ms of the lag are made good.
     if remembers {
-        remember(person, voices);
+        remember(person, now, voices);
     }
 }
 
-fn remember(person: &mut Participant, voices: &mut Voices) {
+fn remember(person: &mut Participant, amplitude: u32, voices: &mut Voices) {
     let (len, sounds) = (person.frame_len(), person.speaks_to_all());
     if person.talker.remembered == PLACES {
         person.talker.forget_oldest();
     }
     let place = person.talker.next_place();
     person.talker.remembered += 1;
+    person.talker.amplitudes[place] = u16::try_from(amplitude).unwrap_or(u16::MAX);
     voices.remember(person.slot, place, if sounds { len } else { 0 }, len);
 }
 
@@ -173,7 +184,7 @@ fn wait(person: &mut Participant, voices: &mut Voices) {
     person.talker.turn = Turn::Waiting;
     person.talker.ousted = true;
     if person.talker.remembered == 0 {
-        remember(person, voices);
+        remember(person, person.talker.loudness, voices);
     }
 }
 
@@ -219,16 +230,28 @@ impl Talker {
     fn hear(&mut self, now: u32, sounds: bool) {
         let decayed = self.loudness.saturating_sub(self.loudness.div_ceil(DECAY_DIVISOR));
         self.loudness = decayed.max(now);
-        self.silent_ticks = if sounds { 0 } else { self.silent_ticks.saturating_add(1) };
+        self.silent_ticks = if now > MURMUR { 0 } else { self.silent_ticks.saturating_add(1) };
         let given_up = self.silent_ticks > TURN_KEPT_TICKS;
         match self.turn {
             Turn::Idle if sounds => self.turn = Turn::Waiting,
-            Turn::Mixed if given_up && self.remembered == 0 => self.turn = Turn::Idle,
-            Turn::Waiting if given_up => {
+            Turn::Mixed if given_up && self.remembered == 0 => {
+                self.turn = if sounds { Turn::Waiting } else { Turn::Idle };
+                self.ousted = sounds;
+            }
+            Turn::Waiting if given_up && !sounds => {
                 self.turn = Turn::Idle;
                 self.remembered = 0;
             }
             Turn::Idle | Turn::Mixed | Turn::Waiting => {}
+        }
+    }
+
+    /// From now on they are mixed: from where they became loud.
+    fn begin_turn(&mut self) {
+        self.turn = Turn::Mixed;
+        let quiet = (self.loudness / BEFORE_ONSET_DIVISOR).max(QUIET);
+        while self.remembered > 1 && u32::from(self.amplitudes[self.oldest]) <= quiet {
+            self.forget_oldest();
         }
     }
 
@@ -348,11 +371,11 @@ mod tests {
     fn who_becomes_loud_is_heard_from_100_ms_before() {
         let mut table = Table::new(2, 1);
         for _ in 0..10 {
-            table.tick(&[2_000, 0]);
+            table.tick(&[9_000, 0]);
         }
         // Too quiet to take the turn, then loud: what was said while waiting comes first.
-        let onset: Vec<i16> = (1..=8).map(|n| 100 * n).chain([20_000; 12]).collect();
-        let heard: Vec<i16> = onset.iter().map(|&s| constants(&table.tick(&[2_000, s]))[1]).collect();
+        let onset: Vec<i16> = (1..=8).map(|n| 1_000 * n).chain([20_000; 12]).collect();
+        let heard: Vec<i16> = onset.iter().map(|&s| constants(&table.tick(&[9_000, s]))[1]).collect();
         let begun = heard.iter().position(|&s| s != 0).unwrap();
         let lag = begun - onset.iter().position(|s| *s == heard[begun + 1]).unwrap() + 1;
         assert_eq!(lag, LOOK_BACK, "{heard:?}");
@@ -362,10 +385,20 @@ mod tests {
     }
 
     #[test]
+    fn who_waited_with_a_line_that_hums_does_not_lag() {
+        let mut table = Table::new(2, 1);
+        for _ in 0..10 {
+            table.tick(&[2_000, 20]);
+        }
+        assert_eq!(constants(&table.tick(&[2_000, 9_000]))[1], 9_000);
+        assert_eq!(constants(&table.tick(&[2_000, 9_001]))[1], 9_001);
+    }
+
+    #[test]
     fn a_lag_is_made_good_in_the_next_pause() {
         let mut table = Table::new(2, 1);
         for _ in 0..10 {
-            table.tick(&[2_000, 500]);
+            table.tick(&[2_000, 1_000]);
         }
         for _ in 0..10 {
             table.tick(&[2_000, 20_000]);
@@ -394,11 +427,21 @@ mod tests {
     fn a_silent_turn_is_free_for_the_next() {
         let mut table = Table::new(3, 2);
         for _ in 0..10 {
-            table.tick(&[9_000, 9_000, 100]);
+            table.tick(&[9_000, 9_000, 200]);
         }
         for _ in 0..40 {
-            table.tick(&[9_000, 0, 100]);
+            table.tick(&[9_000, 0, 200]);
         }
-        assert_eq!(constants(&table.tick(&[9_000, 0, 100])), [9_000, 0, 100]);
+        assert_eq!(constants(&table.tick(&[9_000, 0, 200])), [9_000, 0, 200]);
+    }
+
+    #[test]
+    fn lines_that_hum_take_no_turns_where_too_many_sound() {
+        let mut table = Table::new(4, 2);
+        for _ in 0..40 {
+            table.tick(&[90, 80, 70, 60]);
+        }
+        assert_eq!(constants(&table.tick(&[90, 80, 70, 60])), [0; 4]);
+        assert_eq!(constants(&table.tick(&[90, 80, 5_000, 60]))[2], 5_000);
     }
 }

@@ -3,13 +3,18 @@
 use super::talkers::{Contribution, PLACES};
 use crate::frame::SampleRate;
 
-/// Frames by slot; each participant has one. Memory that is never written to is never given by the system, so
-/// what nobody needs costs nothing.
+/// Frames by slot; each participant has one. All the room there is is asked for at the start, and not written to
+/// before a slot is taken or something is remembered: memory that was never written to is never given by the system,
+/// so seats that nobody takes cost nothing.
 pub(super) struct Voices {
     frames: Vec<i16>,
     remembered: Vec<i16>,
     /// Samples in a place: those of a frame at the highest rate there is a place for.
     stride: usize,
+    slots: usize,
+    /// Slots that were never taken begin here.
+    unused: usize,
+    /// Slots that were given back.
     free: Vec<usize>,
 }
 
@@ -18,17 +23,38 @@ impl Voices {
     pub(super) fn new(slots: usize, rate: SampleRate) -> Self {
         let stride = rate.frame_len();
         Self {
-            frames: vec![0; slots * stride],
-            remembered: vec![0; slots * PLACES * stride],
+            frames: Vec::with_capacity(slots * stride),
+            remembered: Vec::with_capacity(slots * PLACES * stride),
             stride,
-            // The lowest slots are used first.
-            free: (0..slots).rev().collect(),
+            slots,
+            unused: 0,
+            free: Vec::with_capacity(slots),
         }
+    }
+
+    /// No room for anybody.
+    pub(super) const fn none() -> Self {
+        Self { frames: Vec::new(), remembered: Vec::new(), stride: 0, slots: 0, unused: 0, free: Vec::new() }
+    }
+
+    /// Whether it has room for sound of a higher rate.
+    pub(super) const fn is_larger_than(&self, other: &Self) -> bool {
+        self.stride > other.stride
     }
 
     /// A slot for a participant; none if all are taken.
     pub(super) fn take_slot(&mut self) -> Option<usize> {
-        self.free.pop()
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        if self.unused == self.slots {
+            return None;
+        }
+        let slot = self.unused;
+        self.unused += 1;
+        // Within the room that was asked for.
+        self.frames.resize(self.unused * self.stride, 0);
+        Some(slot)
     }
 
     pub(super) fn give_back(&mut self, slot: usize) {
@@ -46,6 +72,11 @@ impl Voices {
 
     /// Remembers the first `kept` samples of this tick's frame, and silence up to `len`.
     pub(super) fn remember(&mut self, slot: usize, place: usize, kept: usize, len: usize) {
+        let end = (slot + 1) * PLACES * self.stride;
+        if self.remembered.len() < end {
+            // Within the room that was asked for.
+            self.remembered.resize(end, 0);
+        }
         let start = (slot * PLACES + place) * self.stride;
         let target = &mut self.remembered[start..][..len];
         let (voice, rest) = target.split_at_mut(kept);

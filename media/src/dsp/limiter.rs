@@ -72,6 +72,9 @@ fn gain_for(peak: u32) -> i32 {
 }
 
 impl Gain {
+    /// Samples pass unchanged.
+    pub const UNITY: Self = Self { from: UNITY, to: UNITY, ramp: 0 };
+
     /// Whether samples pass unchanged.
     pub const fn is_unity(self) -> bool {
         self.from == UNITY && self.to == UNITY

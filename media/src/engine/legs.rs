@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::event::{Event, Refusal};
-use crate::fault::Planted;
 use crate::id::LegId;
-use crate::leg::{Encoded, Leg};
+use crate::leg::Leg;
 use crate::transmit::Transmit;
 
 /// A place in the table. It is only ever used while the leg it was given for is there.
@@ -30,6 +29,8 @@ pub(crate) struct Legs {
     /// Legs with a packet of this tick, in the order in which they were given it.
     to_send: Vec<LegIndex>,
     sent: usize,
+    /// Datagrams of the next leg that were fetched.
+    sent_of_leg: usize,
     /// Legs with events.
     to_report: Vec<LegIndex>,
 }
@@ -45,6 +46,7 @@ impl Legs {
             unseated: Vec::with_capacity(capacity as usize),
             to_send: Vec::with_capacity(capacity as usize),
             sent: 0,
+            sent_of_leg: 0,
             to_report: Vec::with_capacity(capacity as usize),
         }
     }
@@ -70,6 +72,9 @@ impl Legs {
         if let Some(place) = self.to_send.iter().position(|&i| i == index) {
             self.to_send.remove(place);
             // Whoever is next to be fetched stays next, whether this one was fetched or not.
+            if place == self.sent {
+                self.sent_of_leg = 0;
+            }
             self.sent -= usize::from(place < self.sent);
         }
         let leg = self.slots[index.0 as usize].take();
@@ -107,11 +112,12 @@ impl Legs {
     /// Forgets the packets of the tick before.
     pub(crate) fn begin_tick(&mut self) {
         self.to_send.clear();
-        self.sent = 0;
+        (self.sent, self.sent_of_leg) = (0, 0);
     }
 
-    pub(crate) fn send(&mut self, index: LegIndex, encoded: &Encoded, faults: Planted) {
-        if self.at(index).send(encoded, faults) {
+    /// Notes that the leg's part in this tick is done.
+    pub(crate) fn done(&mut self, index: LegIndex) {
+        if self.at(index).has_datagrams() {
             self.to_send.push(index);
         }
         self.list_events(index);
@@ -127,9 +133,17 @@ impl Legs {
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
-        let index = *self.to_send.get(self.sent)?;
-        self.sent += 1;
-        self.slots[index.0 as usize].as_ref().map(|leg| leg.transmit())
+        loop {
+            let index = *self.to_send.get(self.sent)?;
+            let nth = self.sent_of_leg;
+            let leg = self.slots[index.0 as usize].as_ref();
+            if leg.is_some_and(|leg| leg.transmit(nth).is_some()) {
+                self.sent_of_leg += 1;
+                return self.slots[index.0 as usize].as_ref().and_then(|leg| leg.transmit(nth));
+            }
+            self.sent += 1;
+            self.sent_of_leg = 0;
+        }
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {

@@ -5,13 +5,14 @@ pub(crate) mod legs;
 use std::collections::VecDeque;
 
 use self::legs::{IdMap, LegIndex, Legs, id_map};
+use crate::command::LegChange;
 use crate::command::{Ask, Command};
-use crate::conference::{Conference, Seat, Step};
+use crate::conference::{Conference, Equipment, Seat, Step};
 use crate::event::{Event, Refusal, Retired, Tap};
 use crate::fault::Planted;
 use crate::frame::{Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
-use crate::leg::{Datagram, Encoded, Leg};
+use crate::leg::{Datagram, Leg};
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -150,12 +151,9 @@ impl Engine {
         match ask {
             Ask::AddLeg(leg) => self.add_leg(leg),
             Ask::RemoveLeg(leg) => self.remove_leg(leg),
-            Ask::SetLegMedia(leg, media) => {
-                let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
-                self.legs.at(index).set_media(media);
-                self.legs.list_events(index);
-                Ok(())
-            }
+            Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
+            Ask::ReportQuality(leg) => self.report_quality(leg),
+            Ask::Equip(conference, equipment) => self.equip(conference, equipment),
             Ask::AddConference(conference) => self.add_conference(conference),
             Ask::RemoveConference(conference) => self.remove_conference(conference),
             Ask::Join(leg, conference, seat) => self.join(leg, conference, seat),
@@ -188,6 +186,41 @@ impl Engine {
         Ok(())
     }
 
+    fn set_leg_media(&mut self, leg: LegId, mut change: Box<LegChange>) -> Result<(), Refusal> {
+        let changed = self.change_leg(leg, &mut change);
+        self.retired.push_back(Retired::LegChange(change));
+        changed
+    }
+
+    /// Leaves in `change` what is to travel home.
+    fn change_leg(&mut self, leg: LegId, change: &mut LegChange) -> Result<(), Refusal> {
+        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        if !self.legs.at(index).can_become(change) {
+            return Err(Refusal::NotEquipped);
+        }
+        if let Some(&conference) = self.seats.get(&leg)
+            && !self.conference(conference)?.is_equipped_for(change.media.codec.sample_rate())
+        {
+            return Err(Refusal::NotEquipped);
+        }
+        self.legs.at(index).become_other(change);
+        self.legs.list_events(index);
+        Ok(())
+    }
+
+    fn report_quality(&mut self, leg: LegId) -> Result<(), Refusal> {
+        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        self.legs.at(index).ask_quality();
+        self.legs.list_events(index);
+        Ok(())
+    }
+
+    fn equip(&mut self, conference: ConferenceId, mut equipment: Box<Equipment>) -> Result<(), Refusal> {
+        let equipped = self.conference(conference).map(|conference| conference.equip(&mut equipment));
+        self.retired.push_back(Retired::Equipment(equipment));
+        equipped
+    }
+
     fn add_conference(&mut self, conference: Box<Conference>) -> Result<(), Refusal> {
         let refusal = if self.conference(conference.id()).is_ok() {
             Refusal::Exists
@@ -214,6 +247,10 @@ impl Engine {
 
     fn join(&mut self, leg: LegId, conference: ConferenceId, seat: Seat) -> Result<(), Refusal> {
         let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        let rate = self.legs.at(index).codec().sample_rate();
+        if !self.conference(conference)?.is_equipped_for(rate) {
+            return Err(Refusal::NotEquipped);
+        }
         let already_here = self.seats.get(&leg) == Some(&conference);
         if self.conference(conference)?.is_full() && !already_here {
             return Err(Refusal::ConferenceFull);
@@ -261,6 +298,6 @@ fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
     let leg = step.legs.at(index);
     let mut unheard = SILENCE;
     leg.hear(step.now, step.counters, &mut unheard);
-    let silence = Encoded::of(leg.codec(), SILENCE.samples());
-    step.legs.send(index, &silence, step.faults);
+    leg.send_own(SILENCE.samples(), None, step.counters, step.faults);
+    step.legs.done(index);
 }

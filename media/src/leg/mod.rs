@@ -1,51 +1,77 @@
 //! A leg: one far end's media. Receives and plays out what it says, sends what it hears.
 //!
 //! ```text
-//! datagram ─▶ RTP? RTCP? ─▶ transport ─▶ payload type ─┬▶ telephone-event ─▶ digits ─▶ event
-//!                           (far end?)                 └▶ audio ─▶ playout ─▶ hear (one frame a tick)
-//! frame to be heard ─▶ encoded (own or shared) ─▶ send ─▶ datagram
+//! datagram ─▶ RTP? RTCP? ─▶ SRTP ─▶ transport ─▶ payload type ─┬▶ telephone-event ─▶ digits ─▶ event
+//!                                   (far end?)                 └▶ audio ─▶ playout ─▶ hear (one frame a tick)
+//! frame to be heard ─▶ encoded (own or shared) ─▶ send ─▶ SRTP ─▶ outbox ─▶ datagrams
+//! RTCP both ways ─▶ condition: how good it sounds, how much loss to expect
 //! ```
 
+mod coding;
+mod condition;
+mod dtmf;
+mod outbox;
 mod pending;
+mod quality;
+mod receive;
+mod rtcp;
+mod security;
 mod send;
+mod sending;
 mod transport;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::coding::Coding;
+pub(crate) use self::coding::Encoded;
+use self::condition::Condition;
+pub use self::dtmf::{
+    DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
+    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+};
 use self::pending::Pending;
-pub(crate) use self::send::Encoded;
+pub use self::quality::{
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
+    Quality, QualityMeter, QualitySample, Score,
+};
+pub use self::rtcp::{
+    Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
+    ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
+};
+pub use self::security::LegSrtp;
 use self::send::{Sender, StreamStart};
-use self::transport::{Source, Transport};
+use self::transport::Transport;
 use crate::codec::Codec;
-use crate::command::LegMedia;
-use crate::event::{Digit, LegEvent};
-use crate::fault::Planted;
-use crate::frame::Frame;
+use crate::command::{LegChange, LegMedia};
+use crate::event::LegEvent;
 use crate::id::LegId;
-use crate::playout::{Playout, PlayoutCounters, PlayoutSettings, Sound};
-use crate::rtp::DigitReceiver;
-use crate::rtp::{PacketView, is_rtcp};
-use crate::stats::{Counters, Discard};
+use crate::playout::{Playout, PlayoutCounters, PlayoutSettings};
+use crate::rtp::{DigitReceiver, Ssrc};
 use crate::time::Time;
 use crate::transmit::Transmit;
 
-/// The shortest RTCP packet: a header and the sender's SSRC (RFC 3550 §6.4.2).
-const RTCP_LEN_MIN: usize = 8;
-
 /// What a leg is built from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LegSettings {
     /// Its name.
     pub id: LegId,
     /// What signalling agreed.
     pub media: LegMedia,
+    /// The state of its codec.
+    pub coding: Box<Coding>,
+    /// The keys of SRTP; none over plain RTP.
+    pub srtp: Option<Box<LegSrtp>>,
     /// SSRC of what we send, drawn at random by the caller (RFC 3550 §8).
     pub ssrc: u32,
     /// The first sequence number we send, drawn at random by the caller.
     pub sequence_number: u16,
     /// The first timestamp we send, drawn at random by the caller.
     pub timestamp: u32,
+    /// Our name in RTCP, drawn at random by the caller (RFC 7022 §4.2).
+    pub cname: [u8; 16],
+    /// What the wall clock showed at the engine's time zero.
+    pub wall: WallClock,
     /// How the receive buffer behaves.
     pub playout: PlayoutSettings,
     /// No RTP and no RTCP for so long is reported, once per silence.
@@ -79,12 +105,19 @@ pub struct Leg {
     id: LegId,
     media: LegMedia,
     transport: Transport,
+    srtp: Option<Box<LegSrtp>>,
     playout: Playout,
     digits: DigitReceiver,
     sender: Sender,
+    coding: Box<Coding>,
+    rtcp: LegRtcp,
+    condition: Condition,
+    /// Payload type and codec before the last change: packets of it may still be on the way.
+    format_before: Option<(u8, Codec)>,
     receive_timeout: Duration,
     last_sign_of_life: Option<Time>,
     reported_silent: bool,
+    now: Time,
     pending: Pending,
     /// Whether what it says and hears is copied.
     pub(crate) tapped: bool,
@@ -100,16 +133,31 @@ impl Leg {
             sequence_number: settings.sequence_number,
             timestamp: settings.timestamp,
         };
+        let rtcp = RtcpSettings {
+            ssrc: Ssrc(settings.ssrc),
+            cname: settings.cname,
+            // As random as the name.
+            seed: u64::from(settings.ssrc) << 32 | u64::from(settings.timestamp),
+            interval: REPORT_INTERVAL,
+            wall: settings.wall,
+        };
+        let mut coding = settings.coding;
         Box::new(Self {
             id: settings.id,
             transport: Transport::new(&settings.media),
-            playout: Playout::new(settings.playout),
-            digits: DigitReceiver::new(),
+            srtp: settings.srtp,
+            playout: Playout::new(settings.playout, coding.take_decoding()),
+            digits: DigitReceiver::at_clock_rate(settings.media.terms.telephone_event_rate),
             sender: Sender::new(start, settings.media.payload_type),
             media: settings.media,
+            coding,
+            rtcp: LegRtcp::new(rtcp),
+            condition: Condition::new(settings.id),
+            format_before: None,
             receive_timeout: settings.receive_timeout,
             last_sign_of_life: None,
             reported_silent: false,
+            now: Time::ZERO,
             pending: Pending::default(),
             tapped: false,
             listed: false,
@@ -122,8 +170,8 @@ impl Leg {
     }
 
     /// The codec it is sent.
-    pub const fn codec(&self) -> Codec {
-        self.media.codec
+    pub fn codec(&self) -> Codec {
+        self.coding.codec()
     }
 
     /// What its receive buffer has seen.
@@ -136,150 +184,60 @@ impl Leg {
         self.sender.packets()
     }
 
-    /// What signalling agreed anew. A far end that stays where it is is reported as latched again: whoever
-    /// opened the way for another one may close it.
-    pub(crate) fn set_media(&mut self, media: LegMedia) {
-        self.transport.renegotiate(&media);
+    /// How good the whole call sounded so far.
+    pub fn quality_of_call(&self) -> Quality {
+        self.condition.meter().whole_call()
+    }
+
+    /// Whether the codec can become what was agreed anew, with what is here and in `change`.
+    pub(crate) fn can_become(&self, change: &LegChange) -> bool {
+        change.coding.as_ref().map_or_else(|| self.codec(), |coding| coding.codec()) == change.media.codec
+    }
+
+    /// Becomes what was agreed anew. What is needed no more is left in `change`.
+    ///
+    /// A far end that stays where it is is reported as latched again: whoever opened the way for another one may
+    /// close it.
+    pub(crate) fn become_other(&mut self, change: &mut LegChange) {
+        self.transport.renegotiate(&change.media);
         if let Some(source) = self.transport.latched() {
             self.pending.latched(source);
         }
-        self.sender.set_payload_type(media.payload_type);
-        self.media = media;
+        self.sender.set_payload_type(change.media.payload_type);
+        if let Some(coding) = change.coding.take() {
+            self.format_before = Some((self.media.payload_type, self.media.codec));
+            change.coding = Some(self.recode(coding));
+        }
+        change.srtp = security::renew(&mut self.srtp, change.srtp.take());
+        if self.media.terms.telephone_event_rate != change.media.terms.telephone_event_rate {
+            self.digits = DigitReceiver::at_clock_rate(change.media.terms.telephone_event_rate);
+        }
+        std::mem::swap(&mut self.media, &mut change.media);
     }
 
-    /// Takes a datagram in, or says why not.
-    pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) {
-        let taken = match datagram.port {
-            Port::Rtcp => self.receive_rtcp(datagram),
-            Port::Rtp if is_rtcp(datagram.payload) => self.receive_rtcp(datagram),
-            Port::Rtp => self.receive_rtp(datagram, counters),
+    /// Goes on with another codec. What comes back travels home.
+    fn recode(&mut self, mut coding: Box<Coding>) -> Box<Coding> {
+        // Packets of this tick may not have been fetched yet.
+        coding.outbox.take_over(&self.coding.outbox);
+        let replaced = self.playout.set_decoding(coding.take_decoding());
+        let mut before = std::mem::replace(&mut self.coding, coding);
+        before.take_home(replaced);
+        before
+    }
+
+    /// How good it sounds is to be reported.
+    pub(crate) fn ask_quality(&mut self) {
+        self.pending.quality();
+    }
+
+    /// The `n`th datagram of this tick.
+    pub(crate) fn transmit(&self, n: usize) -> Option<Transmit<'_>> {
+        let (port, datagram) = self.coding.outbox.get(n)?;
+        let destination = match self.transport.rtcp_destination() {
+            Some((Port::Rtcp, place)) if port == Port::Rtcp => place,
+            Some(_) | None => self.transport.destination(),
         };
-        if let Err(discard) = taken {
-            counters.count(discard);
-        }
-    }
-
-    /// RTCP is only a sign of life so far.
-    fn receive_rtcp(&mut self, datagram: &Datagram<'_>) -> Result<(), Discard> {
-        if !is_rtcp(datagram.payload) {
-            return Err(Discard::NotRtp);
-        }
-        if datagram.payload.len() < RTCP_LEN_MIN {
-            return Err(Discard::Malformed);
-        }
-        if !self.transport.is_far_host(datagram.source) {
-            return Err(Discard::NotFarEnd);
-        }
-        self.live(datagram.received_at);
-        Ok(())
-    }
-
-    fn receive_rtp(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) -> Result<(), Discard> {
-        // RFC 7983 §7: RTP and RTCP begin with version 2 in the two upper bits; STUN, DTLS and junk do not.
-        if datagram.payload.first().is_none_or(|first| first >> 6 != 2) {
-            return Err(Discard::NotRtp);
-        }
-        let packet = PacketView::parse(datagram.payload).map_err(|_| Discard::Malformed)?;
-        match self.transport.judge(datagram.source, &packet) {
-            Source::FarEnd => {}
-            Source::Latched => self.pending.latched(datagram.source),
-            Source::OnProbation => return Err(Discard::OnProbation),
-            Source::Stranger => return Err(Discard::NotFarEnd),
-        }
-        self.live(datagram.received_at);
-        if !self.media.direction.receive {
-            return Err(Discard::NotReceiving);
-        }
-        if self.is_event(packet.payload_type()) {
-            return self.receive_event(&packet, datagram.received_at, counters);
-        }
-        let codec = self.codec_of(packet.payload_type()).ok_or(Discard::UnknownPayloadType)?;
-        self.playout.receive(&packet, codec, datagram.received_at);
-        Ok(())
-    }
-
-    /// Telephone-events, as agreed or as we offered them. What was agreed for audio is audio all the same.
-    fn is_event(&self, payload_type: u8) -> bool {
-        let agreed = Some(payload_type) == self.media.telephone_event;
-        let offered = Some(payload_type) == self.media.telephone_event_offered;
-        agreed || (offered && payload_type != self.media.payload_type)
-    }
-
-    /// The agreed payload type, or a static one of the same family: many far ends answer with one G.711 law and
-    /// send the other, and both are always decodable.
-    fn codec_of(&self, payload_type: u8) -> Option<Codec> {
-        if payload_type == self.media.payload_type {
-            return Some(self.media.codec);
-        }
-        Codec::of_static_payload_type(payload_type)
-    }
-
-    fn receive_event(
-        &mut self,
-        packet: &PacketView<'_>,
-        received_at: Time,
-        counters: &mut Counters,
-    ) -> Result<(), Discard> {
-        self.playout.note_event(packet);
-        for ended in self.digits.receive(packet, received_at) {
-            self.report_digit(ended, counters);
-        }
-        Ok(())
-    }
-
-    /// Events that are no keys (flash hook, fax tones) are not reported.
-    fn report_digit(&mut self, event: u8, counters: &mut Counters) {
-        let Some(digit) = Digit::from_event(event) else {
-            return;
-        };
-        if !self.pending.digit(digit) {
-            counters.digits_dropped += 1;
-        }
-    }
-
-    fn live(&mut self, now: Time) {
-        self.last_sign_of_life = Some(now);
-        self.reported_silent = false;
-    }
-
-    /// What the far end says in this tick.
-    pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
-        if let Some(ended) = self.digits.expire(now) {
-            self.report_digit(ended, counters);
-        }
-        self.watch(now);
-        let sound = self.playout.play(now, frame);
-        // What came before a hold must not be heard after it was agreed.
-        if self.media.direction.receive { sound } else { Sound::Silence }
-    }
-
-    fn watch(&mut self, now: Time) {
-        let since = *self.last_sign_of_life.get_or_insert(now);
-        if !self.reported_silent && now.since(since) >= self.receive_timeout {
-            self.reported_silent = true;
-            self.pending.silent();
-        }
-    }
-
-    /// Makes this tick's packet. `false` if signalling does not let us send.
-    pub(crate) fn send(&mut self, encoded: &Encoded, faults: Planted) -> bool {
-        // Both laws are clocked at 8 kHz with one sample a byte.
-        let duration = encoded.bytes().len() as u32;
-        if !self.media.direction.send {
-            self.sender.pass(duration);
-            return false;
-        }
-        if faults.silences(self.sender.packets()) {
-            let silence = Encoded::of(encoded.codec, &[0; 160]);
-            self.sender.packetise(silence.bytes(), duration);
-        } else {
-            self.sender.packetise(encoded.bytes(), duration);
-        }
-        true
-    }
-
-    pub(crate) fn transmit(&self) -> Transmit<'_> {
-        Transmit { leg: self.id, destination: self.transport.destination(), datagram: self.sender.packet() }
+        Some(Transmit { leg: self.id, port, destination, datagram })
     }
 
     pub(crate) fn has_events(&self) -> bool {
@@ -287,7 +245,7 @@ impl Leg {
     }
 
     pub(crate) fn take_event(&mut self) -> Option<LegEvent> {
-        self.pending.take()
+        self.pending.take(&self.condition)
     }
 }
 

@@ -8,6 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::command::LegMedia;
+use crate::leg::Port;
 use crate::rtp::SequenceNumber;
 use crate::rtp::{PacketView, Ssrc};
 
@@ -22,6 +23,10 @@ pub(crate) struct Transport {
     nat: Option<IpAddr>,
     latched: Option<SocketAddr>,
     candidate: Option<Candidate>,
+    /// Where the far end said it receives RTCP, and where its own came from.
+    rtcp_signalled: Option<SocketAddr>,
+    rtcp_learnt: Option<SocketAddr>,
+    rtcp_mux: bool,
 }
 
 /// What a packet's source turned out to be.
@@ -49,6 +54,9 @@ impl Transport {
             nat: media.signalling.filter(|&ip| ip != media.remote.ip()),
             latched: None,
             candidate: None,
+            rtcp_signalled: media.terms.rtcp,
+            rtcp_learnt: None,
+            rtcp_mux: media.terms.rtcp_mux,
         }
     }
 
@@ -57,6 +65,8 @@ impl Transport {
         if media.remote != self.signalled {
             *self = Self::new(media);
         }
+        self.rtcp_signalled = media.terms.rtcp;
+        self.rtcp_mux = media.terms.rtcp_mux;
     }
 
     /// Where to send.
@@ -80,10 +90,35 @@ impl Transport {
         }
     }
 
+    /// Whether `source` may turn out to be the far end, or is it: what could be told without looking into a packet.
+    pub(crate) fn may_be(&self, source: SocketAddr) -> bool {
+        match self.latched {
+            Some(latched) => latched == source,
+            None => source == self.signalled || Some(source.ip()) == self.nat,
+        }
+    }
+
     /// Whether RTCP from `source` may be the far end's: RTCP comes from another port, so only the host is
-    /// compared, and it only proves life.
+    /// compared.
     pub(crate) fn is_far_host(&self, source: SocketAddr) -> bool {
         source.ip() == self.destination().ip()
+    }
+
+    /// RTCP of the far end came from here, by the port for it.
+    pub(crate) const fn learn_rtcp(&mut self, source: SocketAddr) {
+        self.rtcp_learnt = Some(source);
+    }
+
+    /// Where to send RTCP, and from which port; none if the far end wants none. Behind a NAT its port for RTCP
+    /// is another one than it knows of, so what came from there says more than what was signalled.
+    pub(crate) fn rtcp_destination(&self) -> Option<(Port, SocketAddr)> {
+        let signalled = self.rtcp_signalled?;
+        if self.rtcp_mux {
+            return Some((Port::Rtp, self.destination()));
+        }
+        let is_where_it_said = self.destination() == self.signalled;
+        let unlearnt = is_where_it_said.then_some(signalled);
+        self.rtcp_learnt.or(unlearnt).map(|place| (Port::Rtcp, place))
     }
 
     fn latch(&mut self, source: SocketAddr) -> Source {
@@ -120,7 +155,7 @@ impl Transport {
 mod tests {
     use super::*;
     use crate::codec::Codec;
-    use crate::command::Direction;
+    use crate::command::{Direction, LegTerms};
 
     fn media(remote: &str, signalling: Option<&str>) -> LegMedia {
         LegMedia {
@@ -131,6 +166,7 @@ mod tests {
             remote: remote.parse().unwrap(),
             signalling: signalling.map(|ip| ip.parse().unwrap()),
             direction: Direction::BOTH,
+            terms: LegTerms::default(),
         }
     }
 

@@ -86,6 +86,11 @@ impl Arrivals {
         missing
     }
 
+    /// Whether something came after `number`, and all up to the newest.
+    pub(super) fn are_complete_after(&self, number: SequenceNumber) -> bool {
+        self.newest.is_some_and(|newest| newest.is_after(number) && self.missing_between(number, newest) == 0)
+    }
+
     fn restart(&mut self, number: SequenceNumber) {
         self.newest = Some(number);
         self.seen = 1;
@@ -167,6 +172,8 @@ mod tests {
         assert_eq!(missing(103, 110), 5);
         assert_eq!(missing(103, 104), 0);
         assert_eq!(missing(104, 103), 0);
+        let complete = |n| arrivals.are_complete_after(SequenceNumber(n));
+        assert!(!complete(104) && !complete(110) && complete(109));
         let (arrivals, _) = observed(&[65_000, 200]);
         assert_eq!(arrivals.missing_between(SequenceNumber(65_000), SequenceNumber(200)), 735);
     }

@@ -1,5 +1,6 @@
-//! Sound for a gap: the last pitch period, repeated and faded (after the idea of ITU-T G.711 Appendix
-//! I, without the delay it adds to sound that arrives).
+//! Sound for a gap, if the decoder makes none: the last pitch period, repeated and faded (after the idea of ITU-T
+//! G.711 Appendix I, without the delay it adds to sound that arrives). It also fades what a decoder makes, and joins
+//! what follows.
 //!
 //! ```text
 //!  history ──▶ lag of best correlation ──▶ cycle, its end bent to meet its beginning
@@ -7,69 +8,90 @@
 //!  sound ────────────────────────────────────┴── cross-faded over 5 ms ──▶ sound
 //! ```
 
-use super::decoded::cross_fade;
-use super::delay::STEP;
+use super::history::{HISTORY_MAX, History};
+use super::join::cross_fade;
+use super::pitch::{LAG_MAX, Prefer, Search, factor};
+use crate::frame::SampleRate;
 
-/// Samples over which two sounds are joined: 5 ms.
-pub(super) const JOIN: usize = 40;
+/// Two sounds are joined over 5 ms, in samples at 8 kHz.
+const JOIN: usize = 40;
 
-/// What is made at a time: as much as a tick plays.
-const TICK: usize = STEP as usize;
-
-/// What was played is remembered for 60 ms: enough for the longest lag and what it is compared with.
-const HISTORY_TICKS: usize = 3;
-const HISTORY: usize = HISTORY_TICKS * TICK;
-
-/// Pitch periods that are looked for, 5-15 ms: voices from 67 to 200 Hz, and multiples of higher ones.
+/// Pitch periods that are looked for begin at 5 ms, in samples at 8 kHz: voices from 67 to 200 Hz, and multiples of
+/// higher ones.
 const LAG_MIN: usize = 40;
-const LAG_MAX: usize = 120;
 
-/// Samples that are compared with those a lag before: 20 ms.
+/// Samples at 8 kHz that are compared with those a lag before: 20 ms.
 const WINDOW: usize = 160;
 
-/// Sound is repeated at full level for 10 ms, then fades, and is gone after 60 ms. Longer repetition
-/// is heard as a buzz.
-const FADE_FROM: usize = 80;
-const FADE_TO: usize = 480;
+/// How made sound fades: from here, and gone there, in samples at 8 kHz since the gap began.
+#[derive(Clone, Copy, Debug)]
+struct Fade {
+    from: usize,
+    to: usize,
+}
+
+impl Fade {
+    /// Sound is repeated at full level for 10 ms, and is gone after 60. Longer repetition is heard as a buzz.
+    const REPEATED: Self = Self { from: 80, to: 480 };
+
+    /// A decoder that knows its codec makes sound that lasts longer: 60 ms, gone after 120.
+    const DECODED: Self = Self { from: 480, to: 960 };
+
+    /// Where the sender paused, nothing is missing: 10 ms, so that nothing clicks.
+    const PAUSE: Self = Self { from: 0, to: 80 };
+}
+
+/// Where the sound for a gap comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The cycle that is repeated here.
+    Cycle,
+    /// A decoder.
+    Decoder,
+}
 
 /// Makes sound for gaps out of what was played before them.
 pub(super) struct Concealer {
-    history: [i16; HISTORY],
-    /// The tick in `history` that is overwritten next.
-    oldest: usize,
-    cycle: [i16; LAG_MAX],
+    cycle: Box<[i16]>,
+    rate: SampleRate,
     period: usize,
     /// How far the cycle's beginning misses the last sample played.
     edge: i32,
+    fade: Fade,
     /// Samples made for this gap.
     made: usize,
     /// Samples of real sound joined since the gap.
     joined: usize,
-    active: bool,
+    source: Option<Source>,
 }
 
 impl Concealer {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new(rate: SampleRate, rate_max: SampleRate) -> Self {
         Self {
-            history: [0; HISTORY],
-            oldest: 0,
-            cycle: [0; LAG_MAX],
-            period: LAG_MIN,
+            cycle: vec![0; LAG_MAX * factor(rate_max)].into_boxed_slice(),
+            rate,
+            period: 1,
             edge: 0,
+            fade: Fade::REPEATED,
             made: 0,
             joined: 0,
-            active: false,
+            source: None,
         }
     }
 
     /// Whether there is a gap that real sound has not fully replaced yet.
     pub(super) const fn is_active(&self) -> bool {
-        self.active
+        self.source.is_some()
+    }
+
+    /// Whether the gap is to be filled by the decoder.
+    pub(super) fn is_decoder(&self) -> bool {
+        self.source == Some(Source::Decoder)
     }
 
     /// Whether the gap has become so long that nothing is left to hear.
     pub(super) const fn has_faded(&self) -> bool {
-        self.made >= FADE_TO
+        self.made >= self.fade.to * factor(self.rate)
     }
 
     /// Whether real sound has begun to replace the gap.
@@ -79,29 +101,59 @@ impl Concealer {
 
     /// There is no gap any more, and nothing to join.
     pub(super) fn stop(&mut self) {
-        self.active = false;
+        self.source = None;
     }
 
-    /// Remembers a tick that was played, whatever was in it.
-    pub(super) fn remember(&mut self, tick: &[i16]) {
-        for (kept, &sample) in self.history[self.oldest * TICK..][..TICK].iter_mut().zip(tick) {
-            *kept = sample;
-        }
-        self.oldest = (self.oldest + 1) % HISTORY_TICKS;
+    /// A gap begins that the decoder fills.
+    pub(super) fn begin_decoder(&mut self, rate: SampleRate) {
+        (self.rate, self.made, self.joined) = (rate, 0, 0);
+        self.fade = Fade::DECODED;
+        self.source = Some(Source::Decoder);
     }
 
     /// A gap begins, after `current`: what the tick under way holds so far.
-    pub(super) fn begin(&mut self, current: &[i16]) {
-        let past = self.in_order(current);
-        self.period = pitch_period(&past);
-        let last_cycle = &past[HISTORY - self.period..];
-        self.cycle[..self.period].copy_from_slice(last_cycle);
-        bend(&mut self.cycle[..self.period], &past);
+    pub(super) fn begin(&mut self, history: &History, current: &[i16], rate: SampleRate) {
+        let mut past = [0; HISTORY_MAX];
+        let past = &mut past[..history.len()];
+        history.write_to(past, current);
+        let len = past.len();
+        let at = len / factor(rate) - WINDOW;
+        let search = Search { at, window: WINDOW, lags: LAG_MIN..=LAG_MAX, prefer: Prefer::Shorter };
+        let lag = search.best_fit(past, rate).map_or_else(|| LAG_MIN * factor(rate), |fit| fit.lag);
+        self.period = lag.min(self.cycle.len());
+        self.cycle[..self.period].copy_from_slice(&past[len - self.period..]);
+        bend(&mut self.cycle[..self.period], past);
         // The cycle begins as if the sample before it had just been played.
-        self.edge = i32::from(past[HISTORY - 1]) - i32::from(past[HISTORY - 1 - self.period]);
-        self.made = 0;
-        self.joined = 0;
-        self.active = true;
+        self.edge = i32::from(past[len - 1]) - i32::from(past[len - 1 - self.period]);
+        (self.rate, self.made, self.joined) = (rate, 0, 0);
+        self.fade = Fade::REPEATED;
+        self.source = Some(Source::Cycle);
+    }
+
+    /// The same where the sender paused: what was heard ends softly.
+    pub(super) fn begin_pause(&mut self, history: &History, current: &[i16], rate: SampleRate) {
+        self.begin(history, current, rate);
+        self.fade = Fade::PAUSE;
+    }
+
+    /// Goes on with another one's gap. This one's cycle is at least as long.
+    pub(super) fn take_over(&mut self, other: &mut Self) {
+        let larger = std::mem::take(&mut self.cycle);
+        let smaller = std::mem::replace(&mut other.cycle, larger);
+        other.cycle[..smaller.len()].copy_from_slice(&smaller);
+        std::mem::swap(self, other);
+        other.cycle = smaller;
+    }
+
+    /// Sound goes on at another rate, and `history` with it.
+    pub(super) fn change_rate(&mut self, history: &History, rate: SampleRate) {
+        let Some(source) = self.source else {
+            return;
+        };
+        let scale = |samples: usize| samples * factor(rate) / factor(self.rate);
+        let (made, joined, fade) = (scale(self.made), scale(self.joined), self.fade);
+        self.begin(history, &[], rate);
+        (self.made, self.joined, self.fade, self.source) = (made, joined, fade, Some(source));
     }
 
     /// Fills `out`, which lies in the gap.
@@ -111,13 +163,28 @@ impl Concealer {
         }
     }
 
+    /// Fades what a decoder made for the gap.
+    pub(super) fn shape(&mut self, sound: &mut [i16]) {
+        for sample in sound {
+            *sample = self.faded((*sample).into());
+            self.made += 1;
+        }
+    }
+
     /// `sound` follows the gap: fades over into it.
     pub(super) fn join(&mut self, sound: &mut [i16]) {
-        for sample in sound.iter_mut().take(JOIN - self.joined) {
-            *sample = cross_fade(self.next_sample(), *sample, self.joined);
+        let join = JOIN * factor(self.rate);
+        if self.is_decoder() && self.made <= self.fade.from * factor(self.rate) {
+            // The decoder made the one and the other, and sees to it that they fit.
+            self.stop();
+            return;
+        }
+        for sample in sound.iter_mut().take(join - self.joined) {
+            let old = if self.is_decoder() { self.faded((*sample).into()) } else { self.next_sample() };
+            *sample = cross_fade(old, *sample, self.joined, join);
             self.joined += 1;
         }
-        if self.joined == JOIN {
+        if self.joined == join {
             self.stop();
         }
     }
@@ -126,106 +193,72 @@ impl Concealer {
         if self.has_faded() {
             return 0;
         }
-        let edge = self.edge * JOIN.saturating_sub(self.made) as i32 / JOIN as i32;
+        let join = JOIN * factor(self.rate);
+        let edge = self.edge * join.saturating_sub(self.made) as i32 / join as i32;
         let repeated = i32::from(self.cycle[self.made % self.period]) + edge;
-        let gain = (FADE_TO - self.made.max(FADE_FROM)) as i32;
-        let faded = repeated * gain / (FADE_TO - FADE_FROM) as i32;
+        let faded = self.faded(repeated);
         self.made += 1;
-        faded.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+        faded
     }
 
-    /// The last 60 ms, `current` included, oldest first.
-    fn in_order(&self, current: &[i16]) -> [i16; HISTORY] {
-        let current = &current[..current.len().min(TICK)];
-        let (newer, older) = self.history.split_at(self.oldest * TICK);
-        let all = older.iter().chain(newer).chain(current).skip(current.len());
-        let mut past = [0; HISTORY];
-        for (kept, &sample) in past.iter_mut().zip(all) {
-            *kept = sample;
-        }
-        past
+    fn faded(&self, sample: i32) -> i16 {
+        let (from, to) = (self.fade.from * factor(self.rate), self.fade.to * factor(self.rate));
+        let gain = to.saturating_sub(self.made.max(from)) as i64;
+        let faded = i64::from(sample) * gain / (to - from) as i64;
+        faded.clamp(i16::MIN.into(), i16::MAX.into()) as i16
     }
 }
 
 /// Bends the last quarter of a cycle towards what came before its beginning, so that it can follow
 /// itself without an edge.
-fn bend(cycle: &mut [i16], past: &[i16; HISTORY]) {
-    let period = cycle.len();
+fn bend(cycle: &mut [i16], past: &[i16]) {
+    let (period, len) = (cycle.len(), past.len());
     let quarter = period / 4;
-    let before = &past[HISTORY - period - quarter..HISTORY - period];
+    let before = &past[len - period - quarter..len - period];
     let end = &mut cycle[period - quarter..];
     for (i, (sample, &wanted)) in end.iter_mut().zip(before).enumerate() {
-        let weight = i as i32 + 1;
-        let sum = i32::from(*sample) * (quarter as i32 - weight) + i32::from(wanted) * weight;
-        *sample = (sum / quarter as i32) as i16;
+        *sample = cross_fade(*sample, wanted, i, quarter);
     }
-}
-
-/// The lag at which the last 20 ms are most like what came before: greatest normalised correlation.
-fn pitch_period(past: &[i16; HISTORY]) -> usize {
-    // A sixteenth: 160 products then fit an i32, which the compiler turns into vector arithmetic.
-    let scaled = past.map(|s| s >> 4);
-    let recent = &scaled[HISTORY - WINDOW..];
-    let lagged_by = |lag: usize| &scaled[HISTORY - WINDOW - lag..HISTORY - lag];
-    let square = |at: usize| i32::from(scaled[at]) * i32::from(scaled[at]);
-    let mut energy = product(lagged_by(LAG_MIN), lagged_by(LAG_MIN));
-    let (mut best, mut best_likeness) = (LAG_MIN, f64::MIN);
-    for lag in LAG_MIN..=LAG_MAX {
-        let correlation = f64::from(product(recent, lagged_by(lag)));
-        let likeness = correlation * correlation.abs() / (f64::from(energy) + 1.0);
-        if likeness > best_likeness {
-            (best, best_likeness) = (lag, likeness);
-        }
-        // The next lag's window begins a sample earlier and ends a sample earlier.
-        energy += square(HISTORY - WINDOW - lag - 1) - square(HISTORY - lag - 1);
-    }
-    best
-}
-
-fn product(a: &[i16], b: &[i16]) -> i32 {
-    a.iter().zip(b).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::pitch::tests::{RATES, wave};
     use super::*;
 
-    /// A voice-like wave of the given period.
-    fn wave(period: usize, len: usize) -> Vec<i16> {
-        let sample = |i: usize| {
-            let turn = (i % period) as f64 / period as f64 * std::f64::consts::TAU;
-            (8_000.0 * turn.sin() + 4_000.0 * (3.0 * turn).sin()) as i16
-        };
-        (0..len).map(sample).collect()
+    /// One that has heard the last 60 ms of `sound`, and what it heard.
+    fn after(sound: &[i16], rate: SampleRate) -> (Concealer, History) {
+        let mut history = History::new(rate, rate);
+        for tick in sound.chunks_exact(rate.frame_len()) {
+            history.remember(tick);
+        }
+        (Concealer::new(rate, rate), history)
     }
 
-    fn after(sound: &[i16]) -> Concealer {
-        let mut concealer = Concealer::new();
-        for tick in sound.chunks(TICK) {
-            concealer.remember(tick);
-        }
-        concealer
-    }
+    const RATE: SampleRate = SampleRate::Hz8000;
 
     #[test]
     fn a_periodic_sound_goes_on_as_it_was() {
-        for period in [41, 57, 80, 113] {
-            let sound = wave(period, 720);
-            let mut concealer = after(&sound[..640]);
-            concealer.begin(&[]);
-            let mut gap = [0; FADE_FROM];
-            concealer.fill(&mut gap);
-            for (made, wanted) in gap.iter().zip(&sound[640..]) {
-                assert!(made.abs_diff(*wanted) < 300, "period {period}: {made} {wanted}");
+        for rate in RATES {
+            for period in [41.0, 57.0, 80.0, 113.0].map(|p| p * factor(rate) as f64) {
+                let tick = rate.frame_len();
+                let sound = wave(period, 5 * tick);
+                let (mut concealer, history) = after(&sound[..4 * tick], rate);
+                concealer.begin(&history, &[], rate);
+                let mut gap = vec![0; tick / 2];
+                concealer.fill(&mut gap);
+                for (made, wanted) in gap.iter().zip(&sound[4 * tick..]) {
+                    assert!(made.abs_diff(*wanted) < 400, "{rate:?} period {period}: {made} {wanted}");
+                }
             }
         }
     }
 
     #[test]
     fn a_gap_in_the_middle_of_a_tick_goes_on_from_there() {
-        let sound = wave(80, 800);
-        let mut concealer = after(&sound[..480]);
-        concealer.begin(&sound[480..550]);
+        let sound = wave(80.0, 800);
+        let (mut concealer, history) = after(&sound[..480], RATE);
+        concealer.begin(&history, &sound[480..550], RATE);
         let mut gap = [0; 60];
         concealer.fill(&mut gap);
         for (made, wanted) in gap.iter().zip(&sound[550..]) {
@@ -235,41 +268,84 @@ mod tests {
 
     #[test]
     fn a_long_gap_fades_to_silence_by_60_ms() {
-        let mut concealer = after(&wave(80, 480));
-        concealer.begin(&[]);
-        let mut gap = [0; 3 * TICK];
+        let (mut concealer, history) = after(&wave(80.0, 480), RATE);
+        concealer.begin(&history, &[], RATE);
+        let mut gap = [0; 480];
         concealer.fill(&mut gap);
         let peak = |part: &[i16]| part.iter().map(|s| s.unsigned_abs()).max().unwrap();
         assert!(peak(&gap[..80]) > 8_000);
         assert!(peak(&gap[240..320]) < peak(&gap[80..160]));
         assert!(peak(&gap[470..]) < 500);
         assert!(concealer.has_faded());
-        let mut rest = [1; TICK];
+        let mut rest = [1; 160];
         concealer.fill(&mut rest);
-        assert_eq!(rest, [0; TICK]);
+        assert_eq!(rest, [0; 160]);
+    }
+
+    #[test]
+    fn a_pause_is_silent_after_10_ms() {
+        let (mut concealer, history) = after(&wave(80.0, 480), RATE);
+        concealer.begin_pause(&history, &[], RATE);
+        let mut gap = [0; 160];
+        concealer.fill(&mut gap);
+        assert!(concealer.has_faded());
+        assert_eq!(gap[80..], [0; 80]);
+        assert!(gap.windows(2).all(|w| w[0].abs_diff(w[1]) < 1_800), "{gap:?}");
+    }
+
+    #[test]
+    fn what_a_decoder_makes_is_left_alone_for_60_ms_and_gone_after_120() {
+        for rate in RATES {
+            let (mut concealer, _) = after(&[], rate);
+            concealer.begin_decoder(rate);
+            let mut made = vec![1_000; 6 * rate.frame_len()];
+            for part in made.chunks_mut(70) {
+                concealer.shape(part);
+            }
+            let half = made.len() / 2;
+            assert!(made[..half].iter().all(|&s| s == 1_000));
+            assert!(made.is_sorted_by(|a, b| a >= b));
+            assert!(made[half * 2 - 1] < 10 && concealer.has_faded());
+        }
+    }
+
+    #[test]
+    fn a_decoder_goes_on_unjoined_after_a_short_gap_and_softly_after_a_long_one() {
+        let (mut concealer, _) = after(&[], RATE);
+        concealer.begin_decoder(RATE);
+        concealer.shape(&mut [0; 160]);
+        let mut sound = [1_000; 160];
+        concealer.join(&mut sound);
+        assert_eq!(sound, [1_000; 160]);
+        assert!(!concealer.is_active());
+        concealer.begin_decoder(RATE);
+        concealer.shape(&mut [0; 1_000]);
+        concealer.join(&mut sound);
+        assert!(sound[0] < 100 && sound.is_sorted());
+        assert!(!concealer.is_active());
     }
 
     #[test]
     fn sound_after_a_gap_is_faded_into_and_then_left_alone() {
-        let mut concealer = after(&[1_000; 480]);
-        concealer.begin(&[]);
+        let (mut concealer, history) = after(&[1_000; 480], RATE);
+        concealer.begin(&history, &[], RATE);
         concealer.fill(&mut [0; 20]);
-        let mut sound = [-1_000; TICK];
+        let mut sound = [-1_000; 160];
         concealer.join(&mut sound[..15]);
         assert!(concealer.is_active() && concealer.is_joining());
         concealer.join(&mut sound[15..]);
         assert!(!concealer.is_active());
         assert!(sound[0] > 900);
         assert!(sound[..JOIN].is_sorted_by(|a, b| a >= b));
-        assert_eq!(sound[JOIN..], [-1_000; TICK - JOIN]);
+        assert_eq!(sound[JOIN..], [-1_000; 160 - JOIN]);
     }
 
     #[test]
     fn the_loudest_and_the_quietest_sound_are_harmless() {
         for sound in [[i16::MIN; 480], [i16::MAX; 480], [0; 480]] {
-            let mut concealer = after(&sound);
-            concealer.begin(&[]);
-            let mut gap = [0; TICK];
+            let (mut concealer, history) = after(&sound, RATE);
+            concealer.begin(&history, &[], RATE);
+            let mut gap = [0; 160];
             concealer.fill(&mut gap);
             assert_eq!(gap[0], sound[0]);
         }

@@ -1,33 +1,40 @@
-//! Samples that are decoded and not played yet: what a tick left over of a packet.
-//!
-//! Packets last 10-60 ms and ticks 20 ms. When a step is to be left out, two ticks' worth must be here
-//! at once.
+//! Samples that are decoded and not played yet: what a tick left over of a packet, and what is looked at ahead when
+//! sound is to be shrunk or stretched. Sound that a decoder made for a gap waits here too, always before real sound.
 
-use super::conceal::JOIN;
-use super::delay::STEP;
-use super::packet_buffer::PAYLOAD_MAX;
-use crate::codec::Codec;
+use super::arena::PAYLOAD_MAX;
+use super::join::convert;
+use super::pitch::factor;
+use super::time_stretch::needed_to_shrink;
+use crate::frame::SampleRate;
 
-/// One tick, as a length.
-const TICK: usize = STEP as usize;
-
-/// A packet is only loaded while less than two ticks are here.
-const CAPACITY: usize = 2 * TICK + PAYLOAD_MAX;
+/// Samples in a queue for sound of up to `rate`: the longest packet, which is of G.711, behind as much as is looked
+/// at ahead.
+const fn capacity(rate: SampleRate) -> usize {
+    PAYLOAD_MAX * factor(rate) + needed_to_shrink(rate.frame_len(), rate)
+}
 
 /// Up to one packet and two ticks of samples, oldest first.
 pub(super) struct Decoded {
-    samples: [i16; CAPACITY],
+    samples: Box<[i16]>,
     start: usize,
     end: usize,
+    /// How many of the first were made for a gap.
+    made: usize,
 }
 
 impl Decoded {
-    pub(super) const fn new() -> Self {
-        Self { samples: [0; CAPACITY], start: 0, end: 0 }
+    /// A queue for sound of up to that rate.
+    pub(super) fn new(rate_max: SampleRate) -> Self {
+        Self { samples: vec![0; capacity(rate_max)].into_boxed_slice(), start: 0, end: 0, made: 0 }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// Whether nothing here was received.
+    pub(super) const fn is_all_made(&self) -> bool {
+        self.made == self.len()
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -35,130 +42,140 @@ impl Decoded {
     }
 
     pub(super) fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end, self.made) = (0, 0, 0);
     }
 
-    /// Decodes one packet behind what is here. What does not fit is left out; it always fits while
-    /// less than two ticks are here.
-    pub(super) fn load(&mut self, codec: Codec, payload: &[u8]) {
+    /// All that is here.
+    pub(super) fn samples(&self) -> &[i16] {
+        &self.samples[self.start..self.end]
+    }
+
+    /// Lets `decode` write up to `len` samples behind what is here, and say how many it wrote. They are brought from
+    /// rate `from` to rate `to`, which is that of the rest. What does not fit is left out.
+    pub(super) fn load(
+        &mut self,
+        len: usize,
+        (from, to): (SampleRate, SampleRate),
+        decode: impl FnOnce(&mut [i16]) -> usize,
+    ) {
         self.samples.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.len());
-        self.end += codec.decode(payload, &mut self.samples[self.end..]);
+        let free = &mut self.samples[self.end..];
+        let len = len.min(free.len());
+        let decoded = decode(&mut free[..len]).min(len);
+        self.end += if from == to { decoded } else { convert(free, decoded, from, to) };
+    }
+
+    /// The same for sound made for a gap, when nothing is here. `false` if `make` says that it made none.
+    pub(super) fn load_made(&mut self, len: usize, make: impl FnOnce(&mut [i16]) -> bool) -> bool {
+        self.clear();
+        let len = len.min(self.samples.len());
+        if make(&mut self.samples[..len]) {
+            (self.end, self.made) = (len, len);
+        }
+        self.made > 0
     }
 
     /// Passes over up to `count` samples.
     pub(super) fn skip(&mut self, count: usize) {
-        self.start += count.min(self.len());
-    }
-
-    /// Moves samples to `out` and returns how many.
-    pub(super) fn take(&mut self, out: &mut [i16]) -> usize {
-        let count = out.len().min(self.len());
-        out[..count].copy_from_slice(&self.samples[self.start..][..count]);
+        let count = count.min(self.len());
         self.start += count;
-        count
+        self.made = self.made.saturating_sub(count);
     }
 
-    /// Whether the next two ticks are so quiet that nobody hears one of them missing.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.samples[self.start..self.end].iter().take(2 * TICK).all(|s| s.unsigned_abs() <= QUIET_PEAK)
+    /// Moves samples to `out` that are all made or all received, and returns how many and whether they were made.
+    pub(super) fn take(&mut self, out: &mut [i16]) -> (usize, bool) {
+        let made = self.made > 0;
+        let alike = if made { self.made } else { self.len() };
+        let count = out.len().min(alike);
+        out[..count].copy_from_slice(&self.samples[self.start..][..count]);
+        self.skip(count);
+        (count, made)
     }
 
-    /// Makes one tick out of the next two: the first one's beginning and the second one's end, joined
-    /// where they are most alike. Two ticks must be here, else nothing happens.
-    pub(super) fn take_shrunk(&mut self, out: &mut [i16]) -> bool {
-        if self.len() < 2 * TICK || out.len() != TICK {
-            return false;
-        }
-        let both = &self.samples[self.start..][..2 * TICK];
-        let (first, second) = both.split_at(TICK);
-        let join = most_alike(first, second);
-        out[..join].copy_from_slice(&first[..join]);
-        out[join..].copy_from_slice(&second[join..]);
-        for (i, sample) in out[join..].iter_mut().take(JOIN).enumerate() {
-            *sample = cross_fade(first[join + i], second[join + i], i);
-        }
-        self.skip(2 * TICK);
-        true
+    /// Brings all that is here to another rate.
+    pub(super) fn convert(&mut self, from: SampleRate, to: SampleRate) {
+        self.samples.copy_within(self.start..self.end, 0);
+        let len = self.len();
+        let len = convert(&mut self.samples, len, from, to);
+        self.made = self.made * factor(to) / factor(from);
+        (self.start, self.end) = (0, len);
     }
-}
 
-/// The peak of a pause: about -42 dBov, above line noise and below speech.
-const QUIET_PEAK: u16 = 256;
-
-/// Places for a join are tried so far apart: 1 ms.
-const JOIN_GRID: usize = 8;
-
-/// Where the two differ least over the length of a join.
-fn most_alike(first: &[i16], second: &[i16]) -> usize {
-    let difference = |at: &usize| -> u32 {
-        let pairs = first[*at..].iter().zip(&second[*at..]);
-        pairs.take(JOIN).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
-    };
-    (0..=first.len() - JOIN).step_by(JOIN_GRID).min_by_key(difference).unwrap_or(0)
-}
-
-/// From `old` to `new`, `at` samples into a join.
-pub(super) fn cross_fade(old: i16, new: i16, at: usize) -> i16 {
-    let join = JOIN as i32;
-    let weight = (at as i32 + 1).min(join);
-    let sum = i32::from(old) * (join - weight) + i32::from(new) * weight;
-    (sum / join) as i16
+    /// Takes all that is in another queue, as far as it fits.
+    pub(super) fn take_over(&mut self, other: &Self) {
+        let len = other.len().min(self.samples.len());
+        self.samples[..len].copy_from_slice(&other.samples()[..len]);
+        (self.start, self.end, self.made) = (0, len, other.made.min(len));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(samples: &[i16]) -> Decoded {
-        let mut decoded = Decoded::new();
-        decoded.samples[..samples.len()].copy_from_slice(samples);
-        decoded.end = samples.len();
-        decoded
+    const SAME: (SampleRate, SampleRate) = (SampleRate::Hz8000, SampleRate::Hz8000);
+
+    fn filled(len: usize, value: i16) -> impl FnOnce(&mut [i16]) -> usize {
+        move |out| {
+            out[..len].fill(value);
+            len
+        }
     }
 
     #[test]
     fn packets_line_up_behind_each_other() {
-        let mut decoded = Decoded::new();
-        decoded.load(Codec::Pcmu, &[0x80; 480]);
-        let mut out = [0; TICK];
-        assert_eq!(decoded.take(&mut out), TICK);
-        decoded.load(Codec::Pcmu, &[0xff; 480]);
+        let mut decoded = Decoded::new(SampleRate::Hz8000);
+        decoded.load(480, SAME, filled(480, 1));
+        let mut out = [0; 160];
+        assert_eq!(decoded.take(&mut out), (160, false));
+        decoded.load(480, SAME, filled(480, 2));
         assert_eq!(decoded.len(), 800);
         decoded.skip(319);
-        assert_eq!(decoded.take(&mut out[..2]), 2);
-        assert_eq!(out[..2], [32_124, 0]);
-        decoded.load(Codec::Pcmu, &[0xff; 480]);
-        assert_eq!(decoded.len(), 800);
+        assert_eq!(decoded.take(&mut out[..2]), (2, false));
+        assert_eq!(out[..2], [1, 2]);
     }
 
     #[test]
-    fn a_steady_tone_stays_a_steady_tone_when_a_step_is_left_out() {
-        let tone: Vec<i16> = (0..320).map(|i| [0, 5_000, 0, -5_000][i % 4]).collect();
-        let mut decoded = with(&tone);
-        let mut out = [0; TICK];
-        assert!(decoded.take_shrunk(&mut out));
+    fn the_longest_packet_fits_behind_what_is_looked_at_ahead() {
+        for rate in [SampleRate::Hz8000, SampleRate::Hz16000, SampleRate::Hz48000] {
+            let mut decoded = Decoded::new(rate);
+            let ahead = needed_to_shrink(rate.frame_len(), rate) - 1;
+            decoded.load(ahead, (rate, rate), filled(ahead, 1));
+            decoded.load(PAYLOAD_MAX, (SampleRate::Hz8000, rate), filled(PAYLOAD_MAX, 2));
+            assert_eq!(decoded.len(), ahead + PAYLOAD_MAX * factor(rate));
+            decoded.load(PAYLOAD_MAX, (SampleRate::Hz8000, rate), filled(0, 3));
+            assert_eq!(decoded.len(), ahead + PAYLOAD_MAX * factor(rate));
+        }
+    }
+
+    #[test]
+    fn sound_made_and_sound_received_are_told_apart() {
+        let mut decoded = Decoded::new(SampleRate::Hz8000);
+        assert!(!decoded.load_made(20, |_| false));
         assert!(decoded.is_empty());
-        assert_eq!(out[..], tone[..TICK]);
-        assert!(!decoded.take_shrunk(&mut out));
+        assert!(decoded.load_made(20, |out| {
+            out.fill(5);
+            true
+        }));
+        assert!(decoded.is_all_made());
+        decoded.load(160, SAME, filled(160, 9));
+        assert!(!decoded.is_all_made());
+        let mut out = [0; 160];
+        assert_eq!(decoded.take(&mut out[..8]), (8, true));
+        assert_eq!(decoded.take(&mut out), (12, true));
+        assert_eq!(decoded.take(&mut out), (160, false));
+        assert!(decoded.is_empty());
     }
 
     #[test]
-    fn a_step_left_out_leaves_no_edge() {
-        let noise: Vec<i16> = (0..320i32).map(|i| (i * 7_919 % 2_001 - 1_000) as i16).collect();
-        let mut decoded = with(&noise);
-        let mut out = [0; TICK];
-        assert!(decoded.take_shrunk(&mut out));
-        assert_eq!(out[0], noise[0]);
-        assert_eq!(out[TICK - 1], noise[319]);
-    }
-
-    #[test]
-    fn quiet_is_judged_over_two_ticks() {
-        let mut samples = [10; 400];
-        samples[330] = 9_000;
-        assert!(with(&samples).is_quiet());
-        samples[310] = 9_000;
-        assert!(!with(&samples).is_quiet());
+    fn what_is_left_over_can_change_its_rate() {
+        let mut decoded = Decoded::new(SampleRate::Hz16000);
+        decoded.load(100, SAME, filled(100, 7));
+        decoded.convert(SampleRate::Hz8000, SampleRate::Hz16000);
+        assert_eq!(decoded.samples(), [7; 200]);
+        let mut larger = Decoded::new(SampleRate::Hz48000);
+        larger.take_over(&decoded);
+        assert_eq!(larger.samples(), [7; 200]);
     }
 }

@@ -1,55 +1,71 @@
-//! Packets that wait to be played: a ring indexed by sequence number, payloads inside.
+//! Packets that wait to be played: a ring indexed by sequence number.
 //!
 //! What is in it always lies within [`SLOTS`] consecutive sequence numbers, so a number's slot is its
 //! remainder and no two waiting packets can want the same one.
 
+use super::arena::{Arena, PAYLOAD_MAX, Stored};
+use super::media_time::MediaTime;
 use crate::codec::Codec;
 use crate::rtp::SequenceNumber;
 use crate::time::Time;
 
-/// Packets that can wait: 320 ms of 10 ms packets, more than any delay worth listening to, and a
-/// power of two so that slots stay in step with numbers when those wrap.
-pub(super) const SLOTS: usize = 32;
-
-/// The longest payload that is taken: 60 ms of G.711, the longest packet time in use.
-pub(super) const PAYLOAD_MAX: usize = 480;
+/// Packets that can wait: 640 ms of 10 ms packets, more than any ceiling, and a power of two so that slots stay in
+/// step with numbers when those wrap.
+pub(super) const SLOTS: usize = 64;
 
 /// What is known of a waiting packet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) number: SequenceNumber,
-    pub(super) timestamp: u32,
-    /// Timestamp units, which are samples, it lasts.
-    pub(super) len: u16,
-    pub(super) codec: Codec,
+    /// Where its first sample lies.
+    pub(super) at: MediaTime,
+    /// How long it lasts.
+    pub(super) len: MediaTime,
+    pub(super) content: Content,
     pub(super) received_at: Time,
 }
 
-impl Waiting {
-    const NOTHING: Self =
-        Self { number: SequenceNumber(0), timestamp: 0, len: 0, codec: Codec::Pcmu, received_at: Time::ZERO };
+/// What a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Sound.
+    Sound(Codec),
+    /// Nothing, and word that the sender pauses.
+    Dtx,
+    /// The same, and what the pause sounds like (RFC 3389).
+    ComfortNoise,
 }
 
-/// The buffer holds numbers too far from this one.
+impl Waiting {
+    const NOTHING: Self = Self {
+        number: SequenceNumber(0),
+        at: MediaTime::ZERO,
+        len: MediaTime::ZERO,
+        content: Content::Dtx,
+        received_at: Time::ZERO,
+    };
+
+    /// Where it ends.
+    pub(super) fn end(&self) -> MediaTime {
+        self.at + self.len
+    }
+}
+
+/// There is no place for the packet beside those that wait: its number waits already or is too far from theirs, or
+/// there are too many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OutOfReach;
+pub(super) struct NoPlace;
 
 /// Waiting packets, in order of sequence number.
 pub(super) struct PacketBuffer {
     /// Bit n: slot n is in use.
-    used: u32,
+    used: u64,
     /// The lowest number; meaningless when empty.
     head: SequenceNumber,
     waiting: [Waiting; SLOTS],
     /// Where each slot's payload is.
-    cells: [u8; SLOTS],
-    /// Bit n: payload n is in nobody's use. The lowest is taken first, so that the few packets that
-    /// wait in the usual case stay in the same few cache lines: hundreds of legs whose packets went
-    /// around whole rings would read and write memory, not cache.
-    free: u32,
-    /// Asked for as zeros and beside the rest: the system gives such memory page by page when it is written to, so
-    /// that a leg on a steady network never has more than the first of its four pages.
-    payloads: Box<[[u8; PAYLOAD_MAX]]>,
+    stored: [Stored; SLOTS],
+    payloads: Arena,
 }
 
 impl PacketBuffer {
@@ -58,9 +74,8 @@ impl PacketBuffer {
             used: 0,
             head: SequenceNumber(0),
             waiting: [Waiting::NOTHING; SLOTS],
-            cells: [0; SLOTS],
-            free: u32::MAX,
-            payloads: vec![[0; PAYLOAD_MAX]; SLOTS].into_boxed_slice(),
+            stored: [Stored::default(); SLOTS],
+            payloads: Arena::new(),
         }
     }
 
@@ -74,35 +89,28 @@ impl PacketBuffer {
 
     pub(super) fn clear(&mut self) {
         self.used = 0;
-        self.free = u32::MAX;
+        self.payloads.clear();
     }
 
-    /// Keeps a packet. `payload` is cut at [`PAYLOAD_MAX`]; a number that waits already is replaced.
-    pub(super) fn insert(&mut self, packet: Waiting, payload: &[u8]) -> Result<(), OutOfReach> {
-        if self.is_empty() || self.head.is_after(packet.number) {
-            if !self.reaches_down_to(packet.number) {
-                return Err(OutOfReach);
-            }
-            self.head = packet.number;
-        } else if packet.number.0.wrapping_sub(self.head.0) as usize >= SLOTS {
-            return Err(OutOfReach);
-        }
+    /// Keeps a packet.
+    pub(super) fn insert(&mut self, packet: Waiting, payload: &[u8]) -> Result<(), NoPlace> {
+        let becomes_head = self.is_empty() || self.head.is_after(packet.number);
+        let reaches = if becomes_head {
+            self.reaches_down_to(packet.number)
+        } else {
+            self.reaches_up_to(packet.number)
+        };
         let slot = slot_of(packet.number);
-        if self.used & 1 << slot == 0 {
-            self.used |= 1 << slot;
-            self.cells[slot] = self.take_cell();
+        if !reaches || self.used & 1 << slot != 0 {
+            return Err(NoPlace);
         }
+        self.stored[slot] = self.payloads.store(payload).map_err(|_| NoPlace)?;
+        self.used |= 1 << slot;
         self.waiting[slot] = packet;
-        let len = payload.len().min(PAYLOAD_MAX);
-        self.payloads[usize::from(self.cells[slot])][..len].copy_from_slice(&payload[..len]);
+        if becomes_head {
+            self.head = packet.number;
+        }
         Ok(())
-    }
-
-    /// There are as many cells as slots, so one is free whenever a slot is.
-    fn take_cell(&mut self) -> u8 {
-        let cell = self.free.trailing_zeros() as usize % SLOTS;
-        self.free &= !(1 << cell);
-        cell as u8
     }
 
     /// The packet with the lowest number.
@@ -110,12 +118,12 @@ impl PacketBuffer {
         (!self.is_empty()).then(|| &self.waiting[slot_of(self.head)])
     }
 
-    /// The payload of the packet with the lowest number; empty if there is none.
-    pub(super) fn head_payload(&self) -> &[u8] {
-        self.head().map_or(&[], |head| {
-            let cell = usize::from(self.cells[slot_of(head.number)]);
-            &self.payloads[cell][..usize::from(head.len).min(PAYLOAD_MAX)]
-        })
+    /// The payload of the packet with the lowest number; empty if there is none. `scratch` is for long ones.
+    pub(super) fn head_payload<'a>(&'a self, scratch: &'a mut [u8; PAYLOAD_MAX]) -> &'a [u8] {
+        if self.is_empty() {
+            return &[];
+        }
+        self.payloads.read(self.stored[slot_of(self.head)], scratch)
     }
 
     /// Lets go of the packet with the lowest number.
@@ -125,7 +133,7 @@ impl PacketBuffer {
             return;
         }
         self.used &= !(1 << slot);
-        self.free |= 1 << self.cells[slot];
+        self.payloads.release(self.stored[slot]);
         if self.used != 0 {
             let steps = self.used.rotate_right(slot as u32).trailing_zeros();
             self.head = SequenceNumber(self.head.0.wrapping_add(steps as u16));
@@ -145,12 +153,20 @@ impl PacketBuffer {
 
     /// Whether the highest number stays within reach if `number` becomes the lowest.
     fn reaches_down_to(&self, number: SequenceNumber) -> bool {
-        self.iter().all(|p| (p.number.0.wrapping_sub(number.0) as usize) < SLOTS)
+        self.iter().all(|p| steps(number, p.number) < SLOTS)
+    }
+
+    fn reaches_up_to(&self, number: SequenceNumber) -> bool {
+        steps(self.head, number) < SLOTS
     }
 }
 
 const fn slot_of(number: SequenceNumber) -> usize {
     number.0 as usize % SLOTS
+}
+
+const fn steps(from: SequenceNumber, to: SequenceNumber) -> usize {
+    to.0.wrapping_sub(from.0) as usize
 }
 
 #[cfg(test)]
@@ -160,20 +176,15 @@ mod tests {
     use super::*;
 
     fn packet(number: u16) -> Waiting {
-        Waiting {
-            number: SequenceNumber(number),
-            timestamp: u32::from(number) * 160,
-            len: 2,
-            codec: Codec::Pcma,
-            received_at: Time::ZERO,
-        }
+        Waiting { number: SequenceNumber(number), ..Waiting::NOTHING }
     }
 
     fn drain(buffer: &mut PacketBuffer) -> Vec<u16> {
         let mut numbers = Vec::new();
         while let Some(head) = buffer.head() {
-            assert_eq!(buffer.head_payload(), head.number.0.to_be_bytes());
-            numbers.push(head.number.0);
+            let number = head.number.0;
+            assert_eq!(buffer.head_payload(&mut [0; PAYLOAD_MAX]), number.to_be_bytes());
+            numbers.push(number);
             buffer.remove_head();
         }
         numbers
@@ -189,47 +200,55 @@ mod tests {
         assert_eq!(buffer.iter().count(), 5);
         assert_eq!(drain(&mut buffer), [65_530, 65_534, 65_535, 0, 3]);
         assert!(buffer.is_empty());
-        assert_eq!(buffer.head_payload(), b"");
+        assert_eq!(buffer.head_payload(&mut [0; PAYLOAD_MAX]), b"");
     }
 
     #[test]
     fn numbers_too_far_apart_do_not_wait_together() {
         let mut buffer = PacketBuffer::new();
         buffer.insert(packet(100), b"ab").unwrap();
-        assert_eq!(buffer.insert(packet(132), b"ab"), Err(OutOfReach));
-        assert_eq!(buffer.insert(packet(131), b"ab"), Ok(()));
-        assert_eq!(buffer.insert(packet(99), b"ab"), Err(OutOfReach));
+        assert_eq!(buffer.insert(packet(164), b"ab"), Err(NoPlace));
+        assert_eq!(buffer.insert(packet(163), b"ab"), Ok(()));
+        assert_eq!(buffer.insert(packet(99), b"ab"), Err(NoPlace));
         assert_eq!(buffer.len(), 2);
+    }
+
+    #[test]
+    fn long_payloads_wait_in_smaller_numbers() {
+        let mut buffer = PacketBuffer::new();
+        let long = |number: u16| [number as u8; PAYLOAD_MAX];
+        for number in 10..16 {
+            assert_eq!(buffer.insert(packet(number), &long(number)), Ok(()));
+        }
+        for number in [9, 16] {
+            assert_eq!(buffer.insert(packet(number), &long(number)), Err(NoPlace));
+        }
+        buffer.remove_head();
+        assert_eq!(buffer.insert(packet(16), &long(16)), Ok(()));
+        for number in 11..17 {
+            assert_eq!(buffer.head_payload(&mut [0; PAYLOAD_MAX]), long(number));
+            buffer.remove_head();
+        }
+        assert!(buffer.is_empty());
     }
 
     proptest! {
         #[test]
         fn what_was_taken_comes_out_once_and_in_order(
             base: u16,
-            offsets in proptest::collection::vec(0u16..80, 0..100),
+            offsets in proptest::collection::vec(0u16..160, 0..200),
         ) {
             let mut buffer = PacketBuffer::new();
             let mut taken = std::collections::BTreeSet::new();
             for offset in offsets {
                 let number = base.wrapping_add(offset);
-                if buffer.insert(packet_at(number), &number.to_be_bytes()).is_ok() {
+                if buffer.insert(packet(number), &number.to_be_bytes()).is_ok() {
                     taken.insert(offset);
                 }
             }
             let expected: Vec<u16> = taken.iter().map(|o| base.wrapping_add(*o)).collect();
             prop_assert!(taken.len() <= SLOTS);
             prop_assert_eq!(drain(&mut buffer), expected);
-        }
-    }
-
-    fn packet_at(number: u16) -> Waiting {
-        Waiting { timestamp: 0, ..packet(number % 100) }.numbered(number)
-    }
-
-    impl Waiting {
-        fn numbered(mut self, number: u16) -> Self {
-            self.number = SequenceNumber(number);
-            self
         }
     }
 }

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Conference, ConferenceId, ConferenceSettings, EngineSettings, Leg, LegId, LegMedia, LegSettings,
-    Refusal, Seat,
+    Ask, ConferenceId, ConferenceSettings, EngineSettings, Leg, LegId, LegMedia, LegSettings, Refusal,
+    SampleRate, Seat,
 };
 
-use super::super::engine_leg::{address, settings};
+use super::super::engine_leg;
+use super::super::engine_leg::{address, change, settings};
 use super::super::witnesses::{CONFERENCE, WITNESSES};
 use super::script::{Script, nat};
 
@@ -52,10 +53,14 @@ impl Model {
             2 => (Ask::RemoveLeg(id), self.remove_leg(id)),
             3 => {
                 let media = script.media(id);
-                (Ask::SetLegMedia(id, media.clone()), self.held(id).map(|held| held.media = media))
+                (Ask::SetLegMedia(id, change(media.clone())), self.held(id).map(|held| held.media = media))
             }
             4 => (
-                Ask::AddConference(Conference::new(conference, ConferenceSettings::seats(SEATS))),
+                Ask::AddConference(engine_leg::conference(
+                    conference.0,
+                    ConferenceSettings::seats(SEATS),
+                    &[SampleRate::Hz8000],
+                )),
                 self.add_conference(conference),
             ),
             5 => {

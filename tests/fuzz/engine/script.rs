@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use confab_media::{Audience, Codec, ConferenceId, Direction, Hearing, LegId, LegMedia, LegSet, Port, Time};
+use confab_media::{
+    Audience, Codec, ConferenceId, Direction, Hearing, LegId, LegMedia, LegSet, LegTerms, Port, Time,
+};
 
 use super::super::engine_leg::{TELEPHONE_EVENT, address, media};
 use super::super::witnesses::{CONFERENCE, WITNESSES};
@@ -93,6 +95,7 @@ impl Script<'_> {
             remote: if byte & 2 == 0 { plain.remote } else { SocketAddr::new(plain.remote.ip(), 9) },
             signalling: (byte & 4 != 0).then(|| nat(leg)),
             direction: Direction { send: byte & 8 == 0, receive: byte & 16 == 0 },
+            terms: LegTerms::default(),
             telephone_event_offered: None,
             telephone_event: (byte & 32 == 0).then_some(TELEPHONE_EVENT),
             ..plain

@@ -1,0 +1,74 @@
+//! The paths between the rates of a conference: what is said at one is heard at the others.
+
+use super::bus::Bus;
+use crate::dsp::converter::RateConverter;
+use crate::frame::{FRAME_LEN_MAX, SampleRate};
+
+/// One for each rate there is.
+const RATES: usize = SampleRate::ALL.len();
+
+/// A converter for each pair of rates that is there, by the rate it converts from and the one it converts to.
+#[derive(Default)]
+pub(super) struct Converters {
+    paths: [[Option<Box<Path>>; RATES]; RATES],
+}
+
+/// From one rate to another.
+struct Path {
+    converter: RateConverter,
+    /// Whether sound of an earlier tick is still in it.
+    rings: bool,
+}
+
+impl Converters {
+    /// The paths from `rate` to all others and back.
+    pub(super) fn between(rate: SampleRate) -> Self {
+        let mut converters = Self::default();
+        for other in SampleRate::ALL.into_iter().filter(|other| *other != rate) {
+            for (from, to) in [(rate, other), (other, rate)] {
+                let path = Path { converter: RateConverter::new(from, to), rings: false };
+                converters.paths[from.index()][to.index()] = Some(Box::new(path));
+            }
+        }
+        converters
+    }
+
+    /// Takes from `others` what is not there yet.
+    pub(super) fn take_missing(&mut self, others: &mut Self) {
+        for (paths, others) in self.paths.iter_mut().zip(&mut others.paths) {
+            for (path, other) in paths.iter_mut().zip(others) {
+                if path.is_none() {
+                    *path = other.take();
+                }
+            }
+        }
+    }
+
+    /// Adds what was said at one rate to what is heard at the other.
+    pub(super) fn convert(&mut self, from: &Bus, to: &mut Bus) {
+        let Some(path) = &mut self.paths[from.rate().index()][to.rate().index()] else {
+            return;
+        };
+        if !from.speaks() && !path.rings {
+            return;
+        }
+        // A tick is longer than the filters are, so one tick of silence empties them.
+        path.rings = from.speaks();
+        let mut converted = [0; FRAME_LEN_MAX];
+        let converted = &mut converted[..to.rate().frame_len()];
+        path.converter.convert_sum(from.said(), converted);
+        to.add_converted(converted);
+    }
+
+    /// Nobody hears at the rate `to` in this tick: what is in the paths to it would be old when somebody does.
+    pub(super) fn pause(&mut self, to: SampleRate) {
+        for paths in &mut self.paths {
+            if let Some(path) = &mut paths[to.index()]
+                && path.rings
+            {
+                path.converter.reset();
+                path.rings = false;
+            }
+        }
+    }
+}

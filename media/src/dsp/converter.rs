@@ -1,0 +1,66 @@
+//! From any rate to any other, whichever is the higher.
+
+use super::resample::{Downsampler, Upsampler};
+use crate::frame::SampleRate;
+
+/// A resampler in either direction. Built on the control side: it may allocate, and does nothing of the kind
+/// afterwards.
+#[derive(Clone, Debug)]
+pub struct RateConverter {
+    from: SampleRate,
+    to: SampleRate,
+    way: Way,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Up(Upsampler),
+    /// Its memory is four times as long.
+    Down(Box<Downsampler>),
+}
+
+impl RateConverter {
+    /// From one rate to another, after silence.
+    pub fn new(from: SampleRate, to: SampleRate) -> Self {
+        let way = if from <= to {
+            Way::Up(Upsampler::new(from, to))
+        } else {
+            Way::Down(Box::new(Downsampler::new(from, to)))
+        };
+        Self { from, to, way }
+    }
+
+    /// The rate it converts from.
+    pub const fn from(&self) -> SampleRate {
+        self.from
+    }
+
+    /// The rate it converts to.
+    pub const fn to(&self) -> SampleRate {
+        self.to
+    }
+
+    /// Converts a frame.
+    pub fn convert(&mut self, input: &[i16], out: &mut [i16]) {
+        match &mut self.way {
+            Way::Up(up) => up.resample(input, out),
+            Way::Down(down) => down.resample(input, out),
+        }
+    }
+
+    /// Converts a sum of frames, without limiting it.
+    pub fn convert_sum(&mut self, input: &[i32], out: &mut [i32]) {
+        match &mut self.way {
+            Way::Up(up) => up.resample_sum(input, out),
+            Way::Down(down) => down.resample_sum(input, out),
+        }
+    }
+
+    /// Forgets what went before: silence.
+    pub fn reset(&mut self) {
+        match &mut self.way {
+            Way::Up(up) => *up = Upsampler::new(self.from, self.to),
+            Way::Down(down) => **down = Downsampler::new(self.from, self.to),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Eight Goertzel filters side by side, and the two of them that may be a key.
+//!
+//! The filters run over each half of a window (10 ms) once; two halves are brought into phase and added, so that a
+//! window of 20 ms costs as much as one of 10.
+
+use super::{HOP, RATE};
+use crate::dsp::tone::{COLUMNS, ROWS};
+
+/// Filters in a bank: as many as the compiler can run at once in vectors.
+pub(super) const FILTERS: usize = 8;
+
+/// Constants of a bank's filters.
+#[derive(Clone, Copy)]
+pub(super) struct Bank {
+    cos: [f32; FILTERS],
+    sin: [f32; FILTERS],
+}
+
+/// What came out of a bank's filters: spectral values, in phase with the last sample that went in.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Values {
+    pub(super) re: [f32; FILTERS],
+    pub(super) im: [f32; FILTERS],
+}
+
+impl Values {
+    fn power(&self) -> [f32; FILTERS] {
+        std::array::from_fn(|n| self.re[n] * self.re[n] + self.im[n] * self.im[n])
+    }
+}
+
+impl Bank {
+    /// The rows, then the columns.
+    pub(super) const KEYS: Self = Self::of_keys();
+
+    /// Filters at these frequencies; those of frequency 0 are not used.
+    pub(super) fn new(hertz: [f64; FILTERS]) -> Self {
+        let turns = hertz.map(|hertz| (std::f64::consts::TAU * hertz / RATE).sin_cos());
+        Self { cos: turns.map(|(_, cos)| cos as f32), sin: turns.map(|(sin, _)| sin as f32) }
+    }
+
+    const fn of_keys() -> Self {
+        let mut bank = Self { cos: [0.0; FILTERS], sin: [0.0; FILTERS] };
+        let mut n = 0;
+        while n < FILTERS {
+            let hertz = if n < ROWS.len() { ROWS[n] } else { COLUMNS[n - ROWS.len()] };
+            let turn = std::f64::consts::TAU * hertz / RATE;
+            bank.cos[n] = cos(turn) as f32;
+            bank.sin[n] = cos(turn - std::f64::consts::FRAC_PI_2) as f32;
+            n += 1;
+        }
+        bank
+    }
+
+    /// Runs all filters over `samples`: over both halves of them at once, since each step waits for the one
+    /// before and a processor has time for two.
+    pub(super) fn run(&self, samples: &[f32]) -> Values {
+        let (older, newer) = samples.split_at(samples.len() / 2);
+        let twice = self.cos.map(|cos| 2.0 * cos);
+        let (mut a, mut b) = (States::default(), States::default());
+        for (&x, &y) in older.iter().zip(newer) {
+            a = a.stepped(&twice, x);
+            b = b.stepped(&twice, y);
+        }
+        self.join(&a.values(self), &b.values(self), newer.len())
+    }
+
+    /// The values of two runs as if they had been one: those of the older are turned on by as many samples
+    /// as the newer took.
+    fn join(&self, older: &Values, newer: &Values, samples: usize) -> Values {
+        let mut joined = Values::default();
+        for n in 0..FILTERS {
+            let (cos, sin) = power((self.cos[n], self.sin[n]), samples);
+            joined.re[n] = older.re[n] * cos - older.im[n] * sin + newer.re[n];
+            joined.im[n] = older.re[n] * sin + older.im[n] * cos + newer.im[n];
+        }
+        joined
+    }
+}
+
+/// A turn, `times` times: squared as often as that has bits.
+const fn power(turn: (f32, f32), times: usize) -> (f32, f32) {
+    let (mut square, mut result, mut left) = (turn, (1.0, 0.0), times);
+    while left > 0 {
+        if left & 1 == 1 {
+            result = product(result, square);
+        }
+        square = product(square, square);
+        left >>= 1;
+    }
+    result
+}
+
+const fn product((a, b): (f32, f32), (c, d): (f32, f32)) -> (f32, f32) {
+    (a * c - b * d, a * d + b * c)
+}
+
+/// Where a bank's filters stand.
+#[derive(Clone, Copy, Default)]
+struct States {
+    s1: [f32; FILTERS],
+    s2: [f32; FILTERS],
+}
+
+impl States {
+    #[inline]
+    fn stepped(self, twice_cos: &[f32; FILTERS], sample: f32) -> Self {
+        let mut s0 = [0.0; FILTERS];
+        for n in 0..FILTERS {
+            s0[n] = (sample - self.s2[n]) + twice_cos[n] * self.s1[n];
+        }
+        Self { s1: s0, s2: self.s1 }
+    }
+
+    fn values(&self, bank: &Bank) -> Values {
+        let mut values = Values::default();
+        for n in 0..FILTERS {
+            values.re[n] = self.s1[n] - self.s2[n] * bank.cos[n];
+            values.im[n] = self.s2[n] * bank.sin[n];
+        }
+        values
+    }
+}
+
+/// The cosine of an angle within a turn, by its series: for tables that are made when this is compiled.
+const fn cos(angle: f64) -> f64 {
+    let square = angle * angle;
+    let (mut term, mut sum, mut n) = (1.0, 1.0, 1.0);
+    // Thirty terms leave less than a float can hold.
+    while n < 60.0 {
+        term *= -square / (n * (n + 1.0));
+        sum += term;
+        n += 2.0;
+    }
+    sum
+}
+
+/// A row and a column that may sound in a window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    /// One half of the window is much louder than the other: a tone that begins or ends in it.
+    pub(super) is_edge: bool,
+}
+
+/// The older and the newer half of a window.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Halves {
+    older: Half,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Half {
+    energy: f32,
+    values: Values,
+}
+
+/// Sound that is quieter than two tones of −40 dBm0 in every sample of a half holds no key: 160² of squared
+/// samples, in 80 of them.
+const ENERGY_MIN: f32 = 160.0 * 160.0 * HOP as f32;
+
+/// Part of a window's energy that the chosen row and column must have here, where frequencies that are off by
+/// 1.5 % and windows that are half filled have little.
+const ENERGY_PART_MIN: f32 = 0.15;
+
+/// How much stronger than its neighbours the chosen row or column must be: in power, 3 dB.
+const OVER_OTHERS: f32 = 2.0;
+
+/// A window is an edge if one half has less than this part of the other's energy: 3 of its 10 ms are tone.
+const EDGE: f32 = 0.3;
+
+impl Halves {
+    /// Takes in the next half, and gives the row and the column that may sound in the window that it ends.
+    pub(super) fn add(&mut self, bank: &Bank, samples: &[f32; HOP]) -> Option<Pair> {
+        let newer = Half::new(bank, samples);
+        let older = std::mem::replace(&mut self.older, newer);
+        let energy = older.energy + newer.energy;
+        if energy < ENERGY_MIN {
+            return None;
+        }
+        let power = bank.join(&older.values, &newer.values, HOP).power();
+        let (rows, columns) = power.split_at(ROWS.len());
+        let (row, row_power) = strongest(rows)?;
+        let (column, column_power) = strongest(columns)?;
+        // A sine of n samples and energy e has a power of e n / 2; here n is two halves.
+        let needed = ENERGY_PART_MIN * energy * HOP as f32;
+        let is_edge = older.energy.min(newer.energy) < EDGE * older.energy.max(newer.energy);
+        (row_power + column_power >= needed).then_some(Pair { row, column, is_edge })
+    }
+}
+
+impl Half {
+    fn new(bank: &Bank, samples: &[f32; HOP]) -> Self {
+        let energy = energy(samples);
+        let values = if energy < ENERGY_MIN / 4.0 { Values::default() } else { bank.run(samples) };
+        Self { energy, values }
+    }
+}
+
+/// In eight sums, which the compiler can keep in a vector.
+fn energy(samples: &[f32; HOP]) -> f32 {
+    let mut sums = [0.0; 8];
+    for eight in samples.as_chunks::<8>().0 {
+        for (sum, sample) in sums.iter_mut().zip(eight) {
+            *sum += sample * sample;
+        }
+    }
+    sums.iter().sum()
+}
+
+/// The strongest of a group, if it stands out.
+fn strongest(powers: &[f32]) -> Option<(usize, f32)> {
+    let (best, &power) = powers.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+    let stands_out = powers.iter().enumerate().all(|(n, &other)| n == best || other * OVER_OTHERS <= power);
+    stands_out.then_some((best, power))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_that_of_the_library() {
+        let hertz: [f64; FILTERS] = [ROWS, COLUMNS].concat().try_into().unwrap();
+        let expected = Bank::new(hertz);
+        for n in 0..FILTERS {
+            assert!((Bank::KEYS.cos[n] - expected.cos[n]).abs() < 1e-6);
+            assert!((Bank::KEYS.sin[n] - expected.sin[n]).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_turn_of_a_hop_is_eighty_turns() {
+        for hertz in [697.0, 1_633.0] {
+            let turn: f64 = std::f64::consts::TAU * hertz / RATE;
+            let (cos, sin) = power((turn.cos() as f32, turn.sin() as f32), HOP);
+            let (s, c) = (turn * HOP as f64).sin_cos();
+            assert!((f64::from(cos) - c).abs() < 1e-4 && (f64::from(sin) - s).abs() < 1e-4);
+        }
+    }
+}

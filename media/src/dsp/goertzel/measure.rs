@@ -1,0 +1,184 @@
+//! Measures a row and a column exactly, in a window of 20 ms under a Hann curve, and holds them against what a key
+//! may be (ITU-T Q.24).
+//!
+//! Under that curve the spectrum of a sine is known in closed form. From its values half a bin (25 Hz) to either side
+//! of where a tone should be follow both its frequency and its level: with m₊ and m₋ the two, it lies
+//! d = 1.5 (m₊ − m₋) / (m₊ + m₋) bins off.
+
+use std::f32::consts::PI;
+
+use super::bank::{Bank, FILTERS, Values};
+use super::{RATE, WINDOW};
+
+/// One bin of the window, in Hz.
+const BIN: f64 = RATE / WINDOW as f64;
+
+/// What was measured of a row and a column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tones {
+    row: Measured,
+    column: Measured,
+    /// Part of the window's energy that is these two.
+    part: f32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    /// How far off its frequency is, as a part of it.
+    off: f32,
+    peak: f32,
+    /// Power of its second harmonic, as a part of its own; zero where another tone hides it.
+    harmonic: f32,
+}
+
+/// What a key may be.
+pub(super) struct Limits {
+    /// How far off its frequencies may be.
+    off: f32,
+    /// The least peak of either tone.
+    peak: f32,
+    /// How much stronger the row may be, in power.
+    row_over_column: f32,
+    /// How much stronger the column may be, in power.
+    column_over_row: f32,
+    /// How much of a tone's power its second harmonic may have.
+    harmonic: f32,
+    /// How much of the energy must be the two tones.
+    part: f32,
+}
+
+/// Q.24 wants frequencies within 1.5 % heard and beyond 3.5 % not; twist of 4 dB (column stronger) and 8 dB (row
+/// stronger) heard, to which we add 1 dB. A tone is heard from −33 dBm0 (509 of 32,767) on. Harmonics 13 dB down
+/// are still speech. With three quarters of the energy in two tones, noise 7 dB below them is tolerated, and a
+/// window counts from when 13.6 of its 20 ms are tone.
+pub(super) const LIMITS: Limits = Limits {
+    off: 0.025,
+    peak: 509.0,
+    row_over_column: 7.94,
+    column_over_row: 3.16,
+    harmonic: 0.05,
+    part: 0.75,
+};
+
+/// A window in which there is nothing but a key: noise 10 dB below it is left over.
+pub(super) const PURE: Limits = Limits { part: 0.9, ..LIMITS };
+
+/// What may be a part of a key: 7 dB quieter, a little farther off, and with other sound.
+pub(super) const SUSPICION: Limits =
+    Limits { off: 0.03, peak: 227.0, row_over_column: 10.0, column_over_row: 5.0, harmonic: 0.1, part: 0.65 };
+
+/// The same in a window in which a tone begins or ends: half of one leaves half of the energy over, as the curve
+/// is cut off.
+pub(super) const EDGE_SUSPICION: Limits = Limits { part: 0.4, ..SUSPICION };
+
+/// Measures `row` and `column`, in Hz, in `window`.
+pub(super) fn measure(window: &[f32; WINDOW], row: f64, column: f64) -> Tones {
+    let half = BIN / 2.0;
+    let row_harmonic = if is_clear(2.0 * row, column) { 2.0 * row } else { 0.0 };
+    let hertz = [row - half, row + half, column - half, column + half, row_harmonic, 2.0 * column, 0.0, 0.0];
+    let (shaped, energy) = under_hann(window);
+    let values = Bank::new(hertz).run(&shaped);
+    let harmonic = |n, hertz: f64| if hertz == 0.0 { 0.0 } else { magnitude(&values, n) };
+    let row = Measured::of(&values, 0, harmonic(4, row_harmonic), row);
+    let column = Measured::of(&values, 2, harmonic(5, 2.0 * column), column);
+    let explained = HANN_ENERGY * (row.peak * row.peak + column.peak * column.peak) / 2.0;
+    Tones { row, column, part: explained / energy.max(1.0) }
+}
+
+/// A row's second harmonic can lie beside a column's tone and would be taken for it: three bins are enough for
+/// the curve to keep them apart.
+fn is_clear(harmonic: f64, column: f64) -> bool {
+    (harmonic - column).abs() > 3.0 * BIN
+}
+
+/// Sum of the curve over the window, half of it: what a sine's spectrum has at its own frequency for a peak of one.
+const HANN_GAIN: f32 = WINDOW as f32 / 4.0;
+
+/// Sum of the curve's squares.
+const HANN_ENERGY: f32 = WINDOW as f32 * 3.0 / 8.0;
+
+/// The window under the curve, and the energy of that.
+fn under_hann(window: &[f32; WINDOW]) -> ([f32; WINDOW], f32) {
+    let mut shaped = [0.0; WINDOW];
+    let mut energy = 0.0;
+    // cos(n + 1) = 2 cos(1) cos(n) − cos(n − 1), from two known values on.
+    let step = (std::f64::consts::TAU / WINDOW as f64).cos();
+    let (mut before, mut now) = (step, 1.0);
+    for (out, &sample) in shaped.iter_mut().zip(window) {
+        *out = sample * (0.5 - 0.5 * now) as f32;
+        energy += *out * *out;
+        (before, now) = (now, 2.0 * step * now - before);
+    }
+    (shaped, energy)
+}
+
+fn magnitude(values: &Values, filter: usize) -> f32 {
+    debug_assert!(filter < FILTERS);
+    values.re[filter].hypot(values.im[filter])
+}
+
+impl Measured {
+    /// From the filters `first` and the one after it, half a bin below and above `hertz`.
+    fn of(values: &Values, first: usize, harmonic: f32, hertz: f64) -> Self {
+        let (below, above) = (magnitude(values, first), magnitude(values, first + 1));
+        let sum = (below + above).max(f32::MIN_POSITIVE);
+        let bins = 1.5 * (above - below) / sum;
+        let peak = below.max(above) / (HANN_GAIN * hann_spectrum(0.5 - bins.abs()));
+        let harmonic = harmonic / (HANN_GAIN * peak.max(f32::MIN_POSITIVE));
+        Self { off: bins * (BIN / hertz) as f32, peak, harmonic: harmonic * harmonic }
+    }
+}
+
+/// The curve's spectrum `bins` off its middle, where it is one: sin πu / (πu (1 − u²)). Never nothing.
+fn hann_spectrum(bins: f32) -> f32 {
+    let spectrum =
+        if bins.abs() < 1e-3 { 1.0 } else { (PI * bins).sin() / (PI * bins * (1.0 - bins * bins)) };
+    // Two bins off, where it is nought, nothing can be said of a level.
+    if spectrum.is_finite() { spectrum.max(0.1) } else { 0.5 }
+}
+
+impl Tones {
+    pub(super) fn are_within(&self, limits: &Limits) -> bool {
+        let (row, column) = (self.row.peak * self.row.peak, self.column.peak * self.column.peak);
+        let each = |tone: &Measured| {
+            tone.off.abs() <= limits.off && tone.peak >= limits.peak && tone.harmonic <= limits.harmonic
+        };
+        each(&self.row)
+            && each(&self.column)
+            && row <= column * limits.row_over_column
+            && column <= row * limits.column_over_row
+            && self.part >= limits.part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequencies_and_levels_are_measured_exactly() {
+        for off in [-0.04, -0.015, 0.0, 0.01, 0.035] {
+            for (row, column) in [(697.0, 1_209.0), (941.0, 1_633.0), (852.0, 1_209.0)] {
+                let mut window = [0.0; WINDOW];
+                for (n, sample) in window.iter_mut().enumerate() {
+                    let sine = |hertz: f64| (std::f64::consts::TAU * hertz * n as f64 / RATE + 0.7).sin();
+                    let sum = 5_000.0 * sine(row * (1.0 + off)) + 2_500.0 * sine(column * (1.0 + off));
+                    *sample = sum as f32;
+                }
+                let tones = measure(&window, row, column);
+                for (tone, peak) in [(tones.row, 5_000.0), (tones.column, 2_500.0)] {
+                    assert!((f64::from(tone.off) - off).abs() < 0.002, "{off} {row} {column}: {tones:?}");
+                    assert!((tone.peak / peak - 1.0).abs() < 0.03, "{off} {row} {column}: {tones:?}");
+                    assert!(tone.harmonic < 0.001, "{off} {row} {column}: {tones:?}");
+                }
+                assert!((0.97..1.03).contains(&tones.part), "{off} {row} {column}: {tones:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_measured_as_nothing() {
+        let tones = measure(&[0.0; WINDOW], 697.0, 1_209.0);
+        assert!(!tones.are_within(&SUSPICION), "{tones:?}");
+    }
+}

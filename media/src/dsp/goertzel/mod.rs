@@ -1,0 +1,211 @@
+//! Hears keys as tones in sound (ITU-T Q.23, Q.24), and keeps apart what only resembles them: speech and music
+//! ("talk-off").
+//!
+//! ```text
+//! frame ─▶ decimate ─▶ 10 ms ─▶ bank: eight Goertzel filters ─▶ a row and a column?
+//!          to 8 kHz                                              │ seldom
+//!                      20 ms ─▶ measure: frequencies, levels, ◀──┘
+//!                               what is left over ─▶ hit or miss ─▶ three hits: a key
+//! ```
+//!
+//! Each 10 ms the last 20 ms are judged. The eight filters only choose which row and column may be there; the
+//! two are then measured exactly, in a window that keeps them apart. Three hits in a row make a key, so that one of
+//! 40 ms is always heard and one of 23 ms never; three misses end it, so that pauses of 40 ms tell keys apart and
+//! gaps of 10 ms do not.
+
+mod bank;
+mod decimate;
+mod measure;
+
+use std::fmt;
+use std::time::Duration;
+
+use self::bank::{Bank, Halves};
+use self::decimate::Decimator;
+use self::measure::{EDGE_SUSPICION, LIMITS, PURE, SUSPICION, measure};
+use super::tone::{COLUMNS, ROWS, key_at};
+use crate::frame::Frame;
+
+/// Samples a second of what is judged.
+const RATE: f64 = 8_000.0;
+
+/// Samples from one judgement to the next: 10 ms.
+const HOP: usize = 80;
+
+/// Samples that are judged at once: 20 ms.
+const WINDOW: usize = 2 * HOP;
+
+/// Hits in a row that make a key.
+const HITS: u32 = 3;
+
+/// How many of them must be pure. The first and the last may be half silence; between them nothing but tones is
+/// left over of a key, while speech that happens to have two strong harmonics where a key has tones still has
+/// others.
+const PURE_HITS: u32 = 1;
+
+/// Misses in a row that end it.
+const MISSES: u32 = 3;
+
+/// Windows are hits from when two thirds of them are tone on, so that a tone lasts this much longer than as
+/// many hops as there are hits.
+const BEYOND_HITS: Duration = Duration::from_millis(7);
+
+/// One hop.
+const HOP_DURATION: Duration = Duration::from_millis(10);
+
+/// A key that was heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HeardKey {
+    /// Which, by its event code 0-15 (RFC 4733 §3.2).
+    pub event: u8,
+    /// How long it sounded, to 10 ms.
+    pub duration: Duration,
+}
+
+/// Keys may be a card number: `Debug` does not show which.
+impl fmt::Debug for HeardKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeardKey").field("duration", &self.duration).finish_non_exhaustive()
+    }
+}
+
+/// Listens to one leg for keys. All its memory is inside.
+#[derive(Clone)]
+pub struct KeyListener {
+    decimator: Decimator,
+    /// The last 20 ms.
+    window: [f32; WINDOW],
+    halves: Halves,
+    verdicts: Verdicts,
+    suspected: bool,
+}
+
+impl Default for KeyListener {
+    fn default() -> Self {
+        Self {
+            decimator: Decimator::default(),
+            window: [0.0; WINDOW],
+            halves: Halves::default(),
+            verdicts: Verdicts::default(),
+            suspected: false,
+        }
+    }
+}
+
+impl KeyListener {
+    /// Takes in the next frame, of any rate, and returns the key that it shows to have ended, if any.
+    pub fn hear(&mut self, frame: &Frame) -> Option<HeardKey> {
+        self.suspected = false;
+        let mut narrow = [0.0; WINDOW];
+        self.decimator.narrow(frame, &mut narrow);
+        let mut ended = None;
+        for newer in narrow.as_chunks::<HOP>().0 {
+            self.window.copy_within(HOP.., 0);
+            self.window[HOP..].copy_from_slice(newer);
+            let hit = self.look(newer);
+            let heard = self.verdicts.add(hit);
+            // Two keys cannot end within one frame: three hits lie between.
+            ended = ended.or(heard);
+        }
+        ended
+    }
+
+    /// Whether the last frame may hold the beginning of a key, or a part of one. It says so with the first frame
+    /// of which half is tone, before anybody can know: most that it suspects is a key, some is speech.
+    pub const fn suspects(&self) -> bool {
+        self.suspected
+    }
+
+    /// The key that sounds now, by its event code.
+    pub fn sounding(&self) -> Option<u8> {
+        self.verdicts.sounding.map(|sounding| sounding.event)
+    }
+
+    /// The key in the window, if there is one. Its newer half is told again.
+    fn look(&mut self, newer: &[f32; HOP]) -> Option<Hit> {
+        let pair = self.halves.add(&Bank::KEYS, newer)?;
+        let tones = measure(&self.window, ROWS[pair.row], COLUMNS[pair.column]);
+        let suspicion = if pair.is_edge { &EDGE_SUSPICION } else { &SUSPICION };
+        self.suspected |= tones.are_within(suspicion);
+        if !tones.are_within(&LIMITS) {
+            return None;
+        }
+        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: tones.are_within(&PURE) })
+    }
+}
+
+impl fmt::Debug for KeyListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyListener").finish_non_exhaustive()
+    }
+}
+
+/// A window that is a key's.
+#[derive(Clone, Copy)]
+struct Hit {
+    event: u8,
+    /// There is hardly anything but the two tones in it.
+    is_pure: bool,
+}
+
+/// Turns hits and misses into keys.
+#[derive(Clone, Copy, Default)]
+struct Verdicts {
+    candidate: Option<u8>,
+    hits: u32,
+    /// Of these hits, the pure ones.
+    pure: u32,
+    sounding: Option<Sounding>,
+}
+
+#[derive(Clone, Copy)]
+struct Sounding {
+    event: u8,
+    /// Windows from the first hit to the last.
+    windows: u32,
+    misses: u32,
+}
+
+impl Verdicts {
+    fn add(&mut self, hit: Option<Hit>) -> Option<HeardKey> {
+        self.count(hit);
+        let hit = self.candidate;
+        if let Some(sounding) = &mut self.sounding {
+            if hit == Some(sounding.event) {
+                sounding.windows = sounding.windows.saturating_add(sounding.misses + 1);
+                sounding.misses = 0;
+                return None;
+            }
+            sounding.misses += 1;
+            if sounding.misses < MISSES {
+                return None;
+            }
+        }
+        let ended = self.sounding.take().map(Sounding::ended);
+        if let Some(event) = hit
+            && self.hits >= HITS
+            && self.pure >= PURE_HITS
+        {
+            self.sounding = Some(Sounding { event, windows: self.hits, misses: 0 });
+        }
+        ended
+    }
+
+    fn count(&mut self, hit: Option<Hit>) {
+        let event = hit.map(|hit| hit.event);
+        if event != self.candidate {
+            (self.candidate, self.hits, self.pure) = (event, 0, 0);
+        }
+        self.hits = self.hits.saturating_add(1);
+        self.pure = self.pure.saturating_add(u32::from(hit.is_some_and(|hit| hit.is_pure)));
+    }
+}
+
+impl Sounding {
+    fn ended(self) -> HeardKey {
+        HeardKey { event: self.event, duration: HOP_DURATION * self.windows + BEYOND_HITS }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! What comes to a leg, and what it says in a tick.
+
+use std::net::SocketAddr;
+
+use super::outbox::DATAGRAM_MAX;
+use super::transport::Source;
+use super::{Arrival, Datagram, Leg, Port};
+use crate::codec::Codec;
+use crate::event::Digit;
+use crate::frame::Frame;
+use crate::playout::Sound;
+use crate::rtp::rtcp::Compound;
+use crate::rtp::{AudioLevel, Extensions, PacketView, is_rtcp};
+use crate::srtp::SrtpError;
+use crate::stats::{Counters, Discard};
+use crate::time::Time;
+
+/// The shortest RTCP packet: a header and the sender's SSRC (RFC 3550 §6.4.2).
+const RTCP_LEN_MIN: usize = 8;
+
+/// A packet at most this loud, in -dBov, holds nothing that 16 bits could tell from silence (RFC 6464 §3: 127 is a
+/// muted microphone).
+const SILENT: u8 = 100;
+
+impl Leg {
+    /// Takes a datagram in, or says why not.
+    pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) {
+        let taken = match datagram.port {
+            Port::Rtcp => self.receive_rtcp(datagram, counters),
+            Port::Rtp if is_rtcp(datagram.payload) => self.receive_rtcp(datagram, counters),
+            Port::Rtp => self.receive_rtp(datagram, counters),
+        };
+        if let Err(discard) = taken {
+            counters.count(discard);
+        }
+    }
+
+    fn receive_rtcp(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) -> Result<(), Discard> {
+        if !is_rtcp(datagram.payload) {
+            return Err(Discard::NotRtp);
+        }
+        if !self.transport.is_far_host(datagram.source) {
+            return Err(Discard::NotFarEnd);
+        }
+        let mut opened = [0; DATAGRAM_MAX];
+        let compound = self.open(datagram.payload, &mut opened)?;
+        if compound.len() < RTCP_LEN_MIN {
+            return Err(Discard::Malformed);
+        }
+        let compound = Compound::parse(compound).map_err(|_| Discard::Malformed)?;
+        if datagram.port == Port::Rtcp {
+            self.transport.learn_rtcp(datagram.source);
+        }
+        let malformed = self.rtcp.counters().malformed;
+        self.rtcp.receive(&compound, datagram.received_at);
+        counters.rtcp_malformed += self.rtcp.counters().malformed - malformed;
+        self.live(datagram.received_at);
+        Ok(())
+    }
+
+    fn receive_rtp(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) -> Result<(), Discard> {
+        // RFC 7983 §7: RTP and RTCP begin with version 2 in the two upper bits; STUN, DTLS and junk do not.
+        if datagram.payload.first().is_none_or(|first| first >> 6 != 2) {
+            return Err(Discard::NotRtp);
+        }
+        if self.srtp.is_none() {
+            return self.receive_plain(datagram, datagram.payload, counters);
+        }
+        if !self.transport.may_be(datagram.source) {
+            return Err(Discard::NotFarEnd);
+        }
+        let mut opened = [0; DATAGRAM_MAX];
+        let len = self.open(datagram.payload, &mut opened)?.len();
+        self.receive_plain(datagram, &opened[..len], counters)
+    }
+
+    /// Opens SRTP; what is plain is open.
+    fn open<'a>(&mut self, datagram: &'a [u8], out: &'a mut [u8]) -> Result<&'a [u8], Discard> {
+        let Some(srtp) = &mut self.srtp else {
+            return Ok(datagram);
+        };
+        srtp.unprotector.unprotect(datagram, out).map_err(|error| match error {
+            SrtpError::Replayed => Discard::Replayed,
+            SrtpError::TooShort | SrtpError::TooLong => Discard::Malformed,
+            SrtpError::NotAuthentic | SrtpError::TooManyStreams | SrtpError::IndexUsedUp => {
+                Discard::NotAuthentic
+            }
+        })
+    }
+
+    fn receive_plain(
+        &mut self,
+        datagram: &Datagram<'_>,
+        packet: &[u8],
+        counters: &mut Counters,
+    ) -> Result<(), Discard> {
+        let packet = PacketView::parse(packet).map_err(|_| Discard::Malformed)?;
+        self.judge(datagram.source, &packet)?;
+        self.live(datagram.received_at);
+        if !self.media.direction.receive {
+            return Err(Discard::NotReceiving);
+        }
+        let is_event = self.is_event(packet.payload_type());
+        let is_noise = Some(packet.payload_type()) == self.comfort_noise();
+        let codec = self.codec_of(packet.payload_type());
+        if !is_event && !is_noise && codec.is_none() {
+            return Err(Discard::UnknownPayloadType);
+        }
+        let clock_rate = self.media.codec.clock_rate();
+        self.rtcp.note_rtp(&Arrival {
+            ssrc: packet.ssrc(),
+            sequence_number: packet.sequence_number(),
+            timestamp: packet.timestamp(),
+            clock_rate: codec.map_or(clock_rate, Codec::clock_rate),
+            at: datagram.received_at,
+        });
+        match codec {
+            _ if is_event => self.receive_event(&packet, datagram.received_at, counters),
+            Some(codec) if self.says_silent(&packet) => {
+                self.playout.receive_silent(&packet, codec, datagram.received_at);
+            }
+            Some(codec) => self.playout.receive(&packet, codec, datagram.received_at),
+            None => self.playout.receive_comfort_noise(&packet, clock_rate, datagram.received_at),
+        }
+        Ok(())
+    }
+
+    /// Whether the packet says of itself that nothing is to be heard in it (RFC 6464).
+    fn says_silent(&self, packet: &PacketView<'_>) -> bool {
+        let level = self.media.terms.audio_level.zip(packet.extension()).and_then(|(id, (profile, data))| {
+            Extensions::new(profile, data).find(id).and_then(AudioLevel::parse)
+        });
+        level.is_some_and(|level| level.level.minus_dbov() >= SILENT)
+    }
+
+    fn judge(&mut self, source: SocketAddr, packet: &PacketView<'_>) -> Result<(), Discard> {
+        match self.transport.judge(source, packet) {
+            Source::FarEnd => {}
+            Source::Latched => self.pending.latched(source),
+            Source::OnProbation => return Err(Discard::OnProbation),
+            Source::Stranger => return Err(Discard::NotFarEnd),
+        }
+        Ok(())
+    }
+
+    /// Telephone-events, as agreed or as we offered them. What was agreed for audio is audio all the same.
+    fn is_event(&self, payload_type: u8) -> bool {
+        let agreed = Some(payload_type) == self.media.telephone_event;
+        let offered = Some(payload_type) == self.media.telephone_event_offered;
+        agreed || (offered && payload_type != self.media.payload_type)
+    }
+
+    /// Comfort noise as agreed; at 8 kHz far ends send it by its static payload type (RFC 3389 §4) unasked.
+    fn comfort_noise(&self) -> Option<u8> {
+        const STATIC: u8 = 13;
+        let is_narrow = self.media.codec.clock_rate() == 8_000;
+        self.media.terms.comfort_noise.or_else(|| is_narrow.then_some(STATIC))
+    }
+
+    /// The agreed payload type, or a static one of the same family: many far ends answer with one G.711 law and
+    /// send the other, and both are always decodable.
+    fn codec_of(&self, payload_type: u8) -> Option<Codec> {
+        if payload_type == self.media.payload_type {
+            return Some(self.media.codec);
+        }
+        if let Some((before, codec)) = self.format_before
+            && before == payload_type
+        {
+            return Some(codec);
+        }
+        let is_g711 = Codec::G711.contains(&self.media.codec);
+        Codec::G711.into_iter().find(|codec| is_g711 && codec.static_payload_type() == Some(payload_type))
+    }
+
+    fn receive_event(&mut self, packet: &PacketView<'_>, received_at: Time, counters: &mut Counters) {
+        self.playout.note_event(packet);
+        for ended in self.digits.receive(packet, received_at) {
+            self.report_digit(ended.event, counters);
+        }
+    }
+
+    /// Events that are no keys (flash hook, fax tones) are not reported.
+    fn report_digit(&mut self, event: u8, counters: &mut Counters) {
+        let Some(digit) = Digit::from_event(event) else {
+            return;
+        };
+        if !self.pending.digit(digit) {
+            counters.digits_dropped += 1;
+        }
+    }
+
+    fn live(&mut self, now: Time) {
+        self.last_sign_of_life = Some(now);
+        self.reported_silent = false;
+    }
+
+    /// What the far end says in this tick, at the rate of its codec. A tick of the leg begins with it.
+    pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
+        self.now = now;
+        self.coding.outbox.clear();
+        if let Some(ended) = self.digits.expire(now) {
+            self.report_digit(ended.event, counters);
+        }
+        self.watch(now);
+        self.observe();
+        let sound = self.playout.play(now, frame);
+        let sound = self.coding.follow(sound, frame);
+        // What came before a hold must not be heard after it was agreed.
+        if self.media.direction.receive { sound } else { Sound::Silence }
+    }
+
+    fn watch(&mut self, now: Time) {
+        let since = *self.last_sign_of_life.get_or_insert(now);
+        if !self.reported_silent && now.since(since) >= self.receive_timeout {
+            self.reported_silent = true;
+            self.pending.silent();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a leg is sent in a tick.
+
+use super::send::Way;
+use super::{Encoded, Leg, REPORT_LEN_MAX};
+use crate::codec::{Codec, Encoder};
+use crate::fault::Planted;
+use crate::frame::SampleRate;
+use crate::stats::Counters;
+
+/// Ticks in a second.
+const TICKS_PER_SECOND: u32 = 50;
+
+impl Leg {
+    /// Whether it must be sent what its own encoder makes, even of what all hear.
+    pub(crate) fn keeps_own_encoder(&self) -> bool {
+        self.coding.keeps_own()
+    }
+
+    /// The loss, in per cent, that whoever encodes for it should provide for.
+    pub(crate) const fn expected_loss(&self) -> u8 {
+        self.condition.expected_loss()
+    }
+
+    /// Sends what all listeners of its codec are sent.
+    pub(crate) fn send_shared(&mut self, encoded: &Encoded, faults: Planted) {
+        self.coding.share();
+        self.send(Some(encoded), faults);
+    }
+
+    /// Sends what it alone hears. `listeners` is the encoder of those who hear what all hear, and what they heard in
+    /// the tick before.
+    pub(crate) fn send_own(
+        &mut self,
+        heard: &[i16],
+        listeners: Option<(&Encoder, &[i16])>,
+        counters: &mut Counters,
+        faults: Planted,
+    ) {
+        counters.encoded += 1;
+        self.coding.encode_own(heard, listeners);
+        self.send(None, faults);
+    }
+
+    /// Sends what all hear, by its own encoder.
+    pub(crate) fn send_kept(&mut self, heard: &[i16], counters: &mut Counters, faults: Planted) {
+        counters.encoded += 1;
+        self.coding.encode_kept(heard);
+        self.send(None, faults);
+    }
+
+    /// Makes this tick's packets of what is shared or what its own encoder made, if signalling lets us send, and a
+    /// report when one is due.
+    fn send(&mut self, shared: Option<&Encoded>, faults: Planted) {
+        let codec = self.media.codec;
+        let duration = codec.clock_rate() / TICKS_PER_SECOND;
+        let coding = &mut *self.coding;
+        let mut way = Way {
+            now: self.now,
+            clock_rate: codec.clock_rate(),
+            srtp: self.srtp.as_deref_mut(),
+            outbox: &mut coding.outbox,
+        };
+        if !self.media.direction.send {
+            self.sender.pass(duration, &mut coding.framing);
+        } else if faults.silences(self.sender.packets()) {
+            self.sender.frame(&silence(codec), duration, &mut coding.framing, &mut way);
+        } else {
+            let encoded = shared.unwrap_or(&coding.encoded);
+            self.sender.frame(encoded.bytes(), duration, &mut coding.framing, &mut way);
+        }
+        self.report();
+    }
+
+    fn report(&mut self) {
+        let Some((port, _)) = self.transport.rtcp_destination() else {
+            return;
+        };
+        if !self.rtcp.is_due(self.now) {
+            return;
+        }
+        let mut report = [0; REPORT_LEN_MAX];
+        let Ok(len) = self.rtcp.write_report(self.now, self.sender.sent(), &mut report) else {
+            return;
+        };
+        let mut way = Way {
+            now: self.now,
+            clock_rate: self.media.codec.clock_rate(),
+            srtp: self.srtp.as_deref_mut(),
+            outbox: &mut self.coding.outbox,
+        };
+        // Without room, or with keys used up, there is no report this time.
+        let _ = way.rtcp(port, &report[..len]);
+    }
+
+    /// Writes what it says at another rate.
+    pub(crate) fn convert_voice(&mut self, rate: SampleRate, said: &[i16], out: &mut [i16]) {
+        self.coding.convert_voice(rate, said, out);
+    }
+
+    /// It says nothing that would have to be converted.
+    pub(crate) fn rest_voice(&mut self) {
+        self.coding.rest_voice();
+    }
+
+    /// Whether there is anything of this tick to be fetched.
+    pub(crate) fn has_datagrams(&self) -> bool {
+        self.coding.outbox.len() > 0
+    }
+}
+
+/// What a planted fault sends instead of a frame of G.711.
+fn silence(codec: Codec) -> [u8; 160] {
+    let mut silence = [0; 160];
+    codec.encode(&[0; 160], &mut silence);
+    silence
+}

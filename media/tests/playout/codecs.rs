@@ -1,0 +1,227 @@
+//! Each codec's own means against loss, and what happens where one follows another.
+
+use confab_media::codec::{Codec, Decoder, L16Rate};
+use confab_media::playout::{Decoding, PlayoutCounters, PlayoutSettings, Sound};
+use confab_media::{Frame, SampleRate, Time};
+
+use super::line::{Line, Random, Sender, ms, steepest, zero};
+
+#[test]
+fn lost_opus_packets_are_recovered_from_their_successors() {
+    // With 20 ms to spare, the successor is here when the lost one is needed; with 4, it seldom is.
+    let (with, without) = (difference(PlayoutSettings::LARGE), difference(PlayoutSettings::MEDIUM));
+    assert!(with < 0.5 * without, "{with} {without}");
+}
+
+/// The energy of the difference between what was played for lost packets and what was in them, as a part of what was
+/// in them.
+fn difference(settings: PlayoutSettings) -> f64 {
+    let mut sender = Sender::voice(Codec::Opus, 20);
+    let mut line = Line::with(settings, Decoding::new(Decoder::new(Codec::Opus).expect("memory")));
+    let is_lost = |n: u64| n > 10 && n.is_multiple_of(7);
+    for n in 0..400 {
+        let packet = sender.next();
+        if !is_lost(n) {
+            line.arrive(ms(n * 20 + 11), &packet);
+        }
+    }
+    line.play_until(ms(7_900));
+    let counters = line.counters();
+    assert_eq!((counters.concealed, counters.concealed_long), (counters.lost, 0), "{counters:?}");
+    assert!(line.steepest() < 2 * steepest(&sender.sent), "{}", line.steepest());
+    let start = line.first_voice();
+    let (mut off, mut sent_energy) = (0.0, 0.0);
+    for n in (20..380).filter(|&n| is_lost(n)) {
+        let n = n as usize;
+        let (played, sent) = (&line.played[(start + n) * 960..][..960], &sender.sent[n * 960..][..960]);
+        for (&played, &sent) in played.iter().zip(sent) {
+            off += (f64::from(played) - f64::from(sent)).powi(2);
+            sent_energy += f64::from(sent).powi(2);
+        }
+    }
+    off / sent_energy
+}
+
+#[test]
+fn bursts_of_loss_are_concealed_by_every_codec_without_a_click() {
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus, Codec::L16(L16Rate::Hz16000)] {
+        let mut random = Random(3);
+        let mut sender = Sender::voice(codec, 20);
+        let mut line = Line::of(codec);
+        let (mut lost, mut burst) = (0, 0);
+        for n in 0..1_000 {
+            let packet = sender.next();
+            if burst == 0 && random.below(100) < 4 {
+                burst = 1 + random.below(3);
+            }
+            if burst > 0 && (50..950).contains(&n) {
+                (burst, lost) = (burst - 1, lost + 1);
+            } else {
+                line.arrive(ms(n * 20 + 3), &packet);
+            }
+        }
+        line.play_until(ms(19_900));
+        let counters = line.counters();
+        assert_eq!(
+            (counters.lost, counters.discarded, counters.damaged),
+            (lost, 0, 0),
+            "{codec:?} {counters:?}"
+        );
+        assert!(counters.concealed.abs_diff(lost) <= 10, "{codec:?} {counters:?}");
+        let limit = steepest(&sender.sent) * 2;
+        assert!(line.steepest() <= limit, "{codec:?}: {} {limit}", line.steepest());
+    }
+}
+
+#[test]
+fn an_opus_stream_that_ends_fades_and_falls_silent() {
+    let mut sender = Sender::voice(Codec::Opus, 20);
+    let mut line = Line::of(Codec::Opus);
+    for n in 0..50 {
+        line.arrive(ms(n * 20 + 5), &sender.next());
+    }
+    line.play_until(ms(1_400));
+    let end = 1 + line.sounds.iter().rposition(|&s| s == Sound::Voice).expect("a voice");
+    assert_eq!(line.sounds[end..end + 6], [Sound::Concealed; 6]);
+    assert!(line.sounds[end + 6..].iter().all(|&s| s == Sound::Silence));
+    assert!(line.steepest() <= 2 * steepest(&sender.sent));
+}
+
+#[test]
+fn a_change_of_codec_neither_clicks_nor_moves_the_timeline() {
+    let pairs = [
+        (Codec::Pcmu, Codec::G722),
+        (Codec::G722, Codec::Pcma),
+        (Codec::Opus, Codec::Pcmu),
+        (Codec::Pcmu, Codec::Opus),
+        (Codec::G722, Codec::Opus),
+        (Codec::L16(L16Rate::Hz16000), Codec::L16(L16Rate::Hz8000)),
+    ];
+    for (before, after) in pairs {
+        let mut line = Line::of(before);
+        let (mut first, mut second) = (Sender::voice(before, 20), Sender::voice(after, 20));
+        for n in 0..100 {
+            line.arrive(ms(n * 20 + 5), &first.next());
+        }
+        second.number = first.number;
+        second.timestamp = first.timestamp;
+        for n in 100..200 {
+            line.arrive(ms(n * 20 + 5), &second.next());
+        }
+        // The re-INVITE is done while the old codec's last packets are on the way.
+        line.play_until(ms(1_950));
+        let replaced = line.playout.set_decoding(Decoding::new(Decoder::new(after).expect("memory")));
+        drop(replaced);
+        line.play_until(ms(4_000));
+        let counters = line.counters();
+        assert_eq!(counters, PlayoutCounters { received: 200, ..zero() }, "{before:?} {after:?}");
+        assert_eq!(line.playout.delay().as_millis(), 15, "{before:?} {after:?}");
+        let voice = line.sounds.iter().skip(line.first_voice());
+        assert!(voice.copied().all(|s| s == Sound::Voice), "{before:?} {after:?}");
+        // At 8 kHz a voice has steeper steps than at 48.
+        let limit = steepest(&first.sent).max(steepest(&second.sent)) * 3 / 2;
+        assert!(line.steepest() <= limit, "{before:?} {after:?}: {} {limit}", line.steepest());
+    }
+}
+
+#[test]
+fn either_law_is_played_whatever_was_agreed() {
+    for (agreed, rate) in [(Codec::Opus, SampleRate::Hz48000), (Codec::G722, SampleRate::Hz16000)] {
+        for law in Codec::G711 {
+            let mut sender = Sender::noise_of(law, 20);
+            let mut line = Line::of(agreed);
+            let mut frame = Frame::silence(SampleRate::Hz8000);
+            line.playout.play(Time::ZERO, &mut frame);
+            assert_eq!(frame.rate(), rate);
+            for n in 0..50 {
+                line.arrive(ms(n * 20 + 5), &sender.next());
+            }
+            line.play_until(ms(1_000));
+            assert!(line.has_played(&sender.sent[..40 * 160]), "{agreed:?} {law:?}");
+        }
+    }
+}
+
+#[test]
+fn a_codec_that_was_not_agreed_is_discarded() {
+    let mut sender = Sender::voice(Codec::Opus, 20);
+    let mut line = Line::new();
+    for n in 0..10 {
+        line.arrive(ms(n * 20 + 5), &sender.next());
+    }
+    line.play_until(ms(300));
+    assert_eq!(line.counters(), PlayoutCounters { received: 10, discarded: 10, ..zero() });
+}
+
+#[test]
+fn garbage_in_opus_packets_is_counted_and_the_next_good_ones_are_heard() {
+    let mut sender = Sender::voice(Codec::Opus, 20);
+    let mut line = Line::of(Codec::Opus);
+    let mut random = Random(9);
+    for n in 0..200 {
+        let mut packet = sender.next();
+        if (50..80).contains(&n) {
+            packet.bytes.truncate(12 + 1);
+            let len = 1 + random.below(200);
+            packet.bytes.extend((0..len).map(|_| random.next() as u8));
+        }
+        line.arrive(ms(n * 20 + 5), &packet);
+    }
+    line.play_until(ms(3_900));
+    let start = line.first_voice();
+    assert!(line.sounds[start + 90..].iter().all(|&s| s == Sound::Voice));
+    let (played, sent) = (&line.played[(start + 150) * 960..], &sender.sent[150 * 960..]);
+    let far = played.iter().zip(sent).filter(|(a, b)| a.abs_diff(**b) > 2_000).count();
+    assert!(far < played.len() / 100, "{far}");
+}
+
+#[test]
+fn comfort_noise_is_heard_until_the_next_sound_and_hides_nothing() {
+    let mut sender = Sender::noise(20);
+    let mut line = Line::new();
+    for n in 0..100 {
+        let mut packet = sender.next();
+        match n {
+            50 => {
+                packet.bytes.truncate(12);
+                packet.bytes.push(45);
+                line.noise_arrives(ms(n * 20 + 5), &packet);
+            }
+            51..80 => {
+                // Nothing was sent, and no number used.
+                sender.number = sender.number.previous();
+            }
+            _ => line.arrive(ms(n * 20 + 5), &packet),
+        }
+    }
+    line.play_until(ms(2_000));
+    let start = line.first_voice();
+    assert!(line.sounds[start + 52..start + 79].iter().all(|&s| s == Sound::Noise), "{:?}", line.sounds);
+    let pause = &line.played[(start + 52) * 160..(start + 79) * 160];
+    assert!(pause.iter().any(|&s| s != 0) && pause.iter().all(|s| s.unsigned_abs() < 2_000));
+    assert_eq!(line.counters(), PlayoutCounters { received: 71, ..zero() });
+    assert!(line.has_played(&sender.sent[80 * 160..98 * 160]));
+}
+
+#[test]
+fn packets_of_opus_that_say_only_that_nothing_is_said_are_silent() {
+    let mut sender = Sender::voice(Codec::Opus, 20);
+    let mut line = Line::of(Codec::Opus);
+    for n in 0..200 {
+        let mut packet = sender.next();
+        if (50..150).contains(&n) {
+            packet.bytes.truncate(13);
+            if n % 20 != 10 {
+                sender.number = sender.number.previous();
+                continue;
+            }
+        }
+        line.arrive(ms(n * 20 + 5), &packet);
+    }
+    line.play_until(ms(3_900));
+    let counters = line.counters();
+    assert_eq!((counters.lost, counters.resets, counters.late), (0, 0, 0), "{counters:?}");
+    let start = line.first_voice();
+    assert!(line.sounds[start + 70..start + 149].iter().all(|&s| s == Sound::Silence), "{:?}", line.sounds);
+    assert!(line.sounds[start + 151..].iter().all(|&s| s == Sound::Voice));
+}

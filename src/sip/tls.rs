@@ -1,0 +1,208 @@
+//! SIP over TLS (RFC 3261 §26.2): our own listener and handshake in front of the framer and guard of TCP.
+//!
+//! ```text
+//!   TCP ─▶ handshake ─▶ TLS stream ─┬─ what is read ─▶ framer, guard ─▶ library
+//!                                   └─ what is written ◀── handed over ◀── library
+//! ```
+//!
+//! The library takes a TLS stream of other make only from a connector that it asks to call somebody. So a stream that
+//! we accepted is laid ready under a name that nobody else has, and the library is told to call that name.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
+
+use rsipstack::platform::CancellationToken;
+use rsipstack::platform::tls::{TlsClientConfig, TlsConnector, TlsStream, set_client_connector};
+use rsipstack::sip::Transport;
+use rsipstack::transport::SipAddr;
+use rsipstack::transport::tls_platform::PlatformTlsConnection;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream as ServerStream;
+use tracing::debug;
+
+use super::stream::{self, Link, Served, Serving};
+use crate::config::SipTls;
+
+/// How long a handshake may take. It is two round trips; a phone on a bad network needs a second or two.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the far end may leave what we write unread. It has a call to talk about, or none any more.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why SIP over TLS cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate cannot be read.
+    #[error("cannot use the certificate {} (`sip_tls_cert`): {why}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The private key cannot be read, or is not the certificate's. Says nothing of what is in it.
+    #[error("cannot use the private key {} (`sip_tls_key`): {why}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What makes TLS of accepted connections.
+#[derive(Clone)]
+pub struct Certificate(Arc<ServerConfig>);
+
+impl Certificate {
+    /// Reads certificate and key. TLS 1.2 and 1.3, and no certificate asked of callers.
+    ///
+    /// # Errors
+    /// When one of the files is not what it should be, or they do not belong together.
+    pub fn load(tls: &SipTls) -> Result<Self, TlsError> {
+        let certificates = read_certificates(&tls.cert)
+            .map_err(|why| TlsError::Certificate { path: tls.cert.clone(), why })?;
+        let wrong_key = |why: String| TlsError::Key { path: tls.key.clone(), why };
+        let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|e| wrong_key(e.to_string()))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| wrong_key(e.to_string()))?
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)
+            .map_err(|e| wrong_key(e.to_string()))?;
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| e.to_string())?;
+    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    if certificates.is_empty() {
+        return Err("there is no certificate in it".to_owned());
+    }
+    Ok(certificates)
+}
+
+/// Accepts connections until `stop`.
+pub(super) async fn listen(
+    listener: TcpListener,
+    certificate: Certificate,
+    advertised: SocketAddr,
+    serving: Serving,
+    stop: CancellationToken,
+) {
+    let acceptor = TlsAcceptor::from(certificate.0);
+    let serving = Arc::new(serving);
+    let gate = Arc::clone(&serving.gate);
+    stream::accept(listener, gate, stop, move |stream, source, token| {
+        let (acceptor, serving) = (acceptor.clone(), Arc::clone(&serving));
+        async move {
+            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+            let shaken = tokio::select! {
+                shaken = handshake => shaken,
+                () = token.cancelled() => return,
+            };
+            let Ok(Ok(stream)) = shaken else {
+                serving.gate.counters.handshakes_failed.increment();
+                return;
+            };
+            let (reader, writer) = tokio::io::split(stream);
+            let writer = Writer { half: tokio::sync::Mutex::new(writer), local: advertised };
+            match hand_over(writer, source, token.clone()).await {
+                Ok(connection) => {
+                    Served { link: Link::Tls(connection), source, serving, token }.serve(reader).await;
+                }
+                Err(e) => debug!(error = %e, "SIP connection not taken"),
+            }
+        }
+    })
+    .await;
+}
+
+/// The half of a stream that the library writes to.
+struct Writer {
+    half: tokio::sync::Mutex<WriteHalf<ServerStream<TcpStream>>>,
+    /// The address that far ends are told.
+    local: SocketAddr,
+}
+
+#[async_trait::async_trait]
+impl TlsStream for Writer {
+    async fn recv(&self) -> rsipstack::Result<Vec<u8>> {
+        Err(rsipstack::Error::Error("what comes is read elsewhere".to_owned()))
+    }
+
+    async fn send_all(&self, data: Vec<u8>) -> rsipstack::Result<()> {
+        let written = tokio::time::timeout(WRITE_TIMEOUT, async {
+            let mut half = self.half.lock().await;
+            half.write_all(&data).await?;
+            half.flush().await
+        });
+        Ok(written.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??)
+    }
+
+    async fn shutdown(&self) -> rsipstack::Result<()> {
+        let shut = tokio::time::timeout(WRITE_TIMEOUT, async { self.half.lock().await.shutdown().await });
+        Ok(shut.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??)
+    }
+
+    fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
+        Ok(self.local)
+    }
+}
+
+/// Streams that were accepted and wait for the library to fetch them, by name. Each is there only while its own
+/// hand-over runs, so there are never more than connections being accepted.
+static READY: LazyLock<Mutex<HashMap<String, Writer>>> = LazyLock::new(Mutex::default);
+
+fn ready() -> MutexGuard<'static, HashMap<String, Writer>> {
+    READY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives a stream to the library.
+async fn hand_over(
+    writer: Writer,
+    source: SocketAddr,
+    token: CancellationToken,
+) -> rsipstack::Result<PlatformTlsConnection> {
+    static CONNECTOR: Once = Once::new();
+    static ACCEPTED: AtomicU64 = AtomicU64::new(0);
+
+    CONNECTOR.call_once(|| set_client_connector(Arc::new(Fetch)));
+    let name = format!("accepted-{}", ACCEPTED.fetch_add(1, Ordering::Relaxed));
+    ready().insert(name.clone(), writer);
+    let from = SipAddr { r#type: Some(Transport::Tls), addr: source.into() };
+    let fetched = PlatformTlsConnection::connect(&from, Some(&name), Some(token)).await;
+    // If it was not fetched, nobody will.
+    ready().remove(&name);
+    fetched
+}
+
+/// What the library asks for streams.
+struct Fetch;
+
+#[async_trait::async_trait]
+impl TlsConnector for Fetch {
+    async fn connect(
+        &self,
+        config: &TlsClientConfig,
+        _: SocketAddr,
+    ) -> rsipstack::Result<Box<dyn TlsStream>> {
+        match ready().remove(&config.server_name) {
+            Some(writer) => Ok(Box::new(writer)),
+            // A call's requests go over the connection it came by; there is no other.
+            None => Err(rsipstack::Error::Error("no connection to it over TLS".to_owned())),
+        }
+    }
+}
