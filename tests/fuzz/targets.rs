@@ -17,11 +17,16 @@ use std::time::Duration;
 
 use confab::sdp::{self, Codec, Local, Security};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
-use confab_media::Time;
+use confab_media::codec::PACKET_SAMPLES_MAX;
+use confab_media::rtp::rtcp::{Compound, Packet};
 use confab_media::rtp::{
     DigitReceiver, PacketView, RtpHeader, SequenceNumber, Ssrc, TelephoneEvent, is_rtcp, is_rtp_or_rtcp,
 };
 use confab_media::srtp::{Profile, Protector, SrtpError, SrtpKeys, Unprotector};
+use confab_media::{
+    ComfortNoise, Decoder, EXPECTED_LOSS_MAX, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, RtcpSettings, Sent,
+    Time, WallClock,
+};
 use rsipstack::sip::SipMessage;
 
 /// A parser's name, which is its corpus's folder as well, and its function.
@@ -37,6 +42,9 @@ pub(crate) const ALL: &[Target] = &[
     ("rtp", rtp),
     ("srtp", srtp),
     ("telephone_event", telephone_event),
+    ("rtcp", rtcp),
+    ("codecs", codecs),
+    ("playout", playout),
     ("engine", engine),
 ];
 
@@ -227,6 +235,61 @@ pub(crate) fn telephone_event(data: &[u8]) {
     reported.extend(receiver.expire(now + Duration::from_secs(1)));
     assert_eq!(receiver.expire(now + Duration::from_secs(2)), None, "a press is reported once");
     assert!(reported.len() <= usize::from(packets) && reported.iter().all(|key| key.event < 16));
+}
+
+/// Compounds are walked to their end and every part lies within them; what is written can be read.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn rtcp(data: &[u8]) {
+    let Ok(compound) = Compound::parse(data) else {
+        return;
+    };
+    let mut blocks = 0;
+    for packet in compound.packets() {
+        match packet {
+            Packet::SenderReport(report) => blocks += report.blocks.count(),
+            Packet::ReceiverReport(report) => blocks += report.blocks.count(),
+            Packet::Descriptions(descriptions) => blocks += descriptions.count(),
+            Packet::Bye(bye) => blocks += bye.sources().count(),
+            Packet::Malformed(_) | Packet::Other(_) => blocks += 1,
+        }
+    }
+    assert!(blocks * 4 <= data.len(), "no part is shorter than a word");
+    let wall = WallClock::default();
+    let settings =
+        RtcpSettings { ssrc: Ssrc(1), cname: [b'a'; 16], seed: 1, interval: REPORT_INTERVAL, wall };
+    let mut rtcp = LegRtcp::new(settings);
+    rtcp.receive(&compound, Time::from_millis(20));
+    assert!(rtcp.expected_loss_percent(Time::from_millis(40)) <= EXPECTED_LOSS_MAX);
+    let mut report = [0; REPORT_LEN_MAX];
+    let len = rtcp.write_report(Time::from_millis(60), &Sent::default(), &mut report).expect("there is room");
+    assert!(Compound::parse(&report[..len]).is_ok());
+}
+
+/// Any payload decodes to some sound, within its room; the first byte chooses the codec.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn codecs(data: &[u8]) {
+    let Some((&choice, payloads)) = data.split_first() else {
+        return;
+    };
+    let codec = Codec::ALL[usize::from(choice) % Codec::ALL.len()];
+    let mut decoder = Decoder::new(codec).expect("memory for a codec");
+    let mut noise = ComfortNoise::new(codec.sample_rate(), 1);
+    let mut sound = [0; PACKET_SAMPLES_MAX];
+    for payload in payloads.split(|byte| *byte == 0xa5) {
+        let decoded = decoder.decode(payload, &mut sound);
+        assert!(decoded.samples <= sound.len());
+        assert!(decoded.damaged || decoded.samples == codec.samples(payload).min(sound.len()));
+        decoder.recover(payload, &mut sound[..960]);
+        decoder.conceal(&mut sound[..960]);
+        noise.update(payload);
+        noise.fill(&mut sound[..160]);
+    }
+}
+
+/// A receive buffer, driven by a script of packets, ticks and changes.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn playout(data: &[u8]) {
+    confab_media::playout::exercise(data);
 }
 
 /// The whole engine, driven by a script: see [`state_machine`].

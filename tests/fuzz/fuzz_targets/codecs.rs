@@ -1,0 +1,8 @@
+//! Explores what payloads decode to.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::codecs(data));

@@ -1,0 +1,8 @@
+//! Explores the receive buffer.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::playout(data));
