@@ -42,6 +42,7 @@ struct FarEnd {
 struct Stage {
     engine: Engine,
     far_ends: Vec<FarEnd>,
+    rtcp: Vec<(Port, SocketAddr, Vec<u8>)>,
     now: Time,
 }
 
@@ -96,6 +97,30 @@ fn a_codec_can_change_in_the_middle_and_the_stream_goes_on() {
 }
 
 #[test]
+fn a_far_end_gets_reports_and_a_goodbye() {
+    let mut stage = Stage::new(&[Codec::Pcmu, Codec::Opus]);
+    let mut heard = media(0, Codec::Pcmu, 20);
+    heard.terms.rtcp = Some(address(77));
+    let change = LegChange { media: heard, coding: None, srtp: None };
+    stage.ask(Ask::SetLegMedia(LegId(0), Box::new(change))).unwrap();
+    stage.run(1_000);
+    let reports = stage.rtcp.len();
+    assert!((2..=8).contains(&reports), "about every five seconds in twenty: {reports}");
+    // Sender reports (200), in a compound with a name.
+    assert!(stage.rtcp.iter().all(|(port, to, report)| {
+        *port == Port::Rtcp && *to == address(77) && report[1] == 200 && report.len() > 60
+    }));
+    stage.engine.handle_command(Command { id: CommandId(0), ask: Ask::RemoveLeg(LegId(0)) });
+    assert!(stage.engine.poll_retired().is_none(), "it has something to say first");
+    let goodbye = stage.engine.poll_transmit().unwrap();
+    assert_eq!((goodbye.port, goodbye.destination), (Port::Rtcp, address(77)));
+    // The last packet of the compound is a goodbye (203).
+    assert_eq!(goodbye.datagram[goodbye.datagram.len() - 7], 203);
+    assert!(stage.engine.poll_transmit().is_none());
+    assert!(stage.engine.poll_retired().is_some());
+}
+
+#[test]
 fn packets_are_as_long_as_the_far_end_wants_them() {
     for (ptime, len) in [(10, 80), (20, 160), (30, 240), (40, 320), (60, 480)] {
         let mut stage = Stage::empty();
@@ -122,8 +147,12 @@ fn who_speaks_at_a_rate_the_conference_has_no_means_for_is_refused() {
 impl Stage {
     fn empty() -> Self {
         let settings = EngineSettings { legs_max: 16, conferences_max: 2, tap_frames_max: 0 };
-        let mut stage =
-            Self { engine: Engine::new(settings), far_ends: Vec::new(), now: Time::from_millis(1_000) };
+        let mut stage = Self {
+            engine: Engine::new(settings),
+            far_ends: Vec::new(),
+            rtcp: Vec::new(),
+            now: Time::from_millis(1_000),
+        };
         let conference =
             Conference::equipped(CONFERENCE, ConferenceSettings::seats(8), &SampleRate::ALL).unwrap();
         stage.ask(Ask::AddConference(conference)).unwrap();
@@ -194,7 +223,11 @@ impl Stage {
             self.now += Duration::from_millis(12);
             self.engine.tick(self.now);
             while let Some(transmit) = self.engine.poll_transmit() {
-                self.far_ends[transmit.leg.0 as usize].hear(transmit.datagram);
+                if transmit.port == Port::Rtcp {
+                    self.rtcp.push((transmit.port, transmit.destination, transmit.datagram.to_vec()));
+                } else {
+                    self.far_ends[transmit.leg.0 as usize].hear(transmit.datagram);
+                }
             }
             while self.engine.poll_event().is_some() {}
         }

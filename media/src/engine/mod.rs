@@ -41,6 +41,9 @@ pub struct Engine {
     seats: IdMap<LegId, ConferenceId>,
     answers: VecDeque<Event>,
     retired: VecDeque<Retired>,
+    /// Legs that were removed and still have a goodbye to send; so many of them have sent it.
+    leaving: VecDeque<Box<Leg>>,
+    farewells: usize,
     taps: Taps,
     tick: Tick,
     counters: Counters,
@@ -57,6 +60,8 @@ impl Engine {
             seats: id_map(settings.legs_max),
             answers: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
             retired: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
+            leaving: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
+            farewells: 0,
             taps: Taps::new(settings.tap_frames_max),
             tick: Tick::default(),
             counters: Counters::default(),
@@ -117,7 +122,14 @@ impl Engine {
 
     /// The next datagram to send. Fetch all before the next tick: it forgets those that were not.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
-        let transmit = self.legs.poll_transmit();
+        let transmit = match self.legs.poll_transmit() {
+            None => {
+                let farewell = self.leaving.get(self.farewells).and_then(|leg| leg.transmit(0));
+                self.farewells += usize::from(farewell.is_some());
+                farewell
+            }
+            transmit => transmit,
+        };
         self.counters.transmitted += u64::from(transmit.is_some());
         transmit
     }
@@ -134,7 +146,11 @@ impl Engine {
 
     /// The next thing the engine needs no more.
     pub fn poll_retired(&mut self) -> Option<Retired> {
-        self.retired.pop_front()
+        self.retired.pop_front().or_else(|| {
+            // Who has said goodbye can go.
+            self.farewells = self.farewells.checked_sub(1)?;
+            self.leaving.pop_front().map(Retired::Leg)
+        })
     }
 
     /// What has been done so far.
@@ -181,8 +197,12 @@ impl Engine {
         if self.seats.contains_key(&leg) {
             self.leave(leg)?;
         }
-        let leg = self.legs.remove(leg).ok_or(Refusal::NoLeg)?;
-        self.retired.push_back(Retired::Leg(leg));
+        let mut leg = self.legs.remove(leg).ok_or(Refusal::NoLeg)?;
+        if self.leaving.len() < COMMANDS_PER_DRAIN && leg.say_goodbye() {
+            self.leaving.push_back(leg);
+        } else {
+            self.retired.push_back(Retired::Leg(leg));
+        }
         Ok(())
     }
 

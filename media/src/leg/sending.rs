@@ -72,14 +72,18 @@ impl Leg {
     }
 
     fn report(&mut self) {
-        let Some((port, _)) = self.transport.rtcp_destination() else {
-            return;
-        };
-        if !self.rtcp.is_due(self.now) {
+        if self.transport.rtcp_destination().is_none() || !self.rtcp.is_due(self.now) {
             return;
         }
         let mut report = [0; REPORT_LEN_MAX];
         let Ok(len) = self.rtcp.write_report(self.now, self.sender.sent(), &mut report) else {
+            return;
+        };
+        self.send_report(&report[..len]);
+    }
+
+    fn send_report(&mut self, report: &[u8]) {
+        let Some((port, _)) = self.transport.rtcp_destination() else {
             return;
         };
         let mut way = Way {
@@ -89,7 +93,22 @@ impl Leg {
             outbox: &mut self.coding.outbox,
         };
         // Without room, or with keys used up, there is no report this time.
-        let _ = way.rtcp(port, &report[..len]);
+        let _ = way.rtcp(port, report);
+    }
+
+    /// Makes a last report with a goodbye (RFC 3550 §6.6), if the far end wants RTCP and was ever sent anything.
+    /// Nothing else of this tick is sent any more. Says whether there is one.
+    pub(crate) fn say_goodbye(&mut self) -> bool {
+        if self.sender.packets() == 0 || self.transport.rtcp_destination().is_none() {
+            return false;
+        }
+        let mut report = [0; REPORT_LEN_MAX];
+        self.coding.outbox.clear();
+        match self.rtcp.write_goodbye(self.now, self.sender.sent(), &mut report) {
+            Ok(len) => self.send_report(&report[..len]),
+            Err(_) => return false,
+        }
+        self.has_datagrams()
     }
 
     /// Writes what it says at another rate.
