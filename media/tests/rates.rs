@@ -97,6 +97,23 @@ fn a_codec_can_change_in_the_middle_and_the_stream_goes_on() {
 }
 
 #[test]
+fn who_is_in_no_conference_is_sent_silence_of_whole_frames() {
+    let mut stage = Stage::new(&[Codec::Opus, Codec::G722, Codec::L16(L16Rate::Hz16000)]);
+    stage.run(50);
+    for leg in 0..3 {
+        stage.ask(Ask::Leave(LegId(leg))).unwrap();
+        stage.far_ends[leg as usize].payload_lens.clear();
+    }
+    stage.run(100);
+    for leg in 0..3 {
+        stage.expect(leg, |_| false);
+        let far_end = &stage.far_ends[leg];
+        let whole = |len: &usize| far_end.codec == Codec::Opus || *len == [0, 160, 640][leg];
+        assert!(far_end.payload_lens.len() == 100 && far_end.payload_lens.iter().all(whole));
+    }
+}
+
+#[test]
 fn a_far_end_gets_reports_and_a_goodbye() {
     let mut stage = Stage::new(&[Codec::Pcmu, Codec::Opus]);
     let mut heard = media(0, Codec::Pcmu, 20);

@@ -10,7 +10,7 @@ use crate::command::{Ask, Command};
 use crate::conference::{Conference, Equipment, Seat, Step};
 use crate::event::{Event, Refusal, Retired, Tap};
 use crate::fault::Planted;
-use crate::frame::{Frame, SampleRate};
+use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
 use crate::leg::{Datagram, Leg};
 use crate::stats::{Counters, Discard};
@@ -314,10 +314,10 @@ fn idle(step: &mut Step<'_>) {
 }
 
 fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
-    const SILENCE: Frame = Frame::silence(SampleRate::Hz8000);
     let leg = step.legs.at(index);
-    let mut unheard = SILENCE;
-    leg.hear(step.now, step.counters, &mut unheard);
-    leg.send_own(SILENCE.samples(), None, step.counters, step.faults);
+    let mut frame = Frame::silence(leg.codec().sample_rate());
+    leg.hear(step.now, step.counters, &mut frame);
+    frame.silence_at(leg.codec().sample_rate());
+    leg.send_own(frame.samples(), None, step.counters, step.faults);
     step.legs.done(index);
 }

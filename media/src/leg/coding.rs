@@ -169,9 +169,10 @@ impl Coding {
 
     /// Encodes what all hear with the leg's own encoder.
     pub(crate) fn encode_kept(&mut self, samples: &[i16]) {
-        if let Own::Own(ticks) = &mut self.own {
-            *ticks = ticks.saturating_add(1);
-        }
+        self.own = match self.own {
+            Own::Shared => Own::Own(0),
+            Own::Own(ticks) => Own::Own(ticks.saturating_add(1)),
+        };
         self.encoded.fill(&mut self.encoder, samples);
     }
 
