@@ -76,8 +76,12 @@ impl Participant {
         self.sounds && self.seat.audience == Audience::Everyone
     }
 
-    /// What of it is in the full mix.
+    /// What of it is in the full mix: never anything of one who does not speak to everyone, whatever is
+    /// remembered of the time when they did.
     pub(super) fn mixed<'a>(&self, voices: &'a Voices) -> Option<&'a [i16]> {
+        if self.seat.audience != Audience::Everyone {
+            return None;
+        }
         voices.mixed(self.slot, self.talker.contribution, self.frame_len())
     }
 

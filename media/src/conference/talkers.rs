@@ -17,6 +17,7 @@
 
 use super::participant::Participant;
 use super::voices::Voices;
+use crate::command::Audience;
 
 /// Frames that one who waits is remembered for: 100 ms, longer than the onset of a syllable takes to rise.
 pub(super) const LOOK_BACK: usize = 5;
@@ -156,6 +157,11 @@ fn loudest_waiting(people: &[Participant]) -> Option<usize> {
 
 /// Notes how loud they are, and remembers what they say while they wait or lag.
 fn listen(person: &mut Participant, voices: &mut Voices) {
+    if person.seat.audience != Audience::Everyone {
+        // What they said before is not heard when they speak to everyone again.
+        person.talker = Talker::default();
+        return;
+    }
     let sounds = person.speaks_to_all();
     let now = if sounds { mean_amplitude(voices.now(person.slot, person.frame_len())) } else { 0 };
     let talker = &mut person.talker;
@@ -409,6 +415,22 @@ mod tests {
         }
         assert_eq!(table.people[1].talker.remembered, 0);
         assert_eq!(constants(&table.tick(&[2_000, 9_000]))[1], 9_000);
+    }
+
+    #[test]
+    fn who_is_muted_while_they_lag_is_not_heard_any_more() {
+        let mut table = Table::new(2, 1);
+        for _ in 0..10 {
+            table.tick(&[2_000, 1_000]);
+        }
+        for _ in 0..10 {
+            table.tick(&[2_000, 20_000]);
+        }
+        assert_eq!(table.people[1].talker.remembered, LOOK_BACK);
+        table.people[1].seat.audience = Audience::Nobody;
+        for _ in 0..10 {
+            assert_eq!(table.tick(&[2_000, 20_000])[1], None);
+        }
     }
 
     #[test]
