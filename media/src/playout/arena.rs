@@ -60,6 +60,10 @@ impl Arena {
     /// A payload: in its place if it is in one piece, else put together in `scratch`.
     pub(super) fn read<'a>(&'a self, stored: Stored, scratch: &'a mut [u8; PAYLOAD_MAX]) -> &'a [u8] {
         let len = usize::from(stored.len);
+        if len == 0 {
+            // It has no piece, and a block that was never used has none to look into.
+            return &[];
+        }
         if len <= PIECE {
             let piece = stored.pieces.trailing_zeros() as usize % PIECES;
             return &self.block[piece][..len];
@@ -109,6 +113,13 @@ mod tests {
         assert!(arena.store(&[7; 4 * 160]).is_ok());
         arena.release(stored[2]);
         assert!(arena.store(&[7; 1_500]).is_ok());
+    }
+
+    #[test]
+    fn a_payload_of_nothing_is_read_back_from_a_block_that_was_never_used() {
+        let mut arena = Arena::new();
+        let stored = arena.store(&[]).unwrap();
+        assert_eq!(arena.read(stored, &mut [0; PAYLOAD_MAX]), &[] as &[u8]);
     }
 
     proptest! {
