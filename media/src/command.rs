@@ -32,6 +32,9 @@ pub enum Ask {
     AddConference(Box<Conference>),
     /// Give the conference what it needs for a further sample rate, before the first leg of that rate joins.
     Equip(ConferenceId, Box<Equipment>),
+    /// Say how loud those are who speak in the conference, as a
+    /// [`ConferenceEvent::Levels`](crate::ConferenceEvent).
+    ReportLevels(ConferenceId),
     /// Give the conference back; legs in it stay in the engine and hear nothing.
     RemoveConference(ConferenceId),
     /// Seat a leg in a conference. A leg has one seat at a time: it leaves its old one first.

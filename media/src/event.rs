@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use crate::command::LegChange;
 use crate::conference::{Conference, Equipment};
+use crate::dsp::level::{Level, SpeechChange};
 use crate::frame::Frame;
-use crate::id::{CommandId, LegId};
+use crate::id::{CommandId, ConferenceId, LegId};
 use crate::leg::{Leg, Quality};
 use crate::time::Tick;
 
@@ -33,6 +34,13 @@ pub enum Event {
         /// What.
         event: LegEvent,
     },
+    /// Something is otherwise in a conference.
+    Conference {
+        /// The conference.
+        conference: ConferenceId,
+        /// What.
+        event: ConferenceEvent,
+    },
 }
 
 /// What can happen on a leg by itself.
@@ -55,6 +63,44 @@ pub enum LegEvent {
     },
     /// A key was pressed (RFC 4733), reported when it is released or known to have ended.
     Digit(Digit),
+    /// Began to speak in its conference, or stopped. Starts and stops of a leg take turns. Who is muted or leaves
+    /// their conference has stopped; with the leg itself it all ends, without a word. What changed and changed back
+    /// before anybody fetched it is not told: what was fetched last is always so now, or the news of it waits.
+    Speech(SpeechChange),
+}
+
+/// What can be otherwise in a conference. It waits in the conference and is overwritten by what is newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConferenceEvent {
+    /// This leg is the active speaker now: a participant whom everybody hears, and who speaks or was the last to. By
+    /// voices alone it changes four times a second at most.
+    ActiveSpeaker(Option<LegId>),
+    /// How loud those are who speak, as was asked.
+    Levels(SpeakerLevels),
+}
+
+/// The loudest of those who speak to everyone, the loudest first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SpeakerLevels([Option<(LegId, Level)>; Self::CAPACITY]);
+
+impl SpeakerLevels {
+    /// More than this are not told apart on a screen.
+    pub const CAPACITY: usize = 8;
+
+    pub(crate) const fn new(loudest: [Option<(LegId, Level)>; Self::CAPACITY]) -> Self {
+        Self(loudest)
+    }
+
+    /// Each with the level of about the last half second.
+    pub fn iter(&self) -> impl Iterator<Item = (LegId, Level)> {
+        self.0.iter().flatten().copied()
+    }
+}
+
+impl std::fmt::Debug for SpeakerLevels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
 }
 
 /// A key of a telephone: `0`-`9`, `*`, `#`, `A`-`D`. It cannot be printed: what callers type may be a card

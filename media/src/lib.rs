@@ -48,8 +48,9 @@ pub use command::{
     Ask, Audience, Command, Direction, Hearing, LegChange, LegMedia, LegSet, LegTerms, OpusTerms,
 };
 pub use conference::{Conference, ConferenceSettings, Equipment, Seat};
+pub use dsp::level::{Level, SpeechChange};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
-pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
+pub use event::{ConferenceEvent, Digit, Event, LegEvent, Refusal, Retired, SpeakerLevels, Tap, TapSide};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};

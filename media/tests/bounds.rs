@@ -132,7 +132,7 @@ fn ask(engine: &mut Engine, ask: Ask) -> Result<(), Refusal> {
     match engine.poll_event().unwrap() {
         Event::Applied { .. } => Ok(()),
         Event::Refused { refusal, .. } => Err(refusal),
-        event @ Event::Leg { .. } => panic!("{event:?}"),
+        event @ (Event::Leg { .. } | Event::Conference { .. }) => panic!("{event:?}"),
     }
 }
 
@@ -200,7 +200,7 @@ fn keys(engine: &mut Engine) -> String {
     let events = std::iter::from_fn(|| engine.poll_event());
     let keys = events.filter_map(|event| match event {
         Event::Leg { event: LegEvent::Digit(digit), .. } => Some(digit.expose()),
-        Event::Leg { .. } | Event::Applied { .. } | Event::Refused { .. } => None,
+        Event::Leg { .. } | Event::Conference { .. } | Event::Applied { .. } | Event::Refused { .. } => None,
     });
     keys.collect()
 }

@@ -223,7 +223,7 @@ impl Stage {
             match self.engine.poll_event().expect("a command is answered") {
                 Event::Applied { .. } => return Ok(()),
                 Event::Refused { refusal, .. } => return Err(refusal),
-                Event::Leg { .. } => {}
+                Event::Leg { .. } | Event::Conference { .. } => {}
             }
         }
     }

@@ -243,7 +243,10 @@ fn a_key_is_reported_once_and_is_not_printed() {
         .iter()
         .filter_map(|(leg, event)| match event {
             LegEvent::Digit(digit) => Some((*leg, digit.expose())),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. } => None,
+            LegEvent::Latched { .. }
+            | LegEvent::SilentFarEnd
+            | LegEvent::Quality { .. }
+            | LegEvent::Speech(_) => None,
         })
         .collect();
     assert_eq!(digits, [(LegId(0), '7')]);
@@ -618,6 +621,7 @@ impl Stage {
                 }
                 Event::Refused { refusal, .. } => answer = Some(Err(refusal)),
                 Event::Leg { leg, event } => self.events.push((leg, event)),
+                Event::Conference { .. } => {}
             }
         }
         while self.fetches_taps

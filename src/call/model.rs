@@ -407,6 +407,9 @@ impl Model {
                 }
             }
             Report::Event(Event::Leg { leg, event }) => self.leg_event(leg, event),
+            Report::Event(Event::Conference { conference, event }) => {
+                debug!(%conference, ?event, "conference reports");
+            }
             // Freed, and closed, here.
             Report::Retired(retired, sockets) => drop((retired, sockets)),
             Report::Restarted => self.worker_restarted(worker),
@@ -426,6 +429,7 @@ impl Model {
                 self.leave(sid, CallStatus::Completed, Leaving::HungUp, AfterLeaving::Nobody);
             }
             LegEvent::Digit(_) => debug!(call = %sid, "key pressed"),
+            LegEvent::Speech(change) => debug!(call = %sid, ?change, "speech"),
             LegEvent::Quality { live, call } => debug!(call = %sid, ?live, whole = ?call, "quality"),
         }
     }

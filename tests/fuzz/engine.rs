@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 
 use confab_media::{
-    Command, CommandId, Counters, Datagram, Discard, Engine, Event, LegEvent, LegId, Refusal, Retired, Tick,
-    Time,
+    Command, CommandId, ConferenceEvent, ConferenceId, Counters, Datagram, Discard, Engine, Event, LegEvent,
+    LegId, Refusal, Retired, Tick, Time,
 };
 
 use self::model::{Model, SEATS, SETTINGS};
@@ -293,10 +293,23 @@ impl Run {
                 self.model.check_latched(leg, source);
             }
             Event::Leg { event: LegEvent::Digit(_), .. } => self.tally.digits += 1,
+            Event::Leg { leg, event: LegEvent::Speech(change) } => self.model.check_speech(leg, change),
+            Event::Conference { conference, event } => self.check_conference(conference, event),
             Event::Leg {
                 event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. },
                 ..
             } => {}
+        }
+    }
+
+    fn check_conference(&self, conference: ConferenceId, event: ConferenceEvent) {
+        match event {
+            ConferenceEvent::ActiveSpeaker(None) => {}
+            ConferenceEvent::ActiveSpeaker(Some(leg)) => self.model.check_speaker(conference, leg),
+            ConferenceEvent::Levels(levels) => {
+                levels.iter().for_each(|(leg, _)| self.model.check_speaker(conference, leg));
+                assert!(levels.iter().is_sorted_by_key(|(_, level)| level), "the loudest first");
+            }
         }
     }
 

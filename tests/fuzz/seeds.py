@@ -129,6 +129,10 @@ ENGINE = {
     "on-hold": TWO_LEGS + ask(1, 0, 3, b"\x18") + (datagram(1, audio()) + TICK) * 4 + ask(1, 0, 3, b"\0") + TICK,
     "clocks-that-lie": TWO_LEGS + b"".join(
         datagram(1, audio(), arrival=at) + TICK for at in [FROM_THE_PAST, FROM_THE_END_OF_TIME, ON_TIME, 253] * 2),
+    "speech-of-those-who-are-muted-and-leave": TWO_LEGS + (datagram(1, audio(kind=0)) + TICK) * 6
+        + FETCHING + ask(1, 0, 8, NOBODY) + (datagram(1, audio()) + TICK) * 2 + FETCHING
+        + ask(1, 0, 8, EVERYONE) + (datagram(1, audio()) + datagram(2, audio(sample=0)) + TICK) * 5
+        + ask(0, 1, 9, b"\2") + TICK + ask(1, 0, 7) + ask(2, 0, 7) + TICK,
     "lengths": TWO_LEGS + b"".join(datagram(1, audio(kind=4 * n)) + TICK for n in range(8)),
     "sequence-jumps": TWO_LEGS + b"".join(datagram(1, audio(jump=j)) + TICK for j in [0, 120, -120, 32, -32, 64]),
     "broken-headers": TWO_LEGS + b"".join(

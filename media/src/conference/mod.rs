@@ -10,6 +10,7 @@ mod bus;
 mod converters;
 mod equipment;
 mod participant;
+mod speakers;
 mod talkers;
 mod voices;
 mod whispers;
@@ -17,7 +18,8 @@ mod whispers;
 use self::bus::Bus;
 use self::converters::Converters;
 pub use self::equipment::Equipment;
-use self::participant::Participant;
+pub(crate) use self::participant::Participant;
+use self::speakers::Speakers;
 use self::talkers::take_turns;
 use self::voices::Voices;
 use self::whispers::Whispers;
@@ -25,7 +27,7 @@ use crate::codec::CodecError;
 use crate::command::{Audience, Hearing};
 use crate::dsp::mix;
 use crate::engine::legs::{LegIndex, Legs};
-use crate::event::TapSide;
+use crate::event::{ConferenceEvent, TapSide};
 use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
@@ -69,6 +71,7 @@ pub struct Conference {
     buses: Buses,
     converters: Converters,
     whispers: Whispers,
+    speakers: Speakers,
     scratch: Scratch,
 }
 
@@ -113,6 +116,7 @@ impl Conference {
             buses: Buses::default(),
             converters: Converters::default(),
             whispers: Whispers::new(seats_max),
+            speakers: Speakers::default(),
             scratch: Scratch { heard: Frame::silence(SampleRate::Hz8000), own_mix: [0; FRAME_LEN_MAX] },
         })
     }
@@ -191,12 +195,23 @@ impl Conference {
         self.participants.iter().map(|p| p.index)
     }
 
+    /// The levels of those who speak are to be reported.
+    pub(crate) const fn ask_levels(&mut self) {
+        self.speakers.ask_levels();
+    }
+
+    /// The next thing that is otherwise and was not fetched.
+    pub(crate) fn take_event(&mut self) -> Option<ConferenceEvent> {
+        self.speakers.take_event(self.participants.iter().filter_map(Participant::speaker))
+    }
+
     /// Plays one 20 ms step.
     pub(crate) fn tick(&mut self, step: &mut Step<'_>) {
         for bus in self.buses.iter_mut().flatten() {
             bus.begin();
         }
         self.hear(step);
+        self.speakers.follow(self.participants.iter().filter_map(Participant::speaker));
         let crowded = take_turns(&mut self.participants, self.talkers_max, &mut self.voices);
         step.counters.crowded += u64::from(crowded);
         self.sum(step.faults);
@@ -217,6 +232,7 @@ impl Conference {
             let frame = &mut self.scratch.heard;
             let sound = leg.hear(step.now, step.counters, frame);
             participant.hear(sound, frame, &mut self.voices);
+            leg.speaks(participant.is_heard_speaking());
             if leg.tapped {
                 let said = self.voices.now(participant.slot, participant.frame_len());
                 step.taps.copy(participant.leg, step.tick, TapSide::Received, participant.rate(), said);

@@ -5,9 +5,8 @@ pub(crate) mod legs;
 use std::collections::VecDeque;
 
 use self::legs::{IdMap, LegIndex, Legs, id_map};
-use crate::command::LegChange;
-use crate::command::{Ask, Command};
-use crate::conference::{Conference, Equipment, Seat, Step};
+use crate::command::{Ask, Audience, Command, LegChange};
+use crate::conference::{Conference, Equipment, Participant, Seat, Step};
 use crate::event::{Event, Refusal, Retired, Tap};
 use crate::fault::Planted;
 use crate::frame::Frame;
@@ -38,6 +37,8 @@ pub struct Engine {
     legs: Legs,
     conferences: Vec<Box<Conference>>,
     conferences_max: usize,
+    /// Conferences before this one have nothing to report before the next tick.
+    reported: usize,
     seats: IdMap<LegId, ConferenceId>,
     answers: VecDeque<Event>,
     retired: VecDeque<Retired>,
@@ -57,6 +58,7 @@ impl Engine {
             legs: Legs::new(settings.legs_max),
             conferences: Vec::with_capacity(settings.conferences_max),
             conferences_max: settings.conferences_max,
+            reported: 0,
             seats: id_map(settings.legs_max),
             answers: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
             retired: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
@@ -116,6 +118,7 @@ impl Engine {
             conference.tick(&mut step);
         }
         idle(&mut step);
+        self.reported = 0;
         self.counters.ticks += 1;
         self.tick = self.tick.next();
     }
@@ -134,9 +137,11 @@ impl Engine {
         transmit
     }
 
-    /// The next thing that happened. What happened on a leg waits in the leg and merges with newer state.
+    /// The next thing that happened. What happened on a leg waits in the leg and merges with newer state, and so
+    /// with conferences.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.answers.pop_front().or_else(|| self.legs.poll_event())
+        let event = self.answers.pop_front().or_else(|| self.legs.poll_event());
+        event.or_else(|| self.conference_event())
     }
 
     /// The next copied frame.
@@ -163,6 +168,16 @@ impl Engine {
         (self.legs.len(), self.conferences.len())
     }
 
+    fn conference_event(&mut self) -> Option<Event> {
+        while let Some(conference) = self.conferences.get_mut(self.reported) {
+            if let Some(event) = conference.take_event() {
+                return Some(Event::Conference { conference: conference.id(), event });
+            }
+            self.reported += 1;
+        }
+        None
+    }
+
     fn apply(&mut self, ask: Ask) -> Result<(), Refusal> {
         match ask {
             Ask::AddLeg(leg) => self.add_leg(leg),
@@ -170,12 +185,13 @@ impl Engine {
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
             Ask::ReportQuality(leg) => self.report_quality(leg),
             Ask::Equip(conference, equipment) => self.equip(conference, equipment),
+            Ask::ReportLevels(conference) => self.report_levels(conference),
             Ask::AddConference(conference) => self.add_conference(conference),
             Ask::RemoveConference(conference) => self.remove_conference(conference),
             Ask::Join(leg, conference, seat) => self.join(leg, conference, seat),
             Ask::Leave(leg) => self.leave(leg),
-            Ask::SetAudience(leg, audience) => self.seat_of(leg).map(|seat| seat.audience = audience),
-            Ask::SetHearing(leg, hearing) => self.seat_of(leg).map(|seat| seat.hearing = hearing),
+            Ask::SetAudience(leg, audience) => self.set_audience(leg, audience),
+            Ask::SetHearing(leg, hearing) => self.participant(leg).map(|p| p.seat.hearing = hearing),
             Ask::SetTap(leg, tapped) => {
                 self.legs.get(leg).ok_or(Refusal::NoLeg)?.tapped = tapped;
                 Ok(())
@@ -235,6 +251,12 @@ impl Engine {
         Ok(())
     }
 
+    fn report_levels(&mut self, conference: ConferenceId) -> Result<(), Refusal> {
+        self.conference(conference)?.ask_levels();
+        self.reported = 0;
+        Ok(())
+    }
+
     fn equip(&mut self, conference: ConferenceId, mut equipment: Box<Equipment>) -> Result<(), Refusal> {
         let equipped = self.conference(conference).map(|conference| conference.equip(&mut equipment));
         self.retired.push_back(Retired::Equipment(equipment));
@@ -259,7 +281,7 @@ impl Engine {
         let conference = self.conferences.swap_remove(place.ok_or(Refusal::NoConference)?);
         for index in conference.leg_indices() {
             self.seats.remove(&self.legs.at(index).id());
-            self.legs.set_seated(index, false);
+            self.unseat(index);
         }
         self.retired.push_back(Retired::Conference(conference));
         Ok(())
@@ -288,15 +310,30 @@ impl Engine {
         let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
         let conference = self.seats.remove(&leg).ok_or(Refusal::NotSeated)?;
         self.conference(conference)?.unseat(leg);
-        self.legs.set_seated(index, false);
+        self.unseat(index);
         Ok(())
     }
 
-    fn seat_of(&mut self, leg: LegId) -> Result<&mut Seat, Refusal> {
+    fn unseat(&mut self, index: LegIndex) {
+        self.legs.set_seated(index, false);
+        self.legs.at(index).speaks(false);
+        self.legs.list_events(index);
+    }
+
+    /// Who is muted has stopped speaking, before anybody is told anything else.
+    fn set_audience(&mut self, leg: LegId, audience: Audience) -> Result<(), Refusal> {
+        let participant = self.participant(leg)?;
+        participant.seat.audience = audience;
+        let (index, speaks) = (participant.index, participant.is_heard_speaking());
+        self.legs.at(index).speaks(speaks);
+        self.legs.list_events(index);
+        Ok(())
+    }
+
+    fn participant(&mut self, leg: LegId) -> Result<&mut Participant, Refusal> {
         self.legs.index(leg).ok_or(Refusal::NoLeg)?;
         let conference = *self.seats.get(&leg).ok_or(Refusal::NotSeated)?;
-        let participant = self.conference(conference)?.participant_mut(leg);
-        participant.map(|p| &mut p.seat).ok_or(Refusal::NotSeated)
+        self.conference(conference)?.participant_mut(leg).ok_or(Refusal::NotSeated)
     }
 
     fn conference(&mut self, id: ConferenceId) -> Result<&mut Conference, Refusal> {

@@ -230,6 +230,11 @@ impl Leg {
         self.pending.quality();
     }
 
+    /// Whether it speaks in its conference, as somebody hears it there.
+    pub(crate) fn speaks(&mut self, speaks: bool) {
+        self.pending.speaks(speaks);
+    }
+
     /// The `n`th datagram of this tick.
     pub(crate) fn transmit(&self, n: usize) -> Option<Transmit<'_>> {
         let (port, datagram) = self.coding.outbox.get(n)?;

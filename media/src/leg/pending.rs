@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use super::condition::Condition;
+use crate::dsp::level::SpeechChange;
 use crate::event::{Digit, LegEvent};
 
 /// Keys pressed that may wait. A person presses some ten a second; the control side looks at least every
@@ -15,6 +16,9 @@ pub(crate) struct Pending {
     latched: Option<SocketAddr>,
     silent: bool,
     quality: bool,
+    /// Whether it speaks, and whether it did when that was last fetched.
+    speaks: bool,
+    spoke: bool,
     digits: [Option<Digit>; DIGITS_MAX],
     digits_len: usize,
 }
@@ -32,6 +36,10 @@ impl Pending {
         self.quality = true;
     }
 
+    pub(crate) fn speaks(&mut self, speaks: bool) {
+        self.speaks = speaks;
+    }
+
     /// Whether there was room.
     #[must_use]
     pub(crate) fn digit(&mut self, digit: Digit) -> bool {
@@ -44,7 +52,8 @@ impl Pending {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.latched.is_none() && !self.silent && !self.quality && self.digits_len == 0
+        let told_of_speech = self.speaks == self.spoke;
+        self.latched.is_none() && !self.silent && !self.quality && self.digits_len == 0 && told_of_speech
     }
 
     pub(crate) fn take(&mut self, condition: &Condition) -> Option<LegEvent> {
@@ -53,6 +62,11 @@ impl Pending {
         }
         if let Some(digit) = self.take_digit() {
             return Some(LegEvent::Digit(digit));
+        }
+        if self.speaks != self.spoke {
+            self.spoke = self.speaks;
+            let change = if self.speaks { SpeechChange::Started } else { SpeechChange::Stopped };
+            return Some(LegEvent::Speech(change));
         }
         if std::mem::take(&mut self.quality) {
             let meter = condition.meter();
