@@ -211,7 +211,6 @@ impl Conference {
             bus.begin();
         }
         self.hear(step);
-        self.speakers.follow(self.participants.iter().filter_map(Participant::speaker));
         let crowded = take_turns(&mut self.participants, self.talkers_max, &mut self.voices);
         step.counters.crowded += u64::from(crowded);
         self.sum(step.faults);
@@ -233,11 +232,15 @@ impl Conference {
             let sound = leg.hear(step.now, step.counters, frame);
             participant.hear(sound, frame, &mut self.voices);
             leg.speaks(participant.is_heard_speaking());
+            if let Some(speaker) = participant.speaker() {
+                self.speakers.hear(speaker);
+            }
             if leg.tapped {
                 let said = self.voices.now(participant.slot, participant.frame_len());
                 step.taps.copy(participant.leg, step.tick, TapSide::Received, participant.rate(), said);
             }
         }
+        self.speakers.decide();
     }
 
     fn sum(&mut self, faults: Planted) {
@@ -342,9 +345,8 @@ impl Conference {
         let participant = &self.participants[seat];
         let rate = participant.rate();
         let own_mix = &mut self.scratch.own_mix[..rate.frame_len()];
-        self.scratch.heard.silence_at(rate);
         let Some(bus) = &self.buses[rate.index()] else {
-            return;
+            return self.scratch.heard.silence_at(rate);
         };
         match participant.mixed(&self.voices) {
             Some(own) if !faults.leaves_out(seat) && !faults.keeps_own_voice() => {
@@ -354,7 +356,7 @@ impl Conference {
         }
         self.whispers.add_to(participant, &self.participants, &self.voices, own_mix);
         let gain = self.participants[seat].limiter.follow(own_mix);
-        gain.apply(own_mix, self.scratch.heard.samples_mut());
+        gain.apply(own_mix, self.scratch.heard.samples_at(rate));
     }
 }
 

@@ -80,6 +80,9 @@ pub(super) struct Speaker {
 pub(super) struct Speakers {
     active: Option<LegId>,
     told: Option<LegId>,
+    /// The active speaker, if everybody hears them in this tick, and the loudest of the others who speak.
+    holder: Option<Speaker>,
+    loudest: Option<Speaker>,
     /// Ticks in a row in which another was clearly louder.
     ahead: u8,
     /// Ticks since it changed.
@@ -88,16 +91,19 @@ pub(super) struct Speakers {
 }
 
 impl Speakers {
-    /// Decides for this tick, among all whom everybody hears.
-    pub(super) fn follow(&mut self, heard: impl Iterator<Item = Speaker>) {
-        let (mut active, mut loudest) = (None, None::<Speaker>);
-        for speaker in heard {
-            if self.active == Some(speaker.leg) {
-                active = Some(speaker);
-            } else if speaker.speaks && loudest.is_none_or(|other| other.loudness < speaker.loudness) {
-                loudest = Some(speaker);
-            }
+    /// Takes in one whom everybody hears.
+    pub(super) fn hear(&mut self, speaker: Speaker) {
+        let is_loudest = || self.loudest.is_none_or(|other| other.loudness < speaker.loudness);
+        if self.active == Some(speaker.leg) {
+            self.holder = Some(speaker);
+        } else if speaker.speaks && is_loudest() {
+            self.loudest = Some(speaker);
         }
+    }
+
+    /// Decides for this tick, when all were heard.
+    pub(super) fn decide(&mut self) {
+        let (active, loudest) = (self.holder.take(), self.loudest.take());
         self.kept = self.kept.saturating_add(1);
         match loudest {
             Some(other) if self.is_followed_by(active, other) => self.become_active(Some(other.leg)),

@@ -30,7 +30,7 @@ impl Table {
             person.hear(Sound::Voice, Power::of_amplitude(amplitude));
         }
         let heard = heard(&self.people, &self.muted);
-        self.speakers.follow(heard.clone());
+        follow(&mut self.speakers, heard.clone());
         self.ticks += 1;
         match self.speakers.take_event(heard) {
             Some(ConferenceEvent::ActiveSpeaker(leg)) => self.told.push((self.ticks, leg.map(|leg| leg.0))),
@@ -56,6 +56,11 @@ impl Table {
 fn heard<'a>(people: &'a [Speech], muted: &'a [bool]) -> impl Iterator<Item = Speaker> + Clone {
     let seats = people.iter().zip(muted).zip(0..);
     seats.filter(|((_, muted), _)| !**muted).map(|((person, _), leg)| person.of(LegId(leg)))
+}
+
+fn follow(speakers: &mut Speakers, heard: impl Iterator<Item = Speaker>) {
+    heard.for_each(|speaker| speakers.hear(speaker));
+    speakers.decide();
 }
 
 /// How loud a speech is at a tick, in per cent: words of two to four syllables, with a pause after each that is
@@ -149,7 +154,7 @@ fn what_nobody_fetched_is_overwritten() {
             for (person, amplitude) in people.iter_mut().zip(amplitudes) {
                 person.hear(Sound::Voice, Power::of_amplitude(amplitude));
             }
-            speakers.follow(heard(&people, &muted));
+            follow(speakers, heard(&people, &muted));
         }
         people.clone()
     };
