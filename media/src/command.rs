@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::codec::Codec;
 use crate::conference::{Conference, Equipment, Seat};
 use crate::id::{CommandId, ConferenceId, LegId};
-use crate::leg::{Coding, Leg, LegSrtp};
+use crate::leg::{Coding, DigitSender, Leg, LegSrtp, PressedDigit};
 
 /// One thing asked of the engine, with the id its answer will carry.
 #[derive(Debug)]
@@ -26,6 +26,12 @@ pub enum Ask {
     RemoveLeg(LegId),
     /// What signalling agreed anew: a re-INVITE's codec, address or direction.
     SetLegMedia(LegId, Box<LegChange>),
+    /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.
+    HearDigit(LegId, PressedDigit),
+    /// Press keys towards the leg's far end, when those before are done: as telephone-events if those were agreed, and
+    /// as tones in place of what it hears if not. What is not needed comes back as
+    /// [`Retired::Presses`](crate::Retired).
+    PressDigits(LegId, Box<DigitSender>),
     /// Say how good the leg sounds, as a [`LegEvent::Quality`](crate::LegEvent).
     ReportQuality(LegId),
     /// Hold this conference, empty.

@@ -6,7 +6,7 @@ use crate::command::LegChange;
 use crate::conference::{Conference, Equipment};
 use crate::frame::Frame;
 use crate::id::{CommandId, LegId};
-use crate::leg::{Leg, Quality};
+use crate::leg::{DigitSender, Leg, PressedDigit, Quality};
 use crate::time::Tick;
 
 /// One thing that happened.
@@ -53,8 +53,9 @@ pub enum LegEvent {
         /// Over the whole call so far.
         call: Quality,
     },
-    /// A key was pressed (RFC 4733), reported when it is released or known to have ended.
-    Digit(Digit),
+    /// A key was pressed, reported once, when it is released or known to have ended. It may have been told as a
+    /// telephone-event (RFC 4733), in signalling or as a tone, or in several of these ways.
+    Digit(PressedDigit),
 }
 
 /// A key of a telephone: `0`-`9`, `*`, `#`, `A`-`D`. It cannot be printed: what callers type may be a card
@@ -110,6 +111,8 @@ pub enum Refusal {
     ConferenceFull,
     /// The conference has no means for the leg's codec, or the leg none for the one it is to change to.
     NotEquipped,
+    /// More keys wait to be pressed than there is room for: none of these will be.
+    DigitsFull,
     /// The engine holds as many legs or conferences as it was built for.
     EngineFull,
 }
@@ -123,6 +126,8 @@ pub enum Retired {
     Conference(Box<Conference>),
     /// What a leg had before a change, or a change that was refused.
     LegChange(Box<LegChange>),
+    /// What pressed keys, and is done or was not needed.
+    Presses(Box<DigitSender>),
     /// What a conference did not need of its equipment.
     Equipment(Box<Equipment>),
 }

@@ -65,7 +65,7 @@ pub use leg::{
 pub use leg::{Coding, Datagram, Leg, LegSettings, LegSrtp, Port};
 pub use leg::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
-    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+    DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};

@@ -257,7 +257,12 @@ impl Conference {
     /// Sends one participant what they hear.
     fn give(&mut self, seat: usize, turn: Turn, step: &mut Step<'_>) {
         let hearer = step.faults.mix_for(seat, self.participants.len());
-        match (turn, self.hears(hearer, step.faults)) {
+        let heard = match self.hears(hearer, step.faults) {
+            // A key is pressed towards them, which nobody else hears.
+            Heard::FullMix if step.legs.at(self.participants[seat].index).hears_tone() => Heard::OwnMix,
+            heard => heard,
+        };
+        match (turn, heard) {
             (Turn::Shared, Heard::FullMix) => self.give_full_mix(seat, hearer, step),
             (Turn::Own, Heard::OwnMix) => {
                 self.mix_own(hearer, step.faults);

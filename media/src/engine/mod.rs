@@ -12,7 +12,7 @@ use crate::event::{Event, Refusal, Retired, Tap};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
-use crate::leg::{Datagram, Leg};
+use crate::leg::{Datagram, DigitSender, Leg, PressedDigit};
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -168,6 +168,8 @@ impl Engine {
             Ask::AddLeg(leg) => self.add_leg(leg),
             Ask::RemoveLeg(leg) => self.remove_leg(leg),
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
+            Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
+            Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
             Ask::ReportQuality(leg) => self.report_quality(leg),
             Ask::Equip(conference, equipment) => self.equip(conference, equipment),
             Ask::AddConference(conference) => self.add_conference(conference),
@@ -226,6 +228,20 @@ impl Engine {
         self.legs.at(index).become_other(change);
         self.legs.list_events(index);
         Ok(())
+    }
+
+    fn hear_digit(&mut self, leg: LegId, key: PressedDigit) -> Result<(), Refusal> {
+        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        self.legs.at(index).hear_digit(key, &mut self.counters);
+        self.legs.list_events(index);
+        Ok(())
+    }
+
+    fn press_digits(&mut self, leg: LegId, presses: Box<DigitSender>) -> Result<(), Refusal> {
+        let mut presses = Some(presses);
+        let pressed = self.legs.get(leg).map_or(Err(Refusal::NoLeg), |leg| leg.press(&mut presses));
+        self.retired.extend(presses.map(Retired::Presses));
+        pressed
     }
 
     fn report_quality(&mut self, leg: LegId) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ mod condition;
 mod dtmf;
 mod outbox;
 mod pending;
+mod pressing;
 mod quality;
 mod receive;
 mod rtcp;
@@ -26,9 +27,10 @@ use std::time::Duration;
 pub use self::coding::Coding;
 pub(crate) use self::coding::Encoded;
 use self::condition::Condition;
+use self::dtmf::Keys;
 pub use self::dtmf::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
-    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+    DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
 use self::pending::Pending;
 pub use self::quality::{
@@ -47,7 +49,7 @@ use crate::command::{LegChange, LegMedia};
 use crate::event::LegEvent;
 use crate::id::LegId;
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings};
-use crate::rtp::{DigitReceiver, Ssrc};
+use crate::rtp::Ssrc;
 use crate::time::Time;
 use crate::transmit::Transmit;
 
@@ -74,6 +76,8 @@ pub struct LegSettings {
     pub wall: WallClock,
     /// How the receive buffer behaves.
     pub playout: PlayoutSettings,
+    /// Whether others hear the keys that the far end presses.
+    pub digits: DigitPassage,
     /// No RTP and no RTCP for so long is reported, once per silence.
     pub receive_timeout: Duration,
 }
@@ -107,7 +111,9 @@ pub struct Leg {
     transport: Transport,
     srtp: Option<Box<LegSrtp>>,
     playout: Playout,
-    digits: DigitReceiver,
+    keys: Keys,
+    /// What is being pressed towards the far end, once somebody has asked for it.
+    presses: Option<Box<DigitSender>>,
     sender: Sender,
     coding: Box<Coding>,
     rtcp: LegRtcp,
@@ -147,7 +153,8 @@ impl Leg {
             transport: Transport::new(&settings.media),
             srtp: settings.srtp,
             playout: Playout::new(settings.playout, coding.take_decoding()),
-            digits: DigitReceiver::at_clock_rate(settings.media.terms.telephone_event_rate),
+            keys: Keys::new(&settings.media, settings.digits),
+            presses: None,
             sender: Sender::new(start, settings.media.payload_type),
             media: settings.media,
             coding,
@@ -209,9 +216,7 @@ impl Leg {
             change.coding = Some(self.recode(coding));
         }
         change.srtp = security::renew(&mut self.srtp, change.srtp.take());
-        if self.media.terms.telephone_event_rate != change.media.terms.telephone_event_rate {
-            self.digits = DigitReceiver::at_clock_rate(change.media.terms.telephone_event_rate);
-        }
+        self.keys.renegotiate(&self.media, &change.media, self.now);
         std::mem::swap(&mut self.media, &mut change.media);
     }
 
@@ -241,11 +246,12 @@ impl Leg {
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || self.keys.is_ready(self.now)
     }
 
     pub(crate) fn take_event(&mut self) -> Option<LegEvent> {
-        self.pending.take(&self.condition)
+        let digit = self.keys.poll(self.now).map(LegEvent::Digit);
+        digit.or_else(|| self.pending.take(&self.condition))
     }
 }
 

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use super::outbox::DATAGRAM_MAX;
 use super::transport::Source;
-use super::{Arrival, Datagram, Leg, Port};
+use super::{Arrival, Datagram, Leg, Port, PressedDigit};
 use crate::codec::Codec;
-use crate::event::Digit;
 use crate::frame::Frame;
 use crate::playout::Sound;
 use crate::rtp::rtcp::Compound;
@@ -174,19 +173,12 @@ impl Leg {
 
     fn receive_event(&mut self, packet: &PacketView<'_>, received_at: Time, counters: &mut Counters) {
         self.playout.note_event(packet);
-        for ended in self.digits.receive(packet, received_at) {
-            self.report_digit(ended.event, counters);
-        }
+        self.keys.receive(packet, received_at, self.now, counters);
     }
 
-    /// Events that are no keys (flash hook, fax tones) are not reported.
-    fn report_digit(&mut self, event: u8, counters: &mut Counters) {
-        let Some(digit) = Digit::from_event(event) else {
-            return;
-        };
-        if !self.pending.digit(digit) {
-            counters.digits_dropped += 1;
-        }
+    /// Takes in a key that signalling told.
+    pub(crate) fn hear_digit(&mut self, key: PressedDigit, counters: &mut Counters) {
+        counters.digits_dropped += u64::from(!self.keys.hear(key, self.now));
     }
 
     fn live(&mut self, now: Time) {
@@ -198,15 +190,15 @@ impl Leg {
     pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
         self.now = now;
         self.coding.outbox.clear();
-        if let Some(ended) = self.digits.expire(now) {
-            self.report_digit(ended.event, counters);
-        }
+        self.keys.expire(now, counters);
+        self.begin_press();
         self.watch(now);
         self.observe();
         let sound = self.playout.play(now, frame);
         let sound = self.coding.follow(sound, frame);
         // What came before a hold must not be heard after it was agreed.
-        if self.media.direction.receive { sound } else { Sound::Silence }
+        let sound = if self.media.direction.receive { sound } else { Sound::Silence };
+        self.keys.listen(now, self.playout.counters().resets, sound, frame, counters)
     }
 
     fn watch(&mut self, now: Time) {

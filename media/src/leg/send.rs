@@ -1,6 +1,7 @@
 //! The sending half of a leg: encoded frames become RTP packets in one stream (RFC 3550 §5.1) that never
 //! stops and never restarts: one SSRC, sequence numbers and timestamps without a gap, whatever is heard.
 
+use super::EventPacket;
 use super::outbox::{DATAGRAM_MAX, Outbox};
 use super::rtcp::Sent;
 use super::security::LegSrtp;
@@ -25,6 +26,9 @@ pub(super) struct Framing {
     /// Bytes in a packet; 0 where each frame is one.
     unit: usize,
     gathered: Vec<u8>,
+    /// What 10 ms are, in units of the timestamp and in bytes.
+    units_per_10_ms: usize,
+    bytes_per_10_ms: usize,
 }
 
 impl Framing {
@@ -40,7 +44,14 @@ impl Framing {
         let unit = if tens == 2 { 0 } else { per_10_ms * tens };
         // Less than a unit is left over, and a frame of 20 ms comes on top.
         let room = if unit == 0 { 0 } else { unit + 2 * per_10_ms };
-        Self { unit, gathered: Vec::with_capacity(room) }
+        let units_per_10_ms = codec.clock_rate() as usize / 100;
+        Self { unit, gathered: Vec::with_capacity(room), units_per_10_ms, bytes_per_10_ms: per_10_ms }
+    }
+
+    /// How long what is gathered lasts, in units of the timestamp.
+    fn gathered_units(&self) -> u32 {
+        // Of a codec whose packets are not gathered nothing is.
+        (self.gathered.len() * self.units_per_10_ms / self.bytes_per_10_ms.max(1)) as u32
     }
 
     /// Bytes of payload that may be sent in one tick.
@@ -107,6 +118,35 @@ impl Sender {
     pub(super) fn pass(&mut self, duration: u32, framing: &mut Framing) {
         framing.gathered.clear();
         self.header.timestamp = self.header.timestamp.wrapping_add(duration);
+    }
+
+    /// The timestamp of what is sent next, if what was gathered is given up.
+    pub(super) fn next_timestamp(&self, framing: &Framing) -> u32 {
+        self.header.timestamp.wrapping_add(framing.gathered_units())
+    }
+
+    /// Sends a telephone-event in place of a frame that lasts `duration` units (RFC 4733 §2.5.1.1): it has the next
+    /// sequence number, and a timestamp of its own. What was gathered for a longer packet is given up.
+    pub(super) fn event(
+        &mut self,
+        event: &EventPacket,
+        payload_type: u8,
+        duration: u32,
+        framing: &mut Framing,
+        out: &mut Way<'_>,
+    ) {
+        self.header.timestamp = self.next_timestamp(framing);
+        framing.gathered.clear();
+        let audio = self.header;
+        self.header = RtpHeader { marker: event.marker, payload_type, timestamp: event.timestamp, ..audio };
+        self.packet(&event.payload, 0, out);
+        // Reports speak of the time of sending, which is not that of the key's start (RFC 3550 §6.4.1).
+        self.sent.timestamp = audio.timestamp;
+        self.header = RtpHeader {
+            sequence_number: self.header.sequence_number,
+            timestamp: audio.timestamp.wrapping_add(duration),
+            ..audio
+        };
     }
 
     /// A packet that cannot be made (its keys are used up) is not sent, and its place in the stream stays empty.

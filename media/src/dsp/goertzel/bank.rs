@@ -158,7 +158,7 @@ struct Half {
 
 /// Sound that is quieter than two tones of −40 dBm0 in every sample of a half holds no key: 160² of squared
 /// samples, in 80 of them.
-const ENERGY_MIN: f32 = 160.0 * 160.0 * HOP as f32;
+pub(super) const ENERGY_MIN: f32 = 160.0 * 160.0 * HOP as f32;
 
 /// Part of a window's energy that the chosen row and column must have here, where frequencies that are off by
 /// 1.5 % and windows that are half filled have little.

@@ -53,6 +53,11 @@ impl Decimator {
         }
     }
 
+    /// Forgets the frame before: it was silent.
+    pub(super) fn rest(&mut self) {
+        self.tail = [0.0; TAPS];
+    }
+
     /// Every other sample of what the filter makes of `next`.
     fn filter(&mut self, mut next: impl FnMut() -> f32, out: &mut [f32; WINDOW]) {
         let mut line = [0.0; TAPS + WIDE];

@@ -20,7 +20,7 @@ mod measure;
 use std::fmt;
 use std::time::Duration;
 
-use self::bank::{Bank, Halves};
+use self::bank::{Bank, ENERGY_MIN, Halves};
 use self::decimate::Decimator;
 use self::measure::{EDGE_SUSPICION, LIMITS, PURE, SUSPICION, measure};
 use super::tone::{COLUMNS, ROWS, key_at};
@@ -78,6 +78,8 @@ pub struct KeyListener {
     halves: Halves,
     verdicts: Verdicts,
     suspected: bool,
+    /// The last that came was nothing, and no key waits for its end.
+    at_rest: bool,
 }
 
 impl Default for KeyListener {
@@ -88,6 +90,7 @@ impl Default for KeyListener {
             halves: Halves::default(),
             verdicts: Verdicts::default(),
             suspected: false,
+            at_rest: true,
         }
     }
 }
@@ -95,9 +98,51 @@ impl Default for KeyListener {
 impl KeyListener {
     /// Takes in the next frame, of any rate, and returns the key that it shows to have ended, if any.
     pub fn hear(&mut self, frame: &Frame) -> Option<HeardKey> {
-        self.suspected = false;
+        if is_too_quiet(frame) {
+            return self.hear_nothing();
+        }
+        self.at_rest = false;
         let mut narrow = [0.0; WINDOW];
         self.decimator.narrow(frame, &mut narrow);
+        self.listen(&narrow)
+    }
+
+    /// Takes in 20 ms in which there is no sound.
+    pub fn hear_nothing(&mut self) -> Option<HeardKey> {
+        self.suspected = false;
+        if self.at_rest {
+            return None;
+        }
+        self.decimator.rest();
+        let ended = self.listen(&[0.0; WINDOW]);
+        self.at_rest = self.verdicts.sounding.is_none();
+        ended
+    }
+
+    /// Takes in a frame of which a part was made to hide a gap: it can hold a key, and not be the end of one.
+    pub fn hear_made(&mut self, frame: &Frame) -> Option<HeardKey> {
+        let before = (self.verdicts, self.suspected);
+        let ended = self.hear(frame);
+        if self.verdicts.sounding.is_some_and(|sounding| sounding.misses == 0) || !before.1 {
+            return ended;
+        }
+        (self.verdicts, self.suspected) = before;
+        self.at_rest = false;
+        if let Some(sounding) = &mut self.verdicts.sounding {
+            sounding.windows = sounding.windows.saturating_add((WINDOW / HOP) as u32);
+        }
+        None
+    }
+
+    /// Begins to listen to somebody else. Whatever sounded until now has ended.
+    pub fn start_over(&mut self) -> Option<HeardKey> {
+        let ended = self.verdicts.sounding.take().map(Sounding::ended);
+        *self = Self::default();
+        ended
+    }
+
+    fn listen(&mut self, narrow: &[f32; WINDOW]) -> Option<HeardKey> {
+        self.suspected = false;
         let mut ended = None;
         for newer in narrow.as_chunks::<HOP>().0 {
             self.window.copy_within(HOP.., 0);
@@ -133,6 +178,17 @@ impl KeyListener {
         Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: tones.are_within(&PURE) })
     }
 }
+
+/// Whether there is so little in a frame that neither of its halves can be a part of a key: a quarter of what the
+/// filters ask of a window.
+fn is_too_quiet(frame: &Frame) -> bool {
+    let samples = frame.samples();
+    let energy: u64 = samples.iter().map(|&s| u64::from(s.unsigned_abs()).pow(2)).sum();
+    energy * (WINDOW as u64) < QUIET_ENERGY * samples.len() as u64
+}
+
+/// A quarter of the energy that a window needs, in whole numbers.
+const QUIET_ENERGY: u64 = ENERGY_MIN as u64 / 4;
 
 impl fmt::Debug for KeyListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
