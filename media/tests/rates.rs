@@ -199,6 +199,7 @@ impl Stage {
             sequence_number: 0,
             timestamp: 0,
             playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
             receive_timeout: Duration::from_secs(60),
         });
         self.ask(Ask::AddLeg(leg)).unwrap();

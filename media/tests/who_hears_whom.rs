@@ -11,9 +11,9 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange, LegEvent, LegId,
-    LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Seat, Tap, TapSide, Tick,
-    Time, WallClock,
+    DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange,
+    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Seat, Tap,
+    TapSide, Tick, Time, WallClock,
 };
 use proptest::prelude::*;
 
@@ -242,7 +242,7 @@ fn a_key_is_reported_once_and_is_not_printed() {
         .events
         .iter()
         .filter_map(|(leg, event)| match event {
-            LegEvent::Digit(digit) => Some((*leg, digit.expose())),
+            LegEvent::Digit(key) => Some((*leg, key.digit.expose())),
             LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. } => None,
         })
         .collect();
@@ -469,6 +469,7 @@ impl FarEnd {
             sequence_number: 65_530,
             timestamp: u32::MAX - 1_000,
             playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
             receive_timeout: Duration::from_secs(2),
         })
     }
