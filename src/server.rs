@@ -228,8 +228,11 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
         participants: config.limits.participants,
         talkers: config.limits.talkers,
     };
-    let receiving =
-        call::Receiving { timeout: config.media.rtp_timeout, playout: config.media.jitter_buffer.settings() };
+    let receiving = call::Receiving {
+        timeout: config.media.rtp_timeout,
+        playout: config.media.jitter_buffer.settings(),
+        digits: config.media.digits_in_conference.passage(),
+    };
     Ok(call::start(workers, reports, ports, receiving, limits))
 }
 

@@ -15,6 +15,8 @@ mod running;
 mod api;
 #[path = "wire/calls.rs"]
 mod calls;
+#[path = "wire/digits.rs"]
+mod digits;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/limits.rs"]

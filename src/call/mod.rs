@@ -9,6 +9,7 @@
 //!     └── answers, signals ──────────┘  └──── reports ──────┘
 //! ```
 
+mod digits;
 mod handle;
 mod list;
 mod media;
@@ -25,6 +26,7 @@ mod state;
 mod tests;
 mod view;
 
+pub use digits::{DigitString, DigitStringError};
 pub use handle::{
     Admission, CallEnd, CallError, CallMedia, EndCall, Handle, HangUp, IncomingCall, NotAdmitted,
     ParticipantKey, Signal,

@@ -3,6 +3,8 @@
 //! Requests and reports come in, one at a time; orders to the media threads, signals to adapters and answers go
 //! out. Nothing here waits.
 
+mod digits;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -53,6 +55,8 @@ pub(super) struct Model {
 pub(super) enum Waiter {
     Joined(CallSid, Reply<()>),
     MediaSet(Reply<()>),
+    DigitHeard(Reply<()>),
+    DigitsPressed(Reply<()>),
     Muted(CallSid, bool, Reply<ParticipantView>),
     /// The call's media have stopped.
     Left(CallSid, AfterLeaving),
@@ -402,8 +406,10 @@ impl Model {
             }
             Report::Event(Event::Refused { command, refusal }) => {
                 debug!(%command, ?refusal, "media thread refused");
-                if let Some(waiter) = self.media.answered(command) {
-                    self.done(waiter, false);
+                match self.media.answered(command) {
+                    Some(Waiter::DigitsPressed(reply)) => answer(reply, Err(digits::not_pressed(refusal))),
+                    Some(waiter) => self.done(waiter, false),
+                    None => {}
                 }
             }
             Report::Event(Event::Leg { leg, event }) => self.leg_event(leg, event),
@@ -452,7 +458,9 @@ impl Model {
     fn done(&mut self, waiter: Waiter, applied: bool) {
         match waiter {
             Waiter::Joined(sid, reply) => self.joined(sid, applied, reply),
-            Waiter::MediaSet(reply) => answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) }),
+            Waiter::MediaSet(reply) | Waiter::DigitHeard(reply) | Waiter::DigitsPressed(reply) => {
+                answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) });
+            }
             Waiter::Muted(sid, muted, reply) => {
                 let seat = self.calls.get_mut(sid).filter(|_| applied).map(|call| {
                     call.seat.muted = muted;
@@ -566,7 +574,10 @@ fn answer<T>(reply: Reply<T>, with: Result<T, CallError>) {
 
 fn overloaded((Full, waiter): (Full, Waiter)) {
     match waiter {
-        Waiter::Joined(_, reply) | Waiter::MediaSet(reply) => answer(reply, Err(CallError::Overloaded)),
+        Waiter::Joined(_, reply)
+        | Waiter::MediaSet(reply)
+        | Waiter::DigitHeard(reply)
+        | Waiter::DigitsPressed(reply) => answer(reply, Err(CallError::Overloaded)),
         Waiter::Muted(_, _, reply) => answer(reply, Err(CallError::Overloaded)),
         // These are never refused for want of room: they wait.
         Waiter::Left(..) | Waiter::ConferenceGone(..) => {}

@@ -58,6 +58,8 @@ fn handle(model: &mut Model, request: Request) {
         Request::ConnectCall(call, media, reply) => model.connect(call, media, reply),
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
         Request::CallEnded(call, end) => model.call_ended(call, end),
+        Request::HearDigit(call, key, reply) => model.hear_digit(call, key, reply),
+        Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
         Request::Stop(reply) => model.stop(reply),
         Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
         Request::FetchCall(call, reply) => {

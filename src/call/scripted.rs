@@ -85,6 +85,8 @@ impl Script {
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)
             | Request::CallEnded(..)
+            | Request::HearDigit(..)
+            | Request::PressDigits(..)
             | Request::Stop(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
-use confab_media::{Codec, Direction, LegMedia, LegTerms};
+use confab_media::{Codec, DigitPassage, Direction, LegMedia, LegTerms};
 use tokio::sync::mpsc;
 
 use super::handle::CallMedia;
@@ -35,8 +35,11 @@ impl Stalled {
         let (workers, mut desks) = Workers::stalled(1);
         let (reported, reports) = mpsc::channel(1);
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
-        let receiving =
-            super::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
+        let receiving = super::Receiving {
+            timeout: Duration::from_secs(60),
+            playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
+        };
         let handle = super::start(workers, reports, ports, receiving, limits);
         let call = admit(&handle, "stalled").await.expect("the first call is let in");
         let conferences = handle.list_conferences(Default::default(), everything()).await;

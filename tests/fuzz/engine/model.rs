@@ -78,8 +78,10 @@ impl Model {
                 let seated = self.seated(id);
                 (Ask::SetAudience(id, script.audience(ConferenceId(seat))), seated)
             }
-            _ => match script.byte() % 2 {
+            _ => match script.byte() % 4 {
                 0 => (Ask::SetHearing(id, script.hearing()), self.seated(id)),
+                2 => (Ask::HearDigit(id, script.told_digit()), self.held(id).map(drop)),
+                3 => (Ask::PressDigits(id, script.presses()), self.held(id).map(drop)),
                 _ => (Ask::SetTap(id, script.byte().is_multiple_of(2)), self.held(id).map(drop)),
             },
         }
