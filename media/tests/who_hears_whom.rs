@@ -331,7 +331,7 @@ fn what_is_removed_travels_home() {
         .filter_map(|retired| match retired {
             Retired::Leg(leg) => Some(leg.id().to_string()),
             Retired::Conference(conference) => Some(conference.id().to_string()),
-            Retired::LegChange(_) | Retired::Equipment(_) => None,
+            Retired::LegChange(_) | Retired::Presses(_) | Retired::Equipment(_) => None,
         })
         .collect();
     assert_eq!(home, ["conference-1", "leg-0"]);

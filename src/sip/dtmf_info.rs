@@ -96,7 +96,10 @@ fn relay(body: &str) -> Result<Info, InfoError> {
         let mut pairs = body.split(['\r', '\n']).filter_map(|line| line.split_once('='));
         pairs.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     };
-    signal(value_of("Signal").unwrap_or_default(), value_of("Duration").map_or(DURATION_UNSAID, duration))
+    let signal = value_of("Signal").unwrap_or_default();
+    let duration = value_of("Duration").map_or(DURATION_UNSAID, duration);
+    let event = signal.parse::<u8>().ok().filter(|_| signal.len() <= 3);
+    if event.is_some_and(|event| event >= FLASH) { Ok(Info::Other) } else { told(signal, duration) }
 }
 
 /// Nothing but the key. Some write it as the other type has it all the same.
@@ -104,26 +107,24 @@ fn alone(body: &str) -> Result<Info, InfoError> {
     if body.contains('=') {
         return relay(body);
     }
-    signal(body.trim(), DURATION_UNSAID)
+    told(body.trim(), DURATION_UNSAID)
 }
 
-fn signal(text: &str, duration: Duration) -> Result<Info, InfoError> {
+fn told(text: &str, duration: Duration) -> Result<Info, InfoError> {
     match key(text) {
         Some(digit) => Ok(Info::Key(InfoDigit { digit, duration })),
-        None if is_other_event(text) => Ok(Info::Other),
+        None if is_flash(text) => Ok(Info::Other),
         None => Err(InfoError::NoKey),
     }
 }
 
-/// Names of the flash hook, and codes of events that are no keys (RFC 4733 §3.2, 16 is the flash).
-fn is_other_event(text: &str) -> bool {
-    const FLASH: [&str; 4] = ["!", "hf", "flash", "hookflash"];
-    let code = text.parse::<u8>().ok().filter(|_| text.len() <= 3);
-    FLASH.iter().any(|name| text.eq_ignore_ascii_case(name)) || code.is_some_and(|code| code >= FIRST_OTHER)
+/// The flash hook, as it is written.
+fn is_flash(text: &str) -> bool {
+    ["16", "!", "hf", "flash", "hookflash"].iter().any(|name| text.eq_ignore_ascii_case(name))
 }
 
-/// The first event code after those of the keys.
-const FIRST_OTHER: u8 = 16;
+/// The flash hook's event code, the first after those of the keys (RFC 4733 §3.2).
+const FLASH: u8 = 16;
 
 /// A key as itself, or * and # by their event codes (RFC 4733 §3.2) as some gateways write them.
 fn key(text: &str) -> Option<Digit> {
@@ -192,9 +193,13 @@ mod tests {
 
     #[test]
     fn what_is_an_event_and_no_key_is_told_apart() {
-        for other in ["16", "!", "hf", "Flash", "HookFlash", "32", "255"] {
-            assert_eq!(told(RELAY, &format!("Signal={other}\r\nDuration=250")), Ok(('-', 0)), "{other}");
-            assert_eq!(told(ALONE, other), Ok(('-', 0)), "{other}");
+        for flash in ["16", "!", "hf", "Flash", "HookFlash"] {
+            assert_eq!(told(RELAY, &format!("Signal={flash}\r\nDuration=250")), Ok(('-', 0)), "{flash}");
+            assert_eq!(told(ALONE, flash), Ok(('-', 0)), "{flash}");
+        }
+        for event in ["32", "255"] {
+            assert_eq!(told(RELAY, &format!("Signal={event}")), Ok(('-', 0)), "{event}");
+            assert_eq!(told(ALONE, event), Err(InfoError::NoKey), "two keys are none");
         }
         for neither in ["256", "15", "-16", "flashes", "0016"] {
             assert_eq!(told(RELAY, &format!("Signal={neither}")), Err(InfoError::NoKey), "{neither}");
