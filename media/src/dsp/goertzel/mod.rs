@@ -20,10 +20,10 @@ mod measure;
 use std::fmt;
 use std::time::Duration;
 
-use self::bank::{Bank, ENERGY_MIN, Halves};
+use self::bank::Halves;
 use self::decimate::Decimator;
 use self::measure::{EDGE_SUSPICION, LIMITS, PURE, SUSPICION, measure};
-use super::tone::{COLUMNS, ROWS, key_at};
+use super::tone::key_at;
 use crate::frame::Frame;
 
 /// Samples a second of what is judged.
@@ -168,8 +168,8 @@ impl KeyListener {
 
     /// The key in the window, if there is one. Its newer half is told again.
     fn look(&mut self, newer: &[f32; HOP]) -> Option<Hit> {
-        let pair = self.halves.add(&Bank::KEYS, newer)?;
-        let tones = measure(&self.window, ROWS[pair.row], COLUMNS[pair.column]);
+        let pair = self.halves.add(newer)?;
+        let tones = measure(&self.window, pair.row, pair.column);
         let suspicion = if pair.is_edge { &EDGE_SUSPICION } else { &SUSPICION };
         self.suspected |= tones.are_within(suspicion);
         if !tones.are_within(&LIMITS) {
@@ -179,16 +179,14 @@ impl KeyListener {
     }
 }
 
-/// Whether there is so little in a frame that neither of its halves can be a part of a key: a quarter of what the
-/// filters ask of a window.
+/// Whether nothing in a frame is as loud as what is left of the quietest tones that are looked at: a line on which
+/// nobody speaks costs no more than this look.
 fn is_too_quiet(frame: &Frame) -> bool {
-    let samples = frame.samples();
-    let energy: u64 = samples.iter().map(|&s| u64::from(s.unsigned_abs()).pow(2)).sum();
-    energy * (WINDOW as u64) < QUIET_ENERGY * samples.len() as u64
+    frame.samples().iter().fold(0, |peak, sample| sample.unsigned_abs().max(peak)) < QUIET
 }
 
-/// A quarter of the energy that a window needs, in whole numbers.
-const QUIET_ENERGY: u64 = ENERGY_MIN as u64 / 4;
+/// The root of a quarter of the power that a window needs to be looked at: no half of it holds that, then.
+const QUIET: u16 = 56;
 
 impl fmt::Debug for KeyListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
