@@ -11,8 +11,9 @@ use confab_media::codec::L16Rate;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    Decoder, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Equipment, Event, Leg, LegChange,
-    LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, SampleRate, Seat, Time, WallClock,
+    Decoder, DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Equipment, Event,
+    Leg, LegChange, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, SampleRate, Seat, Time,
+    WallClock,
 };
 
 const CONFERENCE: ConferenceId = ConferenceId(1);
