@@ -260,7 +260,7 @@ impl Conference {
         let heard = match self.hears(hearer, step.faults) {
             // A key is pressed towards them, which nobody else hears.
             Heard::FullMix if step.legs.at(self.participants[seat].index).hears_tone() => Heard::OwnMix,
-            heard => heard,
+            heard @ (Heard::Nothing | Heard::FullMix | Heard::OwnMix) => heard,
         };
         match (turn, heard) {
             (Turn::Shared, Heard::FullMix) => self.give_full_mix(seat, hearer, step),

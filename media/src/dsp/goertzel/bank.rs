@@ -221,8 +221,8 @@ mod tests {
     fn tables_are_those_of_the_library() {
         for samples in [1, 40, 80] {
             let turns = Turns::of(KEYS, samples);
-            for n in 0..FILTERS {
-                let (sin, cos) = (std::f64::consts::TAU * KEYS[n] * samples as f64 / RATE).sin_cos();
+            for (n, hertz) in KEYS.into_iter().enumerate() {
+                let (sin, cos) = (std::f64::consts::TAU * hertz * samples as f64 / RATE).sin_cos();
                 assert!((f64::from(turns.cos[n]) - cos).abs() < 1e-6, "{n} {samples}");
                 assert!((f64::from(turns.sin[n]) - sin).abs() < 1e-6, "{n} {samples}");
             }
