@@ -44,7 +44,13 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
         Err(CallError::Overloaded | CallError::Stopping) => {
             (StatusCode::ServiceUnavailable, vec![other("Retry-After", RETRY_AFTER)])
         }
-        Err(_) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
+        Err(
+            CallError::NoCall
+            | CallError::NoConference
+            | CallError::NoParticipant
+            | CallError::ConferenceCompleted
+            | CallError::DigitsFull,
+        ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
     }
 }
 

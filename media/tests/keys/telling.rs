@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Codec, Digit, DigitMethod, DigitPassage, LegChange, LegId, PREFERENCE_HOLD, PressedDigit,
+    Ask, Codec, Digit, DigitMethod, DigitPassage, LegChange, LegId, PREFERENCE_HOLD, PressedDigit, Retired,
 };
 
 use crate::ear;
@@ -216,11 +216,8 @@ fn nothing_is_concealed_where_events_take_the_place_of_sound() {
     press(&mut stage, '1', 10, |_| false);
     stage.play(&voice);
     stage.ask(Ask::RemoveLeg(LegId(0)));
-    let leg = stage.retired.iter().find_map(|retired| match retired {
-        confab_media::Retired::Leg(leg) => Some(leg),
-        _ => None,
-    });
-    let counters = leg.unwrap().playout_counters();
+    let [Retired::Leg(leg)] = &stage.retired[..] else { panic!("{:?}", stage.retired) };
+    let counters = leg.playout_counters();
     assert_eq!((counters.concealed, counters.lost), (0, 0));
 }
 
