@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::rtp::PacketView;
+use confab_media::srtp::{SrtpKeys, SrtpPair, Unprotector};
 use confab_media::{
     Ask, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Decoder,
     DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Event, Leg, LegEvent, LegId,
-    LegMedia, LegSettings, LegTerms, Port, PressedDigit, Refusal, Retired, SampleRate, Seat, Time, WallClock,
+    LegMedia, LegSettings, LegSrtp, LegTerms, Port, PressedDigit, Refusal, Retired, SampleRate, Seat, Time,
+    WallClock,
 };
 
 /// Payload type of telephone-events.
@@ -27,6 +29,7 @@ pub(crate) struct Phone {
     pub(crate) heard: Vec<i16>,
     /// All RTP packets that it was sent.
     pub(crate) packets: Vec<Vec<u8>>,
+    unprotector: Option<Unprotector>,
 }
 
 /// What a telephone sends in a tick.
@@ -45,6 +48,8 @@ pub(crate) struct Stage {
     pub(crate) refused: Vec<Refusal>,
     pub(crate) retired: Vec<Retired>,
     passage: DigitPassage,
+    /// What is sent is protected with these.
+    keys: Option<SrtpKeys>,
 }
 
 /// A far end's media.
@@ -73,6 +78,11 @@ impl Stage {
     }
 
     pub(crate) fn of(passage: DigitPassage, media: Vec<LegMedia>) -> Self {
+        Self::secured(passage, media, None)
+    }
+
+    /// The same over SRTP, if there are keys.
+    pub(crate) fn secured(passage: DigitPassage, media: Vec<LegMedia>, keys: Option<SrtpKeys>) -> Self {
         let engine = Engine::new(EngineSettings { legs_max: 20, conferences_max: 2, tap_frames_max: 64 });
         let mut stage = Self {
             engine,
@@ -82,6 +92,7 @@ impl Stage {
             refused: Vec::new(),
             retired: Vec::new(),
             passage,
+            keys,
         };
         let settings = ConferenceSettings::seats(20);
         let conference = Conference::equipped(ConferenceId(1), settings, &SampleRate::ALL).unwrap();
@@ -96,7 +107,10 @@ impl Stage {
         let leg = Leg::new(LegSettings {
             id: LegId(id),
             coding: coding(&media),
-            srtp: None,
+            srtp: self
+                .keys
+                .as_ref()
+                .map(|keys| LegSrtp::new(&SrtpPair { send: keys.clone(), receive: keys.clone() })),
             ssrc: 0x5000 + id as u32,
             cname: *b"far-ends-0123456",
             wall: WallClock::default(),
@@ -118,6 +132,7 @@ impl Stage {
             timestamp: 10_000,
             heard: Vec::new(),
             packets: Vec::new(),
+            unprotector: self.keys.as_ref().map(Unprotector::new),
             media,
         });
     }
@@ -217,6 +232,11 @@ impl Phone {
         if confab_media::rtp::is_rtcp(datagram) {
             return;
         }
+        let mut opened = [0; 2_000];
+        let datagram = match &mut self.unprotector {
+            Some(unprotector) => &*unprotector.unprotect(datagram, &mut opened).unwrap(),
+            None => datagram,
+        };
         let packet = PacketView::parse(datagram).unwrap();
         if packet.payload_type() == self.media.payload_type {
             let mut samples = [0; 960 * 6];

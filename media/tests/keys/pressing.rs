@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use confab_media::dsp::goertzel::KeyListener;
 use confab_media::rtp::{DigitReceiver, PacketView, TelephoneEvent};
+use confab_media::srtp::{Profile, SrtpKeys};
 use confab_media::{
     Ask, Codec, DIGIT_DURATION, Digit, DigitPassage, DigitSender, Frame, LegChange, LegId, LegTerms, Refusal,
     Retired, Time,
@@ -168,6 +169,28 @@ fn keys_that_come_while_others_are_pressed_wait_and_too_many_are_refused_whole()
     assert_eq!(stage.retired.len(), 3);
     press(&mut stage, 9, "1");
     assert_eq!(stage.refused[1..], [Refusal::NoLeg]);
+}
+
+#[test]
+fn keys_are_sent_over_srtp_as_any_packet_and_counted() {
+    let keys = SrtpKeys::new(Profile::AeadAes128Gcm, &[7; 28]).unwrap();
+    let mut stage = Stage::secured(DigitPassage::Withheld, vec![media(0, Codec::Pcmu, true)], Some(keys));
+    press(&mut stage, 0, "5*");
+    for _ in 0..40 {
+        stage.tick(&[]);
+    }
+    assert_eq!(read(&stage, 0), "5*");
+    expect_one_stream(&stage, 0);
+    stage.ask(Ask::RemoveLeg(LegId(0)));
+    let sent: u64 = stage
+        .retired
+        .iter()
+        .map(|retired| match retired {
+            Retired::Leg(leg) => leg.packets_sent(),
+            Retired::Conference(_) | Retired::LegChange(_) | Retired::Presses(_) | Retired::Equipment(_) => 0,
+        })
+        .sum();
+    assert_eq!(sent, 40);
 }
 
 #[test]
