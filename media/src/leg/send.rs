@@ -139,9 +139,12 @@ impl Sender {
         framing.gathered.clear();
         let audio = self.header;
         self.header = RtpHeader { marker: event.marker, payload_type, timestamp: event.timestamp, ..audio };
+        let before = self.sent.packets;
         self.packet(&event.payload, 0, out);
         // Reports speak of the time of sending, which is not that of the key's start (RFC 3550 §6.4.1).
-        self.sent.timestamp = audio.timestamp;
+        if self.sent.packets > before {
+            self.sent.timestamp = audio.timestamp;
+        }
         self.header = RtpHeader {
             sequence_number: self.header.sequence_number,
             timestamp: audio.timestamp.wrapping_add(duration),

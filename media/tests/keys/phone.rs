@@ -234,7 +234,7 @@ impl Phone {
         }
         let mut opened = [0; 2_000];
         let datagram = match &mut self.unprotector {
-            Some(unprotector) => &*unprotector.unprotect(datagram, &mut opened).unwrap(),
+            Some(unprotector) => unprotector.unprotect(datagram, &mut opened).unwrap(),
             None => datagram,
         };
         let packet = PacketView::parse(datagram).unwrap();
