@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::codec::Codec;
 use crate::conference::{Conference, Equipment, Seat};
 use crate::id::{CommandId, ConferenceId, LegId};
-use crate::leg::{Coding, Leg, LegSrtp};
+use crate::leg::{Coding, Leg, LegSrtp, QualityReport};
 
 /// One thing asked of the engine, with the id its answer will carry.
 #[derive(Debug)]
@@ -26,8 +26,9 @@ pub enum Ask {
     RemoveLeg(LegId),
     /// What signalling agreed anew: a re-INVITE's codec, address or direction.
     SetLegMedia(LegId, Box<LegChange>),
-    /// Say how good the leg sounds, as a [`LegEvent::Quality`](crate::LegEvent).
-    ReportQuality(LegId),
+    /// Fill in how good the leg sounds, and give the report back as [`Retired::Quality`](crate::Retired). It is looked
+    /// at once a second.
+    ReportQuality(Box<QualityReport>),
     /// Hold this conference, empty.
     AddConference(Box<Conference>),
     /// Give the conference what it needs for a further sample rate, before the first leg of that rate joins.

@@ -6,7 +6,7 @@ use crate::command::LegChange;
 use crate::conference::{Conference, Equipment};
 use crate::frame::Frame;
 use crate::id::{CommandId, LegId};
-use crate::leg::{Leg, Quality};
+use crate::leg::{Leg, QualityReport};
 use crate::time::Tick;
 
 /// One thing that happened.
@@ -46,13 +46,6 @@ pub enum LegEvent {
     },
     /// Neither RTP nor RTCP came for the leg's receive time-out.
     SilentFarEnd,
-    /// How good it sounds, as was asked.
-    Quality {
-        /// Over the last ten seconds.
-        live: Quality,
-        /// Over the whole call so far.
-        call: Quality,
-    },
     /// A key was pressed (RFC 4733), reported when it is released or known to have ended.
     Digit(Digit),
 }
@@ -125,6 +118,8 @@ pub enum Retired {
     LegChange(Box<LegChange>),
     /// What a conference did not need of its equipment.
     Equipment(Box<Equipment>),
+    /// How a leg sounds, as was asked; empty if the leg is not here.
+    Quality(Box<QualityReport>),
 }
 
 /// 20 ms of one side of a tapped leg.

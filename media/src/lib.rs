@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Seven calls: [`handle_command`](Engine::handle_command), [`handle_datagram`](Engine::handle_datagram),
-//! [`tick`](Engine::tick), and then draining [`poll_transmit`](Engine::poll_transmit),
+//! [`tick`](Engine::tick) (or its halves, [`mix`](Engine::mix) and [`encode`](Mixed::encode)), and then draining [`poll_transmit`](Engine::poll_transmit),
 //! [`poll_event`](Engine::poll_event), [`poll_tap`](Engine::poll_tap) and
 //! [`poll_retired`](Engine::poll_retired).
 //!
@@ -28,6 +28,7 @@
 pub mod codec;
 mod command;
 mod conference;
+mod costs;
 pub mod dsp;
 mod engine;
 mod event;
@@ -48,7 +49,8 @@ pub use command::{
     Ask, Audience, Command, Direction, Hearing, LegChange, LegMedia, LegSet, LegTerms, OpusTerms,
 };
 pub use conference::{Conference, ConferenceSettings, Equipment, Seat};
-pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
+pub use costs::TickTimes;
+pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed};
 pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
@@ -59,8 +61,8 @@ pub use leg::{
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
 };
 pub use leg::{
-    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
-    Quality, QualityMeter, QualitySample, Score,
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
+    QualityMeter, QualityReport, QualitySample, Score, SendSample,
 };
 pub use leg::{Coding, Datagram, Leg, LegSettings, LegSrtp, Port};
 pub use leg::{

@@ -139,7 +139,10 @@ fn ask(engine: &mut Engine, ask: Ask) -> Result<(), Refusal> {
 fn leg_home(engine: &mut Engine) -> LegId {
     match engine.poll_retired().unwrap() {
         Retired::Leg(leg) => leg.id(),
-        other @ (Retired::Conference(_) | Retired::LegChange(_) | Retired::Equipment(_)) => {
+        other @ (Retired::Conference(_)
+        | Retired::LegChange(_)
+        | Retired::Equipment(_)
+        | Retired::Quality(_)) => {
             panic!("{other:?}")
         }
     }

@@ -243,7 +243,7 @@ fn a_key_is_reported_once_and_is_not_printed() {
         .iter()
         .filter_map(|(leg, event)| match event {
             LegEvent::Digit(digit) => Some((*leg, digit.expose())),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. } => None,
+            LegEvent::Latched { .. } | LegEvent::SilentFarEnd => None,
         })
         .collect();
     assert_eq!(digits, [(LegId(0), '7')]);
@@ -331,7 +331,7 @@ fn what_is_removed_travels_home() {
         .filter_map(|retired| match retired {
             Retired::Leg(leg) => Some(leg.id().to_string()),
             Retired::Conference(conference) => Some(conference.id().to_string()),
-            Retired::LegChange(_) | Retired::Equipment(_) => None,
+            Retired::LegChange(_) | Retired::Equipment(_) | Retired::Quality(_) => None,
         })
         .collect();
     assert_eq!(home, ["conference-1", "leg-0"]);

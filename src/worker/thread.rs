@@ -181,7 +181,10 @@ impl<'a> Thread<'a> {
         if let Some(retired) = self.engine.poll_retired() {
             let sockets = match &retired {
                 Retired::Leg(leg) => self.unpoll(leg.id()),
-                Retired::Conference(_) | Retired::LegChange(_) | Retired::Equipment(_) => None,
+                Retired::Conference(_)
+                | Retired::LegChange(_)
+                | Retired::Equipment(_)
+                | Retired::Quality(_) => None,
             };
             return Some(Report::Retired(retired, sockets));
         }

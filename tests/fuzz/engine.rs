@@ -293,10 +293,7 @@ impl Run {
                 self.model.check_latched(leg, source);
             }
             Event::Leg { event: LegEvent::Digit(_), .. } => self.tally.digits += 1,
-            Event::Leg {
-                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. },
-                ..
-            } => {}
+            Event::Leg { event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd, .. } => {}
         }
     }
 

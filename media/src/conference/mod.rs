@@ -191,8 +191,8 @@ impl Conference {
         self.participants.iter().map(|p| p.index)
     }
 
-    /// Plays one 20 ms step.
-    pub(crate) fn tick(&mut self, step: &mut Step<'_>) {
+    /// The first half of a 20 ms step: hears everybody and mixes.
+    pub(crate) fn mix_all(&mut self, step: &mut Step<'_>) {
         for bus in self.buses.iter_mut().flatten() {
             bus.begin();
         }
@@ -202,6 +202,10 @@ impl Conference {
         self.sum(step.faults);
         self.mix(step.counters);
         self.whispers.hear(&self.participants, &self.voices, step.legs);
+    }
+
+    /// The second half: gives each what they hear.
+    pub(crate) fn give_all(&mut self, step: &mut Step<'_>) {
         // First those who hear something of their own: an encoder of theirs goes on where the listeners' was a tick ago,
         // so that one must not have gone on yet.
         for turn in [Turn::Own, Turn::Shared] {

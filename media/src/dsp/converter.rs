@@ -1,7 +1,19 @@
 //! From any rate to any other, whichever is the higher.
 
+use std::time::Duration;
+
+use super::kernel::REACH;
 use super::resample::{Downsampler, Upsampler};
 use crate::frame::SampleRate;
+
+/// By how much converting from one rate to another, or back, delays sound.
+pub fn conversion_delay(from: SampleRate, to: SampleRate) -> Duration {
+    if from == to {
+        return Duration::ZERO;
+    }
+    let lower = from.min(to).hertz();
+    Duration::from_secs(1) / lower * REACH as u32
+}
 
 /// A resampler in either direction. Built on the control side: it may allocate, and does nothing of the kind
 /// afterwards.

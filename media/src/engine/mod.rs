@@ -8,11 +8,12 @@ use self::legs::{IdMap, LegIndex, Legs, id_map};
 use crate::command::LegChange;
 use crate::command::{Ask, Command};
 use crate::conference::{Conference, Equipment, Seat, Step};
+use crate::costs::TickTimes;
 use crate::event::{Event, Refusal, Retired, Tap};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
-use crate::leg::{Datagram, Leg};
+use crate::leg::{Datagram, Leg, QualityReport};
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -46,8 +47,23 @@ pub struct Engine {
     farewells: usize,
     taps: Taps,
     tick: Tick,
+    /// The time the tick under way is for.
+    now: Time,
+    /// Datagrams fetched before it.
+    sent_before: u64,
     counters: Counters,
     faults: Planted,
+}
+
+/// A tick half made: all is heard and mixed. While this is there, nothing else can be asked of the engine.
+#[must_use = "what was mixed is to be encoded"]
+pub struct Mixed<'a>(&'a mut Engine);
+
+impl Mixed<'_> {
+    /// Encodes what each hears: afterwards each leg's packet is there to be fetched.
+    pub fn encode(self) {
+        self.0.end_tick();
+    }
 }
 
 impl Engine {
@@ -64,6 +80,8 @@ impl Engine {
             farewells: 0,
             taps: Taps::new(settings.tap_frames_max),
             tick: Tick::default(),
+            now: Time::ZERO,
+            sent_before: 0,
             counters: Counters::default(),
             faults: Planted::default(),
         }
@@ -103,21 +121,48 @@ impl Engine {
     ///
     /// `now` is the time the step is for, which may be a little before the time it is made.
     pub fn tick(&mut self, now: Time) {
+        self.mix(now).encode();
+    }
+
+    /// The first half of a [`tick`](Self::tick): hears all legs and mixes. Who wants to know what the halves take can
+    /// look at a clock in between.
+    pub fn mix(&mut self, now: Time) -> Mixed<'_> {
+        self.now = now;
+        self.sent_before = self.counters.transmitted;
         self.legs.begin_tick();
-        let mut step = Step {
+        let (conferences, mut step) = self.step();
+        for conference in conferences {
+            conference.mix_all(&mut step);
+        }
+        Mixed(self)
+    }
+
+    fn end_tick(&mut self) {
+        let (conferences, mut step) = self.step();
+        for conference in conferences {
+            conference.give_all(&mut step);
+        }
+        idle(&mut step);
+        self.counters.ticks += 1;
+        self.tick = self.tick.next();
+    }
+
+    fn step(&mut self) -> (&mut [Box<Conference>], Step<'_>) {
+        let step = Step {
             tick: self.tick,
-            now,
+            now: self.now,
             legs: &mut self.legs,
             taps: &mut self.taps,
             counters: &mut self.counters,
             faults: self.faults,
         };
-        for conference in &mut self.conferences {
-            conference.tick(&mut step);
-        }
-        idle(&mut step);
-        self.counters.ticks += 1;
-        self.tick = self.tick.next();
+        (&mut self.conferences, step)
+    }
+
+    /// Takes in how long the last tick took, by the caller's clock, once its datagrams are sent: it is part of the
+    /// legs' [`LatencyLedger`](crate::LatencyLedger)s, and of nothing else.
+    pub fn note_times(&mut self, times: TickTimes) {
+        self.legs.note_times(times, self.counters.transmitted - self.sent_before);
     }
 
     /// The next datagram to send. Fetch all before the next tick: it forgets those that were not.
@@ -155,7 +200,7 @@ impl Engine {
 
     /// What has been done so far.
     pub fn counters(&self) -> Counters {
-        Counters { taps_dropped: self.taps.dropped(), ..self.counters }
+        Counters { taps_dropped: self.taps.dropped(), playout: self.legs.playout(), ..self.counters }
     }
 
     /// Legs and conferences it holds.
@@ -168,7 +213,7 @@ impl Engine {
             Ask::AddLeg(leg) => self.add_leg(leg),
             Ask::RemoveLeg(leg) => self.remove_leg(leg),
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
-            Ask::ReportQuality(leg) => self.report_quality(leg),
+            Ask::ReportQuality(report) => self.report_quality(report),
             Ask::Equip(conference, equipment) => self.equip(conference, equipment),
             Ask::AddConference(conference) => self.add_conference(conference),
             Ask::RemoveConference(conference) => self.remove_conference(conference),
@@ -228,11 +273,11 @@ impl Engine {
         Ok(())
     }
 
-    fn report_quality(&mut self, leg: LegId) -> Result<(), Refusal> {
-        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
-        self.legs.at(index).ask_quality();
-        self.legs.list_events(index);
-        Ok(())
+    fn report_quality(&mut self, mut report: Box<QualityReport>) -> Result<(), Refusal> {
+        let leg = self.legs.get(report.leg).ok_or(Refusal::NoLeg);
+        let filled_in = leg.map(|leg| leg.report_quality(&mut report));
+        self.retired.push_back(Retired::Quality(report));
+        filled_in
     }
 
     fn equip(&mut self, conference: ConferenceId, mut equipment: Box<Equipment>) -> Result<(), Refusal> {

@@ -32,8 +32,8 @@ pub use self::dtmf::{
 };
 use self::pending::Pending;
 pub use self::quality::{
-    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
-    Quality, QualityMeter, QualitySample, Score,
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
+    QualityMeter, QualityReport, QualitySample, Score, SendSample,
 };
 pub use self::rtcp::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
@@ -184,11 +184,6 @@ impl Leg {
         self.sender.packets()
     }
 
-    /// How good the whole call sounded so far.
-    pub fn quality_of_call(&self) -> Quality {
-        self.condition.meter().whole_call()
-    }
-
     /// Whether the codec can become what was agreed anew, with what is here and in `change`.
     pub(crate) fn can_become(&self, change: &LegChange) -> bool {
         change.coding.as_ref().map_or_else(|| self.codec(), |coding| coding.codec()) == change.media.codec
@@ -225,11 +220,6 @@ impl Leg {
         before
     }
 
-    /// How good it sounds is to be reported.
-    pub(crate) fn ask_quality(&mut self) {
-        self.pending.quality();
-    }
-
     /// The `n`th datagram of this tick.
     pub(crate) fn transmit(&self, n: usize) -> Option<Transmit<'_>> {
         let (port, datagram) = self.coding.outbox.get(n)?;
@@ -245,7 +235,7 @@ impl Leg {
     }
 
     pub(crate) fn take_event(&mut self) -> Option<LegEvent> {
-        self.pending.take(&self.condition)
+        self.pending.take()
     }
 }
 

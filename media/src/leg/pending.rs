@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 
-use super::condition::Condition;
 use crate::event::{Digit, LegEvent};
 
 /// Keys pressed that may wait. A person presses some ten a second; the control side looks at least every
@@ -14,7 +13,6 @@ const DIGITS_MAX: usize = 16;
 pub(crate) struct Pending {
     latched: Option<SocketAddr>,
     silent: bool,
-    quality: bool,
     digits: [Option<Digit>; DIGITS_MAX],
     digits_len: usize,
 }
@@ -26,10 +24,6 @@ impl Pending {
 
     pub(crate) fn silent(&mut self) {
         self.silent = true;
-    }
-
-    pub(crate) fn quality(&mut self) {
-        self.quality = true;
     }
 
     /// Whether there was room.
@@ -44,19 +38,15 @@ impl Pending {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.latched.is_none() && !self.silent && !self.quality && self.digits_len == 0
+        self.latched.is_none() && !self.silent && self.digits_len == 0
     }
 
-    pub(crate) fn take(&mut self, condition: &Condition) -> Option<LegEvent> {
+    pub(crate) fn take(&mut self) -> Option<LegEvent> {
         if let Some(source) = self.latched.take() {
             return Some(LegEvent::Latched { source });
         }
         if let Some(digit) = self.take_digit() {
             return Some(LegEvent::Digit(digit));
-        }
-        if std::mem::take(&mut self.quality) {
-            let meter = condition.meter();
-            return Some(LegEvent::Quality { live: meter.live(), call: meter.whole_call() });
         }
         std::mem::take(&mut self.silent).then_some(LegEvent::SilentFarEnd)
     }

@@ -202,7 +202,6 @@ impl Leg {
             self.report_digit(ended.event, counters);
         }
         self.watch(now);
-        self.observe();
         let sound = self.playout.play(now, frame);
         let sound = self.coding.follow(sound, frame);
         // What came before a hold must not be heard after it was agreed.

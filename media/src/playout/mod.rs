@@ -16,6 +16,7 @@
 
 mod arena;
 mod arrivals;
+mod bursts;
 mod conceal;
 mod counters;
 mod decision;
@@ -40,6 +41,7 @@ mod transit;
 use std::time::Duration;
 
 use self::arrivals::Arrivals;
+use self::bursts::LossBursts;
 pub use self::counters::PlayoutCounters;
 use self::decision::Decision;
 use self::decoders::{Decoders, SoundMemory};
@@ -73,6 +75,7 @@ pub enum Sound {
 pub struct Playout {
     settings: PlayoutSettings,
     counters: PlayoutCounters,
+    bursts: LossBursts,
     source: Option<Ssrc>,
     phase: Phase,
     arrivals: Arrivals,
@@ -94,6 +97,7 @@ pub struct Playout {
     gap: Gap,
     last: Sound,
     delay: Duration,
+    wait: Duration,
 }
 
 /// A leg's memory is bounded; with this go the payloads of the packet buffer, 10 KB of which a steady stream touches
@@ -135,6 +139,7 @@ impl Playout {
         Self {
             settings,
             counters: PlayoutCounters::default(),
+            bursts: LossBursts::default(),
             source: None,
             phase: Phase::Idle,
             arrivals: Arrivals::default(),
@@ -153,6 +158,7 @@ impl Playout {
             gap: Gap::None,
             last: Sound::Silence,
             delay: Duration::ZERO,
+            wait: Duration::ZERO,
         }
     }
 
@@ -198,6 +204,17 @@ impl Playout {
         self.delay
     }
 
+    /// The part of [`delay`](Self::delay) for which no setting is to blame: from the arrival to the next tick.
+    pub fn wait_for_tick(&self) -> Duration {
+        self.wait
+    }
+
+    /// Runs of packets that were not played, whether they were lost or discarded. What is lost at random is lost in
+    /// as many runs; what is lost in bursts, in fewer.
+    pub fn loss_bursts(&self) -> u64 {
+        self.bursts.count()
+    }
+
     /// The lateness that is provided for: how much later than the fastest ones packets come, but for a few, and at
     /// least the settings' floor.
     pub fn target(&self) -> Duration {
@@ -218,7 +235,7 @@ impl Playout {
         self.sound.concealer.stop();
         self.gap = Gap::None;
         self.last = Sound::Silence;
-        self.delay = Duration::ZERO;
+        (self.delay, self.wait) = (Duration::ZERO, Duration::ZERO);
     }
 
     /// Another source counts anew, and its codec remembers nothing of this one.
@@ -230,6 +247,9 @@ impl Playout {
     /// The stream begins anew, after `passed`.
     fn start_over(&mut self, passed: Option<SequenceNumber>) {
         self.counters.discarded += self.buffer.len();
+        if !self.buffer.is_empty() {
+            self.bursts.note(false);
+        }
         self.buffer.clear();
         self.sound.decoded.clear();
         self.clock.forget();

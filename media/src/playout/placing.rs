@@ -111,7 +111,9 @@ impl Playout {
         let packet = came.placed(self.clock.place(&came.stamp));
         if self.passed.is_some_and(|passed| !packet.number.is_after(passed)) {
             self.counters.late += 1;
+            // It was not lost after all, and not played either.
             self.counters.lost = self.counters.lost.saturating_sub(1);
+            self.counters.discarded += 1;
             if !self.is_far_off(packet.at) {
                 self.measure(&packet);
             }
@@ -164,6 +166,7 @@ impl Playout {
             self.counters.late += 1;
             if !self.move_back_to(&packet) {
                 self.counters.discarded += 1;
+                self.bursts.note(false);
                 return;
             }
         }
@@ -257,17 +260,22 @@ impl Playout {
     fn discard_head(&mut self) {
         if let Some(head) = self.buffer.head() {
             let number = head.number;
-            self.pass(number);
+            self.pass(number, false);
             self.counters.discarded += 1;
             self.buffer.remove_head();
         }
     }
 
-    /// Nothing up to `number` will be played after this. Returns how many before it are missing.
-    pub(super) fn pass(&mut self, number: SequenceNumber) -> u64 {
+    /// Nothing up to `number` will be played after this; it is played itself, or not. Returns how many before it are
+    /// missing.
+    pub(super) fn pass(&mut self, number: SequenceNumber, played: bool) -> u64 {
         let before = self.passed.replace(number);
         let missing = before.map_or(0, |before| self.arrivals.missing_between(before, number));
         self.counters.lost += missing;
+        if missing > 0 {
+            self.bursts.note(false);
+        }
+        self.bursts.note(played);
         missing
     }
 }

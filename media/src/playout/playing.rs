@@ -198,7 +198,8 @@ impl Playout {
 
     fn begin_packet(&mut self, packet: &Waiting) -> u64 {
         self.delay = self.timeline.delay(packet.at, packet.received_at);
-        self.pass(packet.number)
+        self.wait = self.timeline.wait(packet.received_at);
+        self.pass(packet.number, true)
     }
 
     /// Whether the sender is known to have paused where there is nothing to play now: by its word, because the

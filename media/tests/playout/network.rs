@@ -19,7 +19,8 @@ fn jitter_within_the_ceiling_loses_nothing_for_good() {
         }
         line.play_until(ms(60_000));
         let counters = line.counters();
-        assert_eq!((counters.discarded, counters.resets, counters.lost), (0, 0, 0), "{seed}");
+        assert_eq!((counters.resets, counters.lost), (0, 0), "{seed}");
+        assert!(counters.discarded <= counters.late, "{seed}: {counters:?}");
         // The jitter is learnt by gaps, at the start and whenever it seemed to have gone.
         assert!(counters.concealed < 60, "seed {seed}: {counters:?}");
         line.expect_delay_below(Duration::from_millis(160), seed);
@@ -133,8 +134,15 @@ fn a_packet_that_comes_after_its_successor_was_played_is_late_and_not_lost() {
         line.arrive(ms(n * 20 + 5 + held_up), &sender.next());
     }
     line.play_until(ms(2_000));
-    let expected =
-        PlayoutCounters { received: 100, late: 1, reordered: 1, concealed: 1, concealed_short: 1, ..zero() };
+    let expected = PlayoutCounters {
+        received: 100,
+        late: 1,
+        discarded: 1,
+        reordered: 1,
+        concealed: 1,
+        concealed_short: 1,
+        ..zero()
+    };
     assert_eq!(line.counters(), expected);
 }
 
