@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
-    Retired, Time, Transmit,
+    Retired, TickTimes, Time, Transmit,
 };
 
 use super::clock::{self, Stamps};
@@ -126,8 +126,16 @@ impl<'a> Thread<'a> {
             self.stats.caught_up();
         }
         self.receive();
-        self.engine.tick(due.at);
+        let mixed = self.engine.mix(due.at);
+        let mixed_at = clock::now();
+        mixed.encode();
+        let encoded_at = clock::now();
         self.send();
+        self.engine.note_times(TickTimes {
+            mix: mixed_at.since(due.at),
+            encode: encoded_at.since(mixed_at),
+            send: clock::now().since(encoded_at),
+        });
         self.ticks += 1;
         self.stats.publish(&self.engine.counters(), self.engine.load());
     }
