@@ -157,7 +157,7 @@ struct Subresources {
 }
 
 impl Representation {
-    fn of(account: AccountSid, view: CallView) -> Self {
+    pub(super) fn of(account: AccountSid, view: CallView) -> Self {
         let path = format!("/{API_VERSION}/Accounts/{account}/Calls/{}", view.sid);
         Self {
             sid: view.sid.to_string(),

@@ -105,7 +105,7 @@ struct Subresources {
 }
 
 impl Representation {
-    fn of(account: AccountSid, view: ConferenceView) -> Self {
+    pub(super) fn of(account: AccountSid, view: ConferenceView) -> Self {
         let path = path(account, view.sid);
         Self {
             sid: view.sid.to_string(),

@@ -4,7 +4,8 @@
 //! connection (serve) → stamp → in_time → explain_method → auth::guard → resource handler → call::Handle
 //! ```
 //!
-//! Everything under `/2010-04-01` wants HTTP Basic credentials; `/healthz` and `/metrics` do not. A path
+//! Everything under `/2010-04-01` and `/v1`, which has what the original does not, wants HTTP Basic credentials;
+//! `/healthz` and `/metrics` do not. A path
 //! is served with and without the `.json` suffix, and both answer JSON: the official SDKs send the suffix.
 //! A parameter that the original documents and this node cannot honour yet is refused, because to ignore it
 //! would leave the asker believing it was done; a parameter nobody documents is ignored, as the original does.
@@ -14,6 +15,7 @@ mod calls;
 mod conferences;
 mod date;
 mod error;
+mod events;
 mod form;
 mod health;
 mod layers;
@@ -106,6 +108,8 @@ fn control(state: &Shared) -> Router<Shared> {
             &format!("{participants}/{{participant}}"),
             get(participants::fetch).post(participants::update).delete(participants::kick),
         )
+        .route("/v1/events", get(events::follow))
+        .route("/v1/{*rest}", any(unknown_path))
         .route(&format!("/{API_VERSION}"), any(unknown_path))
         .route(&format!("/{API_VERSION}/"), any(unknown_path))
         .route(&format!("/{API_VERSION}/{{*rest}}"), any(unknown_path))

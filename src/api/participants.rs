@@ -130,7 +130,7 @@ pub(super) struct Representation {
 }
 
 impl Representation {
-    fn of(account: AccountSid, view: ParticipantView) -> Self {
+    pub(super) fn of(account: AccountSid, view: ParticipantView) -> Self {
         let conference = conferences::path(account, view.conference_sid);
         Self {
             account_sid: account.to_string(),

@@ -3,6 +3,7 @@
 
 mod connections;
 mod errors;
+mod events;
 mod full;
 mod resources;
 mod sdk;

@@ -4,6 +4,7 @@ use confab_media::LegMedia;
 use confab_media::srtp::SrtpPair;
 use tokio::sync::{mpsc, oneshot};
 
+use super::event::Events;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
@@ -18,6 +19,7 @@ pub(super) const REQUESTS_MAX: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
+    pub(super) events: Events,
 }
 
 /// How a participant is named in a conference.
@@ -167,6 +169,11 @@ pub(super) enum Request {
 }
 
 impl Handle {
+    /// What happens to calls and conferences, to be followed.
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// Calls, newest first.
     pub async fn list_calls(
         &self,

@@ -5,10 +5,12 @@
 //!
 //! ```text
 //! adapters ── requests ──▶ owner ─▶ model ── orders ──▶ media threads
-//!     ▲                              │  ▲                   │
-//!     └── answers, signals ──────────┘  └──── reports ──────┘
+//!     ▲                            │ │  ▲                   │
+//!     ├── answers, signals ────────┘ │  └──── reports ──────┘
+//!     └── events, in one order ◀─────┘
 //! ```
 
+mod event;
 mod handle;
 mod list;
 mod media;
@@ -25,6 +27,7 @@ mod state;
 mod tests;
 mod view;
 
+pub use event::{Event, EventId, Events, Followed, Follower, What};
 pub use handle::{
     Admission, CallEnd, CallError, CallMedia, EndCall, Handle, HangUp, IncomingCall, NotAdmitted,
     ParticipantKey, Signal,

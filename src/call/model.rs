@@ -10,6 +10,7 @@ use confab_media::{Audience, ConferenceSettings, Event, LegEvent, LegId};
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
+use super::event::{Journal, What};
 use super::handle::{
     Admission, CallEnd, CallError, CallMedia, EndCall, HangUp, IncomingCall, NotAdmitted, ParticipantKey,
     Reply, Signal,
@@ -44,6 +45,7 @@ pub(super) struct Model {
     legs: HashMap<LegId, CallSid>,
     media: Media<Waiter>,
     limits: Limits,
+    journal: Journal,
     stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Calls whose media are being stopped.
     leaving: usize,
@@ -75,7 +77,7 @@ enum Leaving {
 }
 
 impl Model {
-    pub(super) fn new(media: Media<Waiter>, limits: Limits) -> Self {
+    pub(super) fn new(media: Media<Waiter>, limits: Limits, journal: Journal) -> Self {
         Self {
             calls: Records::new(),
             conferences: Records::new(),
@@ -83,6 +85,7 @@ impl Model {
             legs: HashMap::new(),
             media,
             limits,
+            journal,
             stopping: None,
             leaving: 0,
         }
@@ -139,6 +142,7 @@ impl Model {
             signals: incoming.signals,
             connected: false,
         };
+        self.journal.append(now, What::Call(call.view.clone()));
         self.calls.insert(sid, call);
         info!(call = %sid, conference = %conference_sid, "call let in");
         Ok(Admission { call: sid, rtp_port })
@@ -165,6 +169,7 @@ impl Model {
         let settings =
             ConferenceSettings { seats_max: self.limits.participants, talkers_max: self.limits.talkers };
         let place = self.media.add_conference(settings);
+        self.journal.append(now, What::Conference(view.clone()));
         self.conferences.insert(sid, Conference { view, place, seats: Vec::new() });
         self.open.insert(name.to_owned(), sid);
         info!(conference = %sid, "conference begun");
@@ -299,8 +304,13 @@ impl Model {
         };
         call.view.ended = Some(now);
         call.view.updated = now;
+        let was_there = call.seat.status == ParticipantStatus::Connected;
         call.seat.status = ParticipantStatus::Complete;
         call.seat.updated = now;
+        if was_there {
+            self.journal.append(now, What::Left(call.seat.clone()));
+        }
+        self.journal.append(now, What::Call(call.view.clone()));
         self.media.forget_leg(&call.leg);
         self.legs.remove(&call.leg.leg);
         let conference = call.conference();
@@ -356,6 +366,7 @@ impl Model {
         conference.view.reason_ended = Some(reason);
         conference.view.call_sid_ending = ending;
         conference.view.updated = Utc::now();
+        self.journal.append(conference.view.updated, What::Conference(conference.view.clone()));
         self.open.remove(&conference.view.friendly_name);
         self.media.remove_conference(conference.place, Waiter::ConferenceGone(sid, reply));
         self.conferences.end(sid);
@@ -455,8 +466,12 @@ impl Model {
             Waiter::MediaSet(reply) => answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) }),
             Waiter::Muted(sid, muted, reply) => {
                 let seat = self.calls.get_mut(sid).filter(|_| applied).map(|call| {
+                    let changed = call.seat.muted != muted;
                     call.seat.muted = muted;
                     call.seat.updated = Utc::now();
+                    if changed {
+                        self.journal.append(call.seat.updated, What::Muted(call.seat.clone()));
+                    }
                     call.seat.clone()
                 });
                 answer(reply, seat.ok_or(CallError::NoParticipant));
@@ -491,8 +506,10 @@ impl Model {
         call.view.updated = now;
         call.seat.status = ParticipantStatus::Connected;
         call.seat.updated = now;
-        let conference = call.conference();
+        let (seat, conference) = (call.seat.clone(), call.conference());
+        self.journal.append(now, What::Call(call.view.clone()));
         self.seat_taken(conference, now);
+        self.journal.append(now, What::Joined(seat));
         answer(reply, Ok(()));
     }
 
@@ -510,6 +527,7 @@ impl Model {
             // One alone waits; with the second there is something to confer about.
             if participants >= 2 && conference.view.status == ConferenceStatus::Init {
                 conference.view.status = ConferenceStatus::InProgress;
+                self.journal.append(now, What::Conference(conference.view.clone()));
             }
         }
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::mpsc;
 
-use super::handle::CallError;
-use super::handle::{Handle, REQUESTS_MAX, Reply, Request};
+use super::event::Journal;
+use super::handle::{CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
@@ -23,9 +24,11 @@ pub fn start(
     limits: Limits,
 ) -> Handle {
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
-    let model = Model::new(Media::new(workers, ports, receiving), limits);
+    let journal = Journal::new(Utc::now());
+    let events = journal.events();
+    let model = Model::new(Media::new(workers, ports, receiving), limits, journal);
     tokio::spawn(own(model, incoming, reports));
-    Handle { requests }
+    Handle { requests, events }
 }
 
 async fn own(

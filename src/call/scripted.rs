@@ -5,6 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
+use super::event::{Events, Journal, What};
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::list::page;
 use super::sid::{CallSid, ConferenceSid};
@@ -49,15 +50,17 @@ impl Script {
     /// Answers from these rows for as long as there is a handle.
     pub(crate) fn play(mut self) -> Handle {
         let (requests, mut asked) = mpsc::channel(16);
+        let journal = Journal::new(Utc::now());
+        let events = journal.events();
         tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
-                self.answer(request);
+                self.answer(request, &journal);
             }
         });
-        Handle { requests }
+        Handle { requests, events }
     }
 
-    fn answer(&mut self, request: Request) {
+    fn answer(&mut self, request: Request, journal: &Journal) {
         // Whoever asked may have given up waiting.
         match request {
             Request::ListCalls(filter, page, reply) => drop(reply.send(Ok(self.calls(&filter, page)))),
@@ -77,7 +80,11 @@ impl Script {
                 drop(reply.send(self.seat(sid, &key).map(|at| self.participants[at].clone())));
             }
             Request::MuteParticipant(sid, key, muted, reply) => {
-                drop(reply.send(self.mute(sid, &key, muted)));
+                let done = self.mute(sid, &key, muted);
+                if let Ok(seat) = &done {
+                    journal.append(Utc::now(), What::Muted(seat.clone()));
+                }
+                drop(reply.send(done));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
             // Of adapters that bring calls; whoever asks sees the model gone.
@@ -181,18 +188,18 @@ pub(crate) fn overloaded() -> (Handle, impl Sized) {
     let (reply, _) = tokio::sync::oneshot::channel();
     let waiting = Request::FetchCall(CallSid::generate(), reply);
     requests.try_send(waiting).map_err(|_| ()).expect("room for one");
-    (Handle { requests }, asked)
+    (Handle { requests, events: no_events() }, asked)
 }
 
 /// A handle of a model that has stopped.
 pub(crate) fn stopped() -> Handle {
-    Handle { requests: mpsc::channel(1).0 }
+    Handle { requests: mpsc::channel(1).0, events: no_events() }
 }
 
 /// A handle of a model that takes requests and never answers them.
 pub(crate) fn silent() -> (Handle, impl Sized) {
     let (requests, asked) = mpsc::channel(16);
-    (Handle { requests }, asked)
+    (Handle { requests, events: no_events() }, asked)
 }
 
 /// When the first call of a script was answered.
@@ -226,4 +233,9 @@ fn participant(call_sid: CallSid, conference_sid: ConferenceSid, at: DateTime<Ut
         created: at,
         updated: at,
     }
+}
+
+/// What happens where nothing does.
+fn no_events() -> Events {
+    Journal::new(Utc::now()).events()
 }

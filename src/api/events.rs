@@ -1,0 +1,183 @@
+//! `GET /v1/events`: what happens, as it happens, as server-sent events (WHATWG HTML §9.2).
+//!
+//! Each event has an id, a type and a JSON body. Whoever comes back with the last id they saw, in the header
+//! `Last-Event-ID` as browsers do or as `?after=`, goes on after it. A connection lives for ten minutes at most.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use chrono::SecondsFormat;
+use confab_media::DigitMethod;
+use confab_media::dsp::level::SpeechChange;
+use futures_util::stream::{Stream, unfold};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::error::ApiError;
+use super::form::Query;
+use super::{ApiState, calls, conferences, participants};
+use crate::call::{AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, What};
+
+/// How often a line is sent when nothing happens: proxies cut what is silent for a minute, some for 30 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// `GET /v1/events`
+pub(super) async fn follow(
+    State(state): State<Arc<ApiState>>,
+    headers: HeaderMap,
+    Query(parameters): Query,
+) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
+    let events = state.calls.events();
+    let follower = match last_seen(&headers, parameters.one("after")?)? {
+        Some(last) => events.follow_after(last),
+        None => events.follow(),
+    };
+    let feed = Feed { follower, stopping: state.stopping.clone(), account: state.account };
+    let messages = unfold(feed, |mut feed| async { Some((Ok(feed.next().await?), feed)) });
+    Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+fn last_seen(headers: &HeaderMap, after: Option<&str>) -> Result<Option<EventId>, ApiError> {
+    let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("unreadable"));
+    let (name, value) = match (header, after) {
+        (Some(value), _) => ("Last-Event-ID", value),
+        (None, Some(value)) => ("after", value),
+        (None, None) => return Ok(None),
+    };
+    let id = value.parse().map_err(|_| ApiError::value(name, value, "the id of an event, a number"))?;
+    Ok(Some(EventId(id)))
+}
+
+/// One client's feed.
+struct Feed {
+    follower: Follower,
+    stopping: watch::Receiver<bool>,
+    account: AccountSid,
+}
+
+impl Feed {
+    /// `None` when the node stops.
+    async fn next(&mut self) -> Option<Message> {
+        let followed = tokio::select! {
+            followed = self.follower.next() => followed?,
+            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        Some(match followed {
+            Followed::Event(event) => self.message(&event),
+            Followed::Missed(first, last) => {
+                message(last, "missed", &Missed { first: first.0, last: last.0 })
+            }
+        })
+    }
+
+    fn message(&self, event: &Event) -> Message {
+        let representation = Representation {
+            id: event.id.0,
+            r#type: type_of(&event.what),
+            at: event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            account_sid: self.account.to_string(),
+            subject: Subject::of(self.account, &event.what),
+        };
+        message(event.id, representation.r#type, &representation)
+    }
+}
+
+fn message(id: EventId, r#type: &'static str, data: &impl Serialize) -> Message {
+    // What is serialised here is made of texts and numbers.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Message::default().id(id.0.to_string()).event(r#type).data(data)
+}
+
+/// Events that are kept no more.
+#[derive(Serialize)]
+struct Missed {
+    first: u64,
+    last: u64,
+}
+
+/// An event as the API shows it.
+#[derive(Serialize)]
+struct Representation {
+    id: u64,
+    r#type: &'static str,
+    at: String,
+    account_sid: String,
+    #[serde(flatten)]
+    subject: Subject,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Subject {
+    Call(Box<calls::Representation>),
+    Conference(Box<conferences::Representation>),
+    Participant(participants::Representation),
+    ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
+    Digit { call_sid: String, digit: char, duration_ms: u128, method: &'static str },
+}
+
+impl Subject {
+    fn of(account: AccountSid, what: &What) -> Self {
+        match what {
+            What::Call(view) => Self::Call(Box::new(calls::Representation::of(account, view.clone()))),
+            What::Conference(view) => {
+                Self::Conference(Box::new(conferences::Representation::of(account, view.clone())))
+            }
+            What::Joined(seat) | What::Left(seat) | What::Muted(seat) => {
+                Self::Participant(participants::Representation::of(account, seat.clone()))
+            }
+            What::Speech { participant, .. } => {
+                Self::Participant(participants::Representation::of(account, participant.clone()))
+            }
+            What::ActiveSpeaker { conference, participant } => Self::ActiveSpeaker {
+                conference_sid: conference.to_string(),
+                call_sid: participant.map(|call| call.to_string()),
+            },
+            What::Digit { call, pressed } => Self::Digit {
+                call_sid: call.to_string(),
+                digit: pressed.digit.expose(),
+                duration_ms: pressed.duration.as_millis(),
+                method: method_word(pressed.method),
+            },
+        }
+    }
+}
+
+/// `subject.what-happened`.
+fn type_of(what: &What) -> &'static str {
+    match what {
+        What::Call(view) => match view.status {
+            CallStatus::Ringing => "call.ringing",
+            CallStatus::InProgress => "call.answered",
+            CallStatus::Completed => "call.completed",
+            CallStatus::Busy => "call.busy",
+            CallStatus::Failed => "call.failed",
+            CallStatus::Canceled => "call.canceled",
+        },
+        What::Conference(view) => match view.status {
+            ConferenceStatus::Init => "conference.created",
+            ConferenceStatus::InProgress => "conference.started",
+            ConferenceStatus::Completed => "conference.ended",
+        },
+        What::Joined(_) => "participant.joined",
+        What::Left(_) => "participant.left",
+        What::Muted(seat) if seat.muted => "participant.muted",
+        What::Muted(_) => "participant.unmuted",
+        What::Speech { change: SpeechChange::Started, .. } => "participant.speech-started",
+        What::Speech { change: SpeechChange::Stopped, .. } => "participant.speech-stopped",
+        What::ActiveSpeaker { .. } => "conference.active-speaker",
+        What::Digit { .. } => "call.digit",
+    }
+}
+
+const fn method_word(method: DigitMethod) -> &'static str {
+    match method {
+        DigitMethod::Event => "telephone-event",
+        DigitMethod::Info => "info",
+        DigitMethod::Tone => "tone",
+    }
+}
