@@ -230,7 +230,7 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
     };
     let receiving =
         call::Receiving { timeout: config.media.rtp_timeout, playout: config.media.jitter_buffer.settings() };
-    Ok(call::start(workers, reports, ports, receiving, limits))
+    Ok(call::start(workers, reports, ports, receiving, limits, metrics))
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

@@ -5,6 +5,7 @@ use confab_media::srtp::SrtpPair;
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::Events;
+use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
@@ -158,6 +159,7 @@ pub(super) enum Request {
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),
+    CallQuality(CallSid, Reply<CallQuality>),
     EndCall(CallSid, EndCall, Reply<CallView>),
     ListConferences(ConferenceFilter, PageRequest, Reply<Page<ConferenceView>>),
     FetchConference(ConferenceSid, Reply<ConferenceView>),
@@ -186,6 +188,11 @@ impl Handle {
     /// One call, live or among the last that ended.
     pub async fn fetch_call(&self, call: CallSid) -> Result<CallView, CallError> {
         self.ask(|reply| Request::FetchCall(call, reply)).await
+    }
+
+    /// How a call sounds, or sounded if it is among the last that ended.
+    pub async fn quality(&self, call: CallSid) -> Result<CallQuality, CallError> {
+        self.ask(|reply| Request::CallQuality(call, reply)).await
     }
 
     /// Ends a call; answers when its media have stopped. The far end is told at the same time.

@@ -9,7 +9,7 @@ use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
     ConferenceSettings, EncoderSettings, Equipment, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp,
-    OpusTerms, SampleRate, Seat,
+    OpusTerms, QualityReport, SampleRate, Seat,
 };
 
 use tracing::error;
@@ -198,6 +198,11 @@ impl<W> Media<W> {
         waiter: W,
     ) -> Result<(), (Full, W)> {
         self.ask(place.worker, Ask::SetAudience(place.leg, audience), waiter)
+    }
+
+    /// Asks how a leg sounds: first its report comes home, then `waiter` is answered.
+    pub(super) fn report_quality(&mut self, place: &LegPlace, waiter: W) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::ReportQuality(QualityReport::about(place.leg)), waiter)
     }
 
     /// Takes a leg from its thread; `waiter` waits until it is silent.

@@ -16,6 +16,7 @@ mod list;
 mod media;
 mod model;
 mod owner;
+mod quality;
 mod records;
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -35,6 +36,7 @@ pub use handle::{
 pub use media::Receiving;
 pub use model::Limits;
 pub use owner::start;
+pub use quality::CallQuality;
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,

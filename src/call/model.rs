@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use confab_media::{Audience, ConferenceSettings, Event, LegEvent, LegId};
+use confab_media::{Audience, ConferenceSettings, Event, Leg, LegEvent, LegId, QualityReport, Retired};
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
@@ -16,6 +16,7 @@ use super::handle::{
     Reply, Signal,
 };
 use super::media::{Full, Media};
+use super::quality::{Arrived, CallQuality, Departures, QualityStats, answer_all};
 use super::records::Records;
 use super::sid::{CallSid, ConferenceSid};
 use super::state::{Call, Conference};
@@ -23,6 +24,7 @@ use super::view::{
     CallDirection, CallStatus, CallView, ConferenceEnd, ConferenceStatus, ConferenceView, ParticipantStatus,
     ParticipantView,
 };
+use crate::telemetry::Metrics;
 use crate::worker::{Report, WorkerIndex};
 
 /// Limits of the node.
@@ -49,6 +51,8 @@ pub(super) struct Model {
     stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Calls whose media are being stopped.
     leaving: usize,
+    departures: Departures,
+    stats: QualityStats,
 }
 
 /// Who waits for the media threads, and what is to be done when they have answered.
@@ -56,6 +60,8 @@ pub(super) enum Waiter {
     Joined(CallSid, Reply<()>),
     MediaSet(Reply<()>),
     Muted(CallSid, bool, Reply<ParticipantView>),
+    /// The call's report has come home.
+    Quality(CallSid, Reply<CallQuality>),
     /// The call's media have stopped.
     Left(CallSid, AfterLeaving),
     ConferenceGone(ConferenceSid, Option<Reply<ConferenceView>>),
@@ -77,7 +83,7 @@ enum Leaving {
 }
 
 impl Model {
-    pub(super) fn new(media: Media<Waiter>, limits: Limits, journal: Journal) -> Self {
+    pub(super) fn new(media: Media<Waiter>, limits: Limits, journal: Journal, metrics: &Metrics) -> Self {
         Self {
             calls: Records::new(),
             conferences: Records::new(),
@@ -88,6 +94,8 @@ impl Model {
             journal,
             stopping: None,
             leaving: 0,
+            departures: Departures::default(),
+            stats: QualityStats::new(metrics),
         }
     }
 
@@ -141,6 +149,7 @@ impl Model {
             leg,
             signals: incoming.signals,
             connected: false,
+            report: None,
         };
         self.journal.append(now, What::Call(call.view.clone()));
         self.calls.insert(sid, call);
@@ -223,6 +232,26 @@ impl Model {
         let waiter = Waiter::Muted(sid, muted, reply);
         if let Err(refused) = self.media.set_audience(&call.leg, audience, waiter) {
             overloaded(refused);
+        }
+    }
+
+    pub(super) fn quality(&mut self, sid: CallSid, reply: Reply<CallQuality>) {
+        let living = self.calls.get(sid).filter(|call| call.connected && !call.view.status.is_final());
+        let Some(call) = living else {
+            return self.remembered_quality(sid, reply);
+        };
+        if let Err(refused) = self.media.report_quality(&call.leg, Waiter::Quality(sid, reply)) {
+            overloaded(refused);
+        }
+    }
+
+    /// Answers with what came home of a call. If its leg is on the way, it brings more.
+    fn remembered_quality(&mut self, sid: CallSid, reply: Reply<CallQuality>) {
+        let Some(call) = self.calls.get(sid) else {
+            return answer(reply, Err(CallError::NoCall));
+        };
+        if let Err(reply) = self.departures.wait(call.leg.leg, reply) {
+            answer(reply, Ok(call.quality()));
         }
     }
 
@@ -317,6 +346,7 @@ impl Model {
         info!(call = %sid, status = ?call.view.status, "call ended");
         if call.connected {
             self.leaving += 1;
+            self.departures.begin(call.leg.leg, sid, call.leg.worker);
             self.media.remove_leg(&call.leg, Waiter::Left(sid, after));
         } else {
             call.leg.sockets = None;
@@ -418,11 +448,36 @@ impl Model {
                 }
             }
             Report::Event(Event::Leg { leg, event }) => self.leg_event(leg, event),
-            // Freed, and closed, here.
+            // What is not looked at is freed, and closed, here.
+            Report::Retired(Retired::Leg(leg), _) => self.leg_home(leg),
+            Report::Retired(Retired::Quality(report), _) => self.report_home(report),
             Report::Retired(retired, sockets) => drop((retired, sockets)),
             Report::Restarted => self.worker_restarted(worker),
         }
         self.media.retry();
+    }
+
+    /// A leg that was removed tells how the whole call sounded; one that was never taken has nothing to tell.
+    fn leg_home(&mut self, leg: Box<Leg>) {
+        if let Some(arrived) = self.departures.arrived(leg.id()) {
+            let report = leg.last_report();
+            self.stats.note(&report);
+            if let Some(call) = self.calls.get_mut(arrived.0) {
+                call.report = Some(Box::new(report));
+            }
+            self.tell_quality(arrived);
+        }
+    }
+
+    fn report_home(&mut self, report: Box<QualityReport>) {
+        let sid = self.legs.get(&report.leg).filter(|_| report.codec.is_some());
+        if let Some(call) = sid.and_then(|&sid| self.calls.get_mut(sid)) {
+            call.report = Some(report);
+        }
+    }
+
+    fn tell_quality(&self, (sid, waiting): Arrived) {
+        answer_all(waiting, self.calls.get(sid).map(Call::quality).ok_or(CallError::NoCall));
     }
 
     fn leg_event(&mut self, leg: LegId, event: LegEvent) {
@@ -437,7 +492,6 @@ impl Model {
                 self.leave(sid, CallStatus::Completed, Leaving::HungUp, AfterLeaving::Nobody);
             }
             LegEvent::Digit(_) => debug!(call = %sid, "key pressed"),
-            LegEvent::Quality { live, call } => debug!(call = %sid, ?live, whole = ?call, "quality"),
         }
     }
 
@@ -446,6 +500,9 @@ impl Model {
         warn!(worker, "a media thread failed and was started again; its calls end");
         for waiter in self.media.abandoned(worker) {
             self.done(waiter, false);
+        }
+        for arrived in self.departures.lost_with(worker) {
+            self.tell_quality(arrived);
         }
         let lost: Vec<CallSid> = self
             .legs
@@ -476,9 +533,17 @@ impl Model {
                 });
                 answer(reply, seat.ok_or(CallError::NoParticipant));
             }
+            // Refused, the leg is gone: it was removed in between.
+            Waiter::Quality(sid, reply) => self.remembered_quality(sid, reply),
             // Gone is gone, also when the thread did not know it any more.
             Waiter::Left(sid, after) => {
                 self.leaving -= 1;
+                if !applied {
+                    // Then it does not come home either.
+                    for arrived in self.departures.lost(sid) {
+                        self.tell_quality(arrived);
+                    }
+                }
                 after.answer(Ok(()), self.calls.get(sid));
                 self.stopped();
             }
@@ -586,6 +651,7 @@ fn overloaded((Full, waiter): (Full, Waiter)) {
     match waiter {
         Waiter::Joined(_, reply) | Waiter::MediaSet(reply) => answer(reply, Err(CallError::Overloaded)),
         Waiter::Muted(_, _, reply) => answer(reply, Err(CallError::Overloaded)),
+        Waiter::Quality(_, reply) => answer(reply, Err(CallError::Overloaded)),
         // These are never refused for want of room: they wait.
         Waiter::Left(..) | Waiter::ConferenceGone(..) => {}
     }

@@ -9,6 +9,7 @@ use super::event::Journal;
 use super::handle::{CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
+use crate::telemetry::Metrics;
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
 /// How often orphaned calls are looked for. They only come from defects; a second is soon enough.
@@ -22,11 +23,12 @@ pub fn start(
     ports: Ports,
     receiving: Receiving,
     limits: Limits,
+    metrics: &Metrics,
 ) -> Handle {
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let journal = Journal::new(Utc::now());
     let events = journal.events();
-    let model = Model::new(Media::new(workers, ports, receiving), limits, journal);
+    let model = Model::new(Media::new(workers, ports, receiving), limits, journal, metrics);
     tokio::spawn(own(model, incoming, reports));
     Handle { requests, events }
 }
@@ -67,6 +69,7 @@ fn handle(model: &mut Model, request: Request) {
             let view = model.calls.get(call).map(|call| call.view.clone());
             answer(reply, view.ok_or(CallError::NoCall));
         }
+        Request::CallQuality(call, reply) => model.quality(call, reply),
         Request::EndCall(call, how, reply) => model.end_call(call, how, reply),
         Request::ListConferences(filter, page, reply) => {
             answer(reply, Ok(model.list_conferences(&filter, page)));

@@ -12,6 +12,7 @@ use super::model::Limits;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{CallFilter, PageRequest};
 use crate::config::RtpPorts;
+use crate::telemetry::Metrics;
 use crate::worker::{Desk, Ports, Report, WorkerIndex, Workers};
 
 /// A model whose one media thread takes no orders, with one call on its way into a conference.
@@ -37,7 +38,7 @@ impl Stalled {
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
         let receiving =
             super::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
-        let handle = super::start(workers, reports, ports, receiving, limits);
+        let handle = super::start(workers, reports, ports, receiving, limits, &Metrics::new());
         let call = admit(&handle, "stalled").await.expect("the first call is let in");
         let conferences = handle.list_conferences(Default::default(), everything()).await;
         let conference = conferences.expect("a list").items[0].sid;
