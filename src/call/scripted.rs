@@ -72,7 +72,7 @@ impl Script {
             Request::CallQuality(call, reply) => {
                 let report = self.quality;
                 let quality = self.call(call).map(|call| CallQuality { status: call.status, report });
-                drop(reply.send(quality));
+                let _ = reply.send(quality);
             }
             Request::EndCall(call, how, reply) => drop(reply.send(self.end_call(call, how))),
             Request::ListConferences(filter, page, reply) => {
