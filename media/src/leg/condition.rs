@@ -52,16 +52,20 @@ impl Condition {
 }
 
 impl Kept {
+    /// Before the first packet is played there is no delay.
     fn add(&mut self, delay: Duration, wait: Duration) {
+        if delay.is_zero() {
+            return;
+        }
         self.delay += delay;
         self.wait += wait;
         self.ticks += 1;
     }
 
     /// The means, and from now on new ones: how long from arrival to play, and of that until the first tick.
-    fn take(&mut self) -> (Duration, Duration) {
+    fn take(&mut self) -> Option<(Duration, Duration)> {
         let Self { delay, wait, ticks } = std::mem::take(self);
-        (delay / ticks.max(1), wait / ticks.max(1))
+        Some((delay.checked_div(ticks)?, wait.checked_div(ticks)?))
     }
 }
 
@@ -82,7 +86,7 @@ impl Leg {
     }
 
     fn look(&mut self) {
-        let (delay, wait) = self.condition.kept.take();
+        let kept = self.condition.kept.take();
         let codec = CodecImpairment::of(self.media.codec);
         let totals = self.rtcp.reception().totals();
         let counters = self.playout.counters();
@@ -92,7 +96,7 @@ impl Leg {
             discarded: counters.discarded,
             bursts: self.playout.loss_bursts(),
             jitter: self.rtcp.reception().jitter(),
-            playout_delay: Some(delay),
+            playout_delay: kept.map(|(delay, _)| delay),
             codec,
         };
         let packets = self.sender.sent().packets;
@@ -109,12 +113,12 @@ impl Leg {
             receive,
             send: SendSample { packets, told },
             round_trip: self.rtcp.round_trip(),
-            ledger: self.ledger(delay, wait),
+            ledger: self.ledger(kept.unwrap_or_default()),
         };
         self.condition.meter.observe(&sample);
     }
 
-    fn ledger(&self, delay: Duration, wait: Duration) -> LatencyLedger {
+    fn ledger(&self, (delay, wait): (Duration, Duration)) -> LatencyLedger {
         let (costs, coder) = (self.condition.costs, coding_delay(self.media.codec));
         LatencyLedger {
             network_jitter: self.playout.network_jitter().into(),

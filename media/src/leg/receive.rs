@@ -52,6 +52,7 @@ impl Leg {
             self.transport.learn_rtcp(datagram.source);
         }
         let malformed = self.rtcp.counters().malformed;
+        self.rtcp.note_sent(self.sender.sent());
         self.rtcp.receive(&compound, datagram.received_at);
         counters.rtcp_malformed += self.rtcp.counters().malformed - malformed;
         self.live(datagram.received_at);

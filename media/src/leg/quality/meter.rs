@@ -253,9 +253,10 @@ impl CallMeans {
             self.send.add(send);
         }
         self.round_trip.add(sample.round_trip);
+        let is_played = has_come && sample.receive.playout_delay.is_some();
         for (n, (mean, line)) in self.ledger.iter_mut().zip(sample.ledger.lines()).enumerate() {
             // Of what nobody says there is no delay.
-            mean.add((has_come || n >= LINES_OF_WHAT_IS_SAID).then(|| line.into()));
+            mean.add((is_played || n >= LINES_OF_WHAT_IS_SAID).then(|| line.into()));
         }
     }
 
