@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::codec::Codec;
 use super::network_args::NetworkArgs;
+use super::node_api::NodeApi;
 use super::plan::Plan;
 use super::plan_error::PlanError;
 use super::progress::Progress;
@@ -50,6 +51,8 @@ What counts as wrong:
              4 for each packet harmed, and a tenth besides, are wrong.
   speech     Talkers who say a file are recognised by its phases at the place where each is: in most stretches of
              4 s, down to 12 dB below the others. Broken frames are not looked for.
+  ledger     What the node says of its own delay over its API (a spawned node is asked; another one with --api) must
+             be within 5 ms of what was measured, as medians, unless a network of your making is on the way.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -88,6 +91,20 @@ pub struct LoadArgs {
     /// memory are measured too.
     #[arg(long)]
     pub spawn: bool,
+
+    /// Where the target's API listens: it is asked about its own delay, as a spawned node always is.
+    #[arg(long, value_name = "IP:PORT", requires = "auth", conflicts_with = "spawn")]
+    pub api: Option<SocketAddr>,
+
+    /// The account that may ask it, and its token.
+    #[arg(
+        long,
+        value_name = "SID:TOKEN",
+        requires = "api",
+        hide_env_values = true,
+        env = "CONFAB_LOAD_AUTH"
+    )]
+    pub auth: Option<String>,
 
     /// Callers in all.
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -163,6 +180,12 @@ impl LoadArgs {
 }
 
 impl LoadArgs {
+    fn node_api(&self) -> Option<NodeApi> {
+        let (address, auth) = (self.api?, self.auth.as_ref()?);
+        let (account, token) = auth.split_once(':')?;
+        Some(NodeApi::new(address, account.to_owned(), token.to_owned()))
+    }
+
     fn suites(&self) -> Vec<Suite> {
         match self.srtp_suite {
             Some(suite) => vec![suite],
@@ -190,7 +213,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
             Ok(target) => target,
             Err(problem) => return Ok(refuse(&problem)),
         };
-        run_against(target, &plan, None, &interrupt).await?
+        run_against(target, &plan, (None, args.node_api()), &interrupt).await?
     } else {
         run_spawned(&plan, &interrupt).await?
     };
@@ -207,17 +230,18 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
 async fn run_against(
     target: SocketAddr,
     plan: &Plan,
-    node_pid: Option<u32>,
+    (node_pid, node_api): (Option<u32>, Option<NodeApi>),
     interrupt: &Arc<AtomicBool>,
 ) -> anyhow::Result<Report> {
     let interrupt = Arc::clone(interrupt);
-    let surroundings = Surroundings { node_pid, progress: Progress::for_terminal(), interrupt };
+    let surroundings = Surroundings { node_pid, node_api, progress: Progress::for_terminal(), interrupt };
     execute_in(target, plan, &surroundings).await
 }
 
 async fn run_spawned(plan: &Plan, interrupt: &Arc<AtomicBool>) -> anyhow::Result<Report> {
     let mut node = SpawnedNode::start(plan).await?;
-    let report = run_against(node.sip, plan, Some(node.child.pid()), interrupt).await;
+    let report =
+        run_against(node.sip, plan, (Some(node.child.pid()), Some(node.api.clone())), interrupt).await;
     let stopped = node.child.stop().await;
     let mut report = report?;
     match stopped {

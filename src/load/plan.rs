@@ -265,6 +265,11 @@ impl Plan {
         &self.name
     }
 
+    /// Who a leg says it is: the user of its From.
+    pub(super) fn caller(&self, leg: LegNumber) -> String {
+        format!("{}-leg-{}", self.name, leg.0)
+    }
+
     /// The conference a leg dials.
     pub fn conference_of(&self, leg: LegNumber) -> usize {
         leg.0 % self.conferences

@@ -238,7 +238,7 @@ impl<'a> Signalling<'a> {
             local,
             target: self.target,
             user: self.plan.dialled(leg),
-            caller: format!("{}-leg-{}", self.plan.name(), leg.0),
+            caller: self.plan.caller(leg),
             offer: sdp::offer(media.local_addr()?, self.plan.codec_of(leg), &keys),
         });
         call.dial(Instant::now(), &mut self.outbox);
