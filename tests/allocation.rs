@@ -12,7 +12,7 @@ use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
     Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, Datagram,
     Decoder, Encoder, EncoderSettings, Engine, EngineSettings, FRAME_LEN_MAX, Leg, LegId, LegSet, LegSrtp,
-    Port, SampleRate, Seat, Time,
+    Port, QualityReport, Retired, SampleRate, Seat, TickTimes, Time,
 };
 
 mod engine_leg;
@@ -62,13 +62,13 @@ fn a_thousand_steady_ticks_allocate_nothing() {
     }
     ask(&mut engine, Ask::SetTap(LegId(3), true));
 
-    let mut now = Time::from_millis(1);
+    let (mut now, mut report) = (Time::from_millis(1), Some(QualityReport::about(LegId(3))));
     for sequence in 0..100 {
-        step(&mut engine, &mut now, sequence);
+        step(&mut engine, &mut now, sequence, &mut report);
     }
     let before = ALLOCATIONS.with(Cell::get);
     for sequence in 100..1_100 {
-        step(&mut engine, &mut now, sequence);
+        step(&mut engine, &mut now, sequence, &mut report);
     }
     let allocations = ALLOCATIONS.with(Cell::get) - before;
     assert_eq!(allocations, 0, "allocations and frees in a thousand ticks");
@@ -157,8 +157,8 @@ fn the_watch_itself_sees_allocations() {
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 2);
 }
 
-/// A tick with everything in it: talkers, listeners, loss, a duplicate, a stranger, junk, a key.
-fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
+/// A tick with everything in it: talkers, listeners, loss, a duplicate, a stranger, junk, a key, a report of quality.
+fn step(engine: &mut Engine, now: &mut Time, sequence: u16, report: &mut Option<Box<QualityReport>>) {
     *now += Duration::from_millis(8);
     for id in 0..LEGS {
         let is_lost = (u64::from(sequence) + id) % 17 == 0;
@@ -189,6 +189,10 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
     while let Some(transmit) = engine.poll_transmit() {
         std::hint::black_box(transmit);
     }
+    engine.note_times(TickTimes::default());
+    if let Some(report) = report.take() {
+        engine.handle_command(Command { id: CommandId(2), ask: Ask::ReportQuality(report) });
+    }
     while let Some(event) = engine.poll_event() {
         std::hint::black_box(event);
     }
@@ -196,7 +200,10 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
         std::hint::black_box(tap);
     }
     while let Some(retired) = engine.poll_retired() {
-        std::hint::black_box(retired);
+        match std::hint::black_box(retired) {
+            Retired::Quality(filled_in) => *report = Some(filled_in),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -25,6 +25,8 @@ mod message;
 mod negotiation;
 #[path = "wire/peer.rs"]
 mod peer;
+#[path = "wire/quality.rs"]
+mod quality;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/secrets.rs"]

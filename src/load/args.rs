@@ -97,13 +97,7 @@ pub struct LoadArgs {
     pub api: Option<SocketAddr>,
 
     /// The account that may ask it, and its token.
-    #[arg(
-        long,
-        value_name = "SID:TOKEN",
-        requires = "api",
-        hide_env_values = true,
-        env = "CONFAB_LOAD_AUTH"
-    )]
+    #[arg(long, value_name = "SID:TOKEN", requires = "api", conflicts_with = "spawn")]
     pub auth: Option<String>,
 
     /// Callers in all.
@@ -180,6 +174,7 @@ impl LoadArgs {
 }
 
 impl LoadArgs {
+    /// The API to be asked, if credentials for it were given.
     fn node_api(&self) -> Option<NodeApi> {
         let (address, auth) = (self.api?, self.auth.as_ref()?);
         let (account, token) = auth.split_once(':')?;
@@ -204,6 +199,9 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         Ok(plan) => plan,
         Err(error) => return Ok(refuse(&error.to_string())),
     };
+    if args.auth.as_deref().is_some_and(|auth| !auth.contains(':')) {
+        return Ok(refuse("--auth must be the account's SID and its token, with a colon between them"));
+    }
     if let Some(problem) = args.json.as_deref().and_then(unwritable) {
         return Ok(refuse(&problem));
     }
@@ -327,6 +325,10 @@ mod tests {
         assert!(parse("load --spawn --target 127.0.0.1:5060").is_err());
         assert!(parse("load --target 127.0.0.1:5060 --codec pcma").is_ok());
         assert!(parse("load --spawn --codec speex").is_err());
+        assert!(parse("load --target 127.0.0.1:5060 --api 127.0.0.1:8080").is_err());
+        let asked =
+            parse("load --target 127.0.0.1:5060 --api 127.0.0.1:8080 --auth AC1:2").unwrap().node_api();
+        assert!(asked.is_some_and(|api| !format!("{api:?}").contains("AC1")));
     }
 
     #[test]
@@ -360,6 +362,7 @@ mod tests {
             "load --spawn --legs 4 --talkers 5",
             "load --target nowhere --legs 1 --talkers 1",
             "load --spawn --json /nowhere/at/all.json",
+            "load --target 127.0.0.1:9 --api 127.0.0.1:8080 --auth token",
         ] {
             assert_eq!(format!("{:?}", codes(line).await.unwrap()), usage, "{line}");
         }

@@ -292,9 +292,10 @@ impl Report {
         let Some(LedgerCheck { pairs, told_ms, measured_ms, difference_ms, worst_ms }) = self.ledger else {
             return Ok(());
         };
+        let way = if self.plan.network().is_none() { "" } else { ", which has the way to the node in it" };
         writeln!(
             f,
-            "ledger       ms: the node says {told_ms:.1}, measured {measured_ms:.1}: {difference_ms:+.1} (medians of {pairs} \
+            "ledger       ms: the node says {told_ms:.1}, measured {measured_ms:.1}{way}: {difference_ms:+.1} (medians of {pairs} \
              pairs; the worst {worst_ms:+.1})"
         )
     }

@@ -16,6 +16,12 @@ impl Running {
         serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
     }
 
+    /// How a call sounds, and the answer's status.
+    pub(crate) async fn quality(&self, call: &str) -> (u16, Value) {
+        let (status, body) = self.http("GET", &format!("/v1/calls/{call}/quality"), "").await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+
     /// Changes what is at a path below the account's.
     pub(crate) async fn post(&self, path: &str, form: &str) -> Value {
         let (status, body) = self.http("POST", &format!("{}/{path}", self.account()), form).await;
