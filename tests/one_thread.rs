@@ -95,7 +95,7 @@ impl Node {
         let limits = Limits { calls: 64, participants: 16, talkers: 16 };
         let receiving =
             call::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
-        let handle = call::start(workers, reports, ports, receiving, limits);
+        let handle = call::start(workers, reports, ports, receiving, limits, &metrics);
         Self { handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
 

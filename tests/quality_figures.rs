@@ -1,7 +1,6 @@
 //! What a leg says of its quality is true. In virtual time, with losses and delays that are known: the ledger says what
 //! the tap shows, the score is what the E-model has for what was done to the packets, and what a far end claims is told
 //! as its word and believed no further.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
 mod engine_leg;
 
@@ -164,7 +163,7 @@ fn what_comes_too_late_counts_once_as_what_the_listener_missed() {
 fn jitter_that_is_waited_for_costs_delay_and_no_loss() {
     let mut stage = Stage::new(Codec::Pcmu);
     // Up to 40 ms, in a pattern without order.
-    stage.run(4_000, |n| Some(Duration::from_millis(1 + (n * 0x9e37_79b9 >> 12) % 41)));
+    stage.run(4_000, |n| Some(Duration::from_millis(1 + ((n * 0x9e37_79b9) >> 12) % 41)));
     let report = stage.quality(TALKER);
     let (receive, ledger) = (report.call.receive, report.call.ledger);
     let jitter = Duration::from(receive.jitter.unwrap()).as_secs_f64() * 1e3;
@@ -252,6 +251,19 @@ fn what_the_caller_measured_of_a_tick_is_in_the_ledger_by_the_place_in_the_row()
     // The talker hears something of its own, and such are served first.
     assert_eq!(ledgers.map(|ledger| ledger.pace), [Micros(40), Micros(80)]);
     assert_eq!(ledgers[0].total(), Micros(7_000 + 300 + 100 + 40));
+}
+
+#[test]
+fn long_packets_make_their_first_frame_wait() {
+    let mut stage = Stage::new(Codec::Pcmu);
+    let mut media = engine_leg::media(LISTENER.0, Codec::Pcmu);
+    media.terms.ptime = 60;
+    stage.ask(Ask::SetLegMedia(LISTENER, engine_leg::change(media)));
+    stage.run(120, |_| Some(Duration::from_millis(13)));
+    let change = stage.engine.poll_retired();
+    assert!(matches!(change, Some(Retired::LegChange(_))), "{change:?}");
+    assert_eq!(stage.quality(LISTENER).live.ledger.pace, Micros(40_000));
+    assert_eq!(stage.quality(TALKER).live.ledger.pace, Micros(0));
 }
 
 #[test]

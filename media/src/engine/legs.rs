@@ -127,9 +127,8 @@ impl Legs {
 
     /// Notes that the leg's part in this tick is done.
     pub(crate) fn done(&mut self, index: LegIndex) {
-        let (place, costs) = (self.to_send.len(), self.costs);
         let leg = self.slots[index.0 as usize].as_mut().expect("an index is dropped with its leg");
-        if leg.observe(place, &costs) {
+        if leg.observe(self.to_send.len(), &self.costs) {
             leg.take_counts(&mut self.playout);
         }
         if leg.has_datagrams() {

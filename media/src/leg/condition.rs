@@ -8,6 +8,7 @@ use crate::codec::Codec;
 use crate::costs::{SendCosts, TickCosts};
 use crate::id::LegId;
 use crate::playout::PlayoutCounters;
+use crate::time::Tick;
 
 /// Ticks between two looks.
 const SECOND_TICKS: u32 = 50;
@@ -127,7 +128,7 @@ impl Leg {
             decode: coder.into(),
             mix: costs.mix.into(),
             encode: (costs.encode + coder).into(),
-            pace: costs.pace.into(),
+            pace: (costs.pace + gathering(self.media.terms.ptime)).into(),
         }
     }
 
@@ -161,10 +162,20 @@ impl Leg {
     }
 }
 
+/// How long the first frame of a packet of so many milliseconds waits for the others.
+fn gathering(ptime: u8) -> Duration {
+    let packet = Duration::from_millis(ptime.into()).min(PACKET_MAX);
+    packet.saturating_sub(Tick::DURATION)
+}
+
+/// No longer ones are sent, whatever the far end wants.
+const PACKET_MAX: Duration = Duration::from_millis(60);
+
 /// By how much a coder and a decoder delay sound.
 fn coding_delay(codec: Codec) -> Duration {
     let samples = codec.delay() as u64;
     Duration::from_nanos(samples * NANOS / u64::from(codec.sample_rate().hertz()))
 }
 
+/// Nanoseconds in a second.
 const NANOS: u64 = 1_000_000_000;

@@ -115,7 +115,8 @@ pub struct LatencyLedger {
     pub mix: Micros,
     /// From there until all is encoded, and by how much our coder and the far end's decoder delay sound.
     pub encode: Micros,
-    /// From there until this leg's packet is handed to the network, after those before it.
+    /// From there until this leg's packet is handed to the network, after those before it, and after the frames that it
+    /// waits for if packets are longer than 20 ms.
     pub pace: Micros,
 }
 
