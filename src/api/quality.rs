@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::State;
 use confab_media::dsp::converter::conversion_delay;
 use confab_media::playout::PlayoutCounters;
-use confab_media::{DirectionQuality, LatencyLedger, Micros, Quality, QualityReport, SampleRate};
+use confab_media::{DirectionQuality, Micros, Quality, QualityReport, SampleRate};
 use serde::Serialize;
 
 use super::ApiState;
@@ -68,9 +68,9 @@ struct Latency {
     playout_ms: Option<f64>,
     wait_for_tick_ms: Option<f64>,
     decode_ms: Option<f64>,
-    mix_ms: f64,
-    encode_ms: f64,
-    pace_ms: f64,
+    mix_ms: Option<f64>,
+    encode_ms: Option<f64>,
+    pace_ms: Option<f64>,
     total_ms: Option<f64>,
 }
 
@@ -124,7 +124,7 @@ impl Heard {
             receive: Direction::of(&quality.receive),
             send: Direction::of(&quality.send),
             round_trip_ms: quality.round_trip.map(in_millis),
-            latency: Latency::of(&quality.ledger, quality.receive.packets > 0),
+            latency: Latency::of(quality),
         }
     }
 }
@@ -143,18 +143,20 @@ impl Direction {
 }
 
 impl Latency {
-    /// Of one who says nothing, nobody knows how late they would be heard.
-    fn of(ledger: &LatencyLedger, has_come: bool) -> Self {
+    /// Of one who says nothing, nobody knows how late they would be heard; nor how late one would hear who is sent nothing.
+    fn of(Quality { receive, send, ledger, .. }: &Quality) -> Self {
+        let (has_come, has_gone) = (receive.packets > 0, send.packets > 0);
         let said = |line: Micros| has_come.then(|| in_millis(line));
+        let heard = |line: Micros| has_gone.then(|| in_millis(line));
         Self {
             network_jitter_ms: said(ledger.network_jitter),
             playout_ms: said(ledger.playout),
             wait_for_tick_ms: said(ledger.wait_for_tick),
             decode_ms: said(ledger.decode),
-            mix_ms: in_millis(ledger.mix),
-            encode_ms: in_millis(ledger.encode),
-            pace_ms: in_millis(ledger.pace),
-            total_ms: said(ledger.total()),
+            mix_ms: heard(ledger.mix),
+            encode_ms: heard(ledger.encode),
+            pace_ms: heard(ledger.pace),
+            total_ms: said(ledger.total()).filter(|_| has_gone),
         }
     }
 }

@@ -60,13 +60,17 @@ pub(super) fn compare(report: &mut Report, told: Told, harvest: &Harvest) {
     };
     let pairs: Vec<_> = harvest.legs.iter().flat_map(|listener| pairs_of(listener, &told)).collect();
     report.ledger = check(&pairs);
-    // The way to the node is not the node's to know, unless it takes no time.
-    let is_known = report.plan.network().is_none();
-    if let Some(check) =
-        report.ledger.filter(|check| is_known && check.difference_ms.abs() > DIFFERENCE_MAX_MS)
-    {
-        report.findings.push(Finding::Ledger { told_ms: check.told_ms, measured_ms: check.measured_ms });
+    if let Some(finding) = report.ledger.and_then(|check| check.finding(&report.plan)) {
+        report.findings.push(finding);
         report.right = false;
+    }
+}
+
+impl LedgerCheck {
+    /// The way to the node is not the node's to know, unless it takes no time.
+    fn finding(&self, plan: &Plan) -> Option<Finding> {
+        let is_wrong = self.difference_ms.abs() > DIFFERENCE_MAX_MS && plan.network().is_none();
+        is_wrong.then_some(Finding::Ledger { told_ms: self.told_ms, measured_ms: self.measured_ms })
     }
 }
 
@@ -123,6 +127,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::impairment::Impairment;
 
     #[test]
     fn whole_conferences_are_asked_about() {
@@ -131,6 +136,16 @@ mod tests {
         assert_eq!(legs.len(), SAMPLE_MAX);
         assert_eq!(legs[..11], [0, 6, 12, 18, 24, 30, 36, 42, 48, 54, 1]);
         assert_eq!(sample(&Plan::new(3, 1, 1, 10).unwrap()).count(), 3);
+    }
+
+    #[test]
+    fn a_node_that_is_wrong_by_more_than_five_ms_is_found_out() {
+        let finding = |told, plan: &Plan| check(&[Pair { told, measured: 20.0 }]).unwrap().finding(plan);
+        let clean = Plan::new(3, 1, 1, 10).unwrap();
+        assert_eq!((finding(15.5, &clean), finding(24.5, &clean)), (None, None));
+        assert_eq!(finding(14.0, &clean), Some(Finding::Ledger { told_ms: 14.0, measured_ms: 20.0 }));
+        let delayed = Impairment { delay_ms: 40.0, ..Impairment::default() };
+        assert_eq!(finding(14.0, &clean.with_network(delayed, 1).unwrap()), None);
     }
 
     #[test]
