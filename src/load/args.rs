@@ -121,6 +121,11 @@ pub struct LoadArgs {
     #[arg(long, value_enum, value_name = "SUITE")]
     pub srtp_suite: Option<Suite>,
 
+    /// Do not say how loud packets are (RFC 6464). Without it callers who speak Opus do, as browsers do: a node need not
+    /// decode those on whose line nobody speaks.
+    #[arg(long)]
+    pub no_audio_level: bool,
+
     /// Let talkers say what is in this WAV file (any rate) instead of giving tones, each from another place of it.
     /// They are told apart by where in the file they are.
     #[arg(long, value_name = "FILE")]
@@ -151,6 +156,9 @@ impl LoadArgs {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
         let plan = plan.with_codecs(&self.codec)?.with_suites(&self.suites()).with_ramp(self.ramp)?;
         let mut plan = self.network.apply(plan)?;
+        if self.no_audio_level {
+            plan = plan.without_audio_levels();
+        }
         if let Some(file) = &self.speech {
             let speech = Speech::read(file, &self.codec).map_err(PlanError::Speech)?;
             plan = plan.with_speech(speech)?;

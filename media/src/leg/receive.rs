@@ -22,6 +22,10 @@ const RTCP_LEN_MIN: usize = 8;
 /// muted microphone).
 const SILENT: u8 = 100;
 
+/// One at most this loud, of which the sender says that nobody speaks in it, is the noise of an idle line: ITU-T G.712 §9
+/// lets a telephone line have -65 dBm0p of it, which is 6 dB less in dBov.
+const IDLE: u8 = 71;
+
 impl Leg {
     /// Takes a datagram in, or says why not.
     pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) {
@@ -125,12 +129,15 @@ impl Leg {
         Ok(())
     }
 
-    /// Whether the packet says of itself that nothing is to be heard in it (RFC 6464).
+    /// Whether the packet says of itself that nothing is to be heard in it (RFC 6464). From a sender that does not tell
+    /// speech from noise, it is silent where speech would be too quiet to be heard.
     fn says_silent(&self, packet: &PacketView<'_>) -> bool {
         let level = self.media.terms.audio_level.zip(packet.extension()).and_then(|(id, (profile, data))| {
             Extensions::new(profile, data).find(id).and_then(AudioLevel::parse)
         });
-        level.is_some_and(|level| level.level.minus_dbov() >= SILENT)
+        level.is_some_and(|AudioLevel { voice, level }| {
+            level.minus_dbov() >= SILENT || (!voice && level.minus_dbov() >= IDLE)
+        })
     }
 
     fn judge(&mut self, source: SocketAddr, packet: &PacketView<'_>) -> Result<(), Discard> {

@@ -23,6 +23,8 @@ pub struct PlayoutCounters {
     /// Gaps that outlasted concealment (60 ms; with Opus 120) and ended in silence. The end of a stream of which
     /// nobody told is one.
     pub concealed_long: u64,
+    /// Packets that were not decoded, because their sender said that nothing is to be heard in them.
+    pub undecoded: u64,
     /// Packets that were thrown away: beyond the ceiling, too long, empty, not to be decoded, from a sequence or a
     /// stream that ended, or of a sequence not believed.
     pub discarded: u64,

@@ -46,6 +46,7 @@ use self::decoders::{Decoders, SoundMemory};
 pub use self::decoders::{Decoding, Replaced};
 #[doc(hidden)]
 pub use self::exercise::exercise;
+use self::media_time::MediaTime;
 use self::packet_buffer::PacketBuffer;
 use self::sender_clock::SenderClock;
 pub use self::settings::PlayoutSettings;
@@ -88,6 +89,8 @@ pub struct Playout {
     sound: SoundMemory,
     /// The codec of the sound that was decoded last.
     codec: Option<Codec>,
+    /// How long packets have said that they are silent, as far as it matters.
+    silent_for: MediaTime,
     /// Whether the sender said, with the last that was played, that it pauses.
     pause: Option<Pause>,
     noise: ComfortNoise,
@@ -149,6 +152,7 @@ impl Playout {
             decoders: Decoders::new(decoder),
             sound,
             codec: None,
+            silent_for: MediaTime::ZERO,
             pause: None,
             gap: Gap::None,
             last: Sound::Silence,
@@ -235,6 +239,7 @@ impl Playout {
         self.clock.forget();
         self.transits = Transits::new();
         self.decision = Decision::default();
+        self.silent_for = MediaTime::ZERO;
         self.pause = None;
         self.passed = passed;
         self.phase = Phase::Idle;

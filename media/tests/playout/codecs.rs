@@ -43,6 +43,51 @@ fn difference(settings: PlayoutSettings) -> f64 {
 }
 
 #[test]
+fn what_is_said_to_be_silent_is_not_decoded_and_what_follows_sounds_as_if_it_were() {
+    // What is cheap to decode is decoded all the same.
+    for (codec, undecoded) in [(Codec::Opus, 190), (Codec::G722, 0), (Codec::Pcmu, 0)] {
+        let mut sender = Sender::voice(codec, 20);
+        let (mut line, mut decoding) = (Line::of(codec), Line::of(codec));
+        let is_silent = |n: u64| (100..300).contains(&n);
+        for n in 0..500 {
+            let at = ms(n * 20 + 5);
+            if is_silent(n) {
+                let packet = sender.next_quiet(70);
+                line.silent_arrives(at, &packet);
+                decoding.arrive(at, &packet);
+            } else {
+                let packet = sender.next();
+                line.arrive(at, &packet);
+                decoding.arrive(at, &packet);
+            }
+        }
+        line.play_until(ms(10_000));
+        decoding.play_until(ms(10_000));
+        // 200 ms are decoded as usual.
+        assert_eq!(line.counters(), PlayoutCounters { received: 500, undecoded, ..zero() }, "{codec:?}");
+        if undecoded == 0 {
+            assert_eq!(line.played, decoding.played, "{codec:?}");
+            continue;
+        }
+        let (start, len) = (line.first_voice(), line.played.len() / line.sounds.len());
+        let begin = start + 300;
+        assert_eq!(line.played[..(start + 110) * len], decoding.played[..(start + 110) * len], "{codec:?}");
+        assert!(line.sounds[start + 111..begin].iter().all(|&sound| sound == Sound::Silence), "{codec:?}");
+        assert!(line.sounds[begin..begin + 190].iter().all(|&sound| sound == Sound::Voice), "{codec:?}");
+        let level = |line: &Line, from: usize| {
+            let tick = &line.played[from * len..][..len];
+            10.0 * (tick.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / len as f64 + 1.0).log10()
+        };
+        for n in 0..20 {
+            let (heard, sent) = (level(&line, begin + n), level(&decoding, begin + n));
+            // The decoder finds its way back in the first packet.
+            let most = if n == 0 { 8.0 } else { 1.0 };
+            assert!((heard - sent).abs() < most, "{codec:?}, tick {n}: {heard} for {sent} dB");
+        }
+    }
+}
+
+#[test]
 fn bursts_of_loss_are_concealed_by_every_codec_without_a_click() {
     for codec in [Codec::Pcmu, Codec::G722, Codec::Opus, Codec::L16(L16Rate::Hz16000)] {
         let mut random = Random(3);
@@ -224,4 +269,5 @@ fn packets_of_opus_that_say_only_that_nothing_is_said_are_silent() {
     let start = line.first_voice();
     assert!(line.sounds[start + 70..start + 149].iter().all(|&s| s == Sound::Silence), "{:?}", line.sounds);
     assert!(line.sounds[start + 151..].iter().all(|&s| s == Sound::Voice));
+    assert_eq!(counters.undecoded, 5);
 }
