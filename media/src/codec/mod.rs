@@ -16,6 +16,7 @@ mod opus;
 pub use comfort_noise::ComfortNoise;
 pub use decoder::{Decoded, Decoder};
 pub use encoder::{Encoder, EncoderSettings};
+pub(crate) use opus::Joiner as OpusJoiner;
 
 use crate::frame::SampleRate;
 

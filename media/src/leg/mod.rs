@@ -10,6 +10,7 @@
 mod coding;
 mod condition;
 mod dtmf;
+mod framing;
 mod outbox;
 mod pending;
 mod quality;
@@ -219,6 +220,8 @@ impl Leg {
     fn recode(&mut self, mut coding: Box<Coding>) -> Box<Coding> {
         // Packets of this tick may not have been fetched yet.
         coding.outbox.take_over(&self.coding.outbox);
+        let tick = self.codec().clock_rate() / sending::TICKS_PER_SECOND;
+        self.sender.drop_gathered(tick, &mut self.coding.framing);
         let replaced = self.playout.set_decoding(coding.take_decoding());
         let mut before = std::mem::replace(&mut self.coding, coding);
         before.take_home(replaced);

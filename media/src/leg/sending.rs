@@ -8,7 +8,7 @@ use crate::frame::SampleRate;
 use crate::stats::Counters;
 
 /// Ticks in a second.
-const TICKS_PER_SECOND: u32 = 50;
+pub(super) const TICKS_PER_SECOND: u32 = 50;
 
 impl Leg {
     /// Whether it must be sent what its own encoder makes, even of what all hear.
@@ -66,7 +66,10 @@ impl Leg {
             self.sender.frame(&silence(codec), duration, &mut coding.framing, &mut way);
         } else {
             let encoded = shared.unwrap_or(&coding.encoded);
-            self.sender.frame(encoded.bytes(), duration, &mut coding.framing, &mut way);
+            let duration = duration / encoded.payloads().count() as u32;
+            for payload in encoded.payloads() {
+                self.sender.frame(payload, duration, &mut coding.framing, &mut way);
+            }
         }
         self.report();
     }
