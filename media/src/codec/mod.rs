@@ -158,6 +158,14 @@ impl Codec {
         }
     }
 
+    /// Whether `payload` holds a copy, however coarse, of the end of the packet before it.
+    pub fn has_copy(self, payload: &[u8]) -> bool {
+        match self {
+            Self::Opus => opus::has_copy(payload),
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16(_) => false,
+        }
+    }
+
     /// How much later a sound comes out of the decoder than it went into the encoder, in samples of
     /// [`sample_rate`](Self::sample_rate); the time to fill a packet is not in it.
     pub const fn delay(self) -> usize {

@@ -20,6 +20,8 @@ pub struct PlayoutCounters {
     pub concealed: u64,
     /// Gaps that were concealed from end to end.
     pub concealed_short: u64,
+    /// Gaps that were filled, in whole or in part, from the copy in the packet behind them.
+    pub recovered: u64,
     /// Gaps that outlasted concealment (60 ms; with Opus 120) and ended in silence. The end of a stream of which
     /// nobody told is one.
     pub concealed_long: u64,

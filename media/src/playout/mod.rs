@@ -31,6 +31,7 @@ mod packet_buffer;
 mod pitch;
 mod placing;
 mod playing;
+mod redundancy;
 mod sender_clock;
 mod settings;
 mod time_stretch;
@@ -48,6 +49,7 @@ pub use self::decoders::{Decoding, Replaced};
 pub use self::exercise::exercise;
 use self::media_time::MediaTime;
 use self::packet_buffer::PacketBuffer;
+use self::redundancy::Redundancy;
 use self::sender_clock::SenderClock;
 pub use self::settings::PlayoutSettings;
 use self::timeline::{Pattern, Timeline};
@@ -83,6 +85,7 @@ pub struct Playout {
     timeline: Timeline,
     pattern: Pattern,
     transits: Transits,
+    redundancy: Redundancy,
     decision: Decision,
     buffer: PacketBuffer,
     decoders: Decoders,
@@ -146,6 +149,7 @@ impl Playout {
             timeline: Timeline::default(),
             pattern: Pattern::default(),
             transits: Transits::new(),
+            redundancy: Redundancy::default(),
             decision: Decision::default(),
             buffer: PacketBuffer::new(),
             noise: ComfortNoise::new(sound.rate, NOISE_SEED),
@@ -238,6 +242,7 @@ impl Playout {
         self.sound.decoded.clear();
         self.clock.forget();
         self.transits = Transits::new();
+        self.redundancy = Redundancy::default();
         self.decision = Decision::default();
         self.silent_for = MediaTime::ZERO;
         self.pause = None;

@@ -98,8 +98,12 @@ impl Playout {
     fn take(&mut self, ssrc: Ssrc, came: Came, payload: &[u8]) {
         self.follow(ssrc);
         match self.arrivals.observe(came.stamp.number) {
-            Order::Newer => self.place(&came, payload),
+            Order::Newer => {
+                self.note_redundancy(&came, payload);
+                self.place(&came, payload);
+            }
             Order::Older => {
+                self.redundancy.take_back();
                 self.counters.reordered += 1;
                 self.place_older(&came, payload);
             }
@@ -111,6 +115,14 @@ impl Playout {
                 self.place(&came, payload);
             }
         }
+    }
+
+    fn note_redundancy(&mut self, came: &Came, payload: &[u8]) {
+        let Content::Sound(codec) = came.content else {
+            return;
+        };
+        let lacks = self.phase == Phase::Playing && self.arrivals.lack_the_last_but_one();
+        self.redundancy.note(came.stamp.len, lacks && codec.has_copy(payload));
     }
 
     /// Another SSRC is another stream, at once: who may send at all was checked before (latching).

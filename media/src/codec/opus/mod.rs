@@ -12,7 +12,7 @@ use crate::frame::SampleRate;
 use packet::Packet;
 
 pub(crate) use joiner::Joiner;
-pub(super) use packet::{duration, is_dtx};
+pub(super) use packet::{duration, has_copy, is_dtx};
 
 /// The rate at which we decode and encode; Opus's timestamps count at it too (RFC 7587 §4.1).
 const RATE: u32 = SampleRate::Hz48000.hertz();
