@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use confab_media::Time;
-use confab_media::playout::PlayoutCounters;
+use confab_media::codec::{Codec, Decoder};
+use confab_media::playout::{Decoding, PlayoutCounters, PlayoutSettings};
 
-use super::line::{Line, Random, Sender, ms, zero};
+use super::line::{Line, Random, Sender, ms, steepest, zero};
 use super::{CEILING, FLOOR};
 
 #[test]
@@ -44,6 +45,50 @@ fn the_delay_returns_to_the_floor_after_a_spike() {
     assert_eq!((counters.lost, counters.discarded), (0, 0), "{counters:?}");
     line.expect_delay_below(CEILING, "spike");
     line.expect_order("spike");
+}
+
+#[test]
+fn every_size_is_back_at_its_floor_3_s_after_a_stall_of_half_a_second() {
+    const SIZES: [(&str, PlayoutSettings); 4] = [
+        ("off", PlayoutSettings::OFF),
+        ("small", PlayoutSettings::SMALL),
+        ("medium", PlayoutSettings::MEDIUM),
+        ("large", PlayoutSettings::LARGE),
+    ];
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+        let mut sender = Sender::voice(codec, 20);
+        let packets: Vec<_> = (0..390).map(|_| sender.next()).collect();
+        let steepest = steepest(&sender.sent);
+        for (size, settings) in SIZES {
+            for phase in [1, 6, 11, 16] {
+                let decoding = Decoding::new(Decoder::new(codec).expect("memory"));
+                let mut line = Line::with(settings, decoding);
+                for (n, packet) in (0..).zip(&packets) {
+                    // 25 packets, the last of which was hardly held up.
+                    let at = if (200..225).contains(&n) { 225 * 20 } else { n * 20 };
+                    line.arrive(ms(at + phase), packet);
+                }
+                let recovered = 225 * 20 + phase;
+                line.play_until(ms(recovered + 30));
+                let peak = line.playout.delay();
+                let delay_at = |line: &mut Line, after: u64| {
+                    line.play_until(ms(recovered + after));
+                    line.playout.delay()
+                };
+                let most = (0..20).map(|n| delay_at(&mut line, n * 50)).max().expect("a delay");
+                let delay = delay_at(&mut line, 3_000);
+                let case = format!("{size} {codec:?} {phase}: {most:?}, {delay:?}");
+                let ceiling = settings.ceiling();
+                assert!(most > ceiling - Duration::from_millis(41) && most <= ceiling, "{case}");
+                // As much above its own floor as the usual size is above 4 ms.
+                let floor = FLOOR + settings.floor().saturating_sub(Duration::from_millis(4));
+                assert!(delay < floor, "{case}");
+                let counters = line.counters();
+                assert_eq!((counters.lost, counters.resets), (0, 0), "{case} {counters:?}");
+                assert!(line.steepest() < 2 * steepest, "{case}: {}", line.steepest());
+            }
+        }
+    }
 }
 
 #[test]
