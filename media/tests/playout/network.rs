@@ -69,8 +69,6 @@ fn every_size_is_back_at_its_floor_3_s_after_a_stall_of_half_a_second() {
                     line.arrive(ms(at + phase), packet);
                 }
                 let recovered = 225 * 20 + phase;
-                line.play_until(ms(recovered + 30));
-                let peak = line.playout.delay();
                 let delay_at = |line: &mut Line, after: u64| {
                     line.play_until(ms(recovered + after));
                     line.playout.delay()
