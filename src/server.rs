@@ -228,9 +228,12 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
         participants: config.limits.participants,
         talkers: config.limits.talkers,
     };
-    let receiving =
-        call::Receiving { timeout: config.media.rtp_timeout, playout: config.media.jitter_buffer.settings() };
-    Ok(call::start(workers, reports, ports, receiving, limits))
+    let receiving = call::Receiving {
+        timeout: config.media.rtp_timeout,
+        playout: config.media.jitter_buffer.settings(),
+        digits: config.media.digits_in_conference.passage(),
+    };
+    Ok(call::start(workers, reports, ports, receiving, limits, metrics))
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

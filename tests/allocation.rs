@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use confab_media::codec::{PACKET_SAMPLES_MAX, PAYLOAD_MAX};
 use confab_media::dsp::resample::{Downsampler, Upsampler};
+use confab_media::dsp::tone::{COLUMNS, ROWS};
 use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
     Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, Datagram,
-    Decoder, Encoder, EncoderSettings, Engine, EngineSettings, FRAME_LEN_MAX, Leg, LegId, LegSet, LegSrtp,
-    Port, SampleRate, Seat, Time,
+    Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings, Event,
+    FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Port, PressedDigit, QualityReport, Retired,
+    SampleRate, Seat, TickTimes, Time,
 };
 
 mod engine_leg;
@@ -57,22 +59,30 @@ fn a_thousand_steady_ticks_allocate_nothing() {
     ask(&mut engine, Ask::AddConference(conference));
     for id in 0..LEGS {
         let codec = if id.is_multiple_of(2) { Codec::Pcmu } else { Codec::Pcma };
-        ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
+        let mut media = engine_leg::media(id, codec);
+        media.telephone_event = media.telephone_event.filter(|_| id < LEGS - 1);
+        ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, media)));
         ask(&mut engine, Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
     }
     ask(&mut engine, Ask::SetTap(LegId(3), true));
+    // As events, and where those were not agreed as tones.
+    for id in [4, LEGS - 1] {
+        ask(&mut engine, Ask::PressDigits(LegId(id), dialling()));
+    }
 
-    let mut now = Time::from_millis(1);
+    let (mut now, mut report) = (Time::from_millis(1), Some(QualityReport::about(LegId(3))));
     for sequence in 0..100 {
-        step(&mut engine, &mut now, sequence);
+        step(&mut engine, &mut now, sequence, &mut report);
     }
     let before = ALLOCATIONS.with(Cell::get);
+    let mut keys = 0;
     for sequence in 100..1_100 {
-        step(&mut engine, &mut now, sequence);
+        keys += step(&mut engine, &mut now, sequence, &mut report);
     }
     let allocations = ALLOCATIONS.with(Cell::get) - before;
     assert_eq!(allocations, 0, "allocations and frees in a thousand ticks");
     assert!(engine.counters().transmitted >= 1_000 * LEGS, "and the ticks did their work");
+    assert!(keys >= 50, "with keys heard as tones: {keys}");
 }
 
 /// All codecs, a coach, more talkers than are mixed, SRTP and RTCP.
@@ -150,6 +160,14 @@ impl Caller {
     }
 }
 
+/// Keys that take longer than the test.
+fn dialling() -> Box<DigitSender> {
+    let mut sender = Box::new(DigitSender::new());
+    let digit = Digit::from_event(5).expect("a key");
+    while sender.press(digit, Duration::from_millis(700)).is_ok() {}
+    sender
+}
+
 #[test]
 fn the_watch_itself_sees_allocations() {
     let before = ALLOCATIONS.with(Cell::get);
@@ -157,8 +175,24 @@ fn the_watch_itself_sees_allocations() {
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 2);
 }
 
-/// A tick with everything in it: talkers, listeners, loss, a duplicate, a stranger, junk, a key.
-fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
+/// One who only presses keys, as tones.
+const DIALS: u64 = 6;
+
+/// 20 ms of a key that is pressed for 100 ms of every 200.
+fn tone(sequence: u16, payload: &mut [u8]) {
+    let mut samples = [0; 160];
+    let turn = |hertz: f64, n: usize| std::f64::consts::TAU * hertz * n as f64 / 8_000.0;
+    for (n, sample) in samples.iter_mut().enumerate().filter(|_| sequence % 10 < 5) {
+        let at = usize::from(sequence) * 160 + n;
+        *sample = (4_000.0 * (turn(ROWS[1], at).sin() + turn(COLUMNS[1], at).sin())) as i16;
+    }
+    Codec::Pcmu.encode(&samples, payload);
+}
+
+/// A tick with everything in it: talkers, listeners, loss, a duplicate, a stranger, junk, keys, a report of quality. Says
+/// how many keys were told of as tones.
+fn step(engine: &mut Engine, now: &mut Time, sequence: u16, report: &mut Option<Box<QualityReport>>) -> u64 {
+    let mut keys = 0;
     *now += Duration::from_millis(8);
     for id in 0..LEGS {
         let is_lost = (u64::from(sequence) + id) % 17 == 0;
@@ -170,6 +204,9 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
         packet[2..4].copy_from_slice(&sequence.to_be_bytes());
         packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
         packet[8..12].copy_from_slice(&(id as u32).to_be_bytes());
+        if id == DIALS {
+            tone(sequence, &mut packet[12..]);
+        }
         give(engine, *now, id, address(id), &packet);
         if sequence.is_multiple_of(13) {
             give(engine, *now, id, address(id), &packet);
@@ -189,15 +226,27 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16) {
     while let Some(transmit) = engine.poll_transmit() {
         std::hint::black_box(transmit);
     }
+    engine.note_times(TickTimes::default());
+    if let Some(report) = report.take() {
+        engine.handle_command(Command { id: CommandId(2), ask: Ask::ReportQuality(report) });
+    }
     while let Some(event) = engine.poll_event() {
-        std::hint::black_box(event);
+        if let Event::Leg { event: LegEvent::Digit(PressedDigit { method: DigitMethod::Tone, .. }), .. } =
+            event
+        {
+            keys += 1;
+        }
     }
     while let Some(tap) = engine.poll_tap() {
         std::hint::black_box(tap);
     }
     while let Some(retired) = engine.poll_retired() {
-        std::hint::black_box(retired);
+        let Retired::Quality(filled_in) = std::hint::black_box(retired) else {
+            panic!("nothing else was asked for");
+        };
+        *report = Some(filled_in);
     }
+    keys
 }
 
 fn give(engine: &mut Engine, received_at: Time, leg: u64, source: SocketAddr, payload: &[u8]) {

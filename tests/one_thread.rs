@@ -12,7 +12,7 @@ use confab::config::RtpPorts;
 use confab::telemetry::Metrics;
 use confab::worker::{Ports, WorkerSettings, Workers};
 use confab_media::playout::PlayoutSettings;
-use confab_media::{Codec, Direction, EngineSettings, LegMedia, LegTerms};
+use confab_media::{Codec, DigitPassage, Direction, EngineSettings, LegMedia, LegTerms};
 use tokio::sync::mpsc;
 
 const THREADS: usize = 3;
@@ -93,9 +93,12 @@ impl Node {
         // Tests run beside each other: what one has is passed over by the next.
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
         let limits = Limits { calls: 64, participants: 16, talkers: 16 };
-        let receiving =
-            call::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
-        let handle = call::start(workers, reports, ports, receiving, limits);
+        let receiving = call::Receiving {
+            timeout: Duration::from_secs(60),
+            playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
+        };
+        let handle = call::start(workers, reports, ports, receiving, limits, &metrics);
         Self { handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
 

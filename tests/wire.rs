@@ -15,8 +15,12 @@ mod running;
 mod api;
 #[path = "wire/calls.rs"]
 mod calls;
+#[path = "wire/digits.rs"]
+mod digits;
 #[path = "wire/faults.rs"]
 mod faults;
+#[path = "wire/feed.rs"]
+mod feed;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "wire/message.rs"]
@@ -25,6 +29,8 @@ mod message;
 mod negotiation;
 #[path = "wire/peer.rs"]
 mod peer;
+#[path = "wire/quality.rs"]
+mod quality;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/secrets.rs"]

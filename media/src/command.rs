@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::codec::Codec;
 use crate::conference::{Conference, Equipment, Seat};
+use crate::event::LevelReport;
 use crate::id::{CommandId, ConferenceId, LegId};
-use crate::leg::{Coding, Leg, LegSrtp};
+use crate::leg::{Coding, DigitSender, Leg, LegSrtp, PressedDigit, QualityReport};
 
 /// One thing asked of the engine, with the id its answer will carry.
 #[derive(Debug)]
@@ -26,12 +27,22 @@ pub enum Ask {
     RemoveLeg(LegId),
     /// What signalling agreed anew: a re-INVITE's codec, address or direction.
     SetLegMedia(LegId, Box<LegChange>),
-    /// Say how good the leg sounds, as a [`LegEvent::Quality`](crate::LegEvent).
-    ReportQuality(LegId),
+    /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.
+    HearDigit(LegId, PressedDigit),
+    /// Press keys towards the leg's far end, when those before are done: as telephone-events if those were agreed, and
+    /// as tones in place of what it hears if not. What is not needed comes back as
+    /// [`Retired::Presses`](crate::Retired).
+    PressDigits(LegId, Box<DigitSender>),
+    /// Fill in how good the leg sounds, and give the report back as [`Retired::Quality`](crate::Retired). It is looked
+    /// at once a second.
+    ReportQuality(Box<QualityReport>),
     /// Hold this conference, empty.
     AddConference(Box<Conference>),
     /// Give the conference what it needs for a further sample rate, before the first leg of that rate joins.
     Equip(ConferenceId, Box<Equipment>),
+    /// Fill in how loud those are who speak in a conference, and give the report back as
+    /// [`Retired::Levels`](crate::Retired).
+    ReportLevels(Box<LevelReport>),
     /// Give the conference back; legs in it stay in the engine and hear nothing.
     RemoveConference(ConferenceId),
     /// Seat a leg in a conference. A leg has one seat at a time: it leaves its old one first.

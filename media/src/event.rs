@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use crate::command::LegChange;
 use crate::conference::{Conference, Equipment};
+use crate::dsp::level::{Level, SpeechChange};
 use crate::frame::Frame;
-use crate::id::{CommandId, LegId};
-use crate::leg::{Leg, Quality};
+use crate::id::{CommandId, ConferenceId, LegId};
+use crate::leg::{DigitSender, Leg, PressedDigit, QualityReport};
 use crate::time::Tick;
 
 /// One thing that happened.
@@ -33,6 +34,13 @@ pub enum Event {
         /// What.
         event: LegEvent,
     },
+    /// Something is otherwise in a conference.
+    Conference {
+        /// The conference.
+        conference: ConferenceId,
+        /// What.
+        event: ConferenceEvent,
+    },
 }
 
 /// What can happen on a leg by itself.
@@ -46,15 +54,48 @@ pub enum LegEvent {
     },
     /// Neither RTP nor RTCP came for the leg's receive time-out.
     SilentFarEnd,
-    /// How good it sounds, as was asked.
-    Quality {
-        /// Over the last ten seconds.
-        live: Quality,
-        /// Over the whole call so far.
-        call: Quality,
-    },
-    /// A key was pressed (RFC 4733), reported when it is released or known to have ended.
-    Digit(Digit),
+    /// A key was pressed, reported once, when it is released or known to have ended. It may have been told as a
+    /// telephone-event (RFC 4733), in signalling or as a tone, or in several of these ways.
+    Digit(PressedDigit),
+    /// Began to speak in its conference, or stopped. Starts and stops of a leg take turns. Who is muted or leaves
+    /// their conference has stopped; with the leg itself it all ends, without a word. What changed and changed back
+    /// before anybody fetched it is not told: what was fetched last is always so now, or the news of it waits.
+    Speech(SpeechChange),
+}
+
+/// What can be otherwise in a conference. It waits in the conference and is overwritten by what is newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConferenceEvent {
+    /// This leg is the active speaker now: a participant whom everybody hears, and who speaks or was the last to. By
+    /// voices alone it changes four times a second at most.
+    ActiveSpeaker(Option<LegId>),
+}
+
+/// How loud those are who speak to everyone in a conference, as was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LevelReport {
+    /// The conference.
+    pub conference: ConferenceId,
+    loudest: [Option<(LegId, Level)>; Self::CAPACITY],
+}
+
+impl LevelReport {
+    /// More than this are not told apart on a screen.
+    pub const CAPACITY: usize = 8;
+
+    /// An empty one, to be filled in.
+    pub fn about(conference: ConferenceId) -> Box<Self> {
+        Box::new(Self { conference, loudest: [None; Self::CAPACITY] })
+    }
+
+    /// The loudest first, each with the level of about the last half second.
+    pub fn iter(&self) -> impl Iterator<Item = (LegId, Level)> {
+        self.loudest.iter().flatten().copied()
+    }
+
+    pub(crate) const fn fill_in(&mut self, loudest: [Option<(LegId, Level)>; Self::CAPACITY]) {
+        self.loudest = loudest;
+    }
 }
 
 /// A key of a telephone: `0`-`9`, `*`, `#`, `A`-`D`. It cannot be printed: what callers type may be a card
@@ -110,6 +151,8 @@ pub enum Refusal {
     ConferenceFull,
     /// The conference has no means for the leg's codec, or the leg none for the one it is to change to.
     NotEquipped,
+    /// More keys wait to be pressed than there is room for: none of these will be.
+    DigitsFull,
     /// The engine holds as many legs or conferences as it was built for.
     EngineFull,
 }
@@ -123,8 +166,14 @@ pub enum Retired {
     Conference(Box<Conference>),
     /// What a leg had before a change, or a change that was refused.
     LegChange(Box<LegChange>),
+    /// What pressed keys, and is done or was not needed.
+    Presses(Box<DigitSender>),
     /// What a conference did not need of its equipment.
     Equipment(Box<Equipment>),
+    /// Who speaks how loudly, as was asked; empty if the conference is not here.
+    Levels(Box<LevelReport>),
+    /// How a leg sounds, as was asked; empty if the leg is not here.
+    Quality(Box<QualityReport>),
 }
 
 /// 20 ms of one side of a tapped leg.

@@ -64,6 +64,12 @@ impl Frame {
         self.samples_mut().fill(0);
     }
 
+    /// Becomes a frame at `rate`: its samples, to be written, all of them.
+    pub(crate) fn samples_at(&mut self, rate: SampleRate) -> &mut [i16] {
+        self.rate = rate;
+        self.samples_mut()
+    }
+
     /// The samples, `rate().frame_len()` of them.
     pub fn samples(&self) -> &[i16] {
         &self.samples[..self.rate.frame_len()]

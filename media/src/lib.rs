@@ -13,9 +13,10 @@
 //! ```
 //!
 //! Seven calls: [`handle_command`](Engine::handle_command), [`handle_datagram`](Engine::handle_datagram),
-//! [`tick`](Engine::tick), and then draining [`poll_transmit`](Engine::poll_transmit),
-//! [`poll_event`](Engine::poll_event), [`poll_tap`](Engine::poll_tap) and
-//! [`poll_retired`](Engine::poll_retired).
+//! [`tick`](Engine::tick) (or its halves, [`mix`](Engine::mix) and [`encode`](Mixed::encode)), and then draining
+//! [`poll_transmit`](Engine::poll_transmit), [`poll_event`](Engine::poll_event), [`poll_tap`](Engine::poll_tap) and
+//! [`poll_retired`](Engine::poll_retired). Whoever has a clock may tell what a tick took
+//! ([`note_times`](Engine::note_times)): the legs' ledgers quote it.
 //!
 //! Invariants, each with a test:
 //! - What comes out depends on what went in and on nothing else: no clock, entropy, socket, file or lock.
@@ -28,6 +29,7 @@
 pub mod codec;
 mod command;
 mod conference;
+mod costs;
 pub mod dsp;
 mod engine;
 mod event;
@@ -48,8 +50,10 @@ pub use command::{
     Ask, Audience, Command, Direction, Hearing, LegChange, LegMedia, LegSet, LegTerms, OpusTerms,
 };
 pub use conference::{Conference, ConferenceSettings, Equipment, Seat};
-pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings};
-pub use event::{Digit, Event, LegEvent, Refusal, Retired, Tap, TapSide};
+pub use costs::TickTimes;
+pub use dsp::level::{Level, SpeechChange};
+pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed};
+pub use event::{ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapSide};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
@@ -59,13 +63,13 @@ pub use leg::{
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
 };
 pub use leg::{
-    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
-    Quality, QualityMeter, QualitySample, Score,
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
+    QualityMeter, QualityReport, QualitySample, Score, SendSample,
 };
 pub use leg::{Coding, Datagram, Leg, LegSettings, LegSrtp, Port};
 pub use leg::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
-    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+    DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};

@@ -1,5 +1,7 @@
 //! What the engine counts: each reason to drop a datagram has a name.
 
+use crate::playout::PlayoutCounters;
+
 /// Why a datagram was dropped. It cost only its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discard {
@@ -76,6 +78,8 @@ pub struct Counters {
     pub rtcp_malformed: u64,
     /// Tap frames dropped because nobody took the ones before.
     pub taps_dropped: u64,
+    /// What happened in the receive buffers of all legs, those that are gone included; at most a second old.
+    pub playout: PlayoutCounters,
 }
 
 impl Counters {

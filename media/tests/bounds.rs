@@ -9,8 +9,9 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
-    Datagram, Direction, EncoderSettings, Engine, EngineSettings, Event, Leg, LegChange, LegEvent, LegId,
-    LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Time, WallClock,
+    Datagram, DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event, Leg, LegChange,
+    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Time,
+    WallClock,
 };
 
 const LEGS: u64 = 3;
@@ -132,14 +133,19 @@ fn ask(engine: &mut Engine, ask: Ask) -> Result<(), Refusal> {
     match engine.poll_event().unwrap() {
         Event::Applied { .. } => Ok(()),
         Event::Refused { refusal, .. } => Err(refusal),
-        event @ Event::Leg { .. } => panic!("{event:?}"),
+        event @ (Event::Leg { .. } | Event::Conference { .. }) => panic!("{event:?}"),
     }
 }
 
 fn leg_home(engine: &mut Engine) -> LegId {
     match engine.poll_retired().unwrap() {
         Retired::Leg(leg) => leg.id(),
-        other @ (Retired::Conference(_) | Retired::LegChange(_) | Retired::Equipment(_)) => {
+        other @ (Retired::Conference(_)
+        | Retired::LegChange(_)
+        | Retired::Presses(_)
+        | Retired::Equipment(_)
+        | Retired::Levels(_)
+        | Retired::Quality(_)) => {
             panic!("{other:?}")
         }
     }
@@ -161,6 +167,7 @@ fn leg(id: u64) -> Box<Leg> {
         sequence_number: 0,
         timestamp: 0,
         playout: PlayoutSettings::default(),
+        digits: DigitPassage::default(),
         receive_timeout: Duration::from_secs(60),
     })
 }
@@ -199,8 +206,8 @@ fn give_key(engine: &mut Engine, press: u8) {
 fn keys(engine: &mut Engine) -> String {
     let events = std::iter::from_fn(|| engine.poll_event());
     let keys = events.filter_map(|event| match event {
-        Event::Leg { event: LegEvent::Digit(digit), .. } => Some(digit.expose()),
-        Event::Leg { .. } | Event::Applied { .. } | Event::Refused { .. } => None,
+        Event::Leg { event: LegEvent::Digit(key), .. } => Some(key.digit.expose()),
+        Event::Leg { .. } | Event::Conference { .. } | Event::Applied { .. } | Event::Refused { .. } => None,
     });
     keys.collect()
 }

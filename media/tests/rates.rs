@@ -11,8 +11,9 @@ use confab_media::codec::L16Rate;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    Decoder, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Equipment, Event, Leg, LegChange,
-    LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, SampleRate, Seat, Time, WallClock,
+    Decoder, DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Equipment, Event,
+    Leg, LegChange, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, SampleRate, Seat, Time,
+    WallClock,
 };
 
 const CONFERENCE: ConferenceId = ConferenceId(1);
@@ -199,6 +200,7 @@ impl Stage {
             sequence_number: 0,
             timestamp: 0,
             playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
             receive_timeout: Duration::from_secs(60),
         });
         self.ask(Ask::AddLeg(leg)).unwrap();
@@ -223,7 +225,7 @@ impl Stage {
             match self.engine.poll_event().expect("a command is answered") {
                 Event::Applied { .. } => return Ok(()),
                 Event::Refused { refusal, .. } => return Err(refusal),
-                Event::Leg { .. } => {}
+                Event::Leg { .. } | Event::Conference { .. } => {}
             }
         }
     }

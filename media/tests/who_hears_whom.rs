@@ -11,9 +11,9 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange, LegEvent, LegId,
-    LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Seat, Tap, TapSide, Tick,
-    Time, WallClock,
+    DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange,
+    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Seat, Tap,
+    TapSide, Tick, Time, WallClock,
 };
 use proptest::prelude::*;
 
@@ -242,8 +242,8 @@ fn a_key_is_reported_once_and_is_not_printed() {
         .events
         .iter()
         .filter_map(|(leg, event)| match event {
-            LegEvent::Digit(digit) => Some((*leg, digit.expose())),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. } => None,
+            LegEvent::Digit(key) => Some((*leg, key.digit.expose())),
+            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Speech(_) => None,
         })
         .collect();
     assert_eq!(digits, [(LegId(0), '7')]);
@@ -331,7 +331,11 @@ fn what_is_removed_travels_home() {
         .filter_map(|retired| match retired {
             Retired::Leg(leg) => Some(leg.id().to_string()),
             Retired::Conference(conference) => Some(conference.id().to_string()),
-            Retired::LegChange(_) | Retired::Equipment(_) => None,
+            Retired::LegChange(_)
+            | Retired::Presses(_)
+            | Retired::Equipment(_)
+            | Retired::Levels(_)
+            | Retired::Quality(_) => None,
         })
         .collect();
     assert_eq!(home, ["conference-1", "leg-0"]);
@@ -469,6 +473,7 @@ impl FarEnd {
             sequence_number: 65_530,
             timestamp: u32::MAX - 1_000,
             playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
             receive_timeout: Duration::from_secs(2),
         })
     }
@@ -618,6 +623,7 @@ impl Stage {
                 }
                 Event::Refused { refusal, .. } => answer = Some(Err(refusal)),
                 Event::Leg { leg, event } => self.events.push((leg, event)),
+                Event::Conference { .. } => {}
             }
         }
         while self.fetches_taps

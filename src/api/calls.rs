@@ -219,7 +219,7 @@ fn direction_word(direction: CallDirection) -> &'static str {
     }
 }
 
-fn status_word(status: CallStatus) -> &'static str {
+pub(super) fn status_word(status: CallStatus) -> &'static str {
     match status {
         CallStatus::Ringing => "ringing",
         CallStatus::InProgress => "in-progress",

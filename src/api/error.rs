@@ -128,6 +128,7 @@ impl ApiError {
                      answered, Status=completed one that is not over."
                 ),
             ),
+            CallError::DigitsFull => Self::unavailable(format!("{error}; none of these will be. Try again.")),
             CallError::Overloaded => {
                 Self::unavailable("The node is overloaded; nothing was done. Try again.".to_owned())
             }

@@ -87,8 +87,7 @@ impl Feed {
 }
 
 fn message(id: EventId, r#type: &'static str, data: &impl Serialize) -> Message {
-    // What is serialised here is made of texts and numbers.
-    let data = serde_json::to_string(data).unwrap_or_default();
+    let data = serde_json::to_string(data).expect("texts and numbers of 64 bits");
     Message::default().id(id.0.to_string()).event(r#type).data(data)
 }
 
@@ -117,7 +116,7 @@ enum Subject {
     Conference(Box<conferences::Representation>),
     Participant(participants::Representation),
     ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
-    Digit { call_sid: String, digit: char, duration_ms: u128, method: &'static str },
+    Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
 }
 
 impl Subject {
@@ -140,7 +139,7 @@ impl Subject {
             What::Digit { call, pressed } => Self::Digit {
                 call_sid: call.to_string(),
                 digit: pressed.digit.expose(),
-                duration_ms: pressed.duration.as_millis(),
+                duration_ms: u64::try_from(pressed.duration.as_millis()).unwrap_or(u64::MAX),
                 method: method_word(pressed.method),
             },
         }

@@ -22,6 +22,7 @@ mod layers;
 mod paging;
 mod participants;
 mod path;
+mod quality;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -109,6 +110,7 @@ fn control(state: &Shared) -> Router<Shared> {
             get(participants::fetch).post(participants::update).delete(participants::kick),
         )
         .route("/v1/events", get(events::follow))
+        .route("/v1/calls/{call}/quality", get(quality::fetch))
         .route("/v1/{*rest}", any(unknown_path))
         .route(&format!("/{API_VERSION}"), any(unknown_path))
         .route(&format!("/{API_VERSION}/"), any(unknown_path))

@@ -5,6 +5,7 @@ mod connections;
 mod errors;
 mod events;
 mod full;
+mod quality;
 mod resources;
 mod sdk;
 

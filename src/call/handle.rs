@@ -1,10 +1,12 @@
 //! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
 
-use confab_media::LegMedia;
 use confab_media::srtp::SrtpPair;
+use confab_media::{LegMedia, PressedDigit};
 use tokio::sync::{mpsc, oneshot};
 
+use super::digits::DigitString;
 use super::event::Events;
+use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
@@ -49,6 +51,9 @@ pub enum CallError {
     /// The conference is over.
     #[error("the conference is over")]
     ConferenceCompleted,
+    /// More keys wait to be pressed towards the far end than there is room for.
+    #[error("too many keys wait to be pressed")]
+    DigitsFull,
     /// A queue on the way is full; try again in a second.
     #[error("the node is overloaded")]
     Overloaded,
@@ -155,9 +160,12 @@ pub(super) enum Request {
     ConnectCall(CallSid, CallMedia, Reply<()>),
     SetCallMedia(CallSid, CallMedia, Reply<()>),
     CallEnded(CallSid, CallEnd),
+    HearDigit(CallSid, PressedDigit, Reply<()>),
+    PressDigits(CallSid, DigitString, Reply<()>),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),
+    CallQuality(CallSid, Reply<CallQuality>),
     EndCall(CallSid, EndCall, Reply<CallView>),
     ListConferences(ConferenceFilter, PageRequest, Reply<Page<ConferenceView>>),
     FetchConference(ConferenceSid, Reply<ConferenceView>),
@@ -186,6 +194,11 @@ impl Handle {
     /// One call, live or among the last that ended.
     pub async fn fetch_call(&self, call: CallSid) -> Result<CallView, CallError> {
         self.ask(|reply| Request::FetchCall(call, reply)).await
+    }
+
+    /// How a call sounds, or sounded if it is among the last that ended.
+    pub async fn quality(&self, call: CallSid) -> Result<CallQuality, CallError> {
+        self.ask(|reply| Request::CallQuality(call, reply)).await
     }
 
     /// Ends a call; answers when its media have stopped. The far end is told at the same time.
@@ -268,6 +281,17 @@ impl Handle {
     /// Changes a connected call's media, as a re-INVITE agreed; answers when it is done.
     pub async fn set_call_media(&self, call: CallSid, media: CallMedia) -> Result<(), CallError> {
         self.ask(|reply| Request::SetCallMedia(call, media, reply)).await
+    }
+
+    /// Tells of a key that the far end's signalling told; answers when the media thread has it, which gives each press
+    /// once.
+    pub async fn heard_info_digit(&self, call: CallSid, key: PressedDigit) -> Result<(), CallError> {
+        self.ask(|reply| Request::HearDigit(call, key, reply)).await
+    }
+
+    /// Presses keys towards a call's far end, when those before are done; answers when the media thread has them.
+    pub async fn press_digits(&self, call: CallSid, keys: DigitString) -> Result<(), CallError> {
+        self.ask(|reply| Request::PressDigits(call, keys, reply)).await
     }
 
     /// Tells that a call is over.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
-    ConferenceSettings, EncoderSettings, Equipment, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp,
-    OpusTerms, SampleRate, Seat,
+    ConferenceSettings, DigitPassage, DigitSender, EncoderSettings, Equipment, Leg, LegChange, LegId,
+    LegMedia, LegSettings, LegSrtp, OpusTerms, PressedDigit, QualityReport, SampleRate, Seat,
 };
 
 use tracing::error;
@@ -47,6 +47,8 @@ pub struct Receiving {
     pub timeout: Duration,
     /// How its receive buffer behaves.
     pub playout: PlayoutSettings,
+    /// Whether others hear the keys that it presses.
+    pub digits: DigitPassage,
 }
 
 /// The media threads. `W` is what waits for an answer.
@@ -200,6 +202,29 @@ impl<W> Media<W> {
         self.ask(place.worker, Ask::SetAudience(place.leg, audience), waiter)
     }
 
+    pub(super) fn hear_digit(
+        &mut self,
+        place: &LegPlace,
+        key: PressedDigit,
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::HearDigit(place.leg, key), waiter)
+    }
+
+    pub(super) fn press_digits(
+        &mut self,
+        place: &LegPlace,
+        presses: Box<DigitSender>,
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::PressDigits(place.leg, presses), waiter)
+    }
+
+    /// Asks how a leg sounds: first its report comes home, then `waiter` is answered.
+    pub(super) fn report_quality(&mut self, place: &LegPlace, waiter: W) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::ReportQuality(QualityReport::about(place.leg)), waiter)
+    }
+
     /// Takes a leg from its thread; `waiter` waits until it is silent.
     pub(super) fn remove_leg(&mut self, place: &LegPlace, waiter: W) {
         self.surely(place.worker, Ask::RemoveLeg(place.leg), Some(waiter));
@@ -272,6 +297,7 @@ impl<W> Media<W> {
             sequence_number: u16::from_be_bytes([n0, n1]),
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
             playout: self.receiving.playout,
+            digits: self.receiving.digits,
             receive_timeout: self.receiving.timeout,
         }
     }

@@ -10,12 +10,14 @@
 //!     └── events, in one order ◀─────┘
 //! ```
 
+mod digits;
 mod event;
 mod handle;
 mod list;
 mod media;
 mod model;
 mod owner;
+mod quality;
 mod records;
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -27,6 +29,7 @@ mod state;
 mod tests;
 mod view;
 
+pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, What};
 pub use handle::{
     Admission, CallEnd, CallError, CallMedia, EndCall, Handle, HangUp, IncomingCall, NotAdmitted,
@@ -35,6 +38,7 @@ pub use handle::{
 pub use media::Receiving;
 pub use model::Limits;
 pub use owner::start;
+pub use quality::CallQuality;
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,

@@ -3,10 +3,15 @@
 //! Requests and reports come in, one at a time; orders to the media threads, signals to adapters and answers go
 //! out. Nothing here waits.
 
+mod digits;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use confab_media::{Audience, ConferenceSettings, Event, LegEvent, LegId};
+use confab_media::{
+    Audience, ConferenceEvent, ConferenceId, ConferenceSettings, Event, Leg, LegEvent, LegId, QualityReport,
+    Retired, SpeechChange,
+};
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
@@ -16,6 +21,7 @@ use super::handle::{
     Reply, Signal,
 };
 use super::media::{Full, Media};
+use super::quality::{Arrived, CallQuality, Departures, QualityStats, answer_all};
 use super::records::Records;
 use super::sid::{CallSid, ConferenceSid};
 use super::state::{Call, Conference};
@@ -23,6 +29,7 @@ use super::view::{
     CallDirection, CallStatus, CallView, ConferenceEnd, ConferenceStatus, ConferenceView, ParticipantStatus,
     ParticipantView,
 };
+use crate::telemetry::Metrics;
 use crate::worker::{Report, WorkerIndex};
 
 /// Limits of the node.
@@ -43,19 +50,27 @@ pub(super) struct Model {
     /// The conferences that can be joined, by the name people dial.
     open: HashMap<String, ConferenceSid>,
     legs: HashMap<LegId, CallSid>,
+    /// The conferences on the media threads.
+    places: HashMap<ConferenceId, ConferenceSid>,
     media: Media<Waiter>,
     limits: Limits,
     journal: Journal,
     stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Calls whose media are being stopped.
     leaving: usize,
+    departures: Departures,
+    stats: QualityStats,
 }
 
 /// Who waits for the media threads, and what is to be done when they have answered.
 pub(super) enum Waiter {
     Joined(CallSid, Reply<()>),
     MediaSet(Reply<()>),
+    DigitHeard(Reply<()>),
+    DigitsPressed(Reply<()>),
     Muted(CallSid, bool, Reply<ParticipantView>),
+    /// The call's report has come home.
+    Quality(CallSid, Reply<CallQuality>),
     /// The call's media have stopped.
     Left(CallSid, AfterLeaving),
     ConferenceGone(ConferenceSid, Option<Reply<ConferenceView>>),
@@ -77,17 +92,20 @@ enum Leaving {
 }
 
 impl Model {
-    pub(super) fn new(media: Media<Waiter>, limits: Limits, journal: Journal) -> Self {
+    pub(super) fn new(media: Media<Waiter>, limits: Limits, journal: Journal, metrics: &Metrics) -> Self {
         Self {
             calls: Records::new(),
             conferences: Records::new(),
             open: HashMap::new(),
             legs: HashMap::new(),
+            places: HashMap::new(),
             media,
             limits,
             journal,
             stopping: None,
             leaving: 0,
+            departures: Departures::default(),
+            stats: QualityStats::new(metrics),
         }
     }
 
@@ -141,6 +159,7 @@ impl Model {
             leg,
             signals: incoming.signals,
             connected: false,
+            report: None,
         };
         self.journal.append(now, What::Call(call.view.clone()));
         self.calls.insert(sid, call);
@@ -169,6 +188,7 @@ impl Model {
         let settings =
             ConferenceSettings { seats_max: self.limits.participants, talkers_max: self.limits.talkers };
         let place = self.media.add_conference(settings);
+        self.places.insert(place.conference, sid);
         self.journal.append(now, What::Conference(view.clone()));
         self.conferences.insert(sid, Conference { view, place, seats: Vec::new() });
         self.open.insert(name.to_owned(), sid);
@@ -223,6 +243,26 @@ impl Model {
         let waiter = Waiter::Muted(sid, muted, reply);
         if let Err(refused) = self.media.set_audience(&call.leg, audience, waiter) {
             overloaded(refused);
+        }
+    }
+
+    pub(super) fn quality(&mut self, sid: CallSid, reply: Reply<CallQuality>) {
+        let living = self.calls.get(sid).filter(|call| call.connected && !call.view.status.is_final());
+        let Some(call) = living else {
+            return self.remembered_quality(sid, reply);
+        };
+        if let Err(refused) = self.media.report_quality(&call.leg, Waiter::Quality(sid, reply)) {
+            overloaded(refused);
+        }
+    }
+
+    /// Answers with what came home of a call. If its leg is on the way, it brings more.
+    fn remembered_quality(&mut self, sid: CallSid, reply: Reply<CallQuality>) {
+        let Some(call) = self.calls.get(sid) else {
+            return answer(reply, Err(CallError::NoCall));
+        };
+        if let Err(reply) = self.departures.wait(call.leg.leg, reply) {
+            answer(reply, Ok(call.quality()));
         }
     }
 
@@ -317,6 +357,7 @@ impl Model {
         info!(call = %sid, status = ?call.view.status, "call ended");
         if call.connected {
             self.leaving += 1;
+            self.departures.begin(call.leg.leg, sid, call.leg.worker);
             self.media.remove_leg(&call.leg, Waiter::Left(sid, after));
         } else {
             call.leg.sockets = None;
@@ -368,6 +409,7 @@ impl Model {
         conference.view.updated = Utc::now();
         self.journal.append(conference.view.updated, What::Conference(conference.view.clone()));
         self.open.remove(&conference.view.friendly_name);
+        self.places.remove(&conference.place.conference);
         self.media.remove_conference(conference.place, Waiter::ConferenceGone(sid, reply));
         self.conferences.end(sid);
         info!(conference = %sid, ?reason, "conference ended");
@@ -413,16 +455,46 @@ impl Model {
             }
             Report::Event(Event::Refused { command, refusal }) => {
                 debug!(%command, ?refusal, "media thread refused");
-                if let Some(waiter) = self.media.answered(command) {
-                    self.done(waiter, false);
+                match self.media.answered(command) {
+                    Some(Waiter::DigitsPressed(reply)) => answer(reply, Err(digits::not_pressed(refusal))),
+                    Some(waiter) => self.done(waiter, false),
+                    None => {}
                 }
             }
             Report::Event(Event::Leg { leg, event }) => self.leg_event(leg, event),
-            // Freed, and closed, here.
+            Report::Event(Event::Conference { conference, event }) => {
+                self.conference_event(conference, event)
+            }
+            // What is not looked at is freed, and closed, here.
+            Report::Retired(Retired::Leg(leg), _) => self.leg_home(leg),
+            Report::Retired(Retired::Quality(report), _) => self.report_home(report),
             Report::Retired(retired, sockets) => drop((retired, sockets)),
             Report::Restarted => self.worker_restarted(worker),
         }
         self.media.retry();
+    }
+
+    /// A leg that was removed tells how the whole call sounded; one that was never taken has nothing to tell.
+    fn leg_home(&mut self, leg: Box<Leg>) {
+        if let Some(arrived) = self.departures.arrived(leg.id()) {
+            let report = leg.last_report();
+            self.stats.note(&report);
+            if let Some(call) = self.calls.get_mut(arrived.0) {
+                call.report = Some(Box::new(report));
+            }
+            self.tell_quality(arrived);
+        }
+    }
+
+    fn report_home(&mut self, report: Box<QualityReport>) {
+        let sid = self.legs.get(&report.leg).filter(|_| report.codec.is_some());
+        if let Some(call) = sid.and_then(|&sid| self.calls.get_mut(sid)) {
+            call.report = Some(report);
+        }
+    }
+
+    fn tell_quality(&self, (sid, waiting): Arrived) {
+        answer_all(waiting, self.calls.get(sid).map(Call::quality).ok_or(CallError::NoCall));
     }
 
     fn leg_event(&mut self, leg: LegId, event: LegEvent) {
@@ -436,8 +508,29 @@ impl Model {
                 self.signal(sid, HangUp::SilentFarEnd);
                 self.leave(sid, CallStatus::Completed, Leaving::HungUp, AfterLeaving::Nobody);
             }
-            LegEvent::Digit(_) => debug!(call = %sid, "key pressed"),
-            LegEvent::Quality { live, call } => debug!(call = %sid, ?live, whole = ?call, "quality"),
+            LegEvent::Digit(pressed) => {
+                debug!(call = %sid, "key pressed");
+                self.journal.append(Utc::now(), What::Digit { call: sid, pressed });
+            }
+            LegEvent::Speech(change) => self.speech(sid, change),
+        }
+    }
+
+    fn speech(&self, sid: CallSid, change: SpeechChange) {
+        if let Some(call) = self.calls.get(sid) {
+            self.journal.append(Utc::now(), What::Speech { participant: call.seat.clone(), change });
+        }
+    }
+
+    fn conference_event(&self, id: ConferenceId, event: ConferenceEvent) {
+        let conference = self.places.get(&id).copied();
+        match (conference, event) {
+            (Some(conference), ConferenceEvent::ActiveSpeaker(leg)) => {
+                let participant = leg.and_then(|leg| self.legs.get(&leg)).copied();
+                self.journal.append(Utc::now(), What::ActiveSpeaker { conference, participant });
+            }
+            // One that is over has no speaker.
+            (None, ConferenceEvent::ActiveSpeaker(_)) => {}
         }
     }
 
@@ -446,6 +539,9 @@ impl Model {
         warn!(worker, "a media thread failed and was started again; its calls end");
         for waiter in self.media.abandoned(worker) {
             self.done(waiter, false);
+        }
+        for arrived in self.departures.lost_with(worker) {
+            self.tell_quality(arrived);
         }
         let lost: Vec<CallSid> = self
             .legs
@@ -463,7 +559,9 @@ impl Model {
     fn done(&mut self, waiter: Waiter, applied: bool) {
         match waiter {
             Waiter::Joined(sid, reply) => self.joined(sid, applied, reply),
-            Waiter::MediaSet(reply) => answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) }),
+            Waiter::MediaSet(reply) | Waiter::DigitHeard(reply) | Waiter::DigitsPressed(reply) => {
+                answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) });
+            }
             Waiter::Muted(sid, muted, reply) => {
                 let seat = self.calls.get_mut(sid).filter(|_| applied).map(|call| {
                     let changed = call.seat.muted != muted;
@@ -476,9 +574,17 @@ impl Model {
                 });
                 answer(reply, seat.ok_or(CallError::NoParticipant));
             }
+            // Refused, the leg is gone: it was removed in between.
+            Waiter::Quality(sid, reply) => self.remembered_quality(sid, reply),
             // Gone is gone, also when the thread did not know it any more.
             Waiter::Left(sid, after) => {
                 self.leaving -= 1;
+                if !applied {
+                    // Then it does not come home either.
+                    for arrived in self.departures.lost(sid) {
+                        self.tell_quality(arrived);
+                    }
+                }
                 after.answer(Ok(()), self.calls.get(sid));
                 self.stopped();
             }
@@ -584,8 +690,12 @@ fn answer<T>(reply: Reply<T>, with: Result<T, CallError>) {
 
 fn overloaded((Full, waiter): (Full, Waiter)) {
     match waiter {
-        Waiter::Joined(_, reply) | Waiter::MediaSet(reply) => answer(reply, Err(CallError::Overloaded)),
+        Waiter::Joined(_, reply)
+        | Waiter::MediaSet(reply)
+        | Waiter::DigitHeard(reply)
+        | Waiter::DigitsPressed(reply) => answer(reply, Err(CallError::Overloaded)),
         Waiter::Muted(_, _, reply) => answer(reply, Err(CallError::Overloaded)),
+        Waiter::Quality(_, reply) => answer(reply, Err(CallError::Overloaded)),
         // These are never refused for want of room: they wait.
         Waiter::Left(..) | Waiter::ConferenceGone(..) => {}
     }

@@ -9,6 +9,7 @@ use super::event::Journal;
 use super::handle::{CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
+use crate::telemetry::Metrics;
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
 /// How often orphaned calls are looked for. They only come from defects; a second is soon enough.
@@ -22,11 +23,12 @@ pub fn start(
     ports: Ports,
     receiving: Receiving,
     limits: Limits,
+    metrics: &Metrics,
 ) -> Handle {
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let journal = Journal::new(Utc::now());
     let events = journal.events();
-    let model = Model::new(Media::new(workers, ports, receiving), limits, journal);
+    let model = Model::new(Media::new(workers, ports, receiving), limits, journal, metrics);
     tokio::spawn(own(model, incoming, reports));
     Handle { requests, events }
 }
@@ -61,12 +63,15 @@ fn handle(model: &mut Model, request: Request) {
         Request::ConnectCall(call, media, reply) => model.connect(call, media, reply),
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
         Request::CallEnded(call, end) => model.call_ended(call, end),
+        Request::HearDigit(call, key, reply) => model.hear_digit(call, key, reply),
+        Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
         Request::Stop(reply) => model.stop(reply),
         Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
         Request::FetchCall(call, reply) => {
             let view = model.calls.get(call).map(|call| call.view.clone());
             answer(reply, view.ok_or(CallError::NoCall));
         }
+        Request::CallQuality(call, reply) => model.quality(call, reply),
         Request::EndCall(call, how, reply) => model.end_call(call, how, reply),
         Request::ListConferences(filter, page, reply) => {
             answer(reply, Ok(model.list_conferences(&filter, page)));

@@ -3,11 +3,13 @@
 //! It answers as the model does, at once: a mute flips the row, a kick removes it and ends the call.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use confab_media::QualityReport;
 use tokio::sync::mpsc;
 
 use super::event::{Events, Journal, What};
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::list::page;
+use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
@@ -20,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) calls: Vec<CallView>,
     pub(crate) conferences: Vec<ConferenceView>,
     pub(crate) participants: Vec<ParticipantView>,
+    /// How every call sounds.
+    pub(crate) quality: Option<QualityReport>,
 }
 
 impl Script {
@@ -65,6 +69,11 @@ impl Script {
         match request {
             Request::ListCalls(filter, page, reply) => drop(reply.send(Ok(self.calls(&filter, page)))),
             Request::FetchCall(call, reply) => drop(reply.send(self.call(call).cloned())),
+            Request::CallQuality(call, reply) => {
+                let report = self.quality;
+                let quality = self.call(call).map(|call| CallQuality { status: call.status, report });
+                let _ = reply.send(quality);
+            }
             Request::EndCall(call, how, reply) => drop(reply.send(self.end_call(call, how))),
             Request::ListConferences(filter, page, reply) => {
                 drop(reply.send(Ok(self.conferences(&filter, page))));
@@ -92,6 +101,8 @@ impl Script {
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)
             | Request::CallEnded(..)
+            | Request::HearDigit(..)
+            | Request::PressDigits(..)
             | Request::Stop(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
-use confab_media::{Codec, Direction, LegMedia, LegTerms};
+use confab_media::{Codec, DigitPassage, Direction, LegMedia, LegTerms};
 use tokio::sync::mpsc;
 
 use super::handle::CallMedia;
@@ -12,6 +12,7 @@ use super::model::Limits;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{CallFilter, PageRequest};
 use crate::config::RtpPorts;
+use crate::telemetry::Metrics;
 use crate::worker::{Desk, Ports, Report, WorkerIndex, Workers};
 
 /// A model whose one media thread takes no orders, with one call on its way into a conference.
@@ -35,9 +36,12 @@ impl Stalled {
         let (workers, mut desks) = Workers::stalled(1);
         let (reported, reports) = mpsc::channel(1);
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
-        let receiving =
-            super::Receiving { timeout: Duration::from_secs(60), playout: PlayoutSettings::default() };
-        let handle = super::start(workers, reports, ports, receiving, limits);
+        let receiving = super::Receiving {
+            timeout: Duration::from_secs(60),
+            playout: PlayoutSettings::default(),
+            digits: DigitPassage::default(),
+        };
+        let handle = super::start(workers, reports, ports, receiving, limits, &Metrics::new());
         let call = admit(&handle, "stalled").await.expect("the first call is let in");
         let conferences = handle.list_conferences(Default::default(), everything()).await;
         let conference = conferences.expect("a list").items[0].sid;

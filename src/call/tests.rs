@@ -1,10 +1,12 @@
 //! What the model does when its tables and queues are full. The rules of calls and conferences are tested through
 //! the adapters.
 
-use confab_media::{Ask, Command};
+use std::time::Duration;
+
+use confab_media::{Ask, Command, Digit, DigitMethod, PressedDigit};
 
 use super::stalled::{Stalled, admit, everything, media};
-use super::{CallError, CallFilter, EndCall, Limits, NotAdmitted};
+use super::{CallError, CallFilter, DigitString, EndCall, Limits, NotAdmitted};
 use crate::config::RtpPorts;
 use crate::worker::Order;
 
@@ -69,4 +71,46 @@ async fn used_up_ports_let_nobody_in_and_leave_no_conference_behind() {
         stalled.handle.list_conferences(Default::default(), everything()).await.expect("a list");
     let another = conferences.items.iter().find(|conference| conference.friendly_name == "another");
     assert!(another.is_some_and(|view| view.status == super::ConferenceStatus::Completed), "{another:?}");
+}
+
+/// The orders for a call's keys, of those that wait for the thread.
+fn key_orders(stalled: &mut Stalled) -> Vec<Ask> {
+    let orders = std::iter::from_fn(|| stalled.desk.next_order());
+    let asked = orders.filter_map(|order| match order {
+        Order::Command(command) => Some(command.ask),
+        Order::AddLeg(..) | Order::Stop => None,
+    });
+    asked.filter(|ask| matches!(ask, Ask::HearDigit(..) | Ask::PressDigits(..))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_reach_the_calls_own_leg() {
+    let mut stalled = Stalled::start(LIMITS).await;
+    stalled.settle().await;
+    let (handle, call) = (stalled.handle.clone(), stalled.call);
+    let digit = Digit::from_char('7').expect("a key");
+    let told = PressedDigit { digit, duration: Duration::from_millis(160), method: DigitMethod::Info };
+    let keys = DigitString::parse("1w2").expect("keys");
+    let asked = tokio::spawn(async move {
+        tokio::join!(handle.heard_info_digit(call, told), handle.press_digits(call, keys))
+    });
+    stalled.settle().await;
+    let orders = key_orders(&mut stalled);
+    let [Ask::HearDigit(heard_by, heard), Ask::PressDigits(pressed_by, _)] = &orders[..] else {
+        panic!("{orders:?}");
+    };
+    assert_eq!((heard_by, *heard), (pressed_by, told));
+    assert!(!asked.is_finished(), "they are answered when the thread has them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_calls_that_are_not_there_or_not_connected_reach_nobody() {
+    let mut stalled = Stalled::start(LIMITS).await;
+    let waiting = admit(&stalled.handle, "other").await.expect("let in");
+    stalled.settle().await;
+    let keys = DigitString::parse("1").expect("keys");
+    assert_eq!(stalled.handle.press_digits(waiting, keys.clone()).await, Err(CallError::WrongState));
+    let nobody = super::CallSid::generate();
+    assert_eq!(stalled.handle.press_digits(nobody, keys).await, Err(CallError::NoCall));
+    assert!(key_orders(&mut stalled).is_empty());
 }

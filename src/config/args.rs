@@ -80,6 +80,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub jitter_buffer: Option<String>,
 
+    /// Whether the keys that callers press are `withheld` from their conference or `heard` there
+    /// [env: CONFAB_DIGITS_IN_CONFERENCE] [default: withheld]
+    #[arg(long, value_name = "WHICH")]
+    pub digits_in_conference: Option<String>,
+
     /// Participants in one conference, 2 to 250 [env: CONFAB_MAX_PARTICIPANTS] [default: 250]
     #[arg(long, value_name = "NUMBER")]
     pub max_participants: Option<String>,
@@ -165,6 +170,7 @@ impl ServeArgs {
             Setting::Codecs => &self.codecs,
             Setting::Srtp => &self.srtp,
             Setting::JitterBuffer => &self.jitter_buffer,
+            Setting::DigitsInConference => &self.digits_in_conference,
             Setting::MaxParticipants => &self.max_participants,
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,

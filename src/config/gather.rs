@@ -11,6 +11,7 @@ use std::time::Duration;
 use confab_media::ConferenceSettings;
 
 use super::args::ServeArgs;
+use super::conference_digits::ConferenceDigits;
 use super::credentials::{self, Kept};
 use super::data_dir;
 use super::effective::{Effective, Line, Source};
@@ -158,7 +159,9 @@ impl Gather<'_> {
         let codecs = self.plain(Setting::Codecs, value::codecs, Codecs::default)?;
         let srtp = self.plain(Setting::Srtp, value::srtp_policy, || SrtpPolicy::Off)?;
         let jitter_buffer = self.plain(Setting::JitterBuffer, value::jitter_buffer, JitterBuffer::default)?;
-        Ok(Media { rtp_ports, threads, rtp_timeout, codecs, srtp, jitter_buffer })
+        let digits = Setting::DigitsInConference;
+        let digits_in_conference = self.plain(digits, value::conference_digits, ConferenceDigits::default)?;
+        Ok(Media { rtp_ports, threads, rtp_timeout, codecs, srtp, jitter_buffer, digits_in_conference })
     }
 
     fn limits(&mut self) -> Result<Limits, ConfigError> {
@@ -345,4 +348,13 @@ macro_rules! shown_as_displayed {
     };
 }
 
-shown_as_displayed!(std::net::SocketAddr, RtpPorts, Codecs, SrtpPolicy, JitterBuffer, usize, String);
+shown_as_displayed!(
+    std::net::SocketAddr,
+    RtpPorts,
+    Codecs,
+    SrtpPolicy,
+    JitterBuffer,
+    ConferenceDigits,
+    usize,
+    String
+);

@@ -13,6 +13,7 @@
 
 mod args;
 mod codecs;
+mod conference_digits;
 mod credentials;
 mod data_dir;
 mod effective;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 pub use args::ServeArgs;
 pub use codecs::Codecs;
+pub use conference_digits::ConferenceDigits;
 pub use credentials::Credentials;
 pub use effective::{Effective, Line, Source};
 pub use environment::Environment;
@@ -126,6 +128,8 @@ pub struct Media {
     pub srtp: SrtpPolicy,
     /// How much delay a leg may have for the sake of unbroken sound. Default medium.
     pub jitter_buffer: JitterBuffer,
+    /// Whether the keys that callers press are heard in their conference. Default withheld: they may be a card number.
+    pub digits_in_conference: ConferenceDigits,
 }
 
 /// How much the node takes on. What is over a limit is refused cleanly; what is under way is not touched.

@@ -32,6 +32,8 @@ pub enum Setting {
     Srtp,
     /// How much delay a leg may have for the sake of unbroken sound.
     JitterBuffer,
+    /// Whether keys are heard in the conference.
+    DigitsInConference,
     /// Seats in a conference.
     MaxParticipants,
     /// Voices mixed at a time in a conference.
@@ -50,7 +52,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -64,6 +66,7 @@ impl Setting {
         Self::Codecs,
         Self::Srtp,
         Self::JitterBuffer,
+        Self::DigitsInConference,
         Self::MaxParticipants,
         Self::MaxTalkers,
         Self::MaxCalls,
@@ -89,6 +92,7 @@ impl Setting {
             Self::Codecs => "codecs",
             Self::Srtp => "srtp",
             Self::JitterBuffer => "jitter_buffer",
+            Self::DigitsInConference => "digits_in_conference",
             Self::MaxParticipants => "max_participants",
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",

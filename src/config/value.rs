@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::codecs::Codecs;
+use super::conference_digits::ConferenceDigits;
 use super::jitter_buffer::JitterBuffer;
 use super::{LogFormat, RtpPorts, Secret, SrtpPolicy};
 
@@ -147,6 +148,11 @@ pub(super) fn srtp_policy(text: &str) -> Result<SrtpPolicy, Expected> {
 pub(super) fn jitter_buffer(text: &str) -> Result<JitterBuffer, Expected> {
     let named = JitterBuffer::ALL.into_iter().find(|size| size.name() == text);
     named.ok_or_else(|| "`off`, `small`, `medium` or `large`".to_owned())
+}
+
+pub(super) fn conference_digits(text: &str) -> Result<ConferenceDigits, Expected> {
+    let named = ConferenceDigits::ALL.into_iter().find(|digits| digits.name() == text);
+    named.ok_or_else(|| "`withheld` or `heard`".to_owned())
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {

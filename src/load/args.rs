@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::codec::Codec;
 use super::network_args::NetworkArgs;
+use super::node_api::NodeApi;
 use super::plan::Plan;
 use super::plan_error::PlanError;
 use super::progress::Progress;
@@ -50,6 +51,8 @@ What counts as wrong:
              4 for each packet harmed, and a tenth besides, are wrong.
   speech     Talkers who say a file are recognised by its phases at the place where each is: in most stretches of
              4 s, down to 12 dB below the others. Broken frames are not looked for.
+  ledger     What the node says of its own delay over its API (a spawned node is asked; another one with --api) must
+             be within 5 ms of what was measured, as medians, unless a network of your making is on the way.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -89,6 +92,14 @@ pub struct LoadArgs {
     #[arg(long)]
     pub spawn: bool,
 
+    /// Where the target's API listens: it is asked about its own delay, as a spawned node always is.
+    #[arg(long, value_name = "IP:PORT", requires = "auth", conflicts_with = "spawn")]
+    pub api: Option<SocketAddr>,
+
+    /// The account that may ask it, and its token.
+    #[arg(long, value_name = "SID:TOKEN", requires = "api", conflicts_with = "spawn")]
+    pub auth: Option<String>,
+
     /// Callers in all.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub legs: usize,
@@ -121,6 +132,11 @@ pub struct LoadArgs {
     #[arg(long, value_enum, value_name = "SUITE")]
     pub srtp_suite: Option<Suite>,
 
+    /// Do not say how loud packets are (RFC 6464). Without it callers who speak Opus do, as browsers do: a node need not
+    /// decode those on whose line nobody speaks.
+    #[arg(long)]
+    pub no_audio_level: bool,
+
     /// Let talkers say what is in this WAV file (any rate) instead of giving tones, each from another place of it.
     /// They are told apart by where in the file they are.
     #[arg(long, value_name = "FILE")]
@@ -151,6 +167,9 @@ impl LoadArgs {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
         let plan = plan.with_codecs(&self.codec)?.with_suites(&self.suites()).with_ramp(self.ramp)?;
         let mut plan = self.network.apply(plan)?;
+        if self.no_audio_level {
+            plan = plan.without_audio_levels();
+        }
         if let Some(file) = &self.speech {
             let speech = Speech::read(file, &self.codec).map_err(PlanError::Speech)?;
             plan = plan.with_speech(speech)?;
@@ -163,6 +182,13 @@ impl LoadArgs {
 }
 
 impl LoadArgs {
+    /// The API to be asked, if credentials for it were given.
+    fn node_api(&self) -> Option<NodeApi> {
+        let (address, auth) = (self.api?, self.auth.as_ref()?);
+        let (account, token) = auth.split_once(':')?;
+        Some(NodeApi::new(address, account.to_owned(), token.to_owned()))
+    }
+
     fn suites(&self) -> Vec<Suite> {
         match self.srtp_suite {
             Some(suite) => vec![suite],
@@ -181,6 +207,9 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         Ok(plan) => plan,
         Err(error) => return Ok(refuse(&error.to_string())),
     };
+    if args.auth.as_deref().is_some_and(|auth| !auth.contains(':')) {
+        return Ok(refuse("--auth must be the account's SID and its token, with a colon between them"));
+    }
     if let Some(problem) = args.json.as_deref().and_then(unwritable) {
         return Ok(refuse(&problem));
     }
@@ -190,7 +219,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
             Ok(target) => target,
             Err(problem) => return Ok(refuse(&problem)),
         };
-        run_against(target, &plan, None, &interrupt).await?
+        run_against(target, &plan, (None, args.node_api()), &interrupt).await?
     } else {
         run_spawned(&plan, &interrupt).await?
     };
@@ -207,17 +236,18 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
 async fn run_against(
     target: SocketAddr,
     plan: &Plan,
-    node_pid: Option<u32>,
+    (node_pid, node_api): (Option<u32>, Option<NodeApi>),
     interrupt: &Arc<AtomicBool>,
 ) -> anyhow::Result<Report> {
     let interrupt = Arc::clone(interrupt);
-    let surroundings = Surroundings { node_pid, progress: Progress::for_terminal(), interrupt };
+    let surroundings = Surroundings { node_pid, node_api, progress: Progress::for_terminal(), interrupt };
     execute_in(target, plan, &surroundings).await
 }
 
 async fn run_spawned(plan: &Plan, interrupt: &Arc<AtomicBool>) -> anyhow::Result<Report> {
     let mut node = SpawnedNode::start(plan).await?;
-    let report = run_against(node.sip, plan, Some(node.child.pid()), interrupt).await;
+    let report =
+        run_against(node.sip, plan, (Some(node.child.pid()), Some(node.api.clone())), interrupt).await;
     let stopped = node.child.stop().await;
     let mut report = report?;
     match stopped {
@@ -303,6 +333,10 @@ mod tests {
         assert!(parse("load --spawn --target 127.0.0.1:5060").is_err());
         assert!(parse("load --target 127.0.0.1:5060 --codec pcma").is_ok());
         assert!(parse("load --spawn --codec speex").is_err());
+        assert!(parse("load --target 127.0.0.1:5060 --api 127.0.0.1:8080").is_err());
+        let asked =
+            parse("load --target 127.0.0.1:5060 --api 127.0.0.1:8080 --auth AC1:2").unwrap().node_api();
+        assert!(asked.is_some_and(|api| !format!("{api:?}").contains("AC1")));
     }
 
     #[test]
@@ -336,6 +370,7 @@ mod tests {
             "load --spawn --legs 4 --talkers 5",
             "load --target nowhere --legs 1 --talkers 1",
             "load --spawn --json /nowhere/at/all.json",
+            "load --target 127.0.0.1:9 --api 127.0.0.1:8080 --auth token",
         ] {
             assert_eq!(format!("{:?}", codes(line).await.unwrap()), usage, "{line}");
         }

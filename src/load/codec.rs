@@ -10,6 +10,7 @@ use opus::Channels;
 use serde::Serialize;
 
 use super::law::Law;
+use super::rtp;
 
 /// A codec that the callers can offer and speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, clap::ValueEnum)]
@@ -37,7 +38,8 @@ const PACKET_MAX_PER_SECOND: usize = 8;
 /// The most octets of payload that we send: 20 ms of [`Codec::L16`].
 pub(super) const PAYLOAD_MAX: usize = 640;
 /// Where Opus is a good deal better than telephone quality and the tones come through within a decibel or two.
-const OPUS_BITS: i32 = 32_000;
+/// Below, libopus adds no redundancy for loss of up to 5 %.
+const OPUS_BITS: i32 = 34_000;
 /// Half of the effort that libopus can make; above it the ear gains nothing and the set-up takes longer.
 const OPUS_COMPLEXITY: i32 = 5;
 
@@ -263,7 +265,23 @@ pub(super) enum Track {
     /// Octets that may be cut anywhere, and how many make a packet.
     Octets { round: Box<[u8]>, frame: usize },
     /// Packets as the encoder made them.
-    Packets(Box<[Box<[u8]>]>),
+    Packets(Box<[Packet]>),
+}
+
+/// A packet as an encoder made it.
+#[derive(Clone, Debug)]
+pub(super) struct Packet {
+    pub(super) payload: Box<[u8]>,
+    /// How loud the sound is that it holds, in -dBov.
+    pub(super) level: u8,
+}
+
+impl Packet {
+    /// Writes the payload; how many octets it has.
+    pub(super) fn write(&self, payload: &mut [u8]) -> usize {
+        payload[..self.payload.len()].copy_from_slice(&self.payload);
+        self.payload.len()
+    }
 }
 
 /// An encoder hears so many frames of the end before the beginning, so that it comes to the beginning in the state in which
@@ -285,10 +303,24 @@ impl Track {
         };
         let run_up = frames - RUN_UP_FRAMES.min(frames);
         (run_up..frames).for_each(|n| drop(encoder.encode(&sound(n))));
-        let packets = (0..frames).map(|n| encoder.encode(&sound(n)).into_boxed_slice());
+        let packets = (0..frames).map(|n| {
+            let sound = sound(n);
+            Packet { payload: encoder.encode(&sound).into(), level: rtp::level_of(&sound) }
+        });
         match codec.frame_octets() {
-            Some(octets) => Self::Octets { round: packets.flatten().collect(), frame: octets },
+            Some(octets) => {
+                let round = packets.flat_map(|packet| packet.payload).collect();
+                Self::Octets { round, frame: octets }
+            }
             None => Self::Packets(packets.collect()),
+        }
+    }
+
+    /// How loud the packet of this frame of the sound is, in -dBov; not known of those that are cut anywhere.
+    pub(super) fn level(&self, frame: u64) -> Option<u8> {
+        match self {
+            Self::Octets { .. } => None,
+            Self::Packets(packets) => Some(packets[(frame % packets.len() as u64) as usize].level),
         }
     }
 
@@ -299,11 +331,7 @@ impl Track {
                 copy_around(round, frame, &mut payload[..*octets]);
                 *octets
             }
-            Self::Packets(packets) => {
-                let packet = &packets[(frame % packets.len() as u64) as usize];
-                payload[..packet.len()].copy_from_slice(packet);
-                packet.len()
-            }
+            Self::Packets(packets) => packets[(frame % packets.len() as u64) as usize].write(payload),
         }
     }
 }

@@ -182,6 +182,13 @@ pub enum Finding {
         /// The legs.
         legs: Vec<LegNumber>,
     },
+    /// What the node says of its own delay is not what was measured.
+    Ledger {
+        /// What it says, ms.
+        told_ms: f64,
+        /// What was measured, ms.
+        measured_ms: f64,
+    },
     /// The run was cut short, so it proves nothing.
     Interrupted,
     /// The callers themselves could not keep their schedule, so the run proves nothing.
@@ -258,6 +265,7 @@ impl fmt::Display for Finding {
             Self::NotJudged { legs } => {
                 write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
             }
+            Self::Ledger { told_ms, measured_ms } => ledger(f, *told_ms, *measured_ms),
             Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
             Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
         }
@@ -270,6 +278,10 @@ fn concealed(f: &mut fmt::Formatter<'_>, percent: f64, allowed: f64, legs: &[Leg
         "{percent:.1} % of frames broken, though the callers' own networks explain {allowed:.1} % at most, at {}",
         Legs(legs)
     )
+}
+
+fn ledger(f: &mut fmt::Formatter<'_>, told_ms: f64, measured_ms: f64) -> fmt::Result {
+    write!(f, "the node says that it adds {told_ms:.1} ms, and {measured_ms:.1} ms were measured")
 }
 
 fn callers_late(f: &mut fmt::Formatter<'_>, percent: f64, worst_ms: f64) -> fmt::Result {

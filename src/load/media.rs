@@ -97,7 +97,7 @@ impl MediaLeg {
             not_genuine: 0,
             conference: stage.plan.conference_of(number),
             socket,
-            voice: Voice::new(number, answer.payload_type, stage, super::plan::random_u32()),
+            voice: Voice::new(number, &answer, stage, super::plan::random_u32()),
             protections: answer.keys.map(|(ours, theirs)| Protections {
                 sending: Protection::new(&ours),
                 receiving: Protection::new(&theirs),

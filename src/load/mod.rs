@@ -9,7 +9,8 @@
 //!                                                                        │   codec, arrivals, continuity, spectrum
 //!                                               record (a thread) ◀──────┤
 //! report ◀─ verdict ◀─ hearing (the oracle: who should hear whom) ◀──────╯
-//!               ╰─ damage (frames)   ╰─ likeness (who spoke, of speech)
+//!               ├─ damage (frames)   ╰─ likeness (who spoke, of speech)
+//!               ╰─ ledger (is the node right about its own delay? asked by node_api)
 //! ```
 //!
 //! From a test: make a [`Plan`], give it to [`execute`], look at [`Report::findings`].
@@ -27,11 +28,13 @@ mod hearing;
 mod histogram;
 mod impairment;
 mod law;
+mod ledger;
 mod likeness;
 mod media;
 mod message;
 mod network;
 mod network_args;
+mod node_api;
 mod plan;
 mod plan_error;
 mod process;
@@ -60,7 +63,9 @@ pub use finding::Finding;
 pub use histogram::Times;
 pub use impairment::{Blackout, Impairment, NetworkProfile};
 pub use law::Law;
+pub use ledger::LedgerCheck;
 pub use network_args::NetworkArgs;
+pub use node_api::NodeApi;
 pub use plan::{LegNumber, Plan};
 pub use plan_error::PlanError;
 pub use progress::Progress;

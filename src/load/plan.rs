@@ -67,6 +67,7 @@ pub struct Plan {
     talkers: usize,
     codecs: Vec<Codec>,
     suites: Vec<Suite>,
+    audio_levels: bool,
     network: Impairment,
     seed: u64,
     speech: Option<Speech>,
@@ -102,6 +103,7 @@ impl Plan {
             talkers,
             codecs: vec![Codec::Pcmu],
             suites: Vec::new(),
+            audio_levels: true,
             network: Impairment::default(),
             seed: 0,
             speech: None,
@@ -137,6 +139,13 @@ impl Plan {
     #[must_use]
     pub fn with_suites(self, suites: &[Suite]) -> Self {
         Self { suites: suites.to_vec(), ..self }
+    }
+
+    /// The same, with callers who do not say how loud their packets are. Otherwise those who speak Opus do, as browsers
+    /// do and telephones do not.
+    #[must_use]
+    pub fn without_audio_levels(self) -> Self {
+        Self { audio_levels: false, ..self }
     }
 
     /// The same, with each caller behind such a network; the seed decides what becomes of each packet.
@@ -228,6 +237,11 @@ impl Plan {
         &self.suites
     }
 
+    /// Whether a leg offers to say how loud each packet is (RFC 6464).
+    pub(super) fn says_level(&self, leg: LegNumber) -> bool {
+        self.audio_levels && self.codec_of(leg) == Codec::Opus
+    }
+
     /// What talkers say, if not tones.
     pub fn speech(&self) -> Option<&Speech> {
         self.speech.as_ref()
@@ -263,6 +277,11 @@ impl Plan {
     /// What callers in this run put in front of their conference's number; no two runs have the same.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Who a leg says it is: the user of its From.
+    pub(super) fn caller(&self, leg: LegNumber) -> String {
+        format!("{}-leg-{}", self.name, leg.0)
     }
 
     /// The conference a leg dials.

@@ -103,7 +103,7 @@ async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
     for (leg, remote) in remotes.into_iter().enumerate() {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let payload_type = plan.codec_of(LegNumber(leg)).payload_type();
-        let answer = Answer { remote, payload_type, keys: None };
+        let answer = Answer { remote, payload_type, audio_level: None, keys: None };
         media.add(MediaLeg::new(Answered { leg: LegNumber(leg), socket, answer }, &stage)?)?;
     }
     stage.begin();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::codec::Codec;
 use super::finding::Finding;
 use super::histogram::Times;
+use super::ledger::LedgerCheck;
 use super::media::LATE_MS;
 use super::plan::{LegNumber, Plan};
 
@@ -37,6 +38,8 @@ pub struct Report {
     pub delay_ms: Times,
     /// The same from each codec to each, when there are several.
     pub delay_by_codecs: Vec<CodecDelay>,
+    /// What the node says of its own delay, where it was asked.
+    pub ledger: Option<LedgerCheck>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -285,7 +288,16 @@ impl Report {
         )?;
         self.delay_by_codecs.iter().try_for_each(|CodecDelay { from, to, delay_ms }| {
             writeln!(f, "             {:>4} to {:<4}: {}", from.name(), to.name(), Row(delay_ms))
-        })
+        })?;
+        let Some(LedgerCheck { pairs, told_ms, measured_ms, difference_ms, worst_ms }) = self.ledger else {
+            return Ok(());
+        };
+        let way = if self.plan.network().is_none() { "" } else { ", which has the way to the node in it" };
+        writeln!(
+            f,
+            "ledger       ms: the node says {told_ms:.1}, measured {measured_ms:.1}{way}: {difference_ms:+.1} (medians of {pairs} \
+             pairs; the worst {worst_ms:+.1})"
+        )
     }
 
     fn write_continuity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,18 @@
-//! The RTP header (RFC 3550 §5.1) as the callers write and read it.
+//! The RTP header (RFC 3550 §5.1) as the callers write and read it, and the extension that says how loud a packet is
+//! (RFC 6464).
 
 use super::codec::PAYLOAD_MAX;
 
 /// Without CSRCs and extension.
 pub(super) const HEADER: usize = 12;
 /// The largest packet that we send.
-pub(super) const PACKET_MAX: usize = HEADER + PAYLOAD_MAX;
+pub(super) const PACKET_MAX: usize = HEADER + LEVEL_EXTENSION + PAYLOAD_MAX;
+/// Octets of an extension with nothing but a level: its own header, and one word.
+pub(super) const LEVEL_EXTENSION: usize = 8;
+/// What an extension begins with whose elements have headers of one octet (RFC 8285 §4.2).
+const ONE_OCTET_HEADERS: [u8; 2] = [0xbe, 0xde];
+/// Louder than this, in -dBov, a packet is said to hold a voice: between an idle line and the quietest talker.
+const VOICE_OVER: u8 = 60;
 
 /// The fields of a header that the judge looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +33,23 @@ impl Header {
         packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
         packet[8..HEADER].copy_from_slice(&self.ssrc.to_be_bytes());
     }
+}
+
+/// Writes how loud the packet is, in -dBov, behind its header. `id` is what the element is called, 1 to 14.
+pub(super) fn write_level(packet: &mut [u8; PACKET_MAX], id: u8, level: u8) {
+    packet[0] |= 0x10;
+    let voice = u8::from(level < VOICE_OVER) << 7;
+    let extension = &mut packet[HEADER..HEADER + LEVEL_EXTENSION];
+    // One word of elements; an element's length is written less one.
+    extension[..2].copy_from_slice(&ONE_OCTET_HEADERS);
+    extension[2..].copy_from_slice(&[0, 1, id << 4, voice | level, 0, 0]);
+}
+
+/// How loud samples are, in -dBov: 0 is a square wave at full scale, 127 is silence (RFC 6464 §3).
+pub(super) fn level_of(sound: &[i16]) -> u8 {
+    let energy: f64 = sound.iter().map(|&sample| f64::from(sample).powi(2)).sum();
+    let rms = (energy / sound.len().max(1) as f64).sqrt();
+    (-20.0 * (rms / 32_767.0).log10()).round().clamp(0.0, 127.0) as u8
 }
 
 /// Takes a packet apart; `None` when it is not RTP.
@@ -74,7 +98,20 @@ mod tests {
         };
         let mut packet = [7; PACKET_MAX];
         header.write(&mut packet);
+        assert_eq!(parse(&packet), Some((header, &[7; PACKET_MAX - HEADER][..])));
+        write_level(&mut packet, 5, 75);
         assert_eq!(parse(&packet), Some((header, &[7; PAYLOAD_MAX][..])));
+        assert_eq!(packet[HEADER..HEADER + LEVEL_EXTENSION], [0xbe, 0xde, 0, 1, 0x50, 75, 0, 0]);
+        write_level(&mut packet, 14, 20);
+        assert_eq!(packet[HEADER + 4..HEADER + 6], [0xe0, 0x80 | 20]);
+    }
+
+    #[test]
+    fn levels_are_counted_down_from_full_scale() {
+        assert_eq!(level_of(&[32_767, -32_767]), 0);
+        assert_eq!(level_of(&[3_277, -3_277]), 20);
+        assert_eq!(level_of(&[0; 960]), 127);
+        assert_eq!(level_of(&crate::load::tone::idle_noise(960, 7)), 75);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::ledger::{self, Told};
 use super::media::{Harvest, MediaLeg, MediaThreads};
+use super::node_api::NodeApi;
 use super::plan::{Plan, frames_to_duration};
 use super::process::{self, Reading};
 use super::progress::Progress;
@@ -23,6 +25,8 @@ use super::{likeness, verdict, wire};
 pub struct Surroundings {
     /// The node's process, if it is on this machine: its cost is measured.
     pub node_pid: Option<u32>,
+    /// The node's API: it is asked about its own delay.
+    pub node_api: Option<NodeApi>,
     /// Where progress is shown.
     pub progress: Progress,
     /// Set it to end the run early; calls are hung up and the report says so.
@@ -32,7 +36,7 @@ pub struct Surroundings {
 impl Default for Surroundings {
     fn default() -> Self {
         let interrupt = Arc::default();
-        Self { node_pid: None, progress: Progress::hidden(), interrupt }
+        Self { node_pid: None, node_api: None, progress: Progress::hidden(), interrupt }
     }
 }
 
@@ -75,6 +79,7 @@ pub async fn execute_in(
 
     let before = surroundings.read_node();
     let meter = set_up_and_measure(&mut signalling, &media, &stage, surroundings).await?;
+    let told = surroundings.ask_ledger(plan, &signalling).await;
     let (dialled, answered) = signalling.progress();
     surroundings.progress.hanging_up(answered);
     signalling.hang_up().await.context("hanging up")?;
@@ -82,6 +87,9 @@ pub async fn execute_in(
 
     let harvest = take_home(media, &stage).await?;
     let mut report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
+    if let Some(told) = told {
+        ledger::compare(&mut report, told, &harvest);
+    }
     if let Some(recorder) = recorder {
         report.notes.extend(end_recording(recorder, &stage).await?);
     }
@@ -101,6 +109,16 @@ pub(super) struct Meter {
 impl Surroundings {
     fn read_node(&self) -> Option<Reading> {
         process::read(self.node_pid?).ok()
+    }
+
+    /// What the node says of its own delay, while the calls last.
+    async fn ask_ledger(&self, plan: &Plan, signalling: &Signalling<'_>) -> Option<Told> {
+        let api = self.node_api.as_ref()?;
+        let (_, answered) = signalling.progress();
+        if answered < plan.legs() || signalling.is_interrupted() {
+            return None;
+        }
+        Some(ledger::ask(api, plan).await)
     }
 }
 

@@ -9,9 +9,23 @@ use super::srtp::Keys;
 /// The payload type that we offer for telephone events (RFC 4733). No codec of ours has it.
 const EVENTS: u8 = 101;
 
-/// The offer of a caller who receives at `local`, protected by one of `keys` unless there are none. Also its
-/// answer, should the node offer anew.
-pub(super) fn offer(local: SocketAddr, codec: Codec, keys: &[Keys]) -> String {
+/// What the element is called that says how loud a packet is, and what it stands for (RFC 6464 §4).
+const LEVEL_ID: u8 = 1;
+const LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+
+/// What a caller offers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offered<'a> {
+    pub(super) codec: Codec,
+    /// Keys for SRTP, one of which is to be chosen; none over plain RTP.
+    pub(super) keys: &'a [Keys],
+    /// Whether each packet would say how loud it is.
+    pub(super) audio_level: bool,
+}
+
+/// The offer of a caller who receives at `local`. Also its answer, should the node offer anew.
+pub(super) fn offer(local: SocketAddr, offered: &Offered<'_>) -> String {
+    let Offered { codec, keys, audio_level } = *offered;
     let (ip, port) = (local.ip(), local.port());
     let family = if ip.is_ipv6() { "IP6" } else { "IP4" };
     let profile = profile(!keys.is_empty());
@@ -22,10 +36,11 @@ pub(super) fn offer(local: SocketAddr, codec: Codec, keys: &[Keys]) -> String {
     };
     let crypto = |(n, keys): (usize, &Keys)| format!("a=crypto:{} {}\r\n", n + 1, keys.to_sdes());
     let crypto: String = keys.iter().enumerate().map(crypto).collect();
+    let level = if audio_level { format!("a=extmap:{LEVEL_ID} {LEVEL_URI}\r\n") } else { String::new() };
     format!(
         "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
          m=audio {port} {profile} {payload_type} {EVENTS}\r\na=rtpmap:{payload_type} {rtpmap}\r\n{format}\
-         a=rtpmap:{EVENTS} telephone-event/{clock}\r\na=fmtp:{EVENTS} 0-15\r\n{crypto}a=ptime:20\r\na=sendrecv\r\n"
+         a=rtpmap:{EVENTS} telephone-event/{clock}\r\na=fmtp:{EVENTS} 0-15\r\n{crypto}{level}a=ptime:20\r\na=sendrecv\r\n"
     )
 }
 
@@ -55,15 +70,18 @@ pub(super) struct Answer {
     pub(super) remote: SocketAddr,
     /// What the node wants the codec called in packets to it.
     pub(super) payload_type: u8,
+    /// What the element with the level is called, if it wants levels.
+    pub(super) audio_level: Option<u8>,
     /// Our keys that it chose, and its own.
     pub(super) keys: Option<(Keys, Keys)>,
 }
 
-/// Reads the answer to the offer of this codec and these keys.
+/// Reads the answer to an offer.
 ///
 /// # Errors
 /// When there is nowhere to send the audio to, or something was chosen that was not offered.
-pub(super) fn read_answer(answer: &str, codec: Codec, keys: &[Keys]) -> Result<Answer, AnswerError> {
+pub(super) fn read_answer(answer: &str, offered: &Offered<'_>) -> Result<Answer, AnswerError> {
+    let Offered { codec, keys, audio_level } = *offered;
     let lines = AudioLines::of(answer)?;
     let mut fields = lines.media.split_ascii_whitespace().skip(1);
     let port: u16 = fields.next().and_then(|port| port.parse().ok()).ok_or(AnswerError::NoAddress)?;
@@ -78,6 +96,7 @@ pub(super) fn read_answer(answer: &str, codec: Codec, keys: &[Keys]) -> Result<A
     Ok(Answer {
         remote: SocketAddr::new(lines.address.ok_or(AnswerError::NoAddress)?, port),
         payload_type: payload_type.ok_or(AnswerError::Codec)?,
+        audio_level: lines.level_id().filter(|_| audio_level),
         keys: if keys.is_empty() { None } else { Some(lines.keys(keys).ok_or(AnswerError::Key)?) },
     })
 }
@@ -129,6 +148,15 @@ impl<'a> AudioLines<'a> {
         is_ours.then_some(number)
     }
 
+    /// What the level is called, if it is wanted: with a direction or without (RFC 8285 §5).
+    fn level_id(&self) -> Option<u8> {
+        self.attributes.iter().find_map(|attribute| {
+            let mut words = attribute.strip_prefix("extmap:")?.split_ascii_whitespace();
+            let id = words.next()?.split('/').next()?.parse().ok()?;
+            (words.next() == Some(LEVEL_URI) && id == LEVEL_ID).then_some(id)
+        })
+    }
+
     /// Our keys that the answer names by tag and suite, and the node's own.
     fn keys(&self, offered: &[Keys]) -> Option<(Keys, Keys)> {
         self.attributes.iter().find_map(|attribute| {
@@ -151,6 +179,8 @@ mod tests {
     use super::*;
     use crate::load::srtp::Suite;
 
+    const PCMU: Offered<'_> = Offered { codec: Codec::Pcmu, keys: &[], audio_level: false };
+
     const ALL: [Codec; 5] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16];
 
     #[test]
@@ -159,8 +189,12 @@ mod tests {
             let remote: SocketAddr = local.parse().unwrap();
             for codec in ALL {
                 let payload_type = codec.payload_type();
-                let expected = Answer { remote, payload_type, keys: None };
-                assert_eq!(read_answer(&offer(remote, codec, &[]), codec, &[]), Ok(expected));
+                for audio_level in [false, true] {
+                    let offered = Offered { codec, keys: &[], audio_level };
+                    let audio_level = audio_level.then_some(LEVEL_ID);
+                    let expected = Answer { remote, payload_type, audio_level, keys: None };
+                    assert_eq!(read_answer(&offer(remote, &offered), &offered), Ok(expected));
+                }
             }
         }
     }
@@ -171,8 +205,8 @@ mod tests {
         let keys = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80].map(Keys::random);
         let theirs = Keys::random(Suite::AesCm128HmacSha1_80);
         let answer = |crypto: &str| {
-            let text = offer(remote, Codec::Pcmu, &[]).replace("RTP/AVP", "RTP/SAVP");
-            read_answer(&format!("{text}a=crypto:{crypto}\r\n"), Codec::Pcmu, &keys)
+            let text = offer(remote, &PCMU).replace("RTP/AVP", "RTP/SAVP");
+            read_answer(&format!("{text}a=crypto:{crypto}\r\n"), &Offered { keys: &keys, ..PCMU })
         };
         let chosen = answer(&format!("2 {}", theirs.to_sdes())).unwrap().keys;
         assert_eq!(chosen, Some((keys[1].clone(), theirs.clone())));
@@ -181,15 +215,28 @@ mod tests {
         {
             assert_eq!(answer(&wrong), Err(AnswerError::Key), "{wrong}");
         }
-        let plain = offer(remote, Codec::Pcmu, &[]);
-        assert_eq!(read_answer(&plain, Codec::Pcmu, &keys), Err(AnswerError::Profile("RTP/SAVP")));
+        let plain = read_answer(&offer(remote, &PCMU), &Offered { keys: &keys, ..PCMU });
+        assert_eq!(plain, Err(AnswerError::Profile("RTP/SAVP")));
+    }
+
+    #[test]
+    fn levels_go_only_to_who_wants_them_as_they_were_offered() {
+        let offered = Offered { codec: Codec::Opus, audio_level: true, ..PCMU };
+        let wanted = |attribute: &str| {
+            let text = offer("127.0.0.1:4000".parse().unwrap(), &Offered { audio_level: false, ..offered });
+            read_answer(&format!("{text}a={attribute}\r\n"), &offered).unwrap().audio_level
+        };
+        assert_eq!(wanted(&format!("extmap:1/recvonly {LEVEL_URI} vad=on")), Some(1));
+        assert_eq!(wanted(&format!("extmap:1 {LEVEL_URI}")), Some(1));
+        assert_eq!(wanted(&format!("extmap:2 {LEVEL_URI}")), None);
+        assert_eq!(wanted("extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid"), None);
     }
 
     #[test]
     fn the_media_lines_own_address_counts() {
         let answer = "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.2\n\
                       m=video 0 RTP/AVP 96\nc=IN IP4 192.0.2.3\n";
-        let answer = read_answer(answer, Codec::Pcmu, &[]).unwrap();
+        let answer = read_answer(answer, &PCMU).unwrap();
         assert_eq!(answer.remote, "192.0.2.2:4000".parse().unwrap());
     }
 
@@ -197,8 +244,9 @@ mod tests {
     fn a_dynamic_number_is_what_its_name_says() {
         let with =
             |rtpmap: &str| format!("c=IN IP4 127.0.0.1\nm=audio 4000 RTP/AVP 120\na=rtpmap:120 {rtpmap}\n");
-        let number =
-            |rtpmap: &str, codec| read_answer(&with(rtpmap), codec, &[]).map(|answer| answer.payload_type);
+        let number = |rtpmap: &str, codec| {
+            read_answer(&with(rtpmap), &Offered { codec, ..PCMU }).map(|answer| answer.payload_type)
+        };
         assert_eq!(number("OPUS/48000/2", Codec::Opus), Ok(120));
         assert_eq!(number("L16/16000/1", Codec::L16), Ok(120));
         assert_eq!(number("L16/8000", Codec::L16), Err(AnswerError::Codec));
@@ -208,11 +256,11 @@ mod tests {
     #[test]
     fn an_unusable_answer_says_why() {
         let with = |media: &str| format!("v=0\r\nc=IN IP4 127.0.0.1\r\n{media}\r\n");
-        let problem = |media| read_answer(&with(media), Codec::Pcmu, &[]).unwrap_err();
+        let problem = |media| read_answer(&with(media), &PCMU).unwrap_err();
         assert_eq!(problem("m=audio 0 RTP/AVP 0"), AnswerError::Refused);
         assert_eq!(problem("m=audio 4000 RTP/AVP 8"), AnswerError::Codec);
         assert_eq!(problem("m=audio 4000 RTP/SAVP 0"), AnswerError::Profile("RTP/AVP"));
         assert_eq!(problem("a=nothing"), AnswerError::NoAddress);
-        assert_eq!(read_answer("m=audio 4 RTP/AVP 0", Codec::Pcmu, &[]), Err(AnswerError::NoAddress));
+        assert_eq!(read_answer("m=audio 4 RTP/AVP 0", &PCMU), Err(AnswerError::NoAddress));
     }
 }

@@ -238,8 +238,8 @@ impl<'a> Signalling<'a> {
             local,
             target: self.target,
             user: self.plan.dialled(leg),
-            caller: format!("{}-leg-{}", self.plan.name(), leg.0),
-            offer: sdp::offer(media.local_addr()?, self.plan.codec_of(leg), &keys),
+            caller: self.plan.caller(leg),
+            offer: sdp::offer(media.local_addr()?, &self.offered(leg, &keys)),
         });
         call.dial(Instant::now(), &mut self.outbox);
         self.by_call_id.insert(call.call_id.clone(), leg);
@@ -247,6 +247,10 @@ impl<'a> Signalling<'a> {
         self.waiting.push(Some(Waiting { socket: media, keys }));
         self.send_all();
         Ok(())
+    }
+
+    fn offered<'k>(&self, leg: LegNumber, keys: &'k [Keys]) -> sdp::Offered<'k> {
+        sdp::Offered { codec: self.plan.codec_of(leg), keys, audio_level: self.plan.says_level(leg) }
     }
 
     /// Waits for messages or `deadline`, handles them, and looks after the timers.
@@ -313,7 +317,7 @@ impl<'a> Signalling<'a> {
                 let Some(Waiting { socket, keys }) = self.waiting[leg.0].take() else {
                     return Ok(());
                 };
-                match sdp::read_answer(&sdp, self.plan.codec_of(leg), &keys) {
+                match sdp::read_answer(&sdp, &self.offered(leg, &keys)) {
                     Ok(answer) => {
                         let ms = setup.as_secs_f64() * 1e3;
                         self.tally.setup.add(ms);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::codec::{Codec, PAYLOAD_MAX, Track};
+use super::codec::{Codec, PAYLOAD_MAX, Packet, Track};
 use super::plan::{LegNumber, Plan};
 use super::tone::{self, Tones};
 
@@ -30,7 +30,7 @@ pub(super) struct Sounds {
 struct Common {
     /// Of codecs that remember; where a packet is a packet, each caller has noise of its own, a period long.
     noise: Option<Arc<Track>>,
-    beep: Arc<[Box<[u8]>]>,
+    beep: Arc<[Packet]>,
 }
 
 impl Sounds {
@@ -75,7 +75,7 @@ impl Sounds {
     }
 
     /// The packets from the beginning of a beep until it has died away.
-    pub(super) fn beep(&self, codec: Codec) -> Arc<[Box<[u8]>]> {
+    pub(super) fn beep(&self, codec: Codec) -> Arc<[Packet]> {
         Arc::clone(&self.by_codec[&codec].beep)
     }
 }
@@ -93,7 +93,8 @@ impl Common {
         let packet = |n| {
             let mut payload = [0; PAYLOAD_MAX];
             let length = beep.write(n, &mut payload);
-            payload[..length].into()
+            // Of codecs without levels, none is said.
+            Packet { payload: payload[..length].into(), level: beep.level(n).unwrap_or(0) }
         };
         Self { noise, beep: (0..frames).map(packet).collect() }
     }

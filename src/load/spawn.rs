@@ -12,6 +12,7 @@ use confab_media::ConferenceSettings;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command as AsyncCommand};
 
+use super::node_api::NodeApi;
 use super::plan::{Plan, random_u32};
 use super::wire;
 
@@ -108,6 +109,8 @@ pub(super) struct SpawnedNode {
     pub(super) child: ReadyChild,
     /// Where it takes calls.
     pub(super) sip: SocketAddr,
+    /// Where it is asked, and as whom.
+    pub(super) api: NodeApi,
     // Dropped after the child: it lives in there.
     _home: Home,
 }
@@ -121,11 +124,22 @@ impl SpawnedNode {
     pub(super) async fn start(plan: &Plan) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let home = Home::make().context("no directory for the node's data")?;
-        let child = ReadyChild::start(node_command(&program, &home.path, plan)).await?;
+        let (account, token) = (format!("AC{}", random_hex()), random_hex());
+        let mut command = node_command(&program, &home.path, plan);
+        // Not as flags: those can be read by everybody on the machine.
+        command.env("CONFAB_ACCOUNT_SID", &account).env("CONFAB_AUTH_TOKEN", &token);
+        let child = ReadyChild::start(command).await?;
         let sip = child.said("sip").context("the node did not say where it takes calls")?;
         let sip = sip.parse().with_context(|| format!("the node takes calls at an odd place: {sip}"))?;
-        Ok(Self { child, sip, _home: home })
+        let http = child.said("http").context("the node did not say where it is asked")?;
+        let http = http.parse().with_context(|| format!("the node is asked at an odd place: {http}"))?;
+        Ok(Self { child, sip, api: NodeApi::new(http, account, token), _home: home })
     }
+}
+
+/// 32 hexadecimal digits.
+fn random_hex() -> String {
+    (0..4).map(|_| format!("{:08x}", random_u32())).collect()
 }
 
 /// Everybody is to be heard, so all talkers of a conference may be mixed at once.

@@ -49,6 +49,7 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         jitter_ms: of(judged.iter().map(|leg| leg.ear.arrivals.jitter_ms())).times(),
         delay_ms: of(judged.iter().flat_map(|leg| delays(leg))).times(),
         delay_by_codecs: delay_by_codecs(plan, &judged),
+        ledger: None,
         own_lateness_ms: harvest.punctuality.lateness.times(),
         node: None,
         reflector: None,

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::codec::{Codec, Track};
+use super::codec::{Codec, Packet, Track};
 use super::plan::LegNumber;
-use super::rtp::{HEADER, Header, PACKET_MAX};
+use super::rtp::{self, HEADER, Header, LEVEL_EXTENSION, PACKET_MAX};
+use super::sdp::Answer;
 use super::stage::{Part, Stage};
 use super::tone;
 
@@ -21,10 +22,12 @@ pub(super) struct Voice {
     tones: Option<Arc<Track>>,
     /// With which frame of the speech the leg begins, if it is speech.
     speech_first: Option<u64>,
-    beep: Arc<[Box<[u8]>]>,
+    beep: Arc<[Packet]>,
     /// The frame with which the last beep began.
     beep_began: Option<u64>,
     payload_type: u8,
+    /// What the element with the level is called, if the far end wants it.
+    level_id: Option<u8>,
     frame_ticks: u32,
     ssrc: u32,
     sequence: u16,
@@ -42,9 +45,9 @@ pub(super) struct Said {
 }
 
 impl Voice {
-    /// `payload_type` is what the far end wants this leg's codec called. `seed` sets what RFC 3550 §5.1 wants
-    /// random: SSRC, first sequence number and timestamp.
-    pub(super) fn new(leg: LegNumber, payload_type: u8, stage: &Stage, seed: u32) -> Self {
+    /// `answer` says what the far end wants this leg's codec called, and its levels. `seed` sets what RFC 3550 §5.1
+    /// wants random: SSRC, first sequence number and timestamp.
+    pub(super) fn new(leg: LegNumber, answer: &Answer, stage: &Stage, seed: u32) -> Self {
         let codec = stage.plan.codec_of(leg);
         Self {
             leg,
@@ -56,7 +59,8 @@ impl Voice {
             speech_first: stage.plan.speech().map(|speech| speech.first_frame(leg.0, stage.plan.talkers())),
             beep: stage.sounds.beep(codec),
             beep_began: None,
-            payload_type,
+            payload_type: answer.payload_type,
+            level_id: answer.audio_level,
             frame_ticks: codec.frame_ticks(),
             ssrc: seed,
             sequence: (seed >> 8) as u16,
@@ -82,15 +86,16 @@ impl Voice {
         if beep.is_some() {
             self.beep_began = Some(frame);
         }
-        let payload = &mut packet[HEADER..];
-        let length = match self.beep_packet(frame) {
-            Some(sound) => {
-                payload[..sound.len()].copy_from_slice(sound);
-                sound.len()
+        let sound = self.sound(frame, stage);
+        let header = match self.level_id.zip(sound.level()) {
+            Some((id, level)) => {
+                rtp::write_level(packet, id, level);
+                HEADER + LEVEL_EXTENSION
             }
-            None => self.write_sound(frame, stage, payload),
+            None => HEADER,
         };
-        Said { length: HEADER + length, beep }
+        let length = sound.write(&mut packet[header..]);
+        Said { length: header + length, beep }
     }
 
     fn beep_beginning(&self, frame: u64, stage: &Stage) -> Option<u64> {
@@ -99,20 +104,46 @@ impl Voice {
         (stage.plan.beeper(self.conference, slot) == self.leg).then_some(slot)
     }
 
-    fn beep_packet(&self, frame: u64) -> Option<&[u8]> {
+    fn beep_packet(&self, frame: u64) -> Option<&Packet> {
         let since = frame.checked_sub(self.beep_began?)?;
-        self.beep.get(since as usize).map(|packet| &**packet)
+        self.beep.get(since as usize)
     }
 
-    fn write_sound(&self, frame: u64, stage: &Stage, payload: &mut [u8]) -> usize {
+    fn sound(&self, frame: u64, stage: &Stage) -> Sound<'_> {
+        if let Some(beep) = self.beep_packet(frame) {
+            return Sound::Packet(beep);
+        }
         match (stage.part_of(frame), &self.tones) {
             (Part::Settling | Part::Tones | Part::After, Some(tones)) => {
                 let place = self.speech_first.map_or(frame, |first| first + stage.since_tones(frame));
-                tones.write(place, payload)
+                Sound::Track(tones, place)
             }
             (Part::Before | Part::Beeps, _) | (_, None) => {
-                self.noise.write(frame + self.noise_first, payload)
+                Sound::Track(&self.noise, frame + self.noise_first)
             }
+        }
+    }
+}
+
+/// What is said in one packet.
+enum Sound<'a> {
+    Packet(&'a Packet),
+    /// This frame of it.
+    Track(&'a Track, u64),
+}
+
+impl Sound<'_> {
+    fn level(&self) -> Option<u8> {
+        match self {
+            Self::Packet(packet) => Some(packet.level),
+            Self::Track(track, frame) => track.level(*frame),
+        }
+    }
+
+    fn write(&self, payload: &mut [u8]) -> usize {
+        match self {
+            Self::Packet(packet) => packet.write(payload),
+            Self::Track(track, frame) => track.write(*frame, payload),
         }
     }
 }
@@ -133,7 +164,7 @@ mod tests {
         for (codec, ticks) in [(Codec::Pcmu, 160), (Codec::G722, 160), (Codec::Opus, 960), (Codec::L16, 320)]
         {
             let stage = Stage::new(&Plan::new(2, 1, 1, 5).unwrap().with_codec(codec));
-            let mut voice = Voice::new(LegNumber(0), 77, &stage, 0xffff_ffff);
+            let mut voice = Voice::new(LegNumber(0), &answer(77, None), &stage, 0xffff_ffff);
             let mut packet = [0; PACKET_MAX];
             let headers: Vec<_> = (7..10)
                 .map(|frame| {
@@ -152,9 +183,34 @@ mod tests {
     fn a_beep_is_said_when_its_slot_begins() {
         let stage = Stage::new(&Plan::new(2, 1, 2, 5).unwrap());
         stage.begin();
-        let mut voice = Voice::new(LegNumber(1), 0, &stage, 1);
+        let mut voice = Voice::new(LegNumber(1), &answer(0, None), &stage, 1);
         let mut packet = [0; PACKET_MAX];
         let beeps: Vec<_> = (0..200).filter_map(|frame| voice.say(frame, &stage, &mut packet).beep).collect();
         assert_eq!(beeps, [1]);
+    }
+
+    #[test]
+    fn packets_say_how_loud_they_are_to_who_wants_to_know() {
+        let stage = Stage::new(&Plan::new(2, 1, 1, 5).unwrap().with_codec(Codec::Opus));
+        stage.begin();
+        let levels = |leg, frames: std::ops::Range<u64>| -> Vec<u8> {
+            let mut voice = Voice::new(LegNumber(leg), &answer(96, Some(3)), &stage, 1);
+            let mut packet = [0; PACKET_MAX];
+            let level = |frame| {
+                let said = voice.say(frame, &stage, &mut packet);
+                assert_eq!((packet[0], packet[HEADER + 4]), (0x90, 0x30));
+                let payload = rtp::parse(&packet[..said.length]).unwrap().1;
+                assert_eq!(payload.len(), said.length - HEADER - LEVEL_EXTENSION);
+                packet[HEADER + 5]
+            };
+            frames.map(level).collect()
+        };
+        assert!(levels(1, 0..250).iter().all(|&level| level.abs_diff(75) <= 1), "an idle line");
+        assert!(levels(0, 220..250).iter().all(|&level| (0x80 | 5..=0x80 | 20).contains(&level)), "tones");
+    }
+
+    fn answer(payload_type: u8, audio_level: Option<u8>) -> Answer {
+        let remote = "127.0.0.1:9".parse().unwrap();
+        Answer { remote, payload_type, audio_level, keys: None }
     }
 }

@@ -19,6 +19,7 @@ use super::counters::SipCounters;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow, log_unanswered};
+use super::info;
 use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
 use super::media::MediaTerms;
 use super::session_timer::{self, SessionTimer};
@@ -214,7 +215,8 @@ impl Call {
                 Next::GoOn
             }
             DialogState::Info(_, request, handle) => {
-                respond(&handle, info_status(&request), Vec::new(), None).await;
+                let (status, headers) = info::receive(&self.calls, self.sid, &self.counters, &request).await;
+                respond(&handle, status, headers, None).await;
                 Next::GoOn
             }
             DialogState::Options(_, _, handle) => {
@@ -418,15 +420,6 @@ impl Call {
         self.calls.call_ended(self.sid, end).await;
         Next::Over
     }
-}
-
-/// DTMF by INFO is taken note of (and not logged); other packages we do not know (RFC 6086 §4.2.2).
-fn info_status(request: &Request) -> StatusCode {
-    let content_type = headers::value(request, "Content-Type", Some("c")).unwrap_or_default();
-    let is_dtmf = ["application/dtmf-relay", "application/dtmf"]
-        .iter()
-        .any(|dtmf| content_type.to_ascii_lowercase().starts_with(dtmf));
-    if request.body.is_empty() || is_dtmf { StatusCode::OK } else { StatusCode::UnsupportedMediaType }
 }
 
 fn sdp_follows() -> Header {

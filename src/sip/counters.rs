@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::dtmf_info::InfoError;
 use super::guard::Discard;
 use crate::sdp::SdpError;
 use crate::telemetry::{Counter, Metrics};
@@ -17,6 +18,7 @@ pub(super) struct SipCounters {
     pub(super) invites: Arc<Counter>,
     pub(super) invites_refused: Arc<Counter>,
     sdp_refused: [Arc<Counter>; SdpError::ALL.len()],
+    infos_refused: [Arc<Counter>; InfoError::ALL.len()],
 }
 
 impl SipCounters {
@@ -43,12 +45,23 @@ impl SipCounters {
                 let help = "Offers and answers that could not be agreed with, by reason.";
                 metrics.counter("confab_sip_sdp_refused_total", help, &[("reason", error.name())])
             }),
+            infos_refused: InfoError::ALL.map(|error| {
+                let help = "INFO requests that told nothing, by reason.";
+                metrics.counter("confab_sip_infos_refused_total", help, &[("reason", error.name())])
+            }),
         }
     }
 
     pub(super) fn refuse_sdp(&self, error: SdpError) {
         let place = SdpError::ALL.iter().position(|&e| e == error);
         if let Some(counter) = place.and_then(|place| self.sdp_refused.get(place)) {
+            counter.increment();
+        }
+    }
+
+    pub(super) fn refuse_info(&self, error: InfoError) {
+        let place = InfoError::ALL.iter().position(|&e| e == error);
+        if let Some(counter) = place.and_then(|place| self.infos_refused.get(place)) {
             counter.increment();
         }
     }

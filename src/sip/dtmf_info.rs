@@ -6,6 +6,15 @@ use std::time::Duration;
 
 use confab_media::Digit;
 
+/// What an INFO told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Info {
+    /// A key was pressed.
+    Key(InfoDigit),
+    /// Something that is not a key: a flash hook, or another event of RFC 4733 §3.2.
+    Other,
+}
+
 /// A key that an INFO told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InfoDigit {
@@ -22,8 +31,22 @@ pub enum InfoError {
     OtherType,
     /// Longer than any key needs, or not text.
     Malformed,
-    /// No key, or none of 0-9, *, #, A-D.
+    /// No key, or none of 0-9, *, #, A-D, and no other event either.
     NoKey,
+}
+
+impl InfoError {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OtherType, Self::Malformed, Self::NoKey];
+
+    /// The counter's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OtherType => "other_type",
+            Self::Malformed => "malformed",
+            Self::NoKey => "no_key",
+        }
+    }
 }
 
 impl fmt::Display for InfoError {
@@ -52,7 +75,7 @@ const BODY_MAX: usize = 256;
 /// # Errors
 ///
 /// [`InfoError`]: what is wrong with it.
-pub fn parse(content_type: &str, body: &[u8]) -> Result<InfoDigit, InfoError> {
+pub fn parse(content_type: &str, body: &[u8]) -> Result<Info, InfoError> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let read = if media_type.eq_ignore_ascii_case("application/dtmf-relay") {
         relay
@@ -68,23 +91,40 @@ pub fn parse(content_type: &str, body: &[u8]) -> Result<InfoDigit, InfoError> {
 }
 
 /// Lines of `name=value`. Names have no case, and blanks do not count; of a name that comes twice the first does.
-fn relay(body: &str) -> Result<InfoDigit, InfoError> {
+fn relay(body: &str) -> Result<Info, InfoError> {
     let value_of = |name: &str| {
         let mut pairs = body.split(['\r', '\n']).filter_map(|line| line.split_once('='));
         pairs.find(|(found, _)| found.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     };
-    let digit = value_of("Signal").and_then(key).ok_or(InfoError::NoKey)?;
-    Ok(InfoDigit { digit, duration: value_of("Duration").map_or(DURATION_UNSAID, duration) })
+    let signal = value_of("Signal").unwrap_or_default();
+    let duration = value_of("Duration").map_or(DURATION_UNSAID, duration);
+    let event = signal.parse::<u8>().ok().filter(|_| signal.len() <= 3);
+    if event.is_some_and(|event| event >= FLASH) { Ok(Info::Other) } else { told(signal, duration) }
 }
 
 /// Nothing but the key. Some write it as the other type has it all the same.
-fn alone(body: &str) -> Result<InfoDigit, InfoError> {
+fn alone(body: &str) -> Result<Info, InfoError> {
     if body.contains('=') {
         return relay(body);
     }
-    let digit = key(body.trim()).ok_or(InfoError::NoKey)?;
-    Ok(InfoDigit { digit, duration: DURATION_UNSAID })
+    told(body.trim(), DURATION_UNSAID)
 }
+
+fn told(text: &str, duration: Duration) -> Result<Info, InfoError> {
+    match key(text) {
+        Some(digit) => Ok(Info::Key(InfoDigit { digit, duration })),
+        None if is_flash(text) => Ok(Info::Other),
+        None => Err(InfoError::NoKey),
+    }
+}
+
+/// The flash hook, as it is written.
+fn is_flash(text: &str) -> bool {
+    ["16", "!", "hf", "flash", "hookflash"].iter().any(|name| text.eq_ignore_ascii_case(name))
+}
+
+/// The flash hook's event code, the first after those of the keys (RFC 4733 §3.2).
+const FLASH: u8 = 16;
 
 /// A key as itself, or * and # by their event codes (RFC 4733 §3.2) as some gateways write them.
 fn key(text: &str) -> Option<Digit> {
@@ -117,7 +157,10 @@ mod tests {
     const ALONE: &str = "application/dtmf";
 
     fn told(content_type: &str, body: &str) -> Result<(char, u128), InfoError> {
-        parse(content_type, body.as_bytes()).map(|told| (told.digit.expose(), told.duration.as_millis()))
+        parse(content_type, body.as_bytes()).map(|told| match told {
+            Info::Key(told) => (told.digit.expose(), told.duration.as_millis()),
+            Info::Other => ('-', 0),
+        })
     }
 
     #[test]
@@ -145,6 +188,21 @@ mod tests {
         assert_eq!(told(RELAY, "Signal=1\nDuration=4294967295"), Ok(('1', 5_000)));
         for nonsense in ["0", "-5", "long", "", "99999999999999999999999"] {
             assert_eq!(told(RELAY, &format!("Signal=1\nDuration={nonsense}")), Ok(('1', 160)));
+        }
+    }
+
+    #[test]
+    fn what_is_an_event_and_no_key_is_told_apart() {
+        for flash in ["16", "!", "hf", "Flash", "HookFlash"] {
+            assert_eq!(told(RELAY, &format!("Signal={flash}\r\nDuration=250")), Ok(('-', 0)), "{flash}");
+            assert_eq!(told(ALONE, flash), Ok(('-', 0)), "{flash}");
+        }
+        for event in ["32", "255"] {
+            assert_eq!(told(RELAY, &format!("Signal={event}")), Ok(('-', 0)), "{event}");
+            assert_eq!(told(ALONE, event), Err(InfoError::NoKey), "two keys are none");
+        }
+        for neither in ["256", "15", "-16", "flashes", "0016"] {
+            assert_eq!(told(RELAY, &format!("Signal={neither}")), Err(InfoError::NoKey), "{neither}");
         }
     }
 

@@ -17,6 +17,7 @@ mod counters;
 mod endpoint;
 mod headers;
 mod inbound;
+mod info;
 mod invitation;
 mod media;
 mod merged;

@@ -68,30 +68,104 @@ impl Gauge {
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [Duration],
-    /// One per bound, and one for what is above all of them.
-    buckets: Box<[AtomicU64]>,
+    buckets: Buckets,
     /// Wraps after 584 years of measured time.
     sum_nanos: AtomicU64,
 }
 
+/// How large things without a unit of time were, such as scores, in buckets.
+#[derive(Debug)]
+pub struct Distribution {
+    bounds: &'static [f64],
+    buckets: Buckets,
+    /// In thousandths: what is observed is not finer.
+    sum_thousandths: AtomicU64,
+}
+
+/// One count per bound, and one for what is above all of them.
+#[derive(Debug)]
+struct Buckets(Box<[AtomicU64]>);
+
 impl Histogram {
     fn new(bounds: &'static [Duration]) -> Self {
         assert!(bounds.is_sorted_by(|a, b| a < b), "bounds of a histogram go up");
-        let buckets = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, buckets, sum_nanos: AtomicU64::new(0) }
+        Self { bounds, buckets: Buckets::for_bounds(bounds.len()), sum_nanos: AtomicU64::new(0) }
     }
 
     /// It took `duration` once. A bound belongs to its own bucket, as Prometheus has it.
     pub fn observe(&self, duration: Duration) {
-        let bucket = self.bounds.partition_point(|bound| *bound < duration);
-        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.buckets.count(self.bounds.partition_point(|bound| *bound < duration));
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.sum_nanos.fetch_add(nanos, Relaxed);
     }
 
     /// How many were observed.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+        self.buckets.sum()
+    }
+
+    fn render(&self, name: &str, labels: &str, text: &mut String) {
+        let sum = Duration::from_nanos(self.sum_nanos.load(Relaxed)).as_secs_f64();
+        let bounds = self.bounds.iter().map(Duration::as_secs_f64);
+        self.buckets.render(bounds, sum, name, labels, text);
+    }
+}
+
+impl Distribution {
+    fn new(bounds: &'static [f64]) -> Self {
+        assert!(bounds.is_sorted_by(|a, b| a < b), "bounds of a distribution go up");
+        Self { bounds, buckets: Buckets::for_bounds(bounds.len()), sum_thousandths: AtomicU64::new(0) }
+    }
+
+    /// It was `value` once, which is not negative.
+    pub fn observe(&self, value: f64) {
+        self.buckets.count(self.bounds.partition_point(|bound| *bound < value));
+        self.sum_thousandths.fetch_add((value * 1e3).round() as u64, Relaxed);
+    }
+
+    /// How many were observed.
+    pub fn count(&self) -> u64 {
+        self.buckets.sum()
+    }
+
+    fn render(&self, name: &str, labels: &str, text: &mut String) {
+        let sum = self.sum_thousandths.load(Relaxed) as f64 / 1e3;
+        self.buckets.render(self.bounds.iter().copied(), sum, name, labels, text);
+    }
+}
+
+impl Buckets {
+    fn for_bounds(bounds: usize) -> Self {
+        Self((0..=bounds).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn count(&self, bucket: usize) {
+        self.0[bucket].fetch_add(1, Relaxed);
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
+
+    /// The buckets are read one by one while others count, so the count is taken from what was read: the
+    /// text always agrees with itself.
+    fn render(
+        &self,
+        bounds: impl Iterator<Item = f64>,
+        sum: f64,
+        name: &str,
+        labels: &str,
+        text: &mut String,
+    ) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let mut seen = 0;
+        let bounds = bounds.map(|bound| bound.to_string()).chain(std::iter::once("+Inf".to_owned()));
+        for (bound, bucket) in bounds.zip(&self.0) {
+            seen += bucket.load(Relaxed);
+            put(text, format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {seen}\n"));
+        }
+        put_sample(text, &format!("{name}_sum"), labels, sum);
+        put_sample(text, &format!("{name}_count"), labels, seen);
     }
 }
 
@@ -114,6 +188,7 @@ enum Figure {
     Counter(Arc<Counter>),
     Gauge(Arc<Gauge>),
     Histogram(Arc<Histogram>),
+    Distribution(Arc<Distribution>),
 }
 
 impl Metrics {
@@ -125,13 +200,15 @@ impl Metrics {
     /// A counter; its name ends in `_total`. The same name and labels give the same counter again.
     ///
     /// # Panics
-    /// This and its two siblings panic on mistakes of ours: a name or label that Prometheus cannot read, a
+    /// This and its siblings panic on mistakes of ours: a name or label that Prometheus cannot read, a
     /// name used for two kinds, or more series than a registry holds.
     pub fn counter(&self, name: &'static str, help: &'static str, labels: Labels<'_>) -> Arc<Counter> {
         assert!(name.ends_with("_total"), "{name}: a counter's name ends in _total");
         match self.series(name, help, labels, || Figure::Counter(Arc::default())) {
             Figure::Counter(counter) => counter,
-            Figure::Gauge(_) | Figure::Histogram(_) => panic!("{name} is not a counter"),
+            Figure::Gauge(_) | Figure::Histogram(_) | Figure::Distribution(_) => {
+                panic!("{name} is not a counter")
+            }
         }
     }
 
@@ -139,7 +216,9 @@ impl Metrics {
     pub fn gauge(&self, name: &'static str, help: &'static str, labels: Labels<'_>) -> Arc<Gauge> {
         match self.series(name, help, labels, || Figure::Gauge(Arc::default())) {
             Figure::Gauge(gauge) => gauge,
-            Figure::Counter(_) | Figure::Histogram(_) => panic!("{name} is not a gauge"),
+            Figure::Counter(_) | Figure::Histogram(_) | Figure::Distribution(_) => {
+                panic!("{name} is not a gauge")
+            }
         }
     }
 
@@ -155,7 +234,25 @@ impl Metrics {
         assert!(name.ends_with("_seconds"), "{name}: a histogram's name ends in _seconds");
         match self.series(name, help, labels, || Figure::Histogram(Arc::new(Histogram::new(bounds)))) {
             Figure::Histogram(histogram) => histogram,
-            Figure::Counter(_) | Figure::Gauge(_) => panic!("{name} is not a histogram"),
+            Figure::Counter(_) | Figure::Gauge(_) | Figure::Distribution(_) => {
+                panic!("{name} is not a histogram of durations")
+            }
+        }
+    }
+
+    /// A histogram of plain numbers. `bounds` go up. The same name and labels give the same one again.
+    pub fn distribution(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: Labels<'_>,
+        bounds: &'static [f64],
+    ) -> Arc<Distribution> {
+        match self.series(name, help, labels, || Figure::Distribution(Arc::new(Distribution::new(bounds)))) {
+            Figure::Distribution(distribution) => distribution,
+            Figure::Counter(_) | Figure::Gauge(_) | Figure::Histogram(_) => {
+                panic!("{name} is not a histogram of numbers")
+            }
         }
     }
 
@@ -216,6 +313,7 @@ impl Family {
                 Figure::Counter(counter) => put_sample(text, self.name, labels, counter.total()),
                 Figure::Gauge(gauge) => put_sample(text, self.name, labels, gauge.now()),
                 Figure::Histogram(histogram) => histogram.render(self.name, labels, text),
+                Figure::Distribution(distribution) => distribution.render(self.name, labels, text),
             }
         }
     }
@@ -226,28 +324,8 @@ impl Figure {
         match self {
             Self::Counter(_) => "counter",
             Self::Gauge(_) => "gauge",
-            Self::Histogram(_) => "histogram",
+            Self::Histogram(_) | Self::Distribution(_) => "histogram",
         }
-    }
-}
-
-impl Histogram {
-    /// The buckets are read one by one while others count, so the count is taken from what was read: the
-    /// text always agrees with itself.
-    fn render(&self, name: &str, labels: &str, text: &mut String) {
-        let comma = if labels.is_empty() { "" } else { "," };
-        let mut seen = 0;
-        for (index, bucket) in self.buckets.iter().enumerate() {
-            seen += bucket.load(Relaxed);
-            let bound = self
-                .bounds
-                .get(index)
-                .map_or_else(|| "+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
-            put(text, format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {seen}\n"));
-        }
-        let sum = Duration::from_nanos(self.sum_nanos.load(Relaxed)).as_secs_f64();
-        put_sample(text, &format!("{name}_sum"), labels, sum);
-        put_sample(text, &format!("{name}_count"), labels, seen);
     }
 }
 
@@ -311,6 +389,25 @@ confab_tick_late_seconds_bucket{worker="0",le="0.02"} 4
 confab_tick_late_seconds_bucket{worker="0",le="+Inf"} 5
 confab_tick_late_seconds_sum{worker="0"} 3.022001
 confab_tick_late_seconds_count{worker="0"} 5
+"#
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are() {
+        let metrics = Metrics::new();
+        let scores = metrics.distribution("confab_score", "Scores.", &[("way", "in")], &[3.0, 4.25]);
+        [2.5, 4.25, 4.4].iter().for_each(|&score| scores.observe(score));
+        assert_eq!(scores.count(), 3);
+        assert_eq!(
+            metrics.render(),
+            r#"# HELP confab_score Scores.
+# TYPE confab_score histogram
+confab_score_bucket{way="in",le="3"} 1
+confab_score_bucket{way="in",le="4.25"} 2
+confab_score_bucket{way="in",le="+Inf"} 3
+confab_score_sum{way="in"} 11.15
+confab_score_count{way="in"} 3
 "#
         );
     }

@@ -4,4 +4,4 @@ mod log;
 mod metrics;
 
 pub use log::{Format, LogError, start};
-pub use metrics::{Counter, Gauge, Histogram, Labels, Metrics};
+pub use metrics::{Counter, Distribution, Gauge, Histogram, Labels, Metrics};

@@ -37,6 +37,9 @@ pub enum Report {
     Restarted,
 }
 
+/// As many of them as may wait are kept ready, so a report is small: what is larger comes home in a box.
+const _: () = assert!(size_of::<Report>() <= 64);
+
 /// The control side's end.
 #[derive(Debug)]
 pub struct Orders {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use confab_media::playout::PlayoutCounters;
 use confab_media::{Counters, Discard};
 
 use crate::telemetry::{Counter, Gauge, Histogram, Metrics};
@@ -35,6 +36,7 @@ pub(crate) struct WorkerStats {
     discards: [Arc<Counter>; Discard::ALL.len()],
     legs: Arc<Gauge>,
     conferences: Arc<Gauge>,
+    playout: PlayoutStats,
     lateness: Arc<Histogram>,
     caught_up: Arc<Counter>,
     skipped: Arc<Counter>,
@@ -68,6 +70,7 @@ impl WorkerStats {
             }),
             legs: metrics.gauge("confab_media_legs", "Legs.", labels),
             conferences: metrics.gauge("confab_media_conferences", "Conferences.", labels),
+            playout: PlayoutStats::new(metrics, &worker),
             lateness: metrics.histogram(
                 "confab_media_tick_lateness_seconds",
                 "How late ticks began.",
@@ -92,6 +95,7 @@ impl WorkerStats {
         for (counter, &total) in self.discards.iter().zip(&counters.discards) {
             counter.advance_to(total);
         }
+        self.playout.publish(&counters.playout);
         self.legs.set(i64::try_from(legs).unwrap_or(i64::MAX));
         self.conferences.set(i64::try_from(conferences).unwrap_or(i64::MAX));
     }
@@ -114,5 +118,66 @@ impl WorkerStats {
 
     pub(crate) fn panicked(&self) {
         self.panics.increment();
+    }
+}
+
+/// What happened in the receive buffers of one media thread's legs, those that are gone included.
+#[derive(Debug)]
+struct PlayoutStats {
+    packets: [Arc<Counter>; PACKETS.len()],
+    sound: [Arc<Counter>; SOUND.len()],
+    resets: Arc<Counter>,
+}
+
+/// A counter's name and where it is found.
+type Figure = (&'static str, fn(&PlayoutCounters) -> u64);
+
+/// What becomes of packets.
+const PACKETS: [Figure; 7] = [
+    ("received", |counters| counters.received),
+    ("lost", |counters| counters.lost),
+    ("late", |counters| counters.late),
+    ("duplicate", |counters| counters.duplicate),
+    ("reordered", |counters| counters.reordered),
+    ("discarded", |counters| counters.discarded),
+    ("damaged", |counters| counters.damaged),
+];
+
+/// What is done to the sound.
+const SOUND: [Figure; 5] = [
+    ("concealed_frame", |counters| counters.concealed),
+    ("concealed_short_gap", |counters| counters.concealed_short),
+    ("concealed_long_gap", |counters| counters.concealed_long),
+    ("stretched", |counters| counters.stretched),
+    ("shrunk", |counters| counters.shrunk),
+];
+
+impl PlayoutStats {
+    fn new(metrics: &Metrics, worker: &str) -> Self {
+        let by = |name, help, label, value: &str| {
+            metrics.counter(name, help, &[("worker", worker), (label, value)])
+        };
+        Self {
+            packets: PACKETS.map(|(fate, _)| {
+                let help = "Packets of sound by what became of them; a late one may be discarded as well.";
+                by("confab_playout_packets_total", help, "fate", fate)
+            }),
+            sound: SOUND.map(|(change, _)| {
+                let help = "Times that sound was not played as it was sent, by what was done.";
+                by("confab_playout_changes_total", help, "change", change)
+            }),
+            resets: metrics.counter(
+                "confab_playout_resets_total",
+                "Times that a far end's stream began anew.",
+                &[("worker", worker)],
+            ),
+        }
+    }
+
+    fn publish(&self, counters: &PlayoutCounters) {
+        for (counter, (_, of)) in self.packets.iter().zip(PACKETS).chain(self.sound.iter().zip(SOUND)) {
+            counter.advance_to(of(counters));
+        }
+        self.resets.advance_to(counters.resets);
     }
 }

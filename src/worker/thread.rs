@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
-    Retired, Time, Transmit,
+    Retired, TickTimes, Time, Transmit,
 };
 
 use super::clock::{self, Stamps};
@@ -126,8 +126,16 @@ impl<'a> Thread<'a> {
             self.stats.caught_up();
         }
         self.receive();
-        self.engine.tick(due.at);
+        let mixed = self.engine.mix(due.at);
+        let mixed_at = clock::now();
+        mixed.encode();
+        let encoded_at = clock::now();
         self.send();
+        self.engine.note_times(TickTimes {
+            mix: mixed_at.since(due.at),
+            encode: encoded_at.since(mixed_at),
+            send: clock::now().since(encoded_at),
+        });
         self.ticks += 1;
         self.stats.publish(&self.engine.counters(), self.engine.load());
     }
@@ -181,7 +189,12 @@ impl<'a> Thread<'a> {
         if let Some(retired) = self.engine.poll_retired() {
             let sockets = match &retired {
                 Retired::Leg(leg) => self.unpoll(leg.id()),
-                Retired::Conference(_) | Retired::LegChange(_) | Retired::Equipment(_) => None,
+                Retired::Conference(_)
+                | Retired::LegChange(_)
+                | Retired::Presses(_)
+                | Retired::Equipment(_)
+                | Retired::Levels(_)
+                | Retired::Quality(_) => None,
             };
             return Some(Report::Retired(retired, sockets));
         }

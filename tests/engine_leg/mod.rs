@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Codec, Coding, Conference, ConferenceId, ConferenceSettings, Direction, EncoderSettings, Leg, LegChange,
-    LegId, LegMedia, LegSettings, LegTerms, SampleRate, WallClock,
+    Codec, Coding, Conference, ConferenceId, ConferenceSettings, DigitPassage, Direction, EncoderSettings,
+    Leg, LegChange, LegId, LegMedia, LegSettings, LegTerms, SampleRate, WallClock,
 };
 
 /// Samples, and bytes of G.711, in 20 ms.
@@ -71,6 +71,7 @@ pub(crate) fn settings(id: u64, media: LegMedia) -> LegSettings {
         sequence_number: 0,
         timestamp: 0,
         playout: PlayoutSettings::default(),
+        digits: DigitPassage::default(),
         receive_timeout: Duration::from_secs(60),
     }
 }

@@ -6,11 +6,11 @@
 //! what the engine discarded as a stranger's or as broken left no trace. A second run without those datagrams
 //! gives out the same bytes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use confab_media::{
-    Command, CommandId, Counters, Datagram, Discard, Engine, Event, LegEvent, LegId, Refusal, Retired, Tick,
-    Time,
+    Ask, Command, CommandId, ConferenceEvent, ConferenceId, Counters, Datagram, Discard, Engine, Event,
+    LegEvent, LegId, Refusal, Retired, Tick, Time,
 };
 
 use self::model::{Model, SEATS, SETTINGS};
@@ -48,6 +48,8 @@ struct Run {
     now: Time,
     /// Answers that are still to come.
     asked: VecDeque<(CommandId, Result<(), Refusal>)>,
+    /// Of those, the ones that may be refused because more keys wait than there is room for.
+    presses: BTreeSet<CommandId>,
     commands: u64,
     /// Whether anybody fetches events, taps and the retired.
     fetches: bool,
@@ -67,6 +69,8 @@ struct Tally {
     received: u64,
     transmitted: u64,
     digits: u64,
+    /// Keys that signalling told.
+    told: u64,
     tap_gaps: u64,
 }
 
@@ -80,6 +84,7 @@ impl Run {
             model: Model::default(),
             now: Time::from_millis(10_000),
             asked: VecDeque::new(),
+            presses: BTreeSet::new(),
             commands: 0,
             fetches: true,
             given_out: Checksum::default(),
@@ -157,6 +162,10 @@ impl Run {
         self.commands += 1;
         let id = CommandId(self.commands);
         self.asked.push_back((id, expected));
+        self.tally.told += u64::from(matches!(ask, Ask::HearDigit(..)));
+        if matches!(ask, Ask::PressDigits(..)) {
+            self.presses.insert(id);
+        }
         self.engine.handle_command(Command { id, ask });
     }
 
@@ -275,7 +284,8 @@ impl Run {
             self.tally.tap_gaps += u64::from(tap.dropped_before);
         }
         let home = std::iter::from_fn(|| self.engine.poll_retired());
-        let home = home.filter(|retired| !matches!(retired, Retired::LegChange(_))).count();
+        let home =
+            home.filter(|retired| !matches!(retired, Retired::LegChange(_) | Retired::Presses(_))).count();
         assert_eq!(home, std::mem::take(&mut self.model.homeward), "what is not held comes home");
         assert_eq!(self.engine.load(), self.model.load());
     }
@@ -286,6 +296,10 @@ impl Run {
                 assert_eq!(self.asked.pop_front(), Some((command, Ok(()))));
                 assert!(tick.0 <= self.tally.ticks);
             }
+            Event::Refused { command, refusal: Refusal::DigitsFull } => {
+                assert_eq!(self.asked.pop_front(), Some((command, Ok(()))));
+                assert!(self.presses.contains(&command), "only keys find no room for keys");
+            }
             Event::Refused { command, refusal } => {
                 assert_eq!(self.asked.pop_front(), Some((command, Err(refusal))));
             }
@@ -293,10 +307,16 @@ impl Run {
                 self.model.check_latched(leg, source);
             }
             Event::Leg { event: LegEvent::Digit(_), .. } => self.tally.digits += 1,
-            Event::Leg {
-                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Quality { .. },
-                ..
-            } => {}
+            Event::Leg { leg, event: LegEvent::Speech(change) } => self.model.check_speech(leg, change),
+            Event::Conference { conference, event } => self.check_conference(conference, event),
+            Event::Leg { event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd, .. } => {}
+        }
+    }
+
+    fn check_conference(&self, conference: ConferenceId, event: ConferenceEvent) {
+        match event {
+            ConferenceEvent::ActiveSpeaker(None) => {}
+            ConferenceEvent::ActiveSpeaker(Some(leg)) => self.model.check_speaker(conference, leg),
         }
     }
 
@@ -308,7 +328,10 @@ impl Run {
         let discarded: u64 = discards.iter().sum();
         let taken = received - discarded;
         assert!(taken >= 2 * ticks, "the witnesses' packets are taken");
-        assert!(self.tally.digits + digits_dropped <= taken, "a key takes a packet");
+        assert!(
+            self.tally.digits + digits_dropped <= taken + self.tally.told,
+            "a key takes a packet, or is told"
+        );
         assert!(self.tally.tap_gaps <= taps_dropped, "gaps are told once");
     }
 }

@@ -77,6 +77,14 @@ def join(leg, conference, audience=EVERYONE):
     return ask(leg, conference, 6, audience + b"\0")
 
 
+def told(leg, key):
+    return ask(leg, 0, 9, bytes([2, key, 160]))
+
+
+def press(leg, key, millis, times):
+    return ask(leg, 0, 9, bytes([3, key, millis, times]))
+
+
 def envelope(source, port=0, arrival=ON_TIME):
     return bytes([port, source, arrival])
 
@@ -121,6 +129,13 @@ ENGINE = {
     "digits-nobody-fetches": add_leg(1) + FETCHING + b"".join(
         datagram(1, key(n % 16, True, 10 * n)) for n in range(24)) + FETCHING + TICK,
     "taps-nobody-fetches": TWO_LEGS + ask(1, 0, 9, b"\1\0") + datagram(1, audio()) + FETCHING + TICK * 6 + FETCHING + TICK * 2,
+    "digits-told-in-signalling": TWO_LEGS + b"".join(
+        told(1, n % 16) + datagram(1, key(n % 16, True, 10 * n)) + TICK for n in range(20)),
+    "digits-pressed-as-events": TWO_LEGS + press(1, 5, 100, 2) + TICK * 8 + press(1, 7, 60, 1) + TICK * 20,
+    "digits-pressed-as-tones": add_conference(1) + add_leg(1, 32) + add_leg(2) + join(1, 1) + join(2, 1)
+        + press(1, 9, 100, 2) + (datagram(2, audio()) + TICK) * 25,
+    "digits-pressed-beyond-the-room-and-on-hold": TWO_LEGS + press(1, 1, 255, 31) + TICK + press(1, 2, 255, 31)
+        + ask(1, 0, 3, b"\x08") + TICK * 4 + ask(1, 0, 3, b"\x20") + TICK * 30 + ask(1, 0, 2) + TICK,
     "engine-full": b"".join(add_leg(leg) for leg in range(9)) + b"".join(add_conference(c) for c in range(5)),
     "conference-full": add_conference(1) + b"".join(add_leg(leg) + join(leg, 1) for leg in range(5)) + TICK,
     "conference-removed-with-legs-in-it": TWO_LEGS + TICK + ask(0, 1, 5) + TICK + ask(1, 0, 2) + TICK,
@@ -129,6 +144,10 @@ ENGINE = {
     "on-hold": TWO_LEGS + ask(1, 0, 3, b"\x18") + (datagram(1, audio()) + TICK) * 4 + ask(1, 0, 3, b"\0") + TICK,
     "clocks-that-lie": TWO_LEGS + b"".join(
         datagram(1, audio(), arrival=at) + TICK for at in [FROM_THE_PAST, FROM_THE_END_OF_TIME, ON_TIME, 253] * 2),
+    "speech-of-those-who-are-muted-and-leave": TWO_LEGS + (datagram(1, audio(kind=0)) + TICK) * 6
+        + FETCHING + ask(1, 0, 8, NOBODY) + (datagram(1, audio()) + TICK) * 2 + FETCHING
+        + ask(1, 0, 8, EVERYONE) + (datagram(1, audio()) + datagram(2, audio(sample=0)) + TICK) * 5
+        + ask(0, 1, 9, b"\4") + TICK + ask(1, 0, 7) + ask(2, 0, 7) + TICK,
     "lengths": TWO_LEGS + b"".join(datagram(1, audio(kind=4 * n)) + TICK for n in range(8)),
     "sequence-jumps": TWO_LEGS + b"".join(datagram(1, audio(jump=j)) + TICK for j in [0, 120, -120, 32, -32, 64]),
     "broken-headers": TWO_LEGS + b"".join(

@@ -16,6 +16,12 @@ impl Running {
         serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
     }
 
+    /// How a call sounds, and the answer's status.
+    pub(crate) async fn quality(&self, call: &str) -> (u16, Value) {
+        let (status, body) = self.http("GET", &format!("/v1/calls/{call}/quality"), "").await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+
     /// Changes what is at a path below the account's.
     pub(crate) async fn post(&self, path: &str, form: &str) -> Value {
         let (status, body) = self.http("POST", &format!("{}/{path}", self.account()), form).await;
@@ -60,10 +66,15 @@ impl Running {
         values.iter().sum()
     }
 
+    /// The credentials, as a header has them.
+    pub(crate) fn authorization(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.account_sid, self.auth_token)))
+    }
+
     async fn http(&self, method: &str, path: &str, form: &str) -> (u16, String) {
-        let key = STANDARD.encode(format!("{}:{}", self.account_sid, self.auth_token));
+        let authorization = self.authorization();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: node\r\nAuthorization: Basic {key}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: node\r\nAuthorization: {authorization}\r\nConnection: close\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
             form.len()
         );

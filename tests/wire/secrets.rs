@@ -59,8 +59,10 @@ async fn type_digits(peer: &mut Peer) {
     let relayed: String =
         TYPED[0].chars().map(|digit| format!("Signal={digit}\r\nDuration=160\r\n")).collect();
     for (kind, body, status) in [
-        ("application/dtmf-relay", format!("Signal={}\r\n{relayed}", TYPED[0]), 200),
-        ("application/dtmf", TYPED[1].to_owned(), 200),
+        ("application/dtmf-relay", format!("Signal={}\r\n{relayed}", TYPED[0]), 400),
+        ("application/dtmf", TYPED[1].to_owned(), 400),
+        // The first key that is pressed as an event, too: it is one key.
+        ("application/dtmf-relay", format!("Signal={}\r\nDuration=160\r\n", PRESSED[0]), 200),
         ("application/card", TYPED[2].to_owned(), 415),
     ] {
         let info = peer.within_call("INFO").body(kind, body);

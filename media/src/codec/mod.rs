@@ -16,6 +16,7 @@ mod opus;
 pub use comfort_noise::ComfortNoise;
 pub use decoder::{Decoded, Decoder};
 pub use encoder::{Encoder, EncoderSettings};
+pub(crate) use opus::Joiner as OpusJoiner;
 
 use crate::frame::SampleRate;
 
@@ -153,6 +154,14 @@ impl Codec {
     pub const fn is_dtx(self, payload: &[u8]) -> bool {
         match self {
             Self::Opus => opus::is_dtx(payload),
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16(_) => false,
+        }
+    }
+
+    /// Whether `payload` holds a copy, however coarse, of the end of the packet before it.
+    pub fn has_copy(self, payload: &[u8]) -> bool {
+        match self {
+            Self::Opus => opus::has_copy(payload),
             Self::Pcmu | Self::Pcma | Self::G722 | Self::L16(_) => false,
         }
     }

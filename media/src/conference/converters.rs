@@ -56,7 +56,7 @@ impl Converters {
         path.rings = from.speaks();
         let mut converted = [0; FRAME_LEN_MAX];
         let converted = &mut converted[..to.rate().frame_len()];
-        path.converter.convert_sum(from.said(), converted);
+        path.converter.convert(from.said(), converted);
         to.add_converted(converted);
     }
 

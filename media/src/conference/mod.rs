@@ -10,6 +10,7 @@ mod bus;
 mod converters;
 mod equipment;
 mod participant;
+mod speakers;
 mod talkers;
 mod voices;
 mod whispers;
@@ -17,7 +18,8 @@ mod whispers;
 use self::bus::Bus;
 use self::converters::Converters;
 pub use self::equipment::Equipment;
-use self::participant::Participant;
+pub(crate) use self::participant::Participant;
+use self::speakers::{Speakers, report_levels};
 use self::talkers::take_turns;
 use self::voices::Voices;
 use self::whispers::Whispers;
@@ -25,7 +27,7 @@ use crate::codec::CodecError;
 use crate::command::{Audience, Hearing};
 use crate::dsp::mix;
 use crate::engine::legs::{LegIndex, Legs};
-use crate::event::TapSide;
+use crate::event::{ConferenceEvent, LevelReport, TapSide};
 use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
@@ -69,6 +71,7 @@ pub struct Conference {
     buses: Buses,
     converters: Converters,
     whispers: Whispers,
+    speakers: Speakers,
     scratch: Scratch,
 }
 
@@ -113,6 +116,7 @@ impl Conference {
             buses: Buses::default(),
             converters: Converters::default(),
             whispers: Whispers::new(seats_max),
+            speakers: Speakers::default(),
             scratch: Scratch { heard: Frame::silence(SampleRate::Hz8000), own_mix: [0; FRAME_LEN_MAX] },
         })
     }
@@ -191,8 +195,18 @@ impl Conference {
         self.participants.iter().map(|p| p.index)
     }
 
-    /// Plays one 20 ms step.
-    pub(crate) fn tick(&mut self, step: &mut Step<'_>) {
+    /// Fills in the levels of those who speak.
+    pub(crate) fn report_levels(&self, report: &mut LevelReport) {
+        report_levels(self.participants.iter().filter_map(Participant::speaker), report);
+    }
+
+    /// The next thing that is otherwise and was not fetched.
+    pub(crate) fn take_event(&mut self) -> Option<ConferenceEvent> {
+        self.speakers.take_event(self.participants.iter().filter_map(Participant::speaker))
+    }
+
+    /// The first half of a 20 ms step: hears everybody and mixes.
+    pub(crate) fn mix_all(&mut self, step: &mut Step<'_>) {
         for bus in self.buses.iter_mut().flatten() {
             bus.begin();
         }
@@ -202,6 +216,10 @@ impl Conference {
         self.sum(step.faults);
         self.mix(step.counters);
         self.whispers.hear(&self.participants, &self.voices, step.legs);
+    }
+
+    /// The second half: gives each what they hear.
+    pub(crate) fn give_all(&mut self, step: &mut Step<'_>) {
         // First those who hear something of their own: an encoder of theirs goes on where the listeners' was a tick ago,
         // so that one must not have gone on yet.
         for turn in [Turn::Own, Turn::Shared] {
@@ -217,11 +235,16 @@ impl Conference {
             let frame = &mut self.scratch.heard;
             let sound = leg.hear(step.now, step.counters, frame);
             participant.hear(sound, frame, &mut self.voices);
+            leg.speaks(participant.is_heard_speaking());
+            if let Some(speaker) = participant.speaker() {
+                self.speakers.hear(speaker);
+            }
             if leg.tapped {
                 let said = self.voices.now(participant.slot, participant.frame_len());
                 step.taps.copy(participant.leg, step.tick, TapSide::Received, participant.rate(), said);
             }
         }
+        self.speakers.decide();
     }
 
     fn sum(&mut self, faults: Planted) {
@@ -257,7 +280,12 @@ impl Conference {
     /// Sends one participant what they hear.
     fn give(&mut self, seat: usize, turn: Turn, step: &mut Step<'_>) {
         let hearer = step.faults.mix_for(seat, self.participants.len());
-        match (turn, self.hears(hearer, step.faults)) {
+        let heard = match self.hears(hearer, step.faults) {
+            // A key is pressed towards them, which nobody else hears.
+            Heard::FullMix if step.legs.at(self.participants[seat].index).hears_tone() => Heard::OwnMix,
+            heard @ (Heard::Nothing | Heard::FullMix | Heard::OwnMix) => heard,
+        };
+        match (turn, heard) {
             (Turn::Shared, Heard::FullMix) => self.give_full_mix(seat, hearer, step),
             (Turn::Own, Heard::OwnMix) => {
                 self.mix_own(hearer, step.faults);
@@ -326,9 +354,8 @@ impl Conference {
         let participant = &self.participants[seat];
         let rate = participant.rate();
         let own_mix = &mut self.scratch.own_mix[..rate.frame_len()];
-        self.scratch.heard.silence_at(rate);
         let Some(bus) = &self.buses[rate.index()] else {
-            return;
+            return self.scratch.heard.silence_at(rate);
         };
         match participant.mixed(&self.voices) {
             Some(own) if !faults.leaves_out(seat) && !faults.keeps_own_voice() => {
@@ -338,7 +365,7 @@ impl Conference {
         }
         self.whispers.add_to(participant, &self.participants, &self.voices, own_mix);
         let gain = self.participants[seat].limiter.follow(own_mix);
-        gain.apply(own_mix, self.scratch.heard.samples_mut());
+        gain.apply(own_mix, self.scratch.heard.samples_at(rate));
     }
 }
 

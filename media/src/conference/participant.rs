@@ -1,9 +1,11 @@
 //! A leg's seat in a conference, and what it says in the current tick.
 
 use super::Seat;
+use super::speakers::{Speaker, Speech, is_heard};
 use super::talkers::Talker;
 use super::voices::Voices;
 use crate::command::Audience;
+use crate::dsp::level::Power;
 use crate::dsp::limiter::Limiter;
 use crate::engine::legs::LegIndex;
 use crate::frame::{Frame, SampleRate};
@@ -22,7 +24,9 @@ pub(crate) struct Participant {
     pub(super) limiter: Limiter,
     /// The rate at which it speaks and hears.
     rate: SampleRate,
-    sounds: bool,
+    /// Of what it says in this tick.
+    power: Power,
+    speech: Speech,
 }
 
 impl Participant {
@@ -36,7 +40,8 @@ impl Participant {
             talker: Talker::default(),
             limiter: Limiter::default(),
             rate,
-            sounds: false,
+            power: Power::SILENCE,
+            speech: Speech::default(),
         }
     }
 
@@ -49,12 +54,12 @@ impl Participant {
         }
         let samples = frame.samples();
         let kept = voices.now_mut(self.slot, samples.len());
-        self.sounds = match sound {
-            // Digital silence adds nothing: who sends it hears what all listeners hear, and shares its encoding.
-            Sound::Voice | Sound::Concealed | Sound::Noise => samples.iter().any(|&s| s != 0),
-            Sound::Silence => false,
+        self.power = match sound {
+            Sound::Voice | Sound::Concealed | Sound::Noise => Power::of(samples),
+            Sound::Silence => Power::SILENCE,
         };
-        if self.sounds {
+        self.speech.hear(sound, self.power);
+        if self.sounds() {
             kept.copy_from_slice(samples);
         } else {
             kept.fill(0);
@@ -71,9 +76,29 @@ impl Participant {
         self.rate.frame_len()
     }
 
+    /// Digital silence adds nothing: who sends it hears what all listeners hear, and shares its encoding.
+    fn sounds(&self) -> bool {
+        !self.power.is_silence()
+    }
+
+    /// The effective amplitude of what it says in this tick.
+    pub(super) fn amplitude(&self) -> u32 {
+        self.power.amplitude()
+    }
+
+    /// Whether it speaks, pauses between words included, and somebody may hear it.
+    pub(crate) fn is_heard_speaking(&self) -> bool {
+        self.speech.is_speaking() && is_heard(&self.seat.audience)
+    }
+
+    /// How it speaks to everyone, if it may.
+    pub(super) fn speaker(&self) -> Option<Speaker> {
+        (self.seat.audience == Audience::Everyone).then(|| self.speech.of(self.leg))
+    }
+
     /// Whether it says something to everyone in this tick.
     pub(super) fn speaks_to_all(&self) -> bool {
-        self.sounds && self.seat.audience == Audience::Everyone
+        self.sounds() && self.seat.audience == Audience::Everyone
     }
 
     /// What of it is in the full mix: never anything of one who does not speak to everyone, whatever is
@@ -98,14 +123,14 @@ impl Participant {
 
     /// Whether a few hear something from it in this tick.
     pub(super) fn speaks_to_few(&self) -> bool {
-        self.sounds && self.has_few()
+        self.sounds() && self.has_few()
     }
 
     /// Whether `leg` alone, or with a few others, hears something from it in this tick.
     pub(super) fn speaks_privately_to(&self, leg: LegId) -> bool {
         match &self.seat.audience {
             Audience::Everyone | Audience::Nobody => false,
-            Audience::Only(legs) => self.sounds && self.leg != leg && legs.contains(leg),
+            Audience::Only(legs) => self.sounds() && self.leg != leg && legs.contains(leg),
         }
     }
 }

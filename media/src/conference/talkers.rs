@@ -40,10 +40,10 @@ const TURN_KEPT_TICKS: u8 = 15;
 /// cost a turn, and the end of a sentence does.
 const DECAY_DIVISOR: u32 = 7;
 
-/// A frame whose mean amplitude is at most this (about -60 dBov) can be left out to catch up: nobody hears it missing.
+/// A frame whose effective amplitude is at most this (about -60 dBov) can be left out to catch up: nobody hears it missing.
 const QUIET: u32 = 32;
 
-/// Where too many sound, a mean amplitude of at most this (about -50 dBov) is the noise of a line and wants no turn:
+/// Where too many sound, an effective amplitude of at most this (about -50 dBov) is the noise of a line and wants no turn:
 /// whoever speaks up is louder, and is then heard from before they did. Hundreds of open lines would otherwise take
 /// turns in being mixed, each with an encoder of its own.
 const MURMUR: u32 = 100;
@@ -80,7 +80,7 @@ pub(super) enum Contribution {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Talker {
     turn: Turn,
-    /// Smoothed mean amplitude.
+    /// Smoothed effective amplitude.
     loudness: u32,
     silent_ticks: u8,
     /// Their turn was taken away in this tick.
@@ -163,7 +163,7 @@ fn listen(person: &mut Participant, voices: &mut Voices) {
         return;
     }
     let sounds = person.speaks_to_all();
-    let now = if sounds { mean_amplitude(voices.now(person.slot, person.frame_len())) } else { 0 };
+    let now = if sounds { person.amplitude() } else { 0 };
     let talker = &mut person.talker;
     talker.hear(now, sounds);
     let lags = talker.turn == Turn::Mixed && talker.remembered > 0;
@@ -272,11 +272,6 @@ impl Talker {
         self.remembered -= 1;
         place
     }
-}
-
-fn mean_amplitude(samples: &[i16]) -> u32 {
-    let sum: u32 = samples.iter().map(|s| u32::from(s.unsigned_abs())).sum();
-    sum / samples.len().max(1) as u32
 }
 
 fn fade_in(samples: &mut [i16]) {

@@ -1,7 +1,19 @@
 //! From any rate to any other, whichever is the higher.
 
-use super::resample::{Downsampler, Upsampler};
+use std::time::Duration;
+
+use super::kernel::REACH;
+use super::resample::{Downsampler, Sample, Upsampler};
 use crate::frame::SampleRate;
+
+/// By how much converting from one rate to another, or back, delays sound.
+pub fn conversion_delay(from: SampleRate, to: SampleRate) -> Duration {
+    if from == to {
+        return Duration::ZERO;
+    }
+    let lower = from.min(to).hertz();
+    Duration::from_secs(1) / lower * REACH as u32
+}
 
 /// A resampler in either direction. Built on the control side: it may allocate, and does nothing of the kind
 /// afterwards.
@@ -40,19 +52,11 @@ impl RateConverter {
         self.to
     }
 
-    /// Converts a frame.
-    pub fn convert(&mut self, input: &[i16], out: &mut [i16]) {
+    /// Converts a frame, or a sum of frames without limiting it.
+    pub fn convert<S: Sample>(&mut self, input: &[S], out: &mut [S]) {
         match &mut self.way {
             Way::Up(up) => up.resample(input, out),
             Way::Down(down) => down.resample(input, out),
-        }
-    }
-
-    /// Converts a sum of frames, without limiting it.
-    pub fn convert_sum(&mut self, input: &[i32], out: &mut [i32]) {
-        match &mut self.way {
-            Way::Up(up) => up.resample_sum(input, out),
-            Way::Down(down) => down.resample_sum(input, out),
         }
     }
 

@@ -58,24 +58,13 @@ impl Upsampler {
         REACH * self.phases.len()
     }
 
-    /// Resamples `input`; `out` should be [`ratio`](Self::ratio) times as long. What is over full scale between
-    /// the samples of the input is held there.
-    pub fn resample(&mut self, input: &[i16], out: &mut [i16]) {
-        self.run(input, out);
-    }
-
-    /// Resamples a sum of frames, without limiting it. Sums may reach 2^23 (256 talkers at full scale); from 2^22
-    /// on the last bit is lost.
-    pub fn resample_sum(&mut self, input: &[i32], out: &mut [i32]) {
-        self.run(input, out);
-    }
-
     /// Takes `past` as what went before, so that what comes begins without an edge.
     pub fn prime(&mut self, past: &[i16]) {
         remember(&mut self.history, past);
     }
 
-    fn run<S: Sample>(&mut self, input: &[S], out: &mut [S]) {
+    /// Resamples `input`; `out` should be [`ratio`](Self::ratio) times as long.
+    pub fn resample<S: Sample>(&mut self, input: &[S], out: &mut [S]) {
         if self.phases.is_empty() {
             return copy(input, out);
         }
@@ -160,23 +149,13 @@ impl Downsampler {
         if self.taps.is_empty() { 0 } else { REACH }
     }
 
-    /// Resamples `input`, which is [`ratio`](Self::ratio) times as long as `out`.
-    pub fn resample(&mut self, input: &[i16], out: &mut [i16]) {
-        self.run(input, out);
-    }
-
-    /// Resamples a sum of frames, without limiting it. Sums may reach 2^23 (256 talkers at full scale); from 2^22
-    /// on the last bit is lost.
-    pub fn resample_sum(&mut self, input: &[i32], out: &mut [i32]) {
-        self.run(input, out);
-    }
-
     /// Takes `past` as what went before, so that what comes begins without an edge.
     pub fn prime(&mut self, past: &[i16]) {
         remember(&mut self.history, past);
     }
 
-    fn run<S: Sample>(&mut self, input: &[S], out: &mut [S]) {
+    /// Resamples `input`, which is [`ratio`](Self::ratio) times as long as `out`.
+    pub fn resample<S: Sample>(&mut self, input: &[S], out: &mut [S]) {
         if self.taps.is_empty() {
             return copy(input, out);
         }
@@ -202,9 +181,13 @@ fn dot(taps: &[f32], samples: &[f32]) -> f32 {
     lanes.iter().sum()
 }
 
-/// A sample of a frame or of a sum of frames.
-trait Sample: Copy {
+/// A sample of a frame (`i16`), or of a sum of frames (`i32`). What is over full scale between the samples of a frame
+/// is held there; a sum is not limited, and may reach 2^23 (256 talkers at full scale): from 2^22 on its last bit is
+/// lost.
+pub trait Sample: Copy {
+    /// For the filter.
     fn widened(self) -> f32;
+    /// What the filter makes of it.
     fn rounded(value: f32) -> Self;
 }
 

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::costs::{TickCosts, TickTimes};
 use crate::event::{Event, Refusal};
 use crate::id::LegId;
 use crate::leg::Leg;
+use crate::playout::PlayoutCounters;
 use crate::transmit::Transmit;
 
 /// A place in the table. It is only ever used while the leg it was given for is there.
@@ -33,6 +35,9 @@ pub(crate) struct Legs {
     sent_of_leg: usize,
     /// Legs with events.
     to_report: Vec<LegIndex>,
+    costs: TickCosts,
+    /// What the legs' receive buffers have counted.
+    playout: PlayoutCounters,
 }
 
 impl Legs {
@@ -48,6 +53,8 @@ impl Legs {
             sent: 0,
             sent_of_leg: 0,
             to_report: Vec::with_capacity(capacity as usize),
+            costs: TickCosts::default(),
+            playout: PlayoutCounters::default(),
         }
     }
 
@@ -77,8 +84,11 @@ impl Legs {
             }
             self.sent -= usize::from(place < self.sent);
         }
-        let leg = self.slots[index.0 as usize].take();
+        let mut leg = self.slots[index.0 as usize].take();
         self.free.push(index.0);
+        if let Some(leg) = &mut leg {
+            leg.take_counts(&mut self.playout);
+        }
         leg
     }
 
@@ -117,10 +127,24 @@ impl Legs {
 
     /// Notes that the leg's part in this tick is done.
     pub(crate) fn done(&mut self, index: LegIndex) {
-        if self.at(index).has_datagrams() {
+        let leg = self.slots[index.0 as usize].as_mut().expect("an index is dropped with its leg");
+        if leg.observe(self.to_send.len(), &self.costs) {
+            leg.take_counts(&mut self.playout);
+        }
+        if leg.has_datagrams() {
             self.to_send.push(index);
         }
         self.list_events(index);
+    }
+
+    /// Takes in what the tick before took, in which so many datagrams were sent.
+    pub(crate) fn note_times(&mut self, times: TickTimes, datagrams: u64) {
+        self.costs.note(times, datagrams);
+    }
+
+    /// What the legs' receive buffers have counted.
+    pub(crate) const fn playout(&self) -> PlayoutCounters {
+        self.playout
     }
 
     /// Puts the leg on the list of those with events, if it has any.

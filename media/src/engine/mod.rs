@@ -5,14 +5,14 @@ pub(crate) mod legs;
 use std::collections::VecDeque;
 
 use self::legs::{IdMap, LegIndex, Legs, id_map};
-use crate::command::LegChange;
-use crate::command::{Ask, Command};
-use crate::conference::{Conference, Equipment, Seat, Step};
-use crate::event::{Event, Refusal, Retired, Tap};
+use crate::command::{Ask, Audience, Command, LegChange};
+use crate::conference::{Conference, Equipment, Participant, Seat, Step};
+use crate::costs::TickTimes;
+use crate::event::{Event, LevelReport, Refusal, Retired, Tap};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
-use crate::leg::{Datagram, Leg};
+use crate::leg::{Datagram, DigitSender, Leg, PressedDigit, QualityReport};
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -38,6 +38,8 @@ pub struct Engine {
     legs: Legs,
     conferences: Vec<Box<Conference>>,
     conferences_max: usize,
+    /// Conferences before this one have nothing to report before the next tick.
+    reported: usize,
     seats: IdMap<LegId, ConferenceId>,
     answers: VecDeque<Event>,
     retired: VecDeque<Retired>,
@@ -46,8 +48,23 @@ pub struct Engine {
     farewells: usize,
     taps: Taps,
     tick: Tick,
+    /// The time the tick under way is for.
+    now: Time,
+    /// Datagrams fetched before it.
+    sent_before: u64,
     counters: Counters,
     faults: Planted,
+}
+
+/// A tick half made: all is heard and mixed. While this is there, nothing else can be asked of the engine.
+#[must_use = "what was mixed is to be encoded"]
+pub struct Mixed<'a>(&'a mut Engine);
+
+impl Mixed<'_> {
+    /// Encodes what each hears: afterwards each leg's packet is there to be fetched.
+    pub fn encode(self) {
+        self.0.end_tick();
+    }
 }
 
 impl Engine {
@@ -57,6 +74,7 @@ impl Engine {
             legs: Legs::new(settings.legs_max),
             conferences: Vec::with_capacity(settings.conferences_max),
             conferences_max: settings.conferences_max,
+            reported: 0,
             seats: id_map(settings.legs_max),
             answers: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
             retired: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
@@ -64,6 +82,8 @@ impl Engine {
             farewells: 0,
             taps: Taps::new(settings.tap_frames_max),
             tick: Tick::default(),
+            now: Time::ZERO,
+            sent_before: 0,
             counters: Counters::default(),
             faults: Planted::default(),
         }
@@ -103,21 +123,49 @@ impl Engine {
     ///
     /// `now` is the time the step is for, which may be a little before the time it is made.
     pub fn tick(&mut self, now: Time) {
+        self.mix(now).encode();
+    }
+
+    /// The first half of a [`tick`](Self::tick): hears all legs and mixes. Who wants to know what the halves take can
+    /// look at a clock in between.
+    pub fn mix(&mut self, now: Time) -> Mixed<'_> {
+        self.now = now;
+        self.sent_before = self.counters.transmitted;
         self.legs.begin_tick();
-        let mut step = Step {
+        let (conferences, mut step) = self.step();
+        for conference in conferences {
+            conference.mix_all(&mut step);
+        }
+        Mixed(self)
+    }
+
+    fn end_tick(&mut self) {
+        let (conferences, mut step) = self.step();
+        for conference in conferences {
+            conference.give_all(&mut step);
+        }
+        idle(&mut step);
+        self.reported = 0;
+        self.counters.ticks += 1;
+        self.tick = self.tick.next();
+    }
+
+    fn step(&mut self) -> (&mut [Box<Conference>], Step<'_>) {
+        let step = Step {
             tick: self.tick,
-            now,
+            now: self.now,
             legs: &mut self.legs,
             taps: &mut self.taps,
             counters: &mut self.counters,
             faults: self.faults,
         };
-        for conference in &mut self.conferences {
-            conference.tick(&mut step);
-        }
-        idle(&mut step);
-        self.counters.ticks += 1;
-        self.tick = self.tick.next();
+        (&mut self.conferences, step)
+    }
+
+    /// Takes in how long the last tick took, by the caller's clock, once its datagrams are sent: it is part of the
+    /// legs' [`LatencyLedger`](crate::LatencyLedger)s, and of nothing else.
+    pub fn note_times(&mut self, times: TickTimes) {
+        self.legs.note_times(times, self.counters.transmitted - self.sent_before);
     }
 
     /// The next datagram to send. Fetch all before the next tick: it forgets those that were not.
@@ -134,9 +182,11 @@ impl Engine {
         transmit
     }
 
-    /// The next thing that happened. What happened on a leg waits in the leg and merges with newer state.
+    /// The next thing that happened. What happened on a leg waits in the leg and merges with newer state, and so
+    /// with conferences.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.answers.pop_front().or_else(|| self.legs.poll_event())
+        let event = self.answers.pop_front().or_else(|| self.legs.poll_event());
+        event.or_else(|| self.conference_event())
     }
 
     /// The next copied frame.
@@ -155,7 +205,7 @@ impl Engine {
 
     /// What has been done so far.
     pub fn counters(&self) -> Counters {
-        Counters { taps_dropped: self.taps.dropped(), ..self.counters }
+        Counters { taps_dropped: self.taps.dropped(), playout: self.legs.playout(), ..self.counters }
     }
 
     /// Legs and conferences it holds.
@@ -163,19 +213,32 @@ impl Engine {
         (self.legs.len(), self.conferences.len())
     }
 
+    fn conference_event(&mut self) -> Option<Event> {
+        while let Some(conference) = self.conferences.get_mut(self.reported) {
+            if let Some(event) = conference.take_event() {
+                return Some(Event::Conference { conference: conference.id(), event });
+            }
+            self.reported += 1;
+        }
+        None
+    }
+
     fn apply(&mut self, ask: Ask) -> Result<(), Refusal> {
         match ask {
             Ask::AddLeg(leg) => self.add_leg(leg),
             Ask::RemoveLeg(leg) => self.remove_leg(leg),
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
-            Ask::ReportQuality(leg) => self.report_quality(leg),
+            Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
+            Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
+            Ask::ReportQuality(report) => self.report_quality(report),
             Ask::Equip(conference, equipment) => self.equip(conference, equipment),
+            Ask::ReportLevels(report) => self.report_levels(report),
             Ask::AddConference(conference) => self.add_conference(conference),
             Ask::RemoveConference(conference) => self.remove_conference(conference),
             Ask::Join(leg, conference, seat) => self.join(leg, conference, seat),
             Ask::Leave(leg) => self.leave(leg),
-            Ask::SetAudience(leg, audience) => self.seat_of(leg).map(|seat| seat.audience = audience),
-            Ask::SetHearing(leg, hearing) => self.seat_of(leg).map(|seat| seat.hearing = hearing),
+            Ask::SetAudience(leg, audience) => self.set_audience(leg, audience),
+            Ask::SetHearing(leg, hearing) => self.participant(leg).map(|p| p.seat.hearing = hearing),
             Ask::SetTap(leg, tapped) => {
                 self.legs.get(leg).ok_or(Refusal::NoLeg)?.tapped = tapped;
                 Ok(())
@@ -228,11 +291,32 @@ impl Engine {
         Ok(())
     }
 
-    fn report_quality(&mut self, leg: LegId) -> Result<(), Refusal> {
+    fn hear_digit(&mut self, leg: LegId, key: PressedDigit) -> Result<(), Refusal> {
         let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
-        self.legs.at(index).ask_quality();
+        self.legs.at(index).hear_digit(key, &mut self.counters);
         self.legs.list_events(index);
         Ok(())
+    }
+
+    fn press_digits(&mut self, leg: LegId, presses: Box<DigitSender>) -> Result<(), Refusal> {
+        let mut presses = Some(presses);
+        let pressed = self.legs.get(leg).map_or(Err(Refusal::NoLeg), |leg| leg.press(&mut presses));
+        self.retired.extend(presses.map(Retired::Presses));
+        pressed
+    }
+
+    fn report_quality(&mut self, mut report: Box<QualityReport>) -> Result<(), Refusal> {
+        let leg = self.legs.get(report.leg).ok_or(Refusal::NoLeg);
+        let filled_in = leg.map(|leg| leg.report_quality(&mut report));
+        self.retired.push_back(Retired::Quality(report));
+        filled_in
+    }
+
+    fn report_levels(&mut self, mut report: Box<LevelReport>) -> Result<(), Refusal> {
+        let conference = self.conference(report.conference);
+        let filled_in = conference.map(|conference| conference.report_levels(&mut report));
+        self.retired.push_back(Retired::Levels(report));
+        filled_in
     }
 
     fn equip(&mut self, conference: ConferenceId, mut equipment: Box<Equipment>) -> Result<(), Refusal> {
@@ -259,7 +343,7 @@ impl Engine {
         let conference = self.conferences.swap_remove(place.ok_or(Refusal::NoConference)?);
         for index in conference.leg_indices() {
             self.seats.remove(&self.legs.at(index).id());
-            self.legs.set_seated(index, false);
+            self.unseat(index);
         }
         self.retired.push_back(Retired::Conference(conference));
         Ok(())
@@ -288,15 +372,30 @@ impl Engine {
         let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
         let conference = self.seats.remove(&leg).ok_or(Refusal::NotSeated)?;
         self.conference(conference)?.unseat(leg);
-        self.legs.set_seated(index, false);
+        self.unseat(index);
         Ok(())
     }
 
-    fn seat_of(&mut self, leg: LegId) -> Result<&mut Seat, Refusal> {
+    fn unseat(&mut self, index: LegIndex) {
+        self.legs.set_seated(index, false);
+        self.legs.at(index).speaks(false);
+        self.legs.list_events(index);
+    }
+
+    /// Who is muted has stopped speaking, before anybody is told anything else.
+    fn set_audience(&mut self, leg: LegId, audience: Audience) -> Result<(), Refusal> {
+        let participant = self.participant(leg)?;
+        participant.seat.audience = audience;
+        let (index, speaks) = (participant.index, participant.is_heard_speaking());
+        self.legs.at(index).speaks(speaks);
+        self.legs.list_events(index);
+        Ok(())
+    }
+
+    fn participant(&mut self, leg: LegId) -> Result<&mut Participant, Refusal> {
         self.legs.index(leg).ok_or(Refusal::NoLeg)?;
         let conference = *self.seats.get(&leg).ok_or(Refusal::NotSeated)?;
-        let participant = self.conference(conference)?.participant_mut(leg);
-        participant.map(|p| &mut p.seat).ok_or(Refusal::NotSeated)
+        self.conference(conference)?.participant_mut(leg).ok_or(Refusal::NotSeated)
     }
 
     fn conference(&mut self, id: ConferenceId) -> Result<&mut Conference, Refusal> {

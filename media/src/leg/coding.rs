@@ -1,9 +1,9 @@
 //! What a leg's codec remembers of what it is sent, and its voice at other rates. Built on the control side; a
 //! leg whose codec changes is given another one.
 
+use super::framing::Framing;
 use super::outbox::Outbox;
 use super::rtcp::REPORT_LEN_MAX;
-use super::send::Framing;
 use crate::codec::{Codec, CodecError, Decoder, Encoder, EncoderSettings, L16Rate};
 use crate::dsp::converter::RateConverter;
 use crate::frame::{Frame, SampleRate};
@@ -17,26 +17,39 @@ pub(crate) const PAYLOAD_MAX: usize = 640;
 /// not change at all.
 const OWN_KEPT_TICKS: u8 = 5;
 
-/// 20 ms of encoded sound.
+/// 20 ms of encoded sound: one payload, or two of 10 ms.
 #[derive(Clone)]
 pub(crate) struct Encoded {
+    /// Bytes of the first, or only, payload.
+    first: usize,
     len: usize,
     bytes: [u8; PAYLOAD_MAX],
 }
 
 impl Default for Encoded {
     fn default() -> Self {
-        Self { len: 0, bytes: [0; PAYLOAD_MAX] }
+        Self { first: 0, len: 0, bytes: [0; PAYLOAD_MAX] }
     }
 }
 
 impl Encoded {
     pub(crate) fn fill(&mut self, encoder: &mut Encoder, samples: &[i16]) {
-        self.len = encoder.encode(samples, &mut self.bytes);
+        self.first = encoder.encode(samples, &mut self.bytes);
+        self.len = self.first;
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    /// The same in two payloads.
+    fn fill_halves(&mut self, encoder: &mut Encoder, samples: &[i16]) {
+        let (first, second) = samples.split_at(samples.len() / 2);
+        let half = PAYLOAD_MAX / 2;
+        self.first = encoder.encode(first, &mut self.bytes[..half]);
+        self.len = self.first + encoder.encode(second, &mut self.bytes[self.first..][..half]);
+    }
+
+    /// What was made, of equal lengths in time. There is at least one.
+    pub(crate) fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        let (first, second) = self.bytes[..self.len].split_at(self.first);
+        std::iter::once(first).chain((!second.is_empty()).then_some(second))
     }
 }
 
@@ -52,8 +65,10 @@ pub struct Coding {
     /// What its own encoder made last.
     pub(super) encoded: Encoded,
     own: Own,
-    /// It wants fewer bits than the listeners of its codec get.
+    /// It wants fewer bits than the listeners of its codec get, or shorter frames.
     own_always: bool,
+    /// Its encoder makes frames of 10 ms: Opus cannot be cut afterwards.
+    halves: bool,
     /// Packets of the length that the far end wants.
     pub(super) framing: Framing,
     /// What is sent in this tick.
@@ -80,7 +95,8 @@ impl Coding {
     /// When a codec cannot be set up.
     pub fn new(codec: Codec, ptime: u8, settings: EncoderSettings) -> Result<Box<Self>, CodecError> {
         let rate = codec.sample_rate();
-        let framing = Framing::new(codec, ptime);
+        let framing = Framing::new(codec, ptime, frame_bytes(codec));
+        let halves = codec == Codec::Opus && ptime < 20;
         let room = framing.most_a_tick(frame_bytes(codec)) + 2 * PACKET_OVERHEAD + REPORT_OVERHEAD;
         let others = SampleRate::ALL.into_iter().filter(|other| *other != rate);
         Ok(Box::new(Self {
@@ -90,7 +106,8 @@ impl Coding {
             encoder: Encoder::new(codec, settings)?,
             encoded: Encoded::default(),
             own: Own::Shared,
-            own_always: settings.bitrate < EncoderSettings::default().bitrate,
+            own_always: halves || settings.bitrate < EncoderSettings::default().bitrate,
+            halves,
             framing,
             outbox: Outbox::new(room),
             voice: others.map(|other| RateConverter::new(rate, other)).collect(),
@@ -164,7 +181,7 @@ impl Coding {
             self.encoder.succeed(encoder, before);
         }
         self.own = Own::Own(0);
-        self.encoded.fill(&mut self.encoder, samples);
+        self.encode(samples);
     }
 
     /// Encodes what all hear with the leg's own encoder.
@@ -173,7 +190,15 @@ impl Coding {
             Own::Shared => Own::Own(0),
             Own::Own(ticks) => Own::Own(ticks.saturating_add(1)),
         };
-        self.encoded.fill(&mut self.encoder, samples);
+        self.encode(samples);
+    }
+
+    fn encode(&mut self, samples: &[i16]) {
+        if self.halves {
+            self.encoded.fill_halves(&mut self.encoder, samples);
+        } else {
+            self.encoded.fill(&mut self.encoder, samples);
+        }
     }
 
     /// Writes what the leg says at another rate.

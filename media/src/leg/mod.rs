@@ -10,8 +10,10 @@
 mod coding;
 mod condition;
 mod dtmf;
+mod framing;
 mod outbox;
 mod pending;
+mod pressing;
 mod quality;
 mod receive;
 mod rtcp;
@@ -26,14 +28,15 @@ use std::time::Duration;
 pub use self::coding::Coding;
 pub(crate) use self::coding::Encoded;
 use self::condition::Condition;
+use self::dtmf::Keys;
 pub use self::dtmf::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
-    DigitQueueFull, EventPacket, EventSender, PREFERENCE_HOLD, PressedDigit, ToneSender,
+    DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
 use self::pending::Pending;
 pub use self::quality::{
-    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, LossBursts, Micros,
-    Quality, QualityMeter, QualitySample, Score,
+    CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
+    QualityMeter, QualityReport, QualitySample, Score, SendSample,
 };
 pub use self::rtcp::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
@@ -47,7 +50,7 @@ use crate::command::{LegChange, LegMedia};
 use crate::event::LegEvent;
 use crate::id::LegId;
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings};
-use crate::rtp::{DigitReceiver, Ssrc};
+use crate::rtp::Ssrc;
 use crate::time::Time;
 use crate::transmit::Transmit;
 
@@ -74,6 +77,8 @@ pub struct LegSettings {
     pub wall: WallClock,
     /// How the receive buffer behaves.
     pub playout: PlayoutSettings,
+    /// Whether others hear the keys that the far end presses.
+    pub digits: DigitPassage,
     /// No RTP and no RTCP for so long is reported, once per silence.
     pub receive_timeout: Duration,
 }
@@ -107,7 +112,9 @@ pub struct Leg {
     transport: Transport,
     srtp: Option<Box<LegSrtp>>,
     playout: Playout,
-    digits: DigitReceiver,
+    keys: Keys,
+    /// What is being pressed towards the far end, once somebody has asked for it.
+    presses: Option<Box<DigitSender>>,
     sender: Sender,
     coding: Box<Coding>,
     rtcp: LegRtcp,
@@ -147,7 +154,8 @@ impl Leg {
             transport: Transport::new(&settings.media),
             srtp: settings.srtp,
             playout: Playout::new(settings.playout, coding.take_decoding()),
-            digits: DigitReceiver::at_clock_rate(settings.media.terms.telephone_event_rate),
+            keys: Keys::new(&settings.media, settings.digits),
+            presses: None,
             sender: Sender::new(start, settings.media.payload_type),
             media: settings.media,
             coding,
@@ -184,11 +192,6 @@ impl Leg {
         self.sender.packets()
     }
 
-    /// How good the whole call sounded so far.
-    pub fn quality_of_call(&self) -> Quality {
-        self.condition.meter().whole_call()
-    }
-
     /// Whether the codec can become what was agreed anew, with what is here and in `change`.
     pub(crate) fn can_become(&self, change: &LegChange) -> bool {
         change.coding.as_ref().map_or_else(|| self.codec(), |coding| coding.codec()) == change.media.codec
@@ -209,9 +212,7 @@ impl Leg {
             change.coding = Some(self.recode(coding));
         }
         change.srtp = security::renew(&mut self.srtp, change.srtp.take());
-        if self.media.terms.telephone_event_rate != change.media.terms.telephone_event_rate {
-            self.digits = DigitReceiver::at_clock_rate(change.media.terms.telephone_event_rate);
-        }
+        self.keys.renegotiate(&self.media, &change.media, self.now);
         std::mem::swap(&mut self.media, &mut change.media);
     }
 
@@ -219,15 +220,17 @@ impl Leg {
     fn recode(&mut self, mut coding: Box<Coding>) -> Box<Coding> {
         // Packets of this tick may not have been fetched yet.
         coding.outbox.take_over(&self.coding.outbox);
+        let tick = self.codec().clock_rate() / sending::TICKS_PER_SECOND;
+        self.sender.drop_gathered(tick, &mut self.coding.framing);
         let replaced = self.playout.set_decoding(coding.take_decoding());
         let mut before = std::mem::replace(&mut self.coding, coding);
         before.take_home(replaced);
         before
     }
 
-    /// How good it sounds is to be reported.
-    pub(crate) fn ask_quality(&mut self) {
-        self.pending.quality();
+    /// Whether it speaks in its conference, as somebody hears it there.
+    pub(crate) fn speaks(&mut self, speaks: bool) {
+        self.pending.speaks(speaks);
     }
 
     /// The `n`th datagram of this tick.
@@ -241,11 +244,11 @@ impl Leg {
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || self.keys.is_ready(self.now)
     }
 
     pub(crate) fn take_event(&mut self) -> Option<LegEvent> {
-        self.pending.take(&self.condition)
+        self.keys.poll(self.now).map(LegEvent::Digit).or_else(|| self.pending.take())
     }
 }
 

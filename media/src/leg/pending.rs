@@ -1,22 +1,18 @@
 //! What has happened on a leg and has not been fetched. It waits here, in the leg, and merges with newer
-//! state: a slow control side loses no state and costs no memory.
+//! state: a slow control side loses no state and costs no memory. Keys that were pressed wait with what heard them.
 
 use std::net::SocketAddr;
 
-use super::condition::Condition;
-use crate::event::{Digit, LegEvent};
-
-/// Keys pressed that may wait. A person presses some ten a second; the control side looks at least every
-/// tick.
-const DIGITS_MAX: usize = 16;
+use crate::dsp::level::SpeechChange;
+use crate::event::LegEvent;
 
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     latched: Option<SocketAddr>,
     silent: bool,
-    quality: bool,
-    digits: [Option<Digit>; DIGITS_MAX],
-    digits_len: usize,
+    /// Whether it speaks, and whether it did when that was last fetched.
+    speaks: bool,
+    spoke: bool,
 }
 
 impl Pending {
@@ -28,43 +24,24 @@ impl Pending {
         self.silent = true;
     }
 
-    pub(crate) fn quality(&mut self) {
-        self.quality = true;
-    }
-
-    /// Whether there was room.
-    #[must_use]
-    pub(crate) fn digit(&mut self, digit: Digit) -> bool {
-        let Some(free) = self.digits.get_mut(self.digits_len) else {
-            return false;
-        };
-        *free = Some(digit);
-        self.digits_len += 1;
-        true
+    pub(crate) fn speaks(&mut self, speaks: bool) {
+        self.speaks = speaks;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.latched.is_none() && !self.silent && !self.quality && self.digits_len == 0
+        let told_of_speech = self.speaks == self.spoke;
+        self.latched.is_none() && !self.silent && told_of_speech
     }
 
-    pub(crate) fn take(&mut self, condition: &Condition) -> Option<LegEvent> {
+    pub(crate) fn take(&mut self) -> Option<LegEvent> {
         if let Some(source) = self.latched.take() {
             return Some(LegEvent::Latched { source });
         }
-        if let Some(digit) = self.take_digit() {
-            return Some(LegEvent::Digit(digit));
-        }
-        if std::mem::take(&mut self.quality) {
-            let meter = condition.meter();
-            return Some(LegEvent::Quality { live: meter.live(), call: meter.whole_call() });
+        if self.speaks != self.spoke {
+            self.spoke = self.speaks;
+            let change = if self.speaks { SpeechChange::Started } else { SpeechChange::Stopped };
+            return Some(LegEvent::Speech(change));
         }
         std::mem::take(&mut self.silent).then_some(LegEvent::SilentFarEnd)
-    }
-
-    fn take_digit(&mut self) -> Option<Digit> {
-        let digit = self.digits[0].take()?;
-        self.digits.rotate_left(1);
-        self.digits_len -= 1;
-        Some(digit)
     }
 }

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use super::outbox::DATAGRAM_MAX;
 use super::transport::Source;
-use super::{Arrival, Datagram, Leg, Port};
+use super::{Arrival, Datagram, Leg, Port, PressedDigit};
 use crate::codec::Codec;
-use crate::event::Digit;
 use crate::frame::Frame;
 use crate::playout::Sound;
 use crate::rtp::rtcp::Compound;
@@ -21,6 +20,10 @@ const RTCP_LEN_MIN: usize = 8;
 /// A packet at most this loud, in -dBov, holds nothing that 16 bits could tell from silence (RFC 6464 §3: 127 is a
 /// muted microphone).
 const SILENT: u8 = 100;
+
+/// One at most this loud, of which the sender says that nobody speaks in it, is the noise of an idle line: ITU-T G.712 §9
+/// lets a telephone line have -65 dBm0p of it, which is 6 dB less in dBov.
+const IDLE: u8 = 71;
 
 impl Leg {
     /// Takes a datagram in, or says why not.
@@ -52,6 +55,7 @@ impl Leg {
             self.transport.learn_rtcp(datagram.source);
         }
         let malformed = self.rtcp.counters().malformed;
+        self.rtcp.note_sent(self.sender.sent());
         self.rtcp.receive(&compound, datagram.received_at);
         counters.rtcp_malformed += self.rtcp.counters().malformed - malformed;
         self.live(datagram.received_at);
@@ -125,12 +129,15 @@ impl Leg {
         Ok(())
     }
 
-    /// Whether the packet says of itself that nothing is to be heard in it (RFC 6464).
+    /// Whether the packet says of itself that nothing is to be heard in it (RFC 6464). From a sender that does not tell
+    /// speech from noise, it is silent where speech would be too quiet to be heard.
     fn says_silent(&self, packet: &PacketView<'_>) -> bool {
         let level = self.media.terms.audio_level.zip(packet.extension()).and_then(|(id, (profile, data))| {
             Extensions::new(profile, data).find(id).and_then(AudioLevel::parse)
         });
-        level.is_some_and(|level| level.level.minus_dbov() >= SILENT)
+        level.is_some_and(|AudioLevel { voice, level }| {
+            level.minus_dbov() >= SILENT || (!voice && level.minus_dbov() >= IDLE)
+        })
     }
 
     fn judge(&mut self, source: SocketAddr, packet: &PacketView<'_>) -> Result<(), Discard> {
@@ -174,19 +181,12 @@ impl Leg {
 
     fn receive_event(&mut self, packet: &PacketView<'_>, received_at: Time, counters: &mut Counters) {
         self.playout.note_event(packet);
-        for ended in self.digits.receive(packet, received_at) {
-            self.report_digit(ended.event, counters);
-        }
+        self.keys.receive(packet, received_at, self.now, counters);
     }
 
-    /// Events that are no keys (flash hook, fax tones) are not reported.
-    fn report_digit(&mut self, event: u8, counters: &mut Counters) {
-        let Some(digit) = Digit::from_event(event) else {
-            return;
-        };
-        if !self.pending.digit(digit) {
-            counters.digits_dropped += 1;
-        }
+    /// Takes in a key that signalling told.
+    pub(crate) fn hear_digit(&mut self, key: PressedDigit, counters: &mut Counters) {
+        counters.digits_dropped += u64::from(!self.keys.hear(key, self.now));
     }
 
     fn live(&mut self, now: Time) {
@@ -198,15 +198,14 @@ impl Leg {
     pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
         self.now = now;
         self.coding.outbox.clear();
-        if let Some(ended) = self.digits.expire(now) {
-            self.report_digit(ended.event, counters);
-        }
+        self.keys.expire(now, counters);
+        self.begin_press();
         self.watch(now);
-        self.observe();
         let sound = self.playout.play(now, frame);
         let sound = self.coding.follow(sound, frame);
         // What came before a hold must not be heard after it was agreed.
-        if self.media.direction.receive { sound } else { Sound::Silence }
+        let sound = if self.media.direction.receive { sound } else { Sound::Silence };
+        self.keys.listen(now, self.playout.counters().resets, sound, frame, counters)
     }
 
     fn watch(&mut self, now: Time) {

@@ -1,10 +1,11 @@
 //! The sending half of a leg: encoded frames become RTP packets in one stream (RFC 3550 §5.1) that never
 //! stops and never restarts: one SSRC, sequence numbers and timestamps without a gap, whatever is heard.
 
+use super::EventPacket;
+use super::framing::Framing;
 use super::outbox::{DATAGRAM_MAX, Outbox};
 use super::rtcp::Sent;
 use super::security::LegSrtp;
-use crate::codec::Codec;
 use crate::leg::Port;
 use crate::rtp::SequenceNumber;
 use crate::rtp::{RtpHeader, Ssrc};
@@ -18,39 +19,6 @@ pub(crate) struct StreamStart {
     pub(crate) sequence_number: u16,
     pub(crate) timestamp: u32,
 }
-
-/// Gathers or splits frames of 20 ms for a far end that wants packets of another length. Of Opus it gets 20 ms
-/// whatever it wants: its packets cannot be put together from frames, and `ptime` is a wish (RFC 8866 §6.4).
-pub(super) struct Framing {
-    /// Bytes in a packet; 0 where each frame is one.
-    unit: usize,
-    gathered: Vec<u8>,
-}
-
-impl Framing {
-    /// For packets of `ptime` milliseconds, in tens. Of the codecs of which a packet is a run of bytes, any such
-    /// length can be made.
-    pub(super) fn new(codec: Codec, ptime: u8) -> Self {
-        let per_10_ms = match codec {
-            Codec::Opus => 0,
-            Codec::Pcmu | Codec::Pcma | Codec::G722 => 80,
-            Codec::L16(_) => codec.sample_rate().hertz() as usize / 50,
-        };
-        let tens = usize::from(ptime / 10).clamp(1, PTIME_MAX / 10);
-        let unit = if tens == 2 { 0 } else { per_10_ms * tens };
-        // Less than a unit is left over, and a frame of 20 ms comes on top.
-        let room = if unit == 0 { 0 } else { unit + 2 * per_10_ms };
-        Self { unit, gathered: Vec::with_capacity(room) }
-    }
-
-    /// Bytes of payload that may be sent in one tick.
-    pub(super) fn most_a_tick(&self, frame: usize) -> usize {
-        self.unit.max(frame)
-    }
-}
-
-/// The longest packets that are sent, in milliseconds.
-const PTIME_MAX: usize = 60;
 
 /// The outgoing stream of a leg.
 pub(crate) struct Sender {
@@ -87,26 +55,53 @@ impl Sender {
         &self.sent
     }
 
-    /// Sends a frame of 20 ms, which lasts `duration` units of the timestamp.
+    /// Sends a payload, which lasts `duration` units of the timestamp.
     pub(super) fn frame(&mut self, payload: &[u8], duration: u32, framing: &mut Framing, out: &mut Way<'_>) {
-        if framing.unit == 0 {
-            return self.packet(payload, duration, out);
-        }
-        framing.gathered.extend_from_slice(payload);
-        let unit = framing.unit;
-        // As long as the frame is to its bytes.
-        let lasts = duration as usize * unit / payload.len().max(1);
-        while framing.gathered.len() >= unit {
-            self.packet(&framing.gathered[..unit], lasts as u32, out);
-            framing.gathered.drain(..unit);
-        }
+        framing.take(payload, duration, &mut |payload, duration| self.packet(payload, duration, out));
     }
 
     /// Lets a tick pass in which nothing may be sent: the timestamps go on, so that the far end's clock
     /// does not stand still while it is on hold.
     pub(super) fn pass(&mut self, duration: u32, framing: &mut Framing) {
-        framing.gathered.clear();
+        self.drop_gathered(duration, framing);
         self.header.timestamp = self.header.timestamp.wrapping_add(duration);
+    }
+
+    /// What was gathered for a packet will not be sent; its time has passed all the same. `duration` is that of a tick.
+    pub(super) fn drop_gathered(&mut self, duration: u32, framing: &mut Framing) {
+        self.header.timestamp = self.next_timestamp(duration, framing);
+        framing.forget();
+    }
+
+    /// The timestamp of what is sent next, if what was gathered is given up. `duration` is that of a tick.
+    pub(super) fn next_timestamp(&self, duration: u32, framing: &Framing) -> u32 {
+        self.header.timestamp.wrapping_add(framing.waiting(duration))
+    }
+
+    /// Sends a telephone-event in place of a tick's sound, which lasts `duration` units (RFC 4733 §2.5.1.1): it has the
+    /// next sequence number, and a timestamp of its own. What was gathered for a longer packet is given up.
+    pub(super) fn event(
+        &mut self,
+        event: &EventPacket,
+        payload_type: u8,
+        duration: u32,
+        framing: &mut Framing,
+        out: &mut Way<'_>,
+    ) {
+        self.drop_gathered(duration, framing);
+        let audio = self.header;
+        self.header = RtpHeader { marker: event.marker, payload_type, timestamp: event.timestamp, ..audio };
+        let before = self.sent.packets;
+        self.packet(&event.payload, 0, out);
+        // Reports speak of the time of sending, which is not that of the key's start (RFC 3550 §6.4.1).
+        if self.sent.packets > before {
+            self.sent.timestamp = audio.timestamp;
+        }
+        self.header = RtpHeader {
+            sequence_number: self.header.sequence_number,
+            timestamp: audio.timestamp.wrapping_add(duration),
+            ..audio
+        };
     }
 
     /// A packet that cannot be made (its keys are used up) is not sent, and its place in the stream stays empty.

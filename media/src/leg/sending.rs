@@ -4,11 +4,11 @@ use super::send::Way;
 use super::{Encoded, Leg, REPORT_LEN_MAX};
 use crate::codec::{Codec, Encoder};
 use crate::fault::Planted;
-use crate::frame::SampleRate;
+use crate::frame::{Frame, SampleRate};
 use crate::stats::Counters;
 
 /// Ticks in a second.
-const TICKS_PER_SECOND: u32 = 50;
+pub(super) const TICKS_PER_SECOND: u32 = 50;
 
 impl Leg {
     /// Whether it must be sent what its own encoder makes, even of what all hear.
@@ -37,7 +37,8 @@ impl Leg {
         faults: Planted,
     ) {
         counters.encoded += 1;
-        self.coding.encode_own(heard, listeners);
+        let tone = self.tone();
+        self.coding.encode_own(tone.as_ref().map_or(heard, Frame::samples), listeners);
         self.send(None, faults);
     }
 
@@ -53,6 +54,7 @@ impl Leg {
     fn send(&mut self, shared: Option<&Encoded>, faults: Planted) {
         let codec = self.media.codec;
         let duration = codec.clock_rate() / TICKS_PER_SECOND;
+        let event = self.event();
         let coding = &mut *self.coding;
         let mut way = Way {
             now: self.now,
@@ -62,11 +64,16 @@ impl Leg {
         };
         if !self.media.direction.send {
             self.sender.pass(duration, &mut coding.framing);
+        } else if let Some((packet, payload_type)) = event {
+            self.sender.event(&packet, payload_type, duration, &mut coding.framing, &mut way);
         } else if faults.silences(self.sender.packets()) {
             self.sender.frame(&silence(codec), duration, &mut coding.framing, &mut way);
         } else {
             let encoded = shared.unwrap_or(&coding.encoded);
-            self.sender.frame(encoded.bytes(), duration, &mut coding.framing, &mut way);
+            let duration = duration / encoded.payloads().count() as u32;
+            for payload in encoded.payloads() {
+                self.sender.frame(payload, duration, &mut coding.framing, &mut way);
+            }
         }
         self.report();
     }

@@ -86,6 +86,11 @@ impl Arrivals {
         missing
     }
 
+    /// Whether the number before the newest has not come.
+    pub(super) fn lack_the_last_but_one(&self) -> bool {
+        self.newest.is_some() && !self.has_seen(1)
+    }
+
     /// Whether something came after `number`, and all up to the newest.
     pub(super) fn are_complete_after(&self, number: SequenceNumber) -> bool {
         self.newest.is_some_and(|newest| newest.is_after(number) && self.missing_between(number, newest) == 0)

@@ -92,6 +92,9 @@ const RELAX_PER_MS: f32 = 0.002_5;
 /// More than this much too much, and the rest between two changes is short.
 const MUCH: MediaTime = MediaTime::of_millis(60);
 
+/// More than this too much, and there is no rest: who hears the others so late cannot talk with them.
+const TOO_MUCH: MediaTime = MediaTime::of_millis(120);
+
 /// Ticks between changes when there is much to do: speech is then up to a third faster.
 const REST_SHORT: u16 = 1;
 
@@ -127,7 +130,12 @@ impl Decision {
 
     /// A change was made in sound.
     pub(super) fn changed(&mut self, left: MediaTime) {
-        self.rest = if left > MUCH { REST_SHORT } else { REST } + 1;
+        let rest = match left {
+            _ if left > TOO_MUCH => 0,
+            _ if left > MUCH => REST_SHORT,
+            _ => REST,
+        };
+        self.rest = rest + 1;
         // The next place must be good again.
         self.wanted = PATIENCE;
     }

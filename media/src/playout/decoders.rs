@@ -80,6 +80,16 @@ impl SoundMemory {
     }
 }
 
+/// What a decoder made for a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    Nothing,
+    /// A guess.
+    Concealed,
+    /// What was lost, from its copy.
+    Recovered,
+}
+
 /// All that a leg can decode: what was agreed, and both laws of G.711, which need no decoder.
 pub(super) struct Decoders {
     agreed: Option<Decoder>,
@@ -117,13 +127,18 @@ impl Decoders {
         }
     }
 
-    /// Fills `out` with the codec's own idea of what is missing, from the packet after it if that tells. `false`
-    /// if it has none.
-    pub(super) fn make(&mut self, codec: Codec, next: Option<&[u8]>, out: &mut [i16]) -> bool {
+    /// Fills `out` with the codec's own idea of what is missing, from the packet after it if that tells.
+    pub(super) fn make(&mut self, codec: Codec, next: Option<&[u8]>, out: &mut [i16]) -> Made {
         let Some(decoder) = self.of(codec) else {
-            return false;
+            return Made::Nothing;
         };
-        next.is_some_and(|next| decoder.recover(next, out)) || decoder.conceal(out)
+        if next.is_some_and(|next| decoder.recover(next, out)) {
+            Made::Recovered
+        } else if decoder.conceal(out) {
+            Made::Concealed
+        } else {
+            Made::Nothing
+        }
     }
 
     /// Another stream begins.

@@ -17,15 +17,16 @@ const QUIET_PEAK: u16 = 256;
 const QUIET_PIECE_MIN: MediaTime = MediaTime::of_millis(1);
 
 impl Playout {
-    /// How much later than the fastest packets may come, in nanoseconds, before delay is added for them. It never
-    /// asks for more than the ceiling can give.
+    /// How much later than the fastest packets may come, in nanoseconds, before delay is added for them; where packets
+    /// get lost and their successors hold copies, these too. It never asks for more than the ceiling can give.
     pub(super) fn provision(&self) -> i64 {
         let floor = nanos(self.settings.floor());
         if !self.settings.follows_jitter() {
             return floor;
         }
         let most = nanos(self.settings.ceiling()) - 2 * nanos(Tick::DURATION);
-        self.transits.usual_lateness().clamp(floor, most.max(floor))
+        let lateness = self.transits.usual_lateness().saturating_add(self.redundancy.provision());
+        lateness.clamp(floor, most.max(floor))
     }
 
     fn view(&self) -> View {

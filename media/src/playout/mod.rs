@@ -16,6 +16,7 @@
 
 mod arena;
 mod arrivals;
+mod bursts;
 mod conceal;
 mod counters;
 mod decision;
@@ -31,6 +32,7 @@ mod packet_buffer;
 mod pitch;
 mod placing;
 mod playing;
+mod redundancy;
 mod sender_clock;
 mod settings;
 mod time_stretch;
@@ -40,13 +42,16 @@ mod transit;
 use std::time::Duration;
 
 use self::arrivals::Arrivals;
+use self::bursts::LossBursts;
 pub use self::counters::PlayoutCounters;
 use self::decision::Decision;
 use self::decoders::{Decoders, SoundMemory};
 pub use self::decoders::{Decoding, Replaced};
 #[doc(hidden)]
 pub use self::exercise::exercise;
+use self::media_time::MediaTime;
 use self::packet_buffer::PacketBuffer;
+use self::redundancy::Redundancy;
 use self::sender_clock::SenderClock;
 pub use self::settings::PlayoutSettings;
 use self::timeline::{Pattern, Timeline};
@@ -73,6 +78,7 @@ pub enum Sound {
 pub struct Playout {
     settings: PlayoutSettings,
     counters: PlayoutCounters,
+    bursts: LossBursts,
     source: Option<Ssrc>,
     phase: Phase,
     arrivals: Arrivals,
@@ -82,18 +88,22 @@ pub struct Playout {
     timeline: Timeline,
     pattern: Pattern,
     transits: Transits,
+    redundancy: Redundancy,
     decision: Decision,
     buffer: PacketBuffer,
     decoders: Decoders,
     sound: SoundMemory,
     /// The codec of the sound that was decoded last.
     codec: Option<Codec>,
+    /// How long packets have said that they are silent, as far as it matters.
+    silent_for: MediaTime,
     /// Whether the sender said, with the last that was played, that it pauses.
     pause: Option<Pause>,
     noise: ComfortNoise,
     gap: Gap,
     last: Sound,
     delay: Duration,
+    wait: Duration,
 }
 
 /// A leg's memory is bounded; with this go the payloads of the packet buffer, 10 KB of which a steady stream touches
@@ -135,6 +145,7 @@ impl Playout {
         Self {
             settings,
             counters: PlayoutCounters::default(),
+            bursts: LossBursts::default(),
             source: None,
             phase: Phase::Idle,
             arrivals: Arrivals::default(),
@@ -143,16 +154,19 @@ impl Playout {
             timeline: Timeline::default(),
             pattern: Pattern::default(),
             transits: Transits::new(),
+            redundancy: Redundancy::default(),
             decision: Decision::default(),
             buffer: PacketBuffer::new(),
             noise: ComfortNoise::new(sound.rate, NOISE_SEED),
             decoders: Decoders::new(decoder),
             sound,
             codec: None,
+            silent_for: MediaTime::ZERO,
             pause: None,
             gap: Gap::None,
             last: Sound::Silence,
             delay: Duration::ZERO,
+            wait: Duration::ZERO,
         }
     }
 
@@ -198,6 +212,17 @@ impl Playout {
         self.delay
     }
 
+    /// The part of [`delay`](Self::delay) for which no setting is to blame: from the arrival to the next tick.
+    pub fn wait_for_tick(&self) -> Duration {
+        self.wait
+    }
+
+    /// Runs of packets that were not played, whether they were lost or discarded. What is lost at random is lost in
+    /// as many runs; what is lost in bursts, in fewer.
+    pub fn loss_bursts(&self) -> u64 {
+        self.bursts.count()
+    }
+
     /// The lateness that is provided for: how much later than the fastest ones packets come, but for a few, and at
     /// least the settings' floor.
     pub fn target(&self) -> Duration {
@@ -218,7 +243,7 @@ impl Playout {
         self.sound.concealer.stop();
         self.gap = Gap::None;
         self.last = Sound::Silence;
-        self.delay = Duration::ZERO;
+        (self.delay, self.wait) = (Duration::ZERO, Duration::ZERO);
     }
 
     /// Another source counts anew, and its codec remembers nothing of this one.
@@ -230,11 +255,16 @@ impl Playout {
     /// The stream begins anew, after `passed`.
     fn start_over(&mut self, passed: Option<SequenceNumber>) {
         self.counters.discarded += self.buffer.len();
+        if !self.buffer.is_empty() {
+            self.bursts.note(false);
+        }
         self.buffer.clear();
         self.sound.decoded.clear();
         self.clock.forget();
         self.transits = Transits::new();
+        self.redundancy = Redundancy::default();
         self.decision = Decision::default();
+        self.silent_for = MediaTime::ZERO;
         self.pause = None;
         self.passed = passed;
         self.phase = Phase::Idle;

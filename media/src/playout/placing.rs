@@ -16,6 +16,11 @@ use crate::time::Time;
 /// The longest packet that is believed: the longest of Opus (RFC 6716 §3.2), twice as long as any that is in use.
 const PACKET_MAX: MediaTime = MediaTime::of_millis(120);
 
+/// For so long what is said to be silent is decoded all the same: then the decoder remembers silence when it goes on with
+/// what comes after, as the encoder does, and no end of a word is cut off. Opus's own discontinuous transmission
+/// begins as late.
+const REST_AFTER: MediaTime = MediaTime::of_millis(200);
+
 /// A timestamp farther off than this is not late or early but another count.
 const JUMP: MediaTime = MediaTime::of_millis(2_000);
 
@@ -33,7 +38,8 @@ impl Playout {
         self.receive_packet(packet, codec, received_at, false);
     }
 
-    /// Takes one packet of which the sender says that it holds silence: it is not decoded.
+    /// Takes one packet of which the sender says that it holds silence. Of Opus, when there were 200 ms of such, it is not
+    /// decoded; the other codecs cost next to nothing, and G.722 would need 100 ms to find its voice again.
     pub fn receive_silent(&mut self, packet: &PacketView<'_>, codec: Codec, received_at: Time) {
         self.receive_packet(packet, codec, received_at, true);
     }
@@ -49,9 +55,22 @@ impl Playout {
             self.note_event(packet);
             return;
         }
-        let content = if silent || codec.is_dtx(payload) { Content::Dtx } else { Content::Sound(codec) };
+        let rests = self.rests(silent && codec == Codec::Opus, len) || codec.is_dtx(payload);
+        let content = if rests { Content::Dtx } else { Content::Sound(codec) };
+        self.counters.undecoded += u64::from(rests);
         let stamp = stamp(packet, codec.clock_rate(), len);
         self.take(packet.ssrc(), Came { stamp, content, received_at }, payload);
+    }
+
+    /// Whether a silent packet follows enough silence not to be decoded.
+    fn rests(&mut self, silent: bool, len: MediaTime) -> bool {
+        if !silent {
+            self.silent_for = MediaTime::ZERO;
+            return false;
+        }
+        let rests = self.silent_for >= REST_AFTER;
+        self.silent_for = (self.silent_for + len).min(REST_AFTER);
+        rests
     }
 
     /// Takes one packet of comfort noise (RFC 3389): the sender pauses, and this is what its pause sounds like.
@@ -79,8 +98,12 @@ impl Playout {
     fn take(&mut self, ssrc: Ssrc, came: Came, payload: &[u8]) {
         self.follow(ssrc);
         match self.arrivals.observe(came.stamp.number) {
-            Order::Newer => self.place(&came, payload),
+            Order::Newer => {
+                self.note_redundancy(&came, payload);
+                self.place(&came, payload);
+            }
             Order::Older => {
+                self.redundancy.take_back();
                 self.counters.reordered += 1;
                 self.place_older(&came, payload);
             }
@@ -92,6 +115,14 @@ impl Playout {
                 self.place(&came, payload);
             }
         }
+    }
+
+    fn note_redundancy(&mut self, came: &Came, payload: &[u8]) {
+        let Content::Sound(codec) = came.content else {
+            return;
+        };
+        let lacks = self.phase == Phase::Playing && self.arrivals.lack_the_last_but_one();
+        self.redundancy.note(came.stamp.len, lacks && codec.has_copy(payload));
     }
 
     /// Another SSRC is another stream, at once: who may send at all was checked before (latching).
@@ -111,7 +142,9 @@ impl Playout {
         let packet = came.placed(self.clock.place(&came.stamp));
         if self.passed.is_some_and(|passed| !packet.number.is_after(passed)) {
             self.counters.late += 1;
+            // It was not lost after all, and not played either.
             self.counters.lost = self.counters.lost.saturating_sub(1);
+            self.counters.discarded += 1;
             if !self.is_far_off(packet.at) {
                 self.measure(&packet);
             }
@@ -164,6 +197,7 @@ impl Playout {
             self.counters.late += 1;
             if !self.move_back_to(&packet) {
                 self.counters.discarded += 1;
+                self.bursts.note(false);
                 return;
             }
         }
@@ -257,17 +291,22 @@ impl Playout {
     fn discard_head(&mut self) {
         if let Some(head) = self.buffer.head() {
             let number = head.number;
-            self.pass(number);
+            self.pass(number, false);
             self.counters.discarded += 1;
             self.buffer.remove_head();
         }
     }
 
-    /// Nothing up to `number` will be played after this. Returns how many before it are missing.
-    pub(super) fn pass(&mut self, number: SequenceNumber) -> u64 {
+    /// Nothing up to `number` will be played after this; it is played itself, or not. Returns how many before it are
+    /// missing.
+    pub(super) fn pass(&mut self, number: SequenceNumber, played: bool) -> u64 {
         let before = self.passed.replace(number);
         let missing = before.map_or(0, |before| self.arrivals.missing_between(before, number));
         self.counters.lost += missing;
+        if missing > 0 {
+            self.bursts.note(false);
+        }
+        self.bursts.note(played);
         missing
     }
 }

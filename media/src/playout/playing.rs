@@ -1,6 +1,7 @@
 //! Frames are made.
 
 use super::arena::PAYLOAD_MAX;
+use super::decoders::Made;
 use super::media_time::MediaTime;
 use super::packet_buffer::{Content, Waiting};
 use super::timeline::Pattern;
@@ -9,8 +10,9 @@ use crate::codec::{Codec, ComfortNoise};
 use crate::frame::FRAME_LEN_MAX;
 use crate::time::Time;
 
-/// What decoders make for gaps comes in multiples of this (RFC 6716 §2.1.4: the shortest frame of Opus).
-const GRAIN: MediaTime = MediaTime(120);
+/// What decoders make for gaps comes in multiples of this: the linear prediction of Opus knows no less (RFC 6716 §4.2).
+/// libopus gives shorter pieces too, but leaves out what is between them.
+const GRAIN: MediaTime = MediaTime::of_millis(10);
 
 /// The longest gap for which the packet behind it is asked at once. It tells of its last part only.
 const RECOVERED_MAX: MediaTime = MediaTime::of_millis(60);
@@ -198,7 +200,8 @@ impl Playout {
 
     fn begin_packet(&mut self, packet: &Waiting) -> u64 {
         self.delay = self.timeline.delay(packet.at, packet.received_at);
-        self.pass(packet.number)
+        self.wait = self.timeline.wait(packet.received_at);
+        self.pass(packet.number, true)
     }
 
     /// Whether the sender is known to have paused where there is nothing to play now: by its word, because the
@@ -231,7 +234,13 @@ impl Playout {
         let next = recovers.then(|| self.buffer.head_payload(&mut scratch));
         let decoders = &mut self.decoders;
         let samples = len.samples(self.sound.rate);
-        let made = self.sound.decoded.load_made(samples, |out| decoders.make(codec, next, out));
+        let mut made = Made::Nothing;
+        self.sound.decoded.load_made(samples, |out| {
+            made = decoders.make(codec, next, out);
+            made != Made::Nothing
+        });
+        self.counters.recovered += u64::from(made == Made::Recovered);
+        let made = made != Made::Nothing;
         if made && begins {
             self.sound.concealer.begin_decoder(self.sound.rate);
             self.count_gap(Gap::Short);

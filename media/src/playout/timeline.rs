@@ -72,6 +72,12 @@ impl Timeline {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
     }
 
+    /// Time from a packet's arrival to the first tick after it, on the grid of the one that is played now.
+    pub(super) fn wait(&self, received_at: Time) -> Duration {
+        let nanos = nanos_between(received_at, self.next_tick).max(0);
+        Duration::from_nanos(nanos as u64 % Tick::DURATION.as_nanos() as u64)
+    }
+
     /// How much must be left out before a packet's delay is at most `ceiling`: whole ticks, so that packets stay
     /// where they are within them, and never so much that the packet itself would be passed.
     pub(super) fn beyond(&self, at: MediaTime, received_at: Time, ceiling: Duration) -> MediaTime {
@@ -142,6 +148,14 @@ mod tests {
         assert_eq!(delay(1_019, 105), 34);
         assert_eq!(delay(1_000, 50), 70);
         assert_eq!(delay(900, 105), 0);
+    }
+
+    #[test]
+    fn the_wait_for_the_tick_is_less_than_one_however_long_a_packet_is_kept() {
+        let timeline = timeline();
+        let wait = |came| timeline.wait(Time::from_millis(came)).as_millis();
+        assert_eq!((wait(105), wait(85), wait(25)), (15, 15, 15));
+        assert_eq!((wait(120), wait(121)), (0, 0));
     }
 
     #[test]

@@ -160,7 +160,17 @@ impl DigitReceiver {
 
     /// Whether a key is held down now.
     pub fn is_held(&self) -> bool {
-        self.latest.is_some_and(|latest| !latest.reported)
+        self.held().is_some()
+    }
+
+    /// The key that is held down now, by its event code.
+    pub fn held(&self) -> Option<u8> {
+        self.latest.filter(|latest| !latest.reported).map(|latest| latest.event)
+    }
+
+    /// Another clock rate was agreed. A key that is held down now goes on, and is measured at that.
+    pub const fn set_clock_rate(&mut self, clock_rate: u32) {
+        self.clock_rate = if clock_rate == 0 { 1 } else { clock_rate };
     }
 
     fn hear(&mut self, packet: &PacketView<'_>, heard: TelephoneEvent, at: Time) -> EndedEvents {

@@ -51,11 +51,12 @@ pub(crate) struct Voice {
     /// What was said so far, up to ten seconds.
     samples: Vec<i16>,
     next: usize,
+    gain: f64,
 }
 
 impl Voice {
     pub(crate) fn new(rate: SampleRate) -> Self {
-        Self { rate: rate.hertz(), samples: Vec::new(), next: 0 }
+        Self { rate: rate.hertz(), samples: Vec::new(), next: 0, gain: 1.0 }
     }
 
     pub(crate) fn next(&mut self) -> i16 {
@@ -66,7 +67,7 @@ impl Voice {
             self.samples.push(self.sample());
         }
         self.next += 1;
-        self.samples[self.next - 1]
+        (f64::from(self.samples[self.next - 1]) * self.gain) as i16
     }
 
     fn sample(&self) -> i16 {
@@ -176,6 +177,18 @@ impl Sender {
         self.packet(true)
     }
 
+    /// The next packet, of a voice that is turned down by so many dB.
+    pub(crate) fn next_quiet(&mut self, decibels: i32) -> Packet {
+        if let Speech::Voice(voice, _) = &mut self.speech {
+            voice.gain = 10f64.powf(f64::from(-decibels) / 20.0);
+        }
+        let packet = self.next();
+        if let Speech::Voice(voice, _) = &mut self.speech {
+            voice.gain = 1.0;
+        }
+        packet
+    }
+
     /// Says nothing for so many packets.
     pub(crate) fn pause(&mut self, packets: u32) {
         self.timestamp =
@@ -230,6 +243,7 @@ impl Sender {
 #[derive(Clone, Copy)]
 enum Kind {
     Sound(Codec),
+    Silent(Codec),
     Event,
     Noise,
 }
@@ -292,6 +306,11 @@ impl Line {
         self.send(at, packet, Kind::Sound(packet.codec));
     }
 
+    /// The packet says that it is silent.
+    pub(crate) fn silent_arrives(&mut self, at: Time, packet: &Packet) {
+        self.send(at, packet, Kind::Silent(packet.codec));
+    }
+
     pub(crate) fn event_arrives(&mut self, at: Time, packet: &Packet) {
         self.send(at, packet, Kind::Event);
     }
@@ -334,6 +353,7 @@ impl Line {
         let codec = match arrival.kind {
             Kind::Event => return self.playout.note_event(&packet),
             Kind::Noise => return self.playout.receive_comfort_noise(&packet, 8_000, arrival.at),
+            Kind::Silent(codec) => return self.playout.receive_silent(&packet, codec, arrival.at),
             Kind::Sound(codec) => codec,
         };
         if let Some(&label) = packet.payload().first() {

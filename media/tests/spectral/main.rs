@@ -115,7 +115,7 @@ fn a_sum_of_many_talkers_is_resampled_as_cleanly() {
         let mut resampler = Downsampler::new(high, low);
         let mut heard = vec![0; sum.len() / resampler.ratio()];
         for (sum, heard) in sum.chunks(high.frame_len()).zip(heard.chunks_mut(low.frame_len())) {
-            resampler.resample_sum(sum, heard);
+            resampler.resample(sum, heard);
         }
         let quiet: Vec<i16> = heard.iter().map(|s| (s / 256) as i16).collect();
         let spectrum = Spectrum::of(low.hertz(), &quiet);

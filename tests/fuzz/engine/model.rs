@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, ConferenceId, ConferenceSettings, EngineSettings, Leg, LegId, LegMedia, LegSettings, Refusal,
-    SampleRate, Seat,
+    Ask, Audience, ConferenceId, ConferenceSettings, EngineSettings, Leg, LegId, LegMedia, LegSettings,
+    LevelReport, Refusal, SampleRate, Seat, SpeechChange,
 };
 
 use super::super::engine_leg;
@@ -39,6 +39,10 @@ struct Held {
     media: LegMedia,
     /// The conference it sits in.
     seat: Option<u64>,
+    /// Who hears it there.
+    audience: Audience,
+    /// Whether it was last said to speak.
+    speaks: bool,
 }
 
 impl Model {
@@ -70,16 +74,22 @@ impl Model {
             }
             6 => {
                 let seat = Seat { audience: script.audience(conference), hearing: script.hearing() };
-                (Ask::Join(id, conference, seat), self.join(id, conference))
+                (Ask::Join(id, conference, seat), self.join(id, conference, seat.audience))
             }
             7 => (Ask::Leave(id), self.leave(id)),
             8 => {
                 let seat = self.legs.get(&id.0).and_then(|held| held.seat).unwrap_or(0);
-                let seated = self.seated(id);
-                (Ask::SetAudience(id, script.audience(ConferenceId(seat))), seated)
+                let audience = script.audience(ConferenceId(seat));
+                (Ask::SetAudience(id, audience), self.set_audience(id, audience))
             }
-            _ => match script.byte() % 2 {
+            _ => match script.byte() % 5 {
                 0 => (Ask::SetHearing(id, script.hearing()), self.seated(id)),
+                2 => (Ask::HearDigit(id, script.told_digit()), self.held(id).map(drop)),
+                3 => (Ask::PressDigits(id, script.presses()), self.held(id).map(drop)),
+                4 => {
+                    self.homeward += 1;
+                    (Ask::ReportLevels(LevelReport::about(conference)), self.known(conference))
+                }
                 _ => (Ask::SetTap(id, script.byte().is_multiple_of(2)), self.held(id).map(drop)),
             },
         }
@@ -102,7 +112,8 @@ impl Model {
             self.homeward += 1;
             return Err(Refusal::EngineFull);
         }
-        self.legs.insert(id.0, Held { media, seat: None });
+        let audience = Audience::Nobody;
+        self.legs.insert(id.0, Held { media, seat: None, audience, speaks: false });
         Ok(())
     }
 
@@ -134,16 +145,26 @@ impl Model {
         Ok(())
     }
 
-    fn join(&mut self, id: LegId, conference: ConferenceId) -> Result<(), Refusal> {
+    fn known(&self, conference: ConferenceId) -> Result<(), Refusal> {
+        let known = conference == CONFERENCE || self.conferences.contains(&conference.0);
+        if known { Ok(()) } else { Err(Refusal::NoConference) }
+    }
+
+    fn set_audience(&mut self, id: LegId, audience: Audience) -> Result<(), Refusal> {
+        self.seated(id)?;
+        self.held(id)?.audience = audience;
+        Ok(())
+    }
+
+    fn join(&mut self, id: LegId, conference: ConferenceId, audience: Audience) -> Result<(), Refusal> {
         let seat = self.held(id)?.seat;
-        if conference != CONFERENCE && !self.conferences.contains(&conference.0) {
-            return Err(Refusal::NoConference);
-        }
+        self.known(conference)?;
         let taken = self.legs.values().filter(|held| held.seat == Some(conference.0)).count();
         if taken == SEATS && seat != Some(conference.0) {
             return Err(Refusal::ConferenceFull);
         }
-        self.held(id)?.seat = Some(conference.0);
+        let held = self.held(id)?;
+        (held.seat, held.audience) = (Some(conference.0), audience);
         Ok(())
     }
 
@@ -174,6 +195,29 @@ impl Model {
             destination == held.media.remote || destination.ip() == nat(leg),
             "{leg} is sent to {destination}"
         );
+    }
+
+    /// Starts and stops take turns, and only those who can be heard start.
+    pub(super) fn check_speech(&mut self, leg: LegId, change: SpeechChange) {
+        let Some(held) = self.legs.get_mut(&leg.0) else {
+            assert!(WITNESSES.contains(&leg), "{leg} speaks and is not here");
+            return;
+        };
+        assert_ne!(held.speaks, change == SpeechChange::Started, "{leg}: {change:?} twice");
+        held.speaks = change == SpeechChange::Started;
+        let is_heard = held.seat.is_some() && held.audience != Audience::Nobody;
+        assert!(!held.speaks || is_heard, "{leg} speaks to nobody");
+    }
+
+    /// Whoever is shown as speaking can be heard by all.
+    pub(super) fn check_speaker(&self, conference: ConferenceId, leg: LegId) {
+        assert_eq!(self.known(conference), Ok(()));
+        let is_witness = conference == CONFERENCE && WITNESSES.contains(&leg);
+        let heard = self
+            .legs
+            .get(&leg.0)
+            .is_some_and(|held| held.seat == Some(conference.0) && held.audience == Audience::Everyone);
+        assert!(heard || is_witness, "{leg} speaks in {conference} and cannot be heard");
     }
 
     /// The event may be older than the leg's last media.

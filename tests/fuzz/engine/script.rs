@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use confab_media::{
-    Audience, Codec, ConferenceId, Direction, Hearing, LegId, LegMedia, LegSet, LegTerms, Port, Time,
+    Audience, Codec, ConferenceId, Digit, DigitMethod, DigitSender, Direction, Hearing, LegId, LegMedia,
+    LegSet, LegTerms, Port, PressedDigit, Time,
 };
 
 use super::super::engine_leg::{TELEPHONE_EVENT, address, media};
@@ -113,6 +114,27 @@ impl Script<'_> {
             }
             _ => Audience::Nobody,
         }
+    }
+
+    fn digit(&mut self) -> Digit {
+        Digit::from_event(self.byte() % 16).expect("a key")
+    }
+
+    /// A key that signalling told.
+    pub(super) fn told_digit(&mut self) -> PressedDigit {
+        let (digit, duration) = (self.digit(), Duration::from_millis(self.byte().into()));
+        PressedDigit { digit, duration, method: DigitMethod::Info }
+    }
+
+    /// Up to as many keys as may wait, and a pause if there is room.
+    pub(super) fn presses(&mut self) -> Box<DigitSender> {
+        let mut sender = Box::new(DigitSender::new());
+        let (digit, duration) = (self.digit(), Duration::from_millis(self.byte().into()));
+        for _ in 0..self.byte() % 40 {
+            let _ = sender.press(digit, duration);
+        }
+        let _ = sender.pause(duration);
+        sender
     }
 
     pub(super) fn hearing(&mut self) -> Hearing {

@@ -4,13 +4,15 @@
 //! that. A packet is parsed here before it is shown to it ([`packet`]): we must know how long it lasts and
 //! whether it holds a copy of the one before, and libopus tells neither before it has decoded.
 
+mod joiner;
 mod packet;
 
 use super::{Codec, CodecError, Decoded, EncoderSettings};
 use crate::frame::SampleRate;
 use packet::Packet;
 
-pub(super) use packet::{duration, is_dtx};
+pub(crate) use joiner::Joiner;
+pub(super) use packet::{duration, has_copy, is_dtx};
 
 /// The rate at which we decode and encode; Opus's timestamps count at it too (RFC 7587 §4.1).
 const RATE: u32 = SampleRate::Hz48000.hertz();

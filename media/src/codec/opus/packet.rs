@@ -24,6 +24,11 @@ pub(in crate::codec) const fn is_dtx(payload: &[u8]) -> bool {
     matches!(payload.len(), 1 | 2)
 }
 
+/// Whether `payload` holds a copy of the end of the packet before it.
+pub(in crate::codec) fn has_copy(payload: &[u8]) -> bool {
+    Packet::parse(payload).is_some_and(|packet| packet.has_copy())
+}
+
 /// The outside of a packet that keeps the rules of RFC 6716 §3.4.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {

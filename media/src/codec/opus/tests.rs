@@ -158,6 +158,18 @@ fn a_lost_packet_is_better_recovered_than_concealed() {
 }
 
 #[test]
+fn copies_are_made_from_the_first_loss_on_and_high_sounds_kept() {
+    let said = speech(60);
+    for expected_loss_percent in [0, 1, 2, 5, 10, 25] {
+        let sent = packets(EncoderSettings { expected_loss_percent, ..EncoderSettings::default() }, &said);
+        let with_copy = sent.iter().filter(|packet| has_copy(packet)).count();
+        assert_eq!(with_copy > 30, expected_loss_percent > 0, "{expected_loss_percent} %: {with_copy} of 60");
+        // Hybrid, super-wideband or full-band (RFC 6716 §3.1, table 2).
+        assert!(sent[20..].iter().all(|packet| (12..16).contains(&(packet[0] >> 3))));
+    }
+}
+
+#[test]
 fn nothing_is_recovered_where_there_is_no_copy() {
     let said = speech(20);
     let mut decoder = Decoder::new().unwrap();

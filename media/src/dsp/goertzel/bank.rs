@@ -9,11 +9,33 @@ use crate::dsp::tone::{COLUMNS, ROWS};
 /// Filters in a bank: as many as the compiler can run at once in vectors.
 pub(super) const FILTERS: usize = 8;
 
-/// Constants of a bank's filters.
+/// Constants of a bank's filters. They are made when this is compiled.
 #[derive(Clone, Copy)]
 pub(super) struct Bank {
+    each: Turns,
+    /// From the middle of what a run takes to its end.
+    half: Turns,
+}
+
+/// How far each filter's frequency turns in some samples.
+#[derive(Clone, Copy)]
+struct Turns {
     cos: [f32; FILTERS],
     sin: [f32; FILTERS],
+}
+
+impl Turns {
+    const fn of(hertz: [f64; FILTERS], samples: usize) -> Self {
+        let mut turns = Self { cos: [0.0; FILTERS], sin: [0.0; FILTERS] };
+        let mut n = 0;
+        while n < FILTERS {
+            let turn = std::f64::consts::TAU * (hertz[n] * samples as f64 / RATE % 1.0);
+            turns.cos[n] = cos(turn) as f32;
+            turns.sin[n] = cos(turn - std::f64::consts::FRAC_PI_2) as f32;
+            n += 1;
+        }
+        turns
+    }
 }
 
 /// What came out of a bank's filters: spectral values, in phase with the last sample that went in.
@@ -24,75 +46,50 @@ pub(super) struct Values {
 }
 
 impl Values {
+    /// The values of two runs as if they had been one: those of the older are turned on by as far as the newer went.
+    fn followed_by(&self, newer: &Self, turns: &Turns) -> Self {
+        let mut joined = Self::default();
+        for n in 0..FILTERS {
+            let (cos, sin) = (turns.cos[n], turns.sin[n]);
+            joined.re[n] = self.re[n] * cos - self.im[n] * sin + newer.re[n];
+            joined.im[n] = self.re[n] * sin + self.im[n] * cos + newer.im[n];
+        }
+        joined
+    }
+
     fn power(&self) -> [f32; FILTERS] {
         std::array::from_fn(|n| self.re[n] * self.re[n] + self.im[n] * self.im[n])
     }
 }
 
+/// The rows, then the columns.
+const KEYS: [f64; FILTERS] =
+    [ROWS[0], ROWS[1], ROWS[2], ROWS[3], COLUMNS[0], COLUMNS[1], COLUMNS[2], COLUMNS[3]];
+
+/// From one half of a window to the next.
+const HOP_TURNS: Turns = Turns::of(KEYS, HOP);
+
 impl Bank {
-    /// The rows, then the columns.
-    pub(super) const KEYS: Self = Self::of_keys();
+    /// For one half of a window.
+    const KEYS: Self = Self::new(KEYS, HOP);
 
-    /// Filters at these frequencies; those of frequency 0 are not used.
-    pub(super) fn new(hertz: [f64; FILTERS]) -> Self {
-        let turns = hertz.map(|hertz| (std::f64::consts::TAU * hertz / RATE).sin_cos());
-        Self { cos: turns.map(|(_, cos)| cos as f32), sin: turns.map(|(sin, _)| sin as f32) }
-    }
-
-    const fn of_keys() -> Self {
-        let mut bank = Self { cos: [0.0; FILTERS], sin: [0.0; FILTERS] };
-        let mut n = 0;
-        while n < FILTERS {
-            let hertz = if n < ROWS.len() { ROWS[n] } else { COLUMNS[n - ROWS.len()] };
-            let turn = std::f64::consts::TAU * hertz / RATE;
-            bank.cos[n] = cos(turn) as f32;
-            bank.sin[n] = cos(turn - std::f64::consts::FRAC_PI_2) as f32;
-            n += 1;
-        }
-        bank
+    /// Filters at these frequencies, for runs of so many samples; those of frequency 0 are not used.
+    pub(super) const fn new(hertz: [f64; FILTERS], samples: usize) -> Self {
+        Self { each: Turns::of(hertz, 1), half: Turns::of(hertz, samples / 2) }
     }
 
     /// Runs all filters over `samples`: over both halves of them at once, since each step waits for the one
     /// before and a processor has time for two.
     pub(super) fn run(&self, samples: &[f32]) -> Values {
         let (older, newer) = samples.split_at(samples.len() / 2);
-        let twice = self.cos.map(|cos| 2.0 * cos);
+        let twice = self.each.cos.map(|cos| 2.0 * cos);
         let (mut a, mut b) = (States::default(), States::default());
         for (&x, &y) in older.iter().zip(newer) {
             a = a.stepped(&twice, x);
             b = b.stepped(&twice, y);
         }
-        self.join(&a.values(self), &b.values(self), newer.len())
+        a.values(&self.each).followed_by(&b.values(&self.each), &self.half)
     }
-
-    /// The values of two runs as if they had been one: those of the older are turned on by as many samples
-    /// as the newer took.
-    fn join(&self, older: &Values, newer: &Values, samples: usize) -> Values {
-        let mut joined = Values::default();
-        for n in 0..FILTERS {
-            let (cos, sin) = power((self.cos[n], self.sin[n]), samples);
-            joined.re[n] = older.re[n] * cos - older.im[n] * sin + newer.re[n];
-            joined.im[n] = older.re[n] * sin + older.im[n] * cos + newer.im[n];
-        }
-        joined
-    }
-}
-
-/// A turn, `times` times: squared as often as that has bits.
-const fn power(turn: (f32, f32), times: usize) -> (f32, f32) {
-    let (mut square, mut result, mut left) = (turn, (1.0, 0.0), times);
-    while left > 0 {
-        if left & 1 == 1 {
-            result = product(result, square);
-        }
-        square = product(square, square);
-        left >>= 1;
-    }
-    result
-}
-
-const fn product((a, b): (f32, f32), (c, d): (f32, f32)) -> (f32, f32) {
-    (a * c - b * d, a * d + b * c)
 }
 
 /// Where a bank's filters stand.
@@ -112,18 +109,18 @@ impl States {
         Self { s1: s0, s2: self.s1 }
     }
 
-    fn values(&self, bank: &Bank) -> Values {
+    fn values(&self, turns: &Turns) -> Values {
         let mut values = Values::default();
         for n in 0..FILTERS {
-            values.re[n] = self.s1[n] - self.s2[n] * bank.cos[n];
-            values.im[n] = self.s2[n] * bank.sin[n];
+            values.re[n] = self.s1[n] - self.s2[n] * turns.cos[n];
+            values.im[n] = self.s2[n] * turns.sin[n];
         }
         values
     }
 }
 
 /// The cosine of an angle within a turn, by its series: for tables that are made when this is compiled.
-const fn cos(angle: f64) -> f64 {
+pub(super) const fn cos(angle: f64) -> f64 {
     let square = angle * angle;
     let (mut term, mut sum, mut n) = (1.0, 1.0, 1.0);
     // Thirty terms leave less than a float can hold.
@@ -172,14 +169,14 @@ const EDGE: f32 = 0.3;
 
 impl Halves {
     /// Takes in the next half, and gives the row and the column that may sound in the window that it ends.
-    pub(super) fn add(&mut self, bank: &Bank, samples: &[f32; HOP]) -> Option<Pair> {
-        let newer = Half::new(bank, samples);
+    pub(super) fn add(&mut self, samples: &[f32; HOP]) -> Option<Pair> {
+        let newer = Half::new(samples);
         let older = std::mem::replace(&mut self.older, newer);
         let energy = older.energy + newer.energy;
         if energy < ENERGY_MIN {
             return None;
         }
-        let power = bank.join(&older.values, &newer.values, HOP).power();
+        let power = older.values.followed_by(&newer.values, &HOP_TURNS).power();
         let (rows, columns) = power.split_at(ROWS.len());
         let (row, row_power) = strongest(rows)?;
         let (column, column_power) = strongest(columns)?;
@@ -191,15 +188,15 @@ impl Halves {
 }
 
 impl Half {
-    fn new(bank: &Bank, samples: &[f32; HOP]) -> Self {
+    fn new(samples: &[f32; HOP]) -> Self {
         let energy = energy(samples);
-        let values = if energy < ENERGY_MIN / 4.0 { Values::default() } else { bank.run(samples) };
+        let values = if energy < ENERGY_MIN / 4.0 { Values::default() } else { Bank::KEYS.run(samples) };
         Self { energy, values }
     }
 }
 
 /// In eight sums, which the compiler can keep in a vector.
-fn energy(samples: &[f32; HOP]) -> f32 {
+pub(super) fn energy(samples: &[f32]) -> f32 {
     let mut sums = [0.0; 8];
     for eight in samples.as_chunks::<8>().0 {
         for (sum, sample) in sums.iter_mut().zip(eight) {
@@ -221,22 +218,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_that_of_the_library() {
-        let hertz: [f64; FILTERS] = [ROWS, COLUMNS].concat().try_into().unwrap();
-        let expected = Bank::new(hertz);
-        for n in 0..FILTERS {
-            assert!((Bank::KEYS.cos[n] - expected.cos[n]).abs() < 1e-6);
-            assert!((Bank::KEYS.sin[n] - expected.sin[n]).abs() < 1e-6);
-        }
-    }
-
-    #[test]
-    fn a_turn_of_a_hop_is_eighty_turns() {
-        for hertz in [697.0, 1_633.0] {
-            let turn: f64 = std::f64::consts::TAU * hertz / RATE;
-            let (cos, sin) = power((turn.cos() as f32, turn.sin() as f32), HOP);
-            let (s, c) = (turn * HOP as f64).sin_cos();
-            assert!((f64::from(cos) - c).abs() < 1e-4 && (f64::from(sin) - s).abs() < 1e-4);
+    fn tables_are_those_of_the_library() {
+        for samples in [1, 40, 80] {
+            let turns = Turns::of(KEYS, samples);
+            for (n, hertz) in KEYS.into_iter().enumerate() {
+                let (sin, cos) = (std::f64::consts::TAU * hertz * samples as f64 / RATE).sin_cos();
+                assert!((f64::from(turns.cos[n]) - cos).abs() < 1e-6, "{n} {samples}");
+                assert!((f64::from(turns.sin[n]) - sin).abs() < 1e-6, "{n} {samples}");
+            }
         }
     }
 }

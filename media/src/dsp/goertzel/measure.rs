@@ -7,8 +7,9 @@
 
 use std::f32::consts::PI;
 
-use super::bank::{Bank, FILTERS, Values};
+use super::bank::{Bank, FILTERS, Values, cos, energy};
 use super::{RATE, WINDOW};
+use crate::dsp::tone::{COLUMNS, ROWS};
 
 /// One bin of the window, in Hz.
 const BIN: f64 = RATE / WINDOW as f64;
@@ -71,19 +72,29 @@ pub(super) const SUSPICION: Limits =
 /// is cut off.
 pub(super) const EDGE_SUSPICION: Limits = Limits { part: 0.4, ..SUSPICION };
 
-/// Measures `row` and `column`, in Hz, in `window`.
-pub(super) fn measure(window: &[f32; WINDOW], row: f64, column: f64) -> Tones {
-    let half = BIN / 2.0;
-    let row_harmonic = if is_clear(2.0 * row, column) { 2.0 * row } else { 0.0 };
-    let hertz = [row - half, row + half, column - half, column + half, row_harmonic, 2.0 * column, 0.0, 0.0];
+/// Measures a row and a column, by their numbers, in `window`.
+pub(super) fn measure(window: &[f32; WINDOW], row: usize, column: usize) -> Tones {
     let (shaped, energy) = under_hann(window);
-    let values = Bank::new(hertz).run(&shaped);
-    let harmonic = |n, hertz: f64| if hertz == 0.0 { 0.0 } else { magnitude(&values, n) };
-    let row = Measured::of(&values, 0, harmonic(4, row_harmonic), row);
-    let column = Measured::of(&values, 2, harmonic(5, 2.0 * column), column);
+    let values = BANKS[row][column].run(&shaped);
+    let row_harmonic = if is_clear(2.0 * ROWS[row], COLUMNS[column]) { magnitude(&values, 4) } else { 0.0 };
+    let row = Measured::of(&values, 0, row_harmonic, ROWS[row]);
+    let column = Measured::of(&values, 2, magnitude(&values, 5), COLUMNS[column]);
     let explained = HANN_ENERGY * (row.peak * row.peak + column.peak * column.peak) / 2.0;
     Tones { row, column, part: explained / energy.max(1.0) }
 }
+
+/// The filters for each row and column: half a bin to either side of both, and their second harmonics.
+static BANKS: [[Bank; 4]; 4] = {
+    let mut banks = [[Bank::new([0.0; FILTERS], WINDOW); 4]; 4];
+    let mut n = 0;
+    while n < 16 {
+        let (row, column, half) = (ROWS[n / 4], COLUMNS[n % 4], BIN / 2.0);
+        let hertz = [row - half, row + half, column - half, column + half, 2.0 * row, 2.0 * column, 0.0, 0.0];
+        banks[n / 4][n % 4] = Bank::new(hertz, WINDOW);
+        n += 1;
+    }
+    banks
+};
 
 /// A row's second harmonic can lie beside a column's tone and would be taken for it: three bins are enough for
 /// the curve to keep them apart.
@@ -97,18 +108,24 @@ const HANN_GAIN: f32 = WINDOW as f32 / 4.0;
 /// Sum of the curve's squares.
 const HANN_ENERGY: f32 = WINDOW as f32 * 3.0 / 8.0;
 
+/// The curve.
+static HANN: [f32; WINDOW] = {
+    let mut curve = [0.0; WINDOW];
+    let mut n = 0;
+    while n < WINDOW {
+        curve[n] = (0.5 - 0.5 * cos(std::f64::consts::TAU * n as f64 / WINDOW as f64)) as f32;
+        n += 1;
+    }
+    curve
+};
+
 /// The window under the curve, and the energy of that.
 fn under_hann(window: &[f32; WINDOW]) -> ([f32; WINDOW], f32) {
-    let mut shaped = [0.0; WINDOW];
-    let mut energy = 0.0;
-    // cos(n + 1) = 2 cos(1) cos(n) − cos(n − 1), from two known values on.
-    let step = (std::f64::consts::TAU / WINDOW as f64).cos();
-    let (mut before, mut now) = (step, 1.0);
-    for (out, &sample) in shaped.iter_mut().zip(window) {
-        *out = sample * (0.5 - 0.5 * now) as f32;
-        energy += *out * *out;
-        (before, now) = (now, 2.0 * step * now - before);
+    let mut shaped = *window;
+    for (sample, curve) in shaped.iter_mut().zip(&HANN) {
+        *sample *= curve;
     }
+    let energy = energy(&shaped);
     (shaped, energy)
 }
 
@@ -158,11 +175,12 @@ mod tests {
     #[test]
     fn frequencies_and_levels_are_measured_exactly() {
         for off in [-0.04, -0.015, 0.0, 0.01, 0.035] {
-            for (row, column) in [(697.0, 1_209.0), (941.0, 1_633.0), (852.0, 1_209.0)] {
+            for (row, column) in [(0, 0), (3, 3), (2, 0)] {
                 let mut window = [0.0; WINDOW];
                 for (n, sample) in window.iter_mut().enumerate() {
                     let sine = |hertz: f64| (std::f64::consts::TAU * hertz * n as f64 / RATE + 0.7).sin();
-                    let sum = 5_000.0 * sine(row * (1.0 + off)) + 2_500.0 * sine(column * (1.0 + off));
+                    let sum = 5_000.0 * sine(ROWS[row] * (1.0 + off))
+                        + 2_500.0 * sine(COLUMNS[column] * (1.0 + off));
                     *sample = sum as f32;
                 }
                 let tones = measure(&window, row, column);
@@ -178,7 +196,7 @@ mod tests {
 
     #[test]
     fn silence_is_measured_as_nothing() {
-        let tones = measure(&[0.0; WINDOW], 697.0, 1_209.0);
+        let tones = measure(&[0.0; WINDOW], 0, 0);
         assert!(!tones.are_within(&SUSPICION), "{tones:?}");
     }
 }

@@ -20,10 +20,10 @@ mod measure;
 use std::fmt;
 use std::time::Duration;
 
-use self::bank::{Bank, Halves};
+use self::bank::Halves;
 use self::decimate::Decimator;
 use self::measure::{EDGE_SUSPICION, LIMITS, PURE, SUSPICION, measure};
-use super::tone::{COLUMNS, ROWS, key_at};
+use super::tone::key_at;
 use crate::frame::Frame;
 
 /// Samples a second of what is judged.
@@ -45,6 +45,10 @@ const PURE_HITS: u32 = 1;
 
 /// Misses in a row that end it.
 const MISSES: u32 = 3;
+
+/// Windows after made sound whose misses do not count: they still hold some of it, and a decoder that has lost its place
+/// takes as long to find it again.
+const FORGIVEN: u32 = (WINDOW / HOP) as u32;
 
 /// Windows are hits from when two thirds of them are tone on, so that a tone lasts this much longer than as
 /// many hops as there are hits.
@@ -78,6 +82,8 @@ pub struct KeyListener {
     halves: Halves,
     verdicts: Verdicts,
     suspected: bool,
+    /// The last that came was nothing, and no key waits for its end.
+    at_rest: bool,
 }
 
 impl Default for KeyListener {
@@ -88,6 +94,7 @@ impl Default for KeyListener {
             halves: Halves::default(),
             verdicts: Verdicts::default(),
             suspected: false,
+            at_rest: true,
         }
     }
 }
@@ -95,9 +102,52 @@ impl Default for KeyListener {
 impl KeyListener {
     /// Takes in the next frame, of any rate, and returns the key that it shows to have ended, if any.
     pub fn hear(&mut self, frame: &Frame) -> Option<HeardKey> {
-        self.suspected = false;
+        if is_too_quiet(frame) {
+            return self.hear_nothing();
+        }
+        self.at_rest = false;
         let mut narrow = [0.0; WINDOW];
         self.decimator.narrow(frame, &mut narrow);
+        self.listen(&narrow)
+    }
+
+    /// Takes in 20 ms in which there is no sound.
+    pub fn hear_nothing(&mut self) -> Option<HeardKey> {
+        self.suspected = false;
+        if self.at_rest {
+            return None;
+        }
+        self.decimator.rest();
+        let ended = self.listen(&[0.0; WINDOW]);
+        self.at_rest = self.verdicts.sounding.is_none();
+        ended
+    }
+
+    /// Takes in a frame of which a part was made to hide a gap: it can hold a key, and not be the end of one.
+    pub fn hear_made(&mut self, frame: &Frame) -> Option<HeardKey> {
+        let before = (self.verdicts, self.suspected);
+        let ended = self.hear(frame);
+        if self.verdicts.sounding.is_some_and(|sounding| sounding.misses == 0) || !before.1 {
+            return ended;
+        }
+        (self.verdicts, self.suspected) = before;
+        self.at_rest = false;
+        if let Some(sounding) = &mut self.verdicts.sounding {
+            sounding.windows = sounding.windows.saturating_add((WINDOW / HOP) as u32);
+            sounding.forgiven = FORGIVEN;
+        }
+        None
+    }
+
+    /// Begins to listen to somebody else. Whatever sounded until now has ended.
+    pub fn start_over(&mut self) -> Option<HeardKey> {
+        let ended = self.verdicts.sounding.take().map(Sounding::ended);
+        *self = Self::default();
+        ended
+    }
+
+    fn listen(&mut self, narrow: &[f32; WINDOW]) -> Option<HeardKey> {
+        self.suspected = false;
         let mut ended = None;
         for newer in narrow.as_chunks::<HOP>().0 {
             self.window.copy_within(HOP.., 0);
@@ -123,8 +173,8 @@ impl KeyListener {
 
     /// The key in the window, if there is one. Its newer half is told again.
     fn look(&mut self, newer: &[f32; HOP]) -> Option<Hit> {
-        let pair = self.halves.add(&Bank::KEYS, newer)?;
-        let tones = measure(&self.window, ROWS[pair.row], COLUMNS[pair.column]);
+        let pair = self.halves.add(newer)?;
+        let tones = measure(&self.window, pair.row, pair.column);
         let suspicion = if pair.is_edge { &EDGE_SUSPICION } else { &SUSPICION };
         self.suspected |= tones.are_within(suspicion);
         if !tones.are_within(&LIMITS) {
@@ -133,6 +183,15 @@ impl KeyListener {
         Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: tones.are_within(&PURE) })
     }
 }
+
+/// Whether nothing in a frame is as loud as what is left of the quietest tones that are looked at: a line on which
+/// nobody speaks costs no more than this look.
+fn is_too_quiet(frame: &Frame) -> bool {
+    frame.samples().iter().fold(0, |peak, sample| sample.unsigned_abs().max(peak)) < QUIET
+}
+
+/// The root of a quarter of the power that a window needs to be looked at: no half of it holds that, then.
+const QUIET: u16 = 56;
 
 impl fmt::Debug for KeyListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,6 +223,8 @@ struct Sounding {
     /// Windows from the first hit to the last.
     windows: u32,
     misses: u32,
+    /// Windows to come whose misses do not count.
+    forgiven: u32,
 }
 
 impl Verdicts {
@@ -176,6 +237,11 @@ impl Verdicts {
                 sounding.misses = 0;
                 return None;
             }
+            if sounding.forgiven > 0 {
+                sounding.forgiven -= 1;
+                sounding.windows = sounding.windows.saturating_add(1);
+                return None;
+            }
             sounding.misses += 1;
             if sounding.misses < MISSES {
                 return None;
@@ -186,7 +252,7 @@ impl Verdicts {
             && self.hits >= HITS
             && self.pure >= PURE_HITS
         {
-            self.sounding = Some(Sounding { event, windows: self.hits, misses: 0 });
+            self.sounding = Some(Sounding { event, windows: self.hits, misses: 0, forgiven: 0 });
         }
         ended
     }

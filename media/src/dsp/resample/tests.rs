@@ -95,8 +95,8 @@ fn a_sum_is_resampled_like_a_frame_and_is_not_limited() {
         let mut frame = vec![0; 160];
         Downsampler::new(high, low).resample(&short(&input), &mut frame);
         let (mut sum, mut loud_sum) = (vec![0; 160], vec![0; 160]);
-        Downsampler::new(high, low).resample_sum(&input, &mut sum);
-        Downsampler::new(high, low).resample_sum(&loud, &mut loud_sum);
+        Downsampler::new(high, low).resample(&input, &mut sum);
+        Downsampler::new(high, low).resample(&loud, &mut loud_sum);
         assert_eq!(short(&sum), frame);
         assert!(sum.iter().zip(&loud_sum).all(|(&s, &l)| s.abs_diff(l / 500) <= 1));
         assert!(loud_sum.iter().any(|s| s.abs() > 1 << 20));
@@ -147,7 +147,7 @@ proptest! {
         let both: Vec<i32> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
         let through = |input: &[i32]| {
             let mut out = vec![0; 960 / Downsampler::new(high, low).ratio()];
-            Downsampler::new(high, low).resample_sum(input, &mut out);
+            Downsampler::new(high, low).resample(input, &mut out);
             out
         };
         let (a, b, both) = (through(&a), through(&b), through(&both));

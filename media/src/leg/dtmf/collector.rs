@@ -63,6 +63,8 @@ pub struct DigitCollector {
     events_agreed: bool,
     /// In order; those that are `None` come last.
     presses: [Option<Press>; PRESSES_MAX],
+    /// Those of them that were not given.
+    waiting: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +79,7 @@ struct Press {
 impl DigitCollector {
     /// A collector that has heard nothing. Where telephone-events were not agreed nothing waits for them.
     pub const fn new(events_agreed: bool) -> Self {
-        Self { events_agreed, presses: [None; PRESSES_MAX] }
+        Self { events_agreed, presses: [None; PRESSES_MAX], waiting: 0 }
     }
 
     /// What signalling agreed anew.
@@ -101,14 +103,28 @@ impl DigitCollector {
 
     /// The next press, if it is time to give it.
     pub fn poll(&mut self, now: Time) -> Option<PressedDigit> {
+        let next = self.next_ready(now)?;
+        let press = self.presses[next].as_mut()?;
+        press.given = true;
+        self.waiting -= 1;
+        Some(press.best)
+    }
+
+    /// Whether there is a press that it is time to give.
+    pub fn is_ready(&self, now: Time) -> bool {
+        self.next_ready(now).is_some()
+    }
+
+    fn next_ready(&self, now: Time) -> Option<usize> {
+        if self.waiting == 0 {
+            return None;
+        }
         let next = self.presses.iter().position(|press| press.is_some_and(|press| !press.given))?;
         let is_ready = self.presses[next..].iter().flatten().enumerate().any(|(n, press)| {
             // An event of a later press shows that none of this one is under way.
             press.best.method == DigitMethod::Event || (n == 0 && self.has_waited(press, now))
         });
-        let press = self.presses[next].as_mut().filter(|_| is_ready)?;
-        press.given = true;
-        Some(press.best)
+        is_ready.then_some(next)
     }
 
     fn has_waited(&self, press: &Press, now: Time) -> bool {
@@ -135,6 +151,7 @@ impl DigitCollector {
             return false;
         };
         *free = Some(Press { best: report, first_heard: at, methods: report.method.bit(), given: false });
+        self.waiting += 1;
         true
     }
 

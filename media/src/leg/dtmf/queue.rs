@@ -77,6 +77,20 @@ impl DigitQueue {
         Ok(())
     }
 
+    /// Takes over what waits in another queue, all of it or nothing.
+    pub(super) fn append(&mut self, other: &mut Self) -> Result<(), DigitQueueFull> {
+        if self.waiting.len() + other.waiting.len() > DIGIT_QUEUE_MAX {
+            return Err(DigitQueueFull);
+        }
+        self.waiting.extend(other.waiting.drain(..));
+        Ok(())
+    }
+
+    /// Lets go of the key that is down. The pause after it is kept.
+    pub(super) fn let_go(&mut self) {
+        self.now.take_if(|(entry, _)| matches!(entry, Entry::Press(..)));
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.now.is_none()
     }

@@ -33,33 +33,42 @@ const ENDS: u8 = 3;
 /// Steps in a second.
 const STEPS_PER_SECOND: u32 = 50;
 
-/// Presses keys as telephone-events. It takes all its memory when it is built.
+/// How keys are pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigitWay {
+    /// As telephone-events at this clock rate.
+    Events(u32),
+    /// As tones.
+    Tones,
+}
+
+/// Presses keys towards a far end, one after another. It takes all its memory when it is built.
+///
+/// Each step begins with [`begin`](Self::begin); then its packet or its tone can be had.
 #[derive(Debug)]
-pub struct EventSender {
+pub struct DigitSender {
     queue: DigitQueue,
-    /// Units of the timestamp in a step.
-    step_units: u32,
-    segment: Segment,
-    /// The end that is sent again, and how often.
-    ending: Option<(EventPacket, u8)>,
+    way: DigitWay,
+    now: Step,
+    events: Events,
+    player: Option<TonePlayer>,
 }
 
-/// The segment of the key that is down (RFC 4733 §2.5.1.3).
-#[derive(Clone, Copy, Debug, Default)]
-struct Segment {
-    timestamp: u32,
-    /// Units of the segments before.
-    past_units: u32,
+impl Default for DigitSender {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
-impl EventSender {
-    /// A sender with nothing to press, at the clock rate that was agreed for telephone-events.
-    pub fn new(clock_rate: u32) -> Self {
+impl DigitSender {
+    /// A sender with nothing to press.
+    pub fn new() -> Self {
         Self {
             queue: DigitQueue::new(),
-            step_units: clock_rate / STEPS_PER_SECOND,
-            segment: Segment::default(),
-            ending: None,
+            way: DigitWay::Tones,
+            now: Step::Up,
+            events: Events::default(),
+            player: None,
         }
     }
 
@@ -82,25 +91,95 @@ impl EventSender {
         self.queue.pause(duration)
     }
 
+    /// Presses what waits in another one when all before is done.
+    ///
+    /// # Errors
+    ///
+    /// [`DigitQueueFull`]: none of it will be pressed.
+    pub fn append(&mut self, other: &mut Self) -> Result<(), DigitQueueFull> {
+        self.queue.append(&mut other.queue)
+    }
+
     /// Whether nothing is left to press.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_idle() && self.ending.is_none()
+        self.queue.is_idle() && self.events.ending.is_none()
+    }
+
+    /// Begins the next step. A key that is down when the way changes is let go.
+    pub fn begin(&mut self, way: DigitWay) {
+        if self.way != way {
+            self.way = way;
+            self.queue.let_go();
+            self.events = Events::default();
+        }
+        self.now = self.queue.step();
+    }
+
+    /// A step in which nothing may be sent: what is pressed waits, and a key that is down is let go.
+    pub fn hold(&mut self) {
+        self.queue.let_go();
+        self.events = Events::default();
+        self.now = Step::Up;
+    }
+
+    /// Whether a tone is to be sent in this step.
+    pub fn sounds(&self) -> bool {
+        self.way == DigitWay::Tones && matches!(self.now, Step::Down { .. })
+    }
+
+    /// Writes this step's tone over `frame`, and returns whether there was one.
+    pub fn tone(&mut self, frame: &mut Frame) -> bool {
+        let (DigitWay::Tones, Step::Down { digit, step, of }) = (self.way, self.now) else {
+            return false;
+        };
+        if step == 1 {
+            let duration = crate::time::Tick::DURATION * of;
+            self.player =
+                Tone::of_key(digit.event(), duration).map(|tone| TonePlayer::new(&tone, frame.rate()));
+        }
+        if let Some(player) = &mut self.player {
+            player.fill(frame.samples_mut());
+        }
+        true
     }
 
     /// The packet of this step, whose audio packet would have this timestamp; `None` if that should be sent.
-    pub fn step(&mut self, timestamp: u32) -> Option<EventPacket> {
-        match self.queue.step() {
-            Step::Down { digit, step, of } => Some(self.hold(digit, step, of, timestamp)),
-            Step::Up => self.end_again(),
+    pub fn event(&mut self, timestamp: u32) -> Option<EventPacket> {
+        let DigitWay::Events(clock_rate) = self.way else {
+            return None;
+        };
+        match self.now {
+            Step::Down { digit, step, of } => {
+                Some(self.events.press(digit, step, of, clock_rate / STEPS_PER_SECOND, timestamp))
+            }
+            Step::Up => self.events.end_again(),
         }
     }
+}
 
-    fn hold(&mut self, digit: Digit, step: u32, of: u32, timestamp: u32) -> EventPacket {
+/// Where the key that is down as an event stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Events {
+    segment: Segment,
+    /// The end that is sent again, and how often.
+    ending: Option<(EventPacket, u8)>,
+}
+
+/// The segment of the key that is down (RFC 4733 §2.5.1.3).
+#[derive(Clone, Copy, Debug, Default)]
+struct Segment {
+    timestamp: u32,
+    /// Units of the segments before.
+    past_units: u32,
+}
+
+impl Events {
+    fn press(&mut self, digit: Digit, step: u32, of: u32, step_units: u32, timestamp: u32) -> EventPacket {
         if step == 1 {
             self.segment = Segment { timestamp, past_units: 0 };
             self.ending = None;
         }
-        let units = (step * self.step_units).saturating_sub(self.segment.past_units);
+        let units = (step * step_units).saturating_sub(self.segment.past_units);
         let Segment { timestamp, .. } = self.segment;
         let marker = step == 1;
         let Ok(duration) = u16::try_from(units) else {
@@ -135,66 +214,6 @@ fn packet(digit: Digit, end: bool, duration: u16, marker: bool, timestamp: u32) 
     EventPacket { payload: event.to_bytes(), marker, timestamp }
 }
 
-/// Presses keys as tones. It takes all its memory when it is built.
-#[derive(Debug)]
-pub struct ToneSender {
-    queue: DigitQueue,
-    player: Option<TonePlayer>,
-}
-
-impl Default for ToneSender {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl ToneSender {
-    /// A sender with nothing to press.
-    pub fn new() -> Self {
-        Self { queue: DigitQueue::new(), player: None }
-    }
-
-    /// Presses a key when those before are done, for `duration` (40 ms to 10 s, in steps of 20), with a pause
-    /// after it.
-    ///
-    /// # Errors
-    ///
-    /// [`DigitQueueFull`]: it will not be pressed.
-    pub fn press(&mut self, digit: Digit, duration: Duration) -> Result<(), DigitQueueFull> {
-        self.queue.press(digit, duration)
-    }
-
-    /// Waits before the next key, for at most 10 s.
-    ///
-    /// # Errors
-    ///
-    /// [`DigitQueueFull`]: there will be no pause.
-    pub fn pause(&mut self, duration: Duration) -> Result<(), DigitQueueFull> {
-        self.queue.pause(duration)
-    }
-
-    /// Whether nothing is left to press.
-    pub fn is_idle(&self) -> bool {
-        self.queue.is_idle()
-    }
-
-    /// Writes this step's tone over `frame`, and returns whether there was one.
-    pub fn step(&mut self, frame: &mut Frame) -> bool {
-        let Step::Down { digit, step, of } = self.queue.step() else {
-            return false;
-        };
-        if step == 1 {
-            let duration = crate::time::Tick::DURATION * of;
-            self.player =
-                Tone::of_key(digit.event(), duration).map(|tone| TonePlayer::new(&tone, frame.rate()));
-        }
-        if let Some(player) = &mut self.player {
-            player.fill(frame.samples_mut());
-        }
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -211,12 +230,14 @@ mod tests {
     }
 
     /// Packets of all steps until nothing is left, `None` where audio is sent.
-    fn sent(sender: &mut EventSender) -> Vec<Option<EventPacket>> {
+    fn sent(sender: &mut DigitSender, clock_rate: u32) -> Vec<Option<EventPacket>> {
         let mut timestamp = 1_000u32;
         let mut packets = Vec::new();
         while !sender.is_idle() {
-            packets.push(sender.step(timestamp));
-            timestamp = timestamp.wrapping_add(sender.step_units);
+            sender.begin(DigitWay::Events(clock_rate));
+            assert!(!sender.sounds());
+            packets.push(sender.event(timestamp));
+            timestamp = timestamp.wrapping_add(clock_rate / STEPS_PER_SECOND);
         }
         packets
     }
@@ -249,9 +270,9 @@ mod tests {
 
     #[test]
     fn a_key_is_started_updated_and_ended_three_times() {
-        let mut sender = EventSender::new(8_000);
+        let mut sender = DigitSender::new();
         sender.press(digit(5), DIGIT_DURATION).unwrap();
-        let packets: Vec<_> = sent(&mut sender);
+        let packets: Vec<_> = sent(&mut sender, 8_000);
         let shown: Vec<_> = packets
             .iter()
             .flatten()
@@ -277,9 +298,9 @@ mod tests {
     fn long_keys_go_on_in_segments() {
         for clock_rate in [8_000, 16_000, 48_000] {
             for millis in [40, 1_360, 1_380, 2_720, 8_180, 8_200, 10_000] {
-                let mut sender = EventSender::new(clock_rate);
+                let mut sender = DigitSender::new();
                 sender.press(digit(1), Duration::from_millis(millis)).unwrap();
-                let packets = sent(&mut sender);
+                let packets = sent(&mut sender, clock_rate);
                 assert_eq!(packets.iter().flatten().filter(|p| p.marker).count(), 1);
                 let keys = received(clock_rate, &packets, |_| false);
                 let [(1, duration)] = keys[..] else { panic!("{clock_rate} {millis}: {keys:?}") };
@@ -291,13 +312,14 @@ mod tests {
     #[test]
     fn tones_are_heard_as_the_keys_that_were_pressed() {
         for rate in [SampleRate::Hz8000, SampleRate::Hz16000, SampleRate::Hz48000] {
-            let mut sender = ToneSender::new();
+            let mut sender = DigitSender::new();
             (0..16).for_each(|event| sender.press(digit(event), Duration::from_millis(60)).unwrap());
             let mut listener = KeyListener::default();
             let mut heard = Vec::new();
             while !sender.is_idle() {
                 let mut frame = Frame::silence(rate);
-                sender.step(&mut frame);
+                sender.begin(DigitWay::Tones);
+                assert_eq!(sender.sounds(), sender.tone(&mut frame));
                 heard.extend(listener.hear(&frame).map(|key| key.event));
             }
             assert_eq!(heard, (0..16).collect::<Vec<_>>(), "{rate:?}");
@@ -306,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_queue_is_bounded_and_a_key_never_waits_without_its_pause() {
-        let mut sender = ToneSender::new();
+        let mut sender = DigitSender::new();
         let pressed = (0..100).filter(|_| sender.press(digit(1), DIGIT_DURATION).is_ok()).count();
         assert_eq!(pressed, DIGIT_QUEUE_MAX / 2);
         assert_eq!(sender.pause(DIGIT_DURATION), Err(DigitQueueFull));
@@ -315,9 +337,10 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_keys() {
-        let mut sender = EventSender::new(8_000);
+        let mut sender = DigitSender::new();
         sender.press(digit(9), DIGIT_DURATION).unwrap();
-        let packet = sender.step(0);
+        sender.begin(DigitWay::Events(8_000));
+        let packet = sender.event(0);
         let shown = format!("{sender:?} {packet:?} {:?}", sender.queue.step());
         assert!(!shown.contains('9'), "{shown}");
     }
@@ -330,11 +353,11 @@ mod tests {
             clock_rate in proptest::sample::select(&[8_000u32, 16_000, 48_000][..]),
             lost in any::<u64>(),
         ) {
-            let mut sender = EventSender::new(clock_rate);
+            let mut sender = DigitSender::new();
             for &(event, steps) in &presses {
                 sender.press(digit(event), Duration::from_millis(steps * 20)).unwrap();
             }
-            let packets = sent(&mut sender);
+            let packets = sent(&mut sender, clock_rate);
             // A packet in eight, and never the two beside it.
             let is_lost = |n: usize| n.is_multiple_of(8) && lost & 1 << (n / 8 % 64) != 0;
             let keys = received(clock_rate, &packets, is_lost);

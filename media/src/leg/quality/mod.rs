@@ -4,10 +4,50 @@
 //! ten seconds ago; nothing is kept per packet.
 
 mod e_model;
+mod meter;
 
 use std::time::Duration;
 
 pub use self::e_model::{CodecImpairment, Impairments, Score};
+pub use self::meter::{DirectionSample, QualityMeter, QualitySample, SendSample};
+use crate::codec::Codec;
+use crate::id::LegId;
+use crate::playout::PlayoutCounters;
+
+/// All that a leg knows of how it sounds. It is made on the control side, filled in by the engine, and travels home
+/// as [`Retired::Quality`](crate::Retired): so that reports need not be as large as this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QualityReport {
+    /// Whose.
+    pub leg: LegId,
+    /// The codec it speaks; none while nothing is filled in.
+    pub codec: Option<Codec>,
+    /// Over the last ten seconds.
+    pub live: Quality,
+    /// Over the whole call so far.
+    pub call: Quality,
+    /// What happened to its packets in its receive buffer, over the whole call.
+    pub playout: PlayoutCounters,
+    /// The lateness that its receive buffer provides for now.
+    pub target: Micros,
+    /// How long the packet that is played now has waited.
+    pub delay: Micros,
+}
+
+impl QualityReport {
+    /// An empty one, to be filled in.
+    pub fn about(leg: LegId) -> Box<Self> {
+        Box::new(Self {
+            leg,
+            codec: None,
+            live: Quality::default(),
+            call: Quality::default(),
+            playout: PlayoutCounters::default(),
+            target: Micros::default(),
+            delay: Micros::default(),
+        })
+    }
+}
 
 /// How good a leg sounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,19 +62,19 @@ pub struct Quality {
     pub ledger: LatencyLedger,
 }
 
-/// One direction of a leg.
+/// One direction of a leg. What nobody knows is `None`, never 0: nobody knows anything of a direction in which nothing
+/// came, or of which the far end says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectionQuality {
     /// Packets that arrived (receive), or were sent (send).
     pub packets: u64,
     /// Packets lost on the way.
-    pub lost: u64,
-    /// Packets that arrived and were not played: too late.
-    pub discarded: u64,
+    pub lost: Option<u64>,
+    /// Packets that arrived and were not played; of what we send nobody tells.
+    pub discarded: Option<u64>,
     /// Interarrival jitter (RFC 3550 §6.4.1).
-    pub jitter: Micros,
-    /// The E-model's score, if there is anything to judge: nothing is said of a direction in which nothing
-    /// moved, or (send) of which the far end says nothing.
+    pub jitter: Option<Micros>,
+    /// The E-model's score.
     pub score: Option<Score>,
 }
 
@@ -54,268 +94,54 @@ impl From<Micros> for Duration {
     }
 }
 
-/// Where time goes, from the far end's packets to the packets of those who hear them.
+/// Where time goes, from the far end's packets to the packets of those who hear them. Its lines add up.
+///
+/// The first four are spent on what the leg says, the last three on what it hears. So the way from one leg to another
+/// is the first four of the one and the last three of the other; and [`total`](Self::total) is the way from a leg to
+/// one like it. Where they speak at different rates,
+/// [`conversion_delay`](crate::dsp::converter::conversion_delay) comes on top.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LatencyLedger {
-    /// What the network's unevenness adds: from when the earliest packets come to when they usually do.
+    /// What the network's unevenness adds: from when the earliest packets come to when they usually do. What the
+    /// earliest need is not known here.
     pub network_jitter: Micros,
-    /// From a packet's arrival until it is played.
+    /// How long packets are kept in the receive buffer, from the first tick at which they could have been played.
     pub playout: Micros,
-    /// Of that, until the next tick is due.
+    /// From a packet's arrival to that tick.
     pub wait_for_tick: Micros,
-    /// Mixing.
+    /// By how much the far end's coder and our decoder delay sound, whatever time they need to think.
+    pub decode: Micros,
+    /// From when a tick is due until all is received and mixed.
     pub mix: Micros,
-    /// Encoding.
+    /// From there until all is encoded, and by how much our coder and the far end's decoder delay sound.
     pub encode: Micros,
-    /// From an encoded packet until it is handed to the network.
+    /// From there until this leg's packet is handed to the network, after those before it, and after the frames that it
+    /// waits for if packets are longer than 20 ms.
     pub pace: Micros,
 }
 
-/// The counters of one direction, as they stand; all but the last three grow over the call.
-#[derive(Clone, Copy, Debug)]
-pub struct DirectionSample {
-    /// Packets that arrived (receive), or were sent (send).
-    pub packets: u64,
-    /// Packets lost on the way.
-    pub lost: u64,
-    /// Packets that arrived too late to be played.
-    pub discarded: u64,
-    /// Runs of packets that were not played, as [`LossBursts`] counts them; 0 where nobody knows.
-    pub bursts: u64,
-    /// Interarrival jitter.
-    pub jitter: Duration,
-    /// From arrival to play, where it is known.
-    pub playout_delay: Option<Duration>,
-    /// The codec.
-    pub codec: CodecImpairment,
-}
-
-/// A leg, as it stands.
-#[derive(Clone, Copy, Debug)]
-pub struct QualitySample {
-    /// What the far end says.
-    pub receive: DirectionSample,
-    /// What the far end is sent, once it says how that arrives.
-    pub send: Option<DirectionSample>,
-    /// From us to the far end and back.
-    pub round_trip: Option<Duration>,
-    /// Where time goes.
-    pub ledger: LatencyLedger,
-}
-
-/// Seconds that are live.
-const LIVE_SECONDS: usize = 10;
-
-/// Judges one leg. All its memory is inside.
-#[derive(Clone, Debug)]
-pub struct QualityMeter {
-    newest: Option<QualitySample>,
-    /// What the counters were in the seconds before, the latest last: receive and send.
-    before: [Option<(Counts, Option<Counts>)>; LIVE_SECONDS],
-    call: CallMeans,
-}
-
-/// Sums over a call of what does not grow, for its means.
-#[derive(Clone, Copy, Debug, Default)]
-struct CallMeans {
-    receive: DirectionMeans,
-    send: DirectionMeans,
-    round_trip: Mean,
-    ledger: [Mean; 6],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct DirectionMeans {
-    jitter: Mean,
-    playout: Mean,
-}
-
-impl Default for QualityMeter {
-    fn default() -> Self {
-        Self { newest: None, before: [None; LIVE_SECONDS], call: CallMeans::default() }
-    }
-}
-
-impl QualityMeter {
-    /// Takes a leg's counters in. To be called once a second, from the start of the call.
-    pub fn observe(&mut self, sample: &QualitySample) {
-        if let Some(before) = self.newest.replace(*sample) {
-            self.before.rotate_left(1);
-            self.before[LIVE_SECONDS - 1] =
-                Some((Counts::of(&before.receive), before.send.as_ref().map(Counts::of)));
-        }
-        self.call.add(sample);
+impl LatencyLedger {
+    /// All of it.
+    pub const fn total(&self) -> Micros {
+        let heard = self.mix.0.saturating_add(self.encode.0).saturating_add(self.pace.0);
+        Micros(self.said().0.saturating_add(heard))
     }
 
-    /// The last ten seconds, or as many as there were.
-    pub fn live(&self) -> Quality {
-        let Some(now) = &self.newest else {
-            return Quality::default();
-        };
-        let (receive_then, send_then) = self.before.iter().flatten().next().copied().unwrap_or_default();
-        let one_way = now.round_trip.unwrap_or_default() / 2;
-        let receive = Span::between(&now.receive, receive_then);
-        let send = now.send.map(|send| Span::between(&send, send_then.unwrap_or_default()));
-        Quality {
-            receive: receive.judge(one_way),
-            send: send.map_or_else(DirectionQuality::default, |send| send.judge(one_way)),
-            round_trip: now.round_trip.map(Micros::from),
-            ledger: now.ledger,
-        }
+    /// What is spent on what the leg says.
+    const fn said(&self) -> Micros {
+        let kept = self.network_jitter.0.saturating_add(self.playout.0);
+        Micros(kept.saturating_add(self.wait_for_tick.0).saturating_add(self.decode.0))
     }
 
-    /// The whole call so far: its counters, and the means of what does not grow.
-    pub fn whole_call(&self) -> Quality {
-        let Some(now) = &self.newest else {
-            return Quality::default();
-        };
-        let one_way = self.call.round_trip.duration().unwrap_or_default() / 2;
-        let receive = Span::between(&self.call.receive.over(&now.receive), Counts::default());
-        let send = now.send.map(|send| Span::between(&self.call.send.over(&send), Counts::default()));
-        Quality {
-            receive: receive.judge(one_way),
-            send: send.map_or_else(DirectionQuality::default, |send| send.judge(one_way)),
-            round_trip: self.call.round_trip.duration().map(Micros::from),
-            ledger: self.call.ledger(),
-        }
-    }
-}
-
-/// The counters of one direction that grow.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    packets: u64,
-    lost: u64,
-    discarded: u64,
-    bursts: u64,
-}
-
-impl Counts {
-    const fn of(sample: &DirectionSample) -> Self {
-        let &DirectionSample { packets, lost, discarded, bursts, .. } = sample;
-        Self { packets, lost, discarded, bursts }
-    }
-}
-
-/// What happened in one direction over some time.
-struct Span {
-    sample: DirectionSample,
-}
-
-impl Span {
-    /// From `then` to `now`. A count that fell, as that of lost packets may, is taken as not having grown.
-    fn between(now: &DirectionSample, then: Counts) -> Self {
-        Self {
-            sample: DirectionSample {
-                packets: now.packets.saturating_sub(then.packets),
-                lost: now.lost.saturating_sub(then.lost),
-                discarded: now.discarded.saturating_sub(then.discarded),
-                bursts: now.bursts.saturating_sub(then.bursts),
-                ..*now
-            },
-        }
+    /// The lines, in their order.
+    const fn lines(&self) -> [Micros; 7] {
+        let Self { network_jitter, playout, wait_for_tick, decode, mix, encode, pace } = *self;
+        [network_jitter, playout, wait_for_tick, decode, mix, encode, pace]
     }
 
-    fn judge(&self, network_delay: Duration) -> DirectionQuality {
-        let DirectionSample { packets, lost, discarded, jitter, playout_delay, codec, .. } = self.sample;
-        let loss = self.loss();
-        let score = loss.map(|loss| {
-            let burst_ratio = self.burst_ratio(loss);
-            Impairments { codec, network_delay, jitter, playout_delay, loss, burst_ratio }.score()
-        });
-        DirectionQuality { packets, lost, discarded, jitter: jitter.into(), score }
-    }
-
-    /// Part of the packets that were not played, or `None` if there were none at all.
-    fn loss(&self) -> Option<f64> {
-        let DirectionSample { packets, lost, discarded, .. } = self.sample;
-        let all = packets.saturating_add(lost);
-        (all > 0).then(|| (lost.saturating_add(discarded)).min(all) as f64 / all as f64)
-    }
-
-    /// The mean length of losses, over what it would be if they were random (G.107 §7.5).
-    fn burst_ratio(&self, loss: f64) -> f64 {
-        let DirectionSample { lost, discarded, bursts, .. } = self.sample;
-        if bursts == 0 {
-            return 1.0;
-        }
-        let mean = lost.saturating_add(discarded) as f64 / bursts as f64;
-        (mean * (1.0 - loss)).max(1.0)
-    }
-}
-
-/// A sum and how many it is of.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean {
-    micros: u64,
-    count: u64,
-}
-
-impl Mean {
-    fn add(&mut self, value: Option<Duration>) {
-        if let Some(value) = value {
-            self.micros += u64::from(Micros::from(value).0);
-            self.count += 1;
-        }
-    }
-
-    fn duration(&self) -> Option<Duration> {
-        self.micros.checked_div(self.count).map(Duration::from_micros)
-    }
-}
-
-impl DirectionMeans {
-    fn add(&mut self, sample: &DirectionSample) {
-        self.jitter.add(Some(sample.jitter));
-        self.playout.add(sample.playout_delay);
-    }
-
-    /// The sample with the call's means in place of what it holds of this second.
-    fn over(&self, sample: &DirectionSample) -> DirectionSample {
-        let jitter = self.jitter.duration().unwrap_or(sample.jitter);
-        DirectionSample { jitter, playout_delay: self.playout.duration(), ..*sample }
-    }
-}
-
-impl CallMeans {
-    fn add(&mut self, sample: &QualitySample) {
-        self.receive.add(&sample.receive);
-        if let Some(send) = &sample.send {
-            self.send.add(send);
-        }
-        self.round_trip.add(sample.round_trip);
-        let LatencyLedger { network_jitter, playout, wait_for_tick, mix, encode, pace } = sample.ledger;
-        let now = [network_jitter, playout, wait_for_tick, mix, encode, pace];
-        for (mean, micros) in self.ledger.iter_mut().zip(now) {
-            mean.add(Some(micros.into()));
-        }
-    }
-
-    fn ledger(&self) -> LatencyLedger {
-        let [network_jitter, playout, wait_for_tick, mix, encode, pace] =
-            self.ledger.map(|mean| mean.duration().unwrap_or_default().into());
-        LatencyLedger { network_jitter, playout, wait_for_tick, mix, encode, pace }
-    }
-}
-
-/// Counts runs of packets that were not played.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LossBursts {
-    bursts: u64,
-    in_burst: bool,
-}
-
-impl LossBursts {
-    /// Takes note of whether the next packet in order was played. Where nothing was sent nothing is to be
-    /// noted.
-    pub fn note(&mut self, played: bool) {
-        self.bursts += u64::from(!played && !self.in_burst);
-        self.in_burst = !played;
-    }
-
-    /// Runs so far.
-    pub const fn count(&self) -> u64 {
-        self.bursts
+    const fn of(lines: [Micros; 7]) -> Self {
+        let [network_jitter, playout, wait_for_tick, decode, mix, encode, pace] = lines;
+        Self { network_jitter, playout, wait_for_tick, decode, mix, encode, pace }
     }
 }
 

@@ -8,6 +8,7 @@ fn direction(packets: u64, lost: u64) -> DirectionSample {
     DirectionSample {
         packets,
         lost,
+        recovered: 0,
         discarded: 0,
         bursts: 0,
         jitter: Duration::from_millis(2),
@@ -19,7 +20,7 @@ fn direction(packets: u64, lost: u64) -> DirectionSample {
 fn sample(packets: u64, lost: u64) -> QualitySample {
     QualitySample {
         receive: direction(packets, lost),
-        send: None,
+        send: SendSample { packets, told: None },
         round_trip: Some(Duration::from_millis(20)),
         ledger: LatencyLedger { playout: Micros(30_000), ..LatencyLedger::default() },
     }
@@ -34,7 +35,9 @@ fn before_anything_happened_nothing_is_said() {
     let mut meter = QualityMeter::default();
     assert_eq!(meter.live(), Quality::default());
     meter.observe(&sample(0, 0));
-    assert_eq!((meter.live().receive.score, meter.whole_call().receive.score), (None, None));
+    for quality in [meter.live(), meter.whole_call()] {
+        assert_eq!(quality.receive, DirectionQuality::default());
+    }
 }
 
 #[test]
@@ -47,8 +50,10 @@ fn a_clean_call_is_good_both_live_and_whole() {
         assert!(mos(quality.receive) > 4.3, "{quality:?}");
         assert_eq!(quality.round_trip, Some(Micros(20_000)));
         assert_eq!(quality.ledger.playout, Micros(30_000));
-        assert_eq!(quality.send.score, None, "the far end says nothing");
+        let said = DirectionQuality { packets: quality.send.packets, ..DirectionQuality::default() };
+        assert_eq!(quality.send, said, "the far end says nothing");
     }
+    assert_eq!((meter.live().send.packets, meter.whole_call().send.packets), (500, 59 * 50));
     assert_eq!(meter.live().receive.packets, 500);
     assert_eq!(meter.whole_call().receive.packets, 59 * 50);
 }
@@ -68,7 +73,7 @@ fn a_bad_spell_shows_live_passes_and_stays_in_the_whole_call() {
     assert!(mos(meter.live().receive) > 4.3);
     let whole = mos(meter.whole_call().receive);
     assert!((3.5..4.3).contains(&whole), "{whole}");
-    assert_eq!(meter.whole_call().receive.lost, 75);
+    assert_eq!(meter.whole_call().receive.lost, Some(75));
 }
 
 #[test]
@@ -97,10 +102,16 @@ fn losses_in_bursts_are_worse_than_the_same_scattered() {
 }
 
 #[test]
-fn runs_of_losses_are_counted_once_each() {
-    let mut bursts = LossBursts::default();
-    [true, false, false, true, false, true, true].iter().for_each(|&played| bursts.note(played));
-    assert_eq!(bursts.count(), 2);
+fn what_a_copy_made_good_counts_as_lost_and_does_no_harm() {
+    let judged = |direction| {
+        let mut meter = QualityMeter::default();
+        meter.observe(&QualitySample { receive: direction, ..sample(0, 0) });
+        meter.whole_call().receive
+    };
+    let mended = judged(DirectionSample { recovered: 50, ..direction(950, 50) });
+    assert_eq!(mended.lost, Some(50));
+    assert_eq!(mended.score, judged(direction(1_000, 0)).score);
+    assert!(mos(mended) > mos(judged(direction(950, 50))));
 }
 
 #[test]
@@ -112,11 +123,13 @@ fn the_far_end_s_word_judges_what_is_sent() {
             jitter: Duration::from_millis(40),
             ..direction(second * 50, second * 2)
         };
-        meter.observe(&QualitySample { send: Some(send), ..sample(second * 50, 0) });
+        let send = SendSample { packets: second * 50, told: Some(send) };
+        meter.observe(&QualitySample { send, ..sample(second * 50, 0) });
     }
     let live = meter.live();
     assert!(mos(live.send) < mos(live.receive), "{live:?}");
-    assert_eq!((live.send.lost, live.send.jitter), (20, Micros(40_000)));
+    assert_eq!((live.send.lost, live.send.jitter), (Some(20), Some(Micros(40_000))));
+    assert_eq!(live.send.discarded, None, "no report tells of that");
 }
 
 #[test]
@@ -129,19 +142,19 @@ proptest! {
     /// Whatever the counters do, also when they fall, scores stay on their scale.
     #[test]
     fn any_counters_are_harmless(samples in proptest::collection::vec(
-        (any::<[u64; 4]>(), any::<(u32, u32, u32)>()), 1..30,
+        (any::<[u64; 5]>(), any::<(u32, u32, u32)>()), 1..30,
     )) {
         let mut meter = QualityMeter::default();
-        for ([packets, lost, discarded, bursts], (jitter, playout, round_trip)) in samples {
+        for ([packets, lost, recovered, discarded, bursts], (jitter, playout, round_trip)) in samples {
             let direction = DirectionSample {
-                packets, lost, discarded, bursts,
+                packets, lost, recovered, discarded, bursts,
                 jitter: Duration::from_micros(jitter.into()),
                 playout_delay: Some(Duration::from_micros(playout.into())),
                 codec: CodecImpairment::G711,
             };
             meter.observe(&QualitySample {
                 receive: direction,
-                send: Some(direction),
+                send: SendSample { packets, told: Some(direction) },
                 round_trip: Some(Duration::from_micros(round_trip.into())),
                 ledger: LatencyLedger::default(),
             });

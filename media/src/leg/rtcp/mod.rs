@@ -149,9 +149,10 @@ struct FarReport {
     at: Time,
 }
 
-/// What was sent by the last report, and by the one before.
+/// What was sent by now, by the last report, and by the one before.
 #[derive(Clone, Copy, Debug, Default)]
 struct SentBefore {
+    now: Sent,
     last: Sent,
     packets_before_last: u64,
 }
@@ -179,6 +180,11 @@ impl LegRtcp {
     pub fn note_rtp(&mut self, arrival: &Arrival) {
         self.reception.note(arrival);
         self.far_left = false;
+    }
+
+    /// Takes note of what was sent, before a report about it is taken in: what the far end claims is held against it.
+    pub fn note_sent(&mut self, sent: &Sent) {
+        self.sent.now = *sent;
     }
 
     /// Takes in what the far end reports.
@@ -225,11 +231,14 @@ impl LegRtcp {
         }
         self.claims.hear(block.fraction_lost, at);
         let lost = u64::try_from(block.cumulative_lost).unwrap_or(0);
-        let rate = self.sent.last.clock_rate.max(1);
+        // Of what was never sent there is nothing to claim, nor a clock rate to read the claim by.
+        let Some(rate) = Some(self.sent.now.clock_rate).filter(|rate| *rate > 0) else {
+            return;
+        };
         let jitter = Duration::from_secs_f64(f64::from(block.jitter) / f64::from(rate));
         self.far = Some(FarReception {
             at,
-            lost: lost.min(self.sent.last.packets),
+            lost: lost.min(self.sent.now.packets),
             jitter: jitter.min(FAR_JITTER_MAX),
         });
     }
@@ -277,7 +286,7 @@ impl LegRtcp {
         } else {
             writer.receiver_report(self.ssrc, blocks)?;
         }
-        self.sent = SentBefore { last: *sent, packets_before_last: self.sent.last.packets };
+        self.sent = SentBefore { now: *sent, last: *sent, packets_before_last: self.sent.last.packets };
         writer.cname(self.ssrc, &self.cname)
     }
 

@@ -1,0 +1,134 @@
+//! The live feed of a real node: what happens to its calls, in order, as it happens.
+
+use confab::server::Options;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::peer::{Peer, within};
+use crate::running::Running;
+
+/// Somebody who follows.
+struct Feed {
+    stream: TcpStream,
+    read: String,
+}
+
+impl Feed {
+    async fn of(node: &Running) -> Self {
+        let mut stream = TcpStream::connect(node.node.http).await.unwrap();
+        let request = format!(
+            "GET /v1/events HTTP/1.1\r\nHost: node\r\nAuthorization: {}\r\n\r\n",
+            node.authorization()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut feed = Self { stream, read: String::new() };
+        while !feed.read.contains("\r\n\r\n") {
+            feed.more().await;
+        }
+        assert!(feed.read.starts_with("HTTP/1.1 200"), "{}", feed.read);
+        feed
+    }
+
+    async fn more(&mut self) {
+        let mut chunk = [0; 4_096];
+        let len = within("more of the feed", self.stream.read(&mut chunk)).await.unwrap();
+        assert!(len > 0, "the feed ended");
+        self.read.push_str(std::str::from_utf8(&chunk[..len]).unwrap());
+    }
+
+    /// The next event.
+    async fn next(&mut self) -> Value {
+        loop {
+            // Chunks of the transfer begin with their lengths, on lines of their own.
+            if let Some((event, rest)) = self.read.split_once("\n\n") {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+                self.read = rest.to_owned();
+                match data {
+                    Some(data) => return serde_json::from_str(&data).unwrap(),
+                    None => continue,
+                }
+            }
+            self.more().await;
+        }
+    }
+
+    /// The next event of a type; others are passed over.
+    async fn next_of(&mut self, r#type: &str) -> Value {
+        loop {
+            let event = self.next().await;
+            if event["type"] == r#type {
+                return event;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_a_call_is_told_in_order() {
+    let node = Running::start(Options::default()).await;
+    let mut feed = Feed::of(&node).await;
+    let (mut a, mut b) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    a.dial("conf-told").await;
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(feed.next().await);
+    }
+    let types: Vec<&str> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["conference.created", "call.ringing", "call.answered", "participant.joined"]);
+    let call = told[1]["call"]["sid"].clone();
+    assert_eq!(told[3]["participant"]["call_sid"], call);
+    assert_eq!(told[3]["participant"]["conference_sid"], told[0]["conference"]["sid"]);
+    let ids: Vec<u64> = told.iter().map(|event| event["id"].as_u64().unwrap()).collect();
+    assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1), "{ids:?}");
+
+    b.dial("conf-told").await;
+    feed.next_of("conference.started").await;
+    a.hang_up().await;
+    assert_eq!(feed.next_of("participant.left").await["participant"]["call_sid"], call);
+    assert_eq!(feed.next_of("call.completed").await["call"]["sid"], call);
+    b.hang_up().await;
+    let ended = feed.next_of("conference.ended").await;
+    assert_eq!(ended["conference"]["reason_conference_ended"], "last-participant-left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_speaks_is_told_and_who_stops() {
+    let node = Running::start(Options::default()).await;
+    let mut feed = Feed::of(&node).await;
+    let (mut a, mut b) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    a.dial("conf-speech").await;
+    b.dial("conf-speech").await;
+    a.rtp.speak(700);
+    let started = feed.next_of("participant.speech-started").await;
+    let speaker = started["participant"]["call_sid"].clone();
+    assert_eq!(feed.next_of("conference.active-speaker").await["active_speaker"]["call_sid"], speaker);
+    a.rtp.be_quiet();
+    let stopped = feed.next_of("participant.speech-stopped").await;
+    assert_eq!(stopped["participant"]["call_sid"], speaker);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_told_in_two_ways_is_one_with_its_duration_and_method() {
+    let node = Running::start(Options::default()).await;
+    let mut feed = Feed::of(&node).await;
+    let mut peer = Peer::udp(node.node.sip).await;
+    peer.dial("conf-keys").await;
+    let call = feed.next_of("call.answered").await["call"]["sid"].clone();
+    for (event, key) in [(5, "5"), (11, "#"), (5, "5")] {
+        let body = format!("Signal={key}\r\nDuration=160\r\n");
+        let info = peer.within_call("INFO").body("application/dtmf-relay", body);
+        assert_eq!(peer.ask(&info).await.status(), Some(200));
+        peer.rtp.press(101, event).await;
+        let told = feed.next_of("call.digit").await;
+        assert_eq!(told["digit"]["call_sid"], call);
+        assert_eq!(
+            (&told["digit"]["digit"], &told["digit"]["method"]),
+            (&key.into(), &"telephone-event".into())
+        );
+        assert!(told["digit"]["duration_ms"].as_u64().is_some_and(|duration| duration > 0), "{told}");
+    }
+    // Nothing of it is told again: what comes next is the end.
+    peer.hang_up().await;
+    assert_eq!(feed.next().await["type"], "participant.left");
+}
