@@ -278,12 +278,16 @@ fn recording(element: &Element<'_, '_>) -> Option<DialRecording> {
     element.choice("record", None, DIAL_RECORD, &words)
 }
 
+/// Countries by two letters, and what older networks sound like there; `automatic` is the default.
 fn ring_tone(element: &Element<'_, '_>) -> Option<String> {
     element.value("ringTone", None, SCHEMA, "a country code of two letters", |value| {
-        let is_country =
-            value == "automatic" || value.len() <= 6 && value.chars().take(2).all(|c| c.is_ascii_alphabetic());
-        (is_country && value.len() >= 2)
-            .then(|| Some(value.to_ascii_lowercase()).filter(|v| v != "automatic"))
+        let value = value.to_ascii_lowercase();
+        let is_country = value.len() == 2 && value.bytes().all(|byte| byte.is_ascii_lowercase());
+        match value.as_str() {
+            "automatic" => Some(None),
+            "us-old" => Some(Some(value)),
+            _ => is_country.then_some(Some(value)),
+        }
     })
 }
 
