@@ -112,7 +112,9 @@ fn without_prefix(text: &str, prefix: &str) -> String {
 fn not_xml(error: &Error) -> ScriptError {
     let message = match error {
         Error::DtdDetected => "The document has a DTD (<!DOCTYPE ...>), which is not read.".to_owned(),
-        Error::NoRootNode => "The document is empty; it has to be XML with <Response> at its root.".to_owned(),
+        Error::NoRootNode => {
+            "The document is empty; it has to be XML with <Response> at its root.".to_owned()
+        }
         Error::UnclosedRootNode | Error::UnexpectedEndOfStream => {
             "The document ends within an element; every element has to be closed.".to_owned()
         }
@@ -120,9 +122,9 @@ fn not_xml(error: &Error) -> ScriptError {
             "The document has the entity &{}; at {place}, which XML does not know: an ampersand is written &amp;.",
             short(name)
         ),
-        Error::MalformedEntityReference(place) => format!(
-            "The document has an ampersand at {place} that begins no entity: it is written &amp;."
-        ),
+        Error::MalformedEntityReference(place) => {
+            format!("The document has an ampersand at {place} that begins no entity: it is written &amp;.")
+        }
         // It says the place itself.
         other => format!("The document is not XML: {}.", short(&other.to_string())),
     };
@@ -187,8 +189,7 @@ impl Use {
     }
 }
 
-const LISTENING_REFUSES: [&str; 11] = [
-    "Gather", "Hangup", "Leave", "Dial", "Reject", "Record", "Enqueue", "Refer", "Start", "Stop", "Connect",
-];
+const LISTENING_REFUSES: [&str; 11] =
+    ["Gather", "Hangup", "Leave", "Dial", "Reject", "Record", "Enqueue", "Refer", "Start", "Stop", "Connect"];
 
 const WHISPER_REFUSES: [&str; 6] = ["Dial", "Enqueue", "Leave", "Reject", "Refer", "Connect"];

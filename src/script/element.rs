@@ -277,7 +277,10 @@ impl<'r, 'd> Element<'r, 'd> {
     pub(super) fn pass_over(&self, names: &[&'static str]) {
         for name in names {
             if self.attribute(name).is_some() {
-                self.warn(SCHEMA, &format!("has the attribute \"{name}\", which is not supported; it is skipped."));
+                self.warn(
+                    SCHEMA,
+                    &format!("has the attribute \"{name}\", which is not supported; it is skipped."),
+                );
             }
         }
     }
@@ -288,7 +291,10 @@ impl<'r, 'd> Element<'r, 'd> {
         for attribute in self.node.attributes().filter(|a| !taken.contains(&a.name())) {
             self.reading.warn(SCHEMA, || {
                 let (place, name) = (self.reading.place(attribute.range().start), Quoted(attribute.name()));
-                format!("<{}> at {place} has the attribute {name}, which it does not know; it is skipped.", self.name())
+                format!(
+                    "<{}> at {place} has the attribute {name}, which it does not know; it is skipped.",
+                    self.name()
+                )
             });
         }
     }
@@ -304,7 +310,10 @@ impl<'r, 'd> Element<'r, 'd> {
     pub(super) fn no_text(&self) {
         let text = self.text();
         if !text.is_empty() {
-            self.warn(SCHEMA, &format!("has the text {}, which has no place there; it is skipped.", Quoted(&text)));
+            self.warn(
+                SCHEMA,
+                &format!("has the text {}, which has no place there; it is skipped.", Quoted(&text)),
+            );
         }
     }
 }

@@ -42,8 +42,7 @@ struct Common {
 impl Common {
     fn read(chunk: &[u8], is_compressed: bool) -> Option<Self> {
         let word = |at: usize| Some(u16::from_be_bytes([*chunk.get(at)?, *chunk.get(at + 1)?]));
-        let compression =
-            if is_compressed { chunk.get(18..22)?.try_into().ok()? } else { *b"NONE" };
+        let compression = if is_compressed { chunk.get(18..22)?.try_into().ok()? } else { *b"NONE" };
         Some(Self { channels: word(0)?, bits: word(6)?, rate: extended(chunk.get(8..18)?), compression })
     }
 

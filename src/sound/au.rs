@@ -10,7 +10,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pcm<'_>, SoundError> {
         let word = bytes.get(4 * at..4 * at + 4)?;
         Some(word.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)))
     };
-    let (Some(data_at), Some(encoding), Some(rate), Some(channels)) = (word(1), word(3), word(4), word(5)) else {
+    let (Some(data_at), Some(encoding), Some(rate), Some(channels)) = (word(1), word(3), word(4), word(5))
+    else {
         return Err(wrong("it ends within its head"));
     };
     let order = Order::Big;

@@ -143,7 +143,8 @@ fn unknown(bytes: &[u8], content_type: &str) -> SoundError {
         _ => "its content is of no kind that is known",
     };
     let shown: String = content_type.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
-    let shown = if shown.is_empty() { "no content type".to_owned() } else { format!("the content type {shown}") };
+    let shown =
+        if shown.is_empty() { "no content type".to_owned() } else { format!("the content type {shown}") };
     let message = format!(
         "The sound, with {shown}, cannot be played: {looks}. WAV, MP3, AIFF, AU, and G.711 as audio/basic or \
          audio/x-alaw can."

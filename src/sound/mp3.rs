@@ -4,9 +4,9 @@
 use confab_media::SampleRate;
 use nanomp3::{Options, SliceReader};
 
+use super::Limits;
 use super::error::SoundError;
 use super::rendering::Rendering;
-use super::Limits;
 
 /// Samples that are taken at once; even, so that a pair of channels stays one.
 const BLOCK: usize = 4_608;

@@ -2,9 +2,9 @@
 
 use confab_media::{Codec, Decoder, SampleRate};
 
+use super::Limits;
 use super::error::SoundError;
 use super::rendering::Rendering;
-use super::Limits;
 
 /// The rates that are read, in samples a second: from what a bad line carries to what a studio records.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
@@ -103,7 +103,11 @@ impl Pcm<'_> {
                 let mut wide = [0; 4];
                 match order {
                     Order::Little => wide[4 - bytes.len()..].copy_from_slice(bytes),
-                    Order::Big => bytes.iter().rev().zip(&mut wide[4 - bytes.len()..]).for_each(|(from, to)| *to = *from),
+                    Order::Big => bytes
+                        .iter()
+                        .rev()
+                        .zip(&mut wide[4 - bytes.len()..])
+                        .for_each(|(from, to)| *to = *from),
                 }
                 (f64::from(i32::from_le_bytes(wide)) / 2_147_483_648.0) as f32
             }

@@ -4,8 +4,8 @@ use confab_media::SampleRate;
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Indexing, Resampler};
 
-use super::error::{SoundError, UNPLAYABLE};
 use super::Limits;
+use super::error::{SoundError, UNPLAYABLE};
 
 /// Samples that the resampler takes at once, about; nobody waits for it.
 const CHUNK: usize = 1_024;
@@ -75,8 +75,10 @@ impl Rendering {
 
 impl Converter {
     fn new(from: u32, to: u32) -> Result<Self, SoundError> {
-        let fft = Fft::<f32>::new(from as usize, to as usize, CHUNK, 1, FixedSync::Both)
-            .map_err(|error| SoundError::broken(&format!("there is no way from {from} to {to} Hz: {error}")))?;
+        let fft =
+            Fft::<f32>::new(from as usize, to as usize, CHUNK, 1, FixedSync::Both).map_err(|error| {
+                SoundError::broken(&format!("there is no way from {from} to {to} Hz: {error}"))
+            })?;
         let delay = fft.output_delay();
         let out = vec![0.0; fft.output_frames_max()];
         Ok(Self { fft, waiting: Vec::new(), out, delay })
@@ -102,12 +104,17 @@ impl Converter {
         Ok(())
     }
 
-    fn step(&mut self, at: usize, partial: Option<usize>, samples: &mut Vec<i16>) -> Result<usize, SoundError> {
-        let cannot = |error: &dyn std::fmt::Display| SoundError::broken(&format!("it cannot be resampled: {error}"));
+    fn step(
+        &mut self,
+        at: usize,
+        partial: Option<usize>,
+        samples: &mut Vec<i16>,
+    ) -> Result<usize, SoundError> {
+        let cannot =
+            |error: &dyn std::fmt::Display| SoundError::broken(&format!("it cannot be resampled: {error}"));
         let (waiting, room) = (&self.waiting[at..], self.out.len());
         let input = InterleavedSlice::new(waiting, 1, waiting.len()).map_err(|error| cannot(&error))?;
-        let mut output =
-            InterleavedSlice::new_mut(&mut self.out, 1, room).map_err(|error| cannot(&error))?;
+        let mut output = InterleavedSlice::new_mut(&mut self.out, 1, room).map_err(|error| cannot(&error))?;
         let indexing = partial.map(|partial| Indexing::new().partial_len(partial));
         let (read, written) = self
             .fft

@@ -5,8 +5,8 @@
 //! a prompt that is missing does not sound like a dead line; and whoever runs the script is told why.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::f64::consts::TAU;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::sync_channel;
@@ -96,11 +96,14 @@ impl SayCommand {
     pub fn run(&self, request: &SayRequest, rate: SampleRate) -> Result<Sound, SayError> {
         let arguments = self.arguments(request)?;
         if request.text.len() > TEXT_MAX {
-            return Err(SayError::new(format!("The text is over {TEXT_MAX} bytes, the most that is spoken.")));
+            return Err(SayError::new(format!(
+                "The text is over {TEXT_MAX} bytes, the most that is spoken."
+            )));
         }
         let file = self.output(&arguments, request.text.as_bytes())?;
-        super::read(&file, None, rate, &self.limits)
-            .map_err(|error| SayError::new(format!("{} said nothing that can be played: {error}", self.program)))
+        super::read(&file, None, rate, &self.limits).map_err(|error| {
+            SayError::new(format!("{} said nothing that can be played: {error}", self.program))
+        })
     }
 
     fn arguments(&self, request: &SayRequest) -> Result<Vec<String>, SayError> {
@@ -115,9 +118,8 @@ impl SayCommand {
                 )));
             }
         }
-        let fill = |word: &String| {
-            word.replace("{voice}", &request.voice).replace("{language}", &request.language)
-        };
+        let fill =
+            |word: &String| word.replace("{voice}", &request.voice).replace("{language}", &request.language);
         Ok(self.arguments.iter().map(fill).collect())
     }
 
@@ -138,9 +140,9 @@ impl SayCommand {
             let _ = give.send(read.is_some_and(|read| read.is_ok()).then_some(bytes));
         });
         let bytes = taken.recv_timeout(self.timeout).ok();
-        let is_over = bytes.as_ref().is_some_and(|bytes| {
-            bytes.as_ref().is_some_and(|bytes| bytes.len() > self.limits.bytes)
-        });
+        let is_over = bytes
+            .as_ref()
+            .is_some_and(|bytes| bytes.as_ref().is_some_and(|bytes| bytes.len() > self.limits.bytes));
         let status = if is_over { None } else { ended(&mut child, deadline) };
         if status.is_none() {
             let _ = child.kill();

@@ -13,7 +13,8 @@ const SECONDS: f64 = 0.5;
 
 /// A sine of 440 Hz at a third of full scale.
 fn sine(rate: u32) -> Vec<f64> {
-    let sample = |n: u32| (std::f64::consts::TAU * 440.0 * f64::from(n) / f64::from(rate)).sin() * 10_000.0 / 32_768.0;
+    let sample =
+        |n: u32| (std::f64::consts::TAU * 440.0 * f64::from(n) / f64::from(rate)).sin() * 10_000.0 / 32_768.0;
     (0..(f64::from(rate) * SECONDS) as u32).map(sample).collect()
 }
 

@@ -49,9 +49,8 @@ fn comments_white_space_and_a_byte_order_mark_are_nothing() {
 
 #[test]
 fn no_document_type_is_read() {
-    let bomb: String = (1..12)
-        .map(|n| format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)))
-        .collect();
+    let bomb: String =
+        (1..12).map(|n| format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10))).collect();
     for dtd in [
         "<!DOCTYPE Response>".to_owned(),
         "<!DOCTYPE Response SYSTEM \"http://192.0.2.1/a.dtd\">".to_owned(),
@@ -115,11 +114,50 @@ fn a_script_that_cannot_run_is_short_of_nothing_before_it() {
 
 /// Pieces that documents are made of, and what their reader trips over.
 const PIECES: [&str; 44] = [
-    "<Response>", "</Response>", "<Say>", "</Say>", "<Play>", "</Play>", "<Pause/>", "<Gather>", "</Gather>",
-    "<Gather ", "<Dial>", "</Dial>", "<Dial ", "<Number>", "</Number>", "<Sip>", "</Sip>", "<Conference>",
-    "</Conference>", "<Client>", "<Redirect>", "</Redirect>", "<Record ", "/>", ">", " loop='0'", " digits='1w'",
-    " timeout='5'", " action='/a'", "<amazon:effect>", "</amazon:effect>", "http://[", "sip:a@b?X-a=%0d", "&lt;",
-    "&#0;", "&a;", "<!--", "-->", "<![CDATA[", "]]>", "\u{e4}\u{1f600}", "\r\n", "xmlns:a='b'", "+44",
+    "<Response>",
+    "</Response>",
+    "<Say>",
+    "</Say>",
+    "<Play>",
+    "</Play>",
+    "<Pause/>",
+    "<Gather>",
+    "</Gather>",
+    "<Gather ",
+    "<Dial>",
+    "</Dial>",
+    "<Dial ",
+    "<Number>",
+    "</Number>",
+    "<Sip>",
+    "</Sip>",
+    "<Conference>",
+    "</Conference>",
+    "<Client>",
+    "<Redirect>",
+    "</Redirect>",
+    "<Record ",
+    "/>",
+    ">",
+    " loop='0'",
+    " digits='1w'",
+    " timeout='5'",
+    " action='/a'",
+    "<amazon:effect>",
+    "</amazon:effect>",
+    "http://[",
+    "sip:a@b?X-a=%0d",
+    "&lt;",
+    "&#0;",
+    "&a;",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "]]>",
+    "\u{e4}\u{1f600}",
+    "\r\n",
+    "xmlns:a='b'",
+    "+44",
 ];
 
 proptest! {

@@ -79,7 +79,8 @@ fn play_of_nothing_is_impossible() {
 
 #[test]
 fn a_secret_that_is_wrong_is_not_shown() {
-    let document = document("<Play digits='4711x'>a.wav</Play><Dial><Number sendDigits='4711y'>1</Number></Dial>");
+    let document =
+        document("<Play digits='4711x'>a.wav</Play><Dial><Number sendDigits='4711y'>1</Number></Dial>");
     let codes: Vec<_> = document.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(codes, [13_430, 13_222]);
     let sent = "<Play digits='4711'/><Dial><Sip username='u' password='4711'>sip:a@b</Sip></Dial>";
@@ -277,7 +278,8 @@ fn enqueue_has_a_queue_and_music() {
 
 #[test]
 fn refer_names_an_address() {
-    let Verb::Refer(refer) = verb("<Refer action='/told'><Sip>sip:bob@example.com?X-Why=lunch</Sip></Refer>") else {
+    let Verb::Refer(refer) = verb("<Refer action='/told'><Sip>sip:bob@example.com?X-Why=lunch</Sip></Refer>")
+    else {
         panic!();
     };
     assert_eq!((refer.action, refer.to.uri.as_str()), (Some(post("/told")), "sip:bob@example.com"));
@@ -294,7 +296,10 @@ fn media_verbs_are_read_and_their_nouns_passed_over() {
     assert_eq!(verb("<Stop/>"), Verb::Stop(MediaVerb { action: None }));
     let document = document("<Start><Stream url='wss://example.com/a'><Parameter/></Stream></Start>");
     assert_eq!((document.verbs.len(), document.warnings.len(), document.warnings[0].code), (1, 1, 12_200));
-    assert_eq!(document.warnings[0].message, "<Stream> at 1:18 within <Start> is not supported; it is skipped.");
+    assert_eq!(
+        document.warnings[0].message,
+        "<Stream> at 1:18 within <Start> is not supported; it is skipped."
+    );
 }
 
 #[test]

@@ -88,7 +88,8 @@ impl Enqueue {
         element.finish();
         match &enqueue.queue {
             None if enqueue.workflow_sid.is_none() => {
-                Err(element.impossible(ENQUEUE_NAME_SHORT, "has neither the name of a queue nor a workflowSid."))
+                Err(element
+                    .impossible(ENQUEUE_NAME_SHORT, "has neither the name of a queue nor a workflowSid."))
             }
             Some(name) if name.chars().nth(QUEUE_NAME_MAX).is_some() => {
                 let what = format!("has a name of over {QUEUE_NAME_MAX} characters.");

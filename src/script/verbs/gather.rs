@@ -214,7 +214,8 @@ impl Prompt {
             "Play" => Play::read(element).map(|play| match play.what {
                 Playable::Sound(_) => Some(Self::Play(play)),
                 Playable::Keys(_) => {
-                    element.warn(GATHER_NESTED, "sends keys, which cannot be within <Gather>; it is skipped.");
+                    element
+                        .warn(GATHER_NESTED, "sends keys, which cannot be within <Gather>; it is skipped.");
                     None
                 }
             }),

@@ -16,8 +16,8 @@ mod reject;
 mod say;
 mod start_stop_connect;
 
-pub(super) use gather::DIGITS_MAX;
 pub use enqueue::{Enqueue, Task, Waiting};
+pub(super) use gather::DIGITS_MAX;
 pub use gather::{FinishKeys, Gather, Prompt, SpeechTimeout};
 pub use pause::Pause;
 pub use play::{Play, Playable};

@@ -123,7 +123,10 @@ fn aiff_and_au_are_read() {
         ("AIFF", aiff(b"AIFF", b"", &big(&data, 2))),
         ("AIFF-C", aiff(b"AIFC", b"NONE\0\0", &big(&data, 2))),
         ("AIFF-C, little", aiff(b"AIFC", b"sowt\0\0", &data)),
-        ("AU", [b".snd\0\0\0\x18\xff\xff\xff\xff\0\0\0\x03\0\0\x1f\x40\0\0\0\x01", &big(&data, 2)[..]].concat()),
+        (
+            "AU",
+            [b".snd\0\0\0\x18\xff\xff\xff\xff\0\0\0\x03\0\0\x1f\x40\0\0\0\x01", &big(&data, 2)[..]].concat(),
+        ),
     ] {
         assert_is_sine(&read(&file, "audio/basic", SampleRate::Hz48000).unwrap(), what);
     }
@@ -135,9 +138,10 @@ fn mp3_is_read_without_what_its_encoder_added() {
         for rate in SampleRate::ALL {
             let sound = read(file, "audio/mpeg", rate).unwrap();
             assert!((sound.duration().as_secs_f64() - seconds).abs() < 0.1, "{sound:?}");
-            // The ends fade in and out.
-            let strength = strength(&sound);
-            assert!((8_000.0..10_500.0).contains(&strength), "{rate:?}: {strength}");
+            // Not the ends, where the encoder put silence.
+            let middle = sound.samples[sound.samples.len() / 4..sound.samples.len() * 3 / 4].to_vec();
+            let strength = strength(&Sound { rate, samples: middle });
+            assert!((9_500.0..10_500.0).contains(&strength), "{rate:?}: {strength}");
         }
         let tagged = [b"ID3\x04\0\0\0\0\0\x0a0123456789", file].concat();
         assert!(read(&tagged, "application/octet-stream", SampleRate::Hz8000).is_ok());

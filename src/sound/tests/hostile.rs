@@ -111,7 +111,7 @@ const HEADS: [&[u8]; 8] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn any_bytes_are_read_or_refused(

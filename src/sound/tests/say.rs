@@ -27,7 +27,8 @@ fn request(text: &str) -> SayRequest {
 #[test]
 fn the_command_gets_text_voice_and_language_and_no_environment() {
     let directory = tempfile::tempdir().unwrap();
-    let command = program(directory.path(), "cat > text; echo \"$@\" > arguments; env > environment; cat a.wav");
+    let command =
+        program(directory.path(), "cat > text; echo \"$@\" > arguments; env > environment; cat a.wav");
     let sound = command.run(&request("Gr\u{fc}\u{df} Gott; $(id) `id`"), SampleRate::Hz8000).unwrap();
     assert_eq!(sound.samples.len(), 4_000);
     let file = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();

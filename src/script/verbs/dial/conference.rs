@@ -119,15 +119,20 @@ impl ConferenceEvent {
 
 impl Conference {
     pub(super) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
-        let beeps =
-            [("true", Beep::Both), ("false", Beep::Never), ("onEnter", Beep::OnEnter), ("onExit", Beep::OnExit)];
+        let beeps = [
+            ("true", Beep::Both),
+            ("false", Beep::Never),
+            ("onEnter", Beep::OnEnter),
+            ("onExit", Beep::OnExit),
+        ];
         let buffers = [
             ("off", JitterBufferSize::Off),
             ("small", JitterBufferSize::Small),
             ("medium", JitterBufferSize::Medium),
             ("large", JitterBufferSize::Large),
         ];
-        let records = [("do-not-record", false), ("false", false), ("record-from-start", true), ("true", true)];
+        let records =
+            [("do-not-record", false), ("false", false), ("record-from-start", true), ("true", true)];
         let conference = Self {
             name: name(element)?,
             muted: element.boolean("muted", false, CONFERENCE_MUTED),

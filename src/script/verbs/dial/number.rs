@@ -23,8 +23,7 @@ pub struct Number {
 impl Number {
     pub(super) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
         let right = "keys (0-9, A-D, #, *) and pauses (w, W), at most 32";
-        let send_digits =
-            element.secret("sendDigits", NUMBER_SEND_DIGITS, right, KeySequence::parse_short);
+        let send_digits = element.secret("sendDigits", NUMBER_SEND_DIGITS, right, KeySequence::parse_short);
         let called = Called::read(element, NUMBER_METHOD);
         element.pass_over(&MACHINE_DETECTION);
         element.pass_over(&["byoc"]);
@@ -66,4 +65,3 @@ impl Number {
         (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
     }
 }
-

@@ -20,8 +20,7 @@ const CREDENTIAL_MAX: usize = 255;
 const PRIORITY_MAX: u64 = 65_535;
 
 /// Headers that may be set, beside those that begin with `x-`.
-const HEADERS: [&str; 4] =
-    ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
+const HEADERS: [&str; 4] = ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
 
 /// An address of SIP to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +97,8 @@ fn place(element: &Element<'_, '_>, name: &'static str) -> Option<u16> {
 fn credentials(element: &Element<'_, '_>) -> Option<SipCredentials> {
     let short = |value: &str| value.len() <= CREDENTIAL_MAX && !value.chars().any(char::is_control);
     let right = "at most 255 bytes without control characters";
-    let username = element.value("username", None, SCHEMA, right, |name| short(name).then(|| Some(name.to_owned())));
+    let username =
+        element.value("username", None, SCHEMA, right, |name| short(name).then(|| Some(name.to_owned())));
     let password =
         element.secret("password", SCHEMA, right, |value| short(value).then(|| SecretText::new(value)));
     let username = username.filter(|name| !name.is_empty())?;
@@ -138,7 +138,11 @@ fn is_uri(uri: &str) -> bool {
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     let host = host.split(';').next().unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_graphic() && !"<>\"\\^`{|}".contains(c);
-    is_scheme && !host.is_empty() && !host.starts_with(':') && uri.len() <= URI_MAX && uri.chars().all(is_plain)
+    is_scheme
+        && !host.is_empty()
+        && !host.starts_with(':')
+        && uri.len() <= URI_MAX
+        && uri.chars().all(is_plain)
 }
 
 /// A header after the `?`, unescaped; none that may not be set or would end the line.
