@@ -109,6 +109,10 @@ fn without_prefix(text: &str, prefix: &str) -> String {
     opened.replace(&format!("</{prefix}:"), &format!("</{prefix}_"))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's own enum, of which some have better words here"
+)]
 fn not_xml(error: &Error) -> ScriptError {
     let message = match error {
         Error::DtdDetected => "The document has a DTD (<!DOCTYPE ...>), which is not read.".to_owned(),
@@ -165,13 +169,11 @@ fn read(text: &str, xml: &roxmltree::Document<'_>, purpose: Use) -> Result<Docum
 /// A call that was answered cannot be refused any more: it ends.
 fn in_its_place(verb: Verb, before: &[Verb], element: &Element<'_, '_>) -> Verb {
     let is_answered = !before.iter().all(|verb| matches!(verb, Verb::Pause(_)));
-    match verb {
-        Verb::Reject(_) if is_answered => {
-            element.warn(REJECT, "comes when the call is answered already; it ends as with <Hangup>.");
-            Verb::Hangup
-        }
-        verb => verb,
+    if !is_answered || !matches!(verb, Verb::Reject(_)) {
+        return verb;
     }
+    element.warn(REJECT, "comes when the call is answered already; it ends as with <Hangup>.");
+    Verb::Hangup
 }
 
 impl Use {

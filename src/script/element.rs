@@ -131,7 +131,7 @@ impl<'r, 'd> Element<'r, 'd> {
     fn unusable(&self, code: Code, name: &str, value: Option<&str>, right: &str) {
         self.reading.warn(code, || {
             let attribute = self.node.attributes().find(|a| a.name() == name);
-            let at = attribute.map_or(self.node.range().start, |a| a.range().start);
+            let at = attribute.map_or_else(|| self.node.range().start, |a| a.range().start);
             let value = value.map_or_else(|| "a value".to_owned(), |value| Quoted(value).to_string());
             let (element, place) = (self.name(), self.reading.place(at));
             format!("<{element} {name}> at {place} has {value}, which is not {right}; the default is used.")
