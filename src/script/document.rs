@@ -16,6 +16,10 @@ pub const DOCUMENT_MAX: usize = 64 * 1_024;
 /// The longest document in a parameter, in characters.
 pub const INLINE_MAX: usize = 4_000;
 
+/// The most namespaces that a document declares. It needs none, and the parser copies all of an element's into each that
+/// declares another within: a few thousand, nested, would take it many seconds.
+const NAMESPACES_MAX: usize = 64;
+
 /// A call script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -79,6 +83,10 @@ impl Document {
         if text.len() > DOCUMENT_MAX {
             let message = format!("The document has {} bytes; {DOCUMENT_MAX} are read.", text.len());
             return Err(ScriptError { code: TOO_LARGE, message });
+        }
+        if text.matches("xmlns").nth(NAMESPACES_MAX).is_some() {
+            let message = format!("The document declares over {NAMESPACES_MAX} namespaces; it needs none.");
+            return Err(ScriptError { code: NOT_XML, message });
         }
         match parse_xml(text) {
             Err(Error::UnknownNamespace(prefix, _)) if is_voice_prefix(&prefix) => {

@@ -103,6 +103,17 @@ fn thousands_of_mistakes_make_a_screen_of_warnings() {
 }
 
 #[test]
+fn namespaces_within_namespaces_are_few() {
+    let nested = |count: usize| {
+        let opened: String = (0..count).map(|n| format!("<a xmlns:n{n}='u{n}'>")).collect();
+        format!("<Response>{opened}{}</Response>", "</a>".repeat(count))
+    };
+    assert!(Document::parse(&nested(64)).is_ok());
+    let (code, message) = refused(&nested(2_000));
+    assert!(code == 12_100 && message.contains("namespaces"), "{message}");
+}
+
+#[test]
 fn a_script_that_cannot_run_is_short_of_nothing_before_it() {
     let verbs = Document::parse("<Response><Say>a</Say><Dial/><Hangup/></Response>").unwrap().verbs;
     assert!(matches!(verbs[..], [Verb::Say(_), Verb::Impossible(_), Verb::Hangup]), "{verbs:?}");
