@@ -138,10 +138,10 @@ fn mp3_is_read_without_what_its_encoder_added() {
         for rate in SampleRate::ALL {
             let sound = read(file, "audio/mpeg", rate).unwrap();
             assert!((sound.duration().as_secs_f64() - seconds).abs() < 0.1, "{sound:?}");
-            // Not the ends, where the encoder put silence.
+            // Not the ends, where the encoder put silence; it makes everything a twentieth softer.
             let middle = sound.samples[sound.samples.len() / 4..sound.samples.len() * 3 / 4].to_vec();
             let strength = strength(&Sound { rate, samples: middle });
-            assert!((9_500.0..10_500.0).contains(&strength), "{rate:?}: {strength}");
+            assert!((9_300.0..9_700.0).contains(&strength), "{rate:?}: {strength}");
         }
         let tagged = [b"ID3\x04\0\0\0\0\0\x0a0123456789", file].concat();
         assert!(read(&tagged, "application/octet-stream", SampleRate::Hz8000).is_ok());
