@@ -47,6 +47,12 @@ impl Body {
         self.incoming.size_hint().exact()
     }
 
+    /// The same body with other bounds, since it turned out to be something else.
+    pub(super) fn within(mut self, bytes: u64, deadline: Instant) -> Self {
+        self.bounds = Bounds { bytes, deadline, ..self.bounds };
+        self
+    }
+
     /// The next piece; nothing at the end. After an error there is nothing more.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, FailureKind> {
         if self.length().is_some_and(|length| self.taken + length > self.bounds.bytes) {

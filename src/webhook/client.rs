@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::body::{Body, Bounds};
 use super::connection::{Connections, Sender, TrustError};
-use super::content::{Content, Script, Sound, kind_of};
+use super::content::{Content, Script, Sound, is_sound, kind_of};
 use super::cookies::Cookies;
 use super::egress::Egress;
 use super::failure::{Failure, FailureKind, OnFailure};
@@ -165,7 +165,8 @@ impl Client {
         };
         params.push(("ErrorCode".to_owned(), code.to_string()));
         // As it was requested: without user and fragment. What is no URL cannot hold a password that was meant as one.
-        let failed = Target::parse(&request.url).map_or_else(|_| request.url.clone(), |url| url.as_str().to_owned());
+        let failed =
+            Target::parse(&request.url).map_or_else(|_| request.url.clone(), |url| url.as_str().to_owned());
         params.push(("ErrorUrl".to_owned(), failed));
         let second = Request {
             url: fallback.url.clone(),
@@ -229,9 +230,11 @@ impl Inner {
         let answer = self.transact(request, Purpose::Script, cookies).await?;
         let url = answer.target.as_str().to_owned();
         let said = answer.content_type().map(str::to_owned);
-        if said.as_deref().is_some_and(|said| said.starts_with("audio/")) {
-            let content = Content::Sound(answer.into_sound(ledger.again(Purpose::Sound)));
-            return Ok(Script { url, content });
+        if said.as_deref().is_some_and(is_sound) {
+            let deadline = Instant::now() + Purpose::Sound.patience();
+            let body = answer.body.within(self.sound_bytes_max, deadline);
+            let sound = Sound::new(url.clone(), said, body, ledger.again(Purpose::Sound));
+            return Ok(Script { url, content: Content::Sound(sound) });
         }
         let content = kind_of(said.as_deref(), answer.body.whole().await?)?;
         Ok(Script { url, content })
@@ -259,7 +262,9 @@ impl Inner {
         let mut retries = overrides.retries;
         loop {
             match self.follow(&order, &target, cookies).await {
-                Err(kind) if retries > 0 && overrides.policy.covers(&kind) && order.has_time() => retries -= 1,
+                Err(kind) if retries > 0 && overrides.policy.covers(&kind) && order.has_time() => {
+                    retries -= 1
+                }
                 outcome => return outcome,
             }
         }
@@ -274,7 +279,12 @@ impl Inner {
     }
 
     /// One try, with its redirects.
-    async fn follow(&self, order: &Order<'_>, target: &Target, cookies: &mut Cookies) -> Result<Answer, FailureKind> {
+    async fn follow(
+        &self,
+        order: &Order<'_>,
+        target: &Target,
+        cookies: &mut Cookies,
+    ) -> Result<Answer, FailureKind> {
         let mut hop = Hop::first(order.request, target);
         for _ in 0..=REDIRECTS_MAX {
             if !order.has_time() {
@@ -323,7 +333,8 @@ impl Inner {
         mut sender: Sender,
     ) -> Result<(StatusCode, Answer), FailureKind> {
         let message = hop.message(order.auth_token, order.token, cookies)?;
-        let bounds = Bounds { deadline: order.deadline, pause: hop.target.overrides().read, bytes: order.bytes };
+        let bounds =
+            Bounds { deadline: order.deadline, pause: hop.target.overrides().read, bytes: order.bytes };
         let answered = timeout_at(bounds.next(), sender.send_request(message)).await;
         let response = answered.map_err(|_| FailureKind::ReadTimedOut)?.map_err(|_| FailureKind::Broken)?;
         let (head, incoming) = response.into_parts();

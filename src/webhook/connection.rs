@@ -168,7 +168,14 @@ fn authorities(extra: Option<&Path>) -> Result<RootCertStore, TrustError> {
     let native = rustls_native_certs::load_native_certs();
     let (_, unreadable) = roots.add_parsable_certificates(native.certs);
     if unreadable > 0 || !native.errors.is_empty() {
-        tracing::warn!(unreadable, errors = native.errors.len(), "some of the machine's authorities cannot be read");
+        tracing::warn!(
+            unreadable,
+            errors = native.errors.len(),
+            "some of the machine's authorities cannot be read"
+        );
+    }
+    if roots.is_empty() && extra.is_none() {
+        tracing::warn!("this machine trusts no authority: no https URL can be reached");
     }
     let Some(path) = extra else { return Ok(roots) };
     let wrong = |why: String| TrustError::File { path: path.display().to_string(), why };

@@ -8,6 +8,8 @@
 //! | none, and no body | nothing to do |
 //! | anything else | 12300 |
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::body::Body;
@@ -15,7 +17,6 @@ use super::client::Ledger;
 use super::failure::{Failure, FailureKind};
 
 /// What came when a call script was asked for.
-#[derive(Debug)]
 pub struct Script {
     /// Where it came from after all redirects, without user and fragment: what relative URLs in it are relative to.
     /// Its query may hold parameters: it is not for logs.
@@ -24,8 +25,14 @@ pub struct Script {
     pub content: Content,
 }
 
+/// Without the URL, whose query may hold parameters.
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("content", &self.content).finish_non_exhaustive()
+    }
+}
+
 /// What an answer is.
-#[derive(Debug)]
 pub enum Content {
     /// Markup: 64 KiB at most, in whatever encoding it says.
     Markup(Bytes),
@@ -35,6 +42,23 @@ pub enum Content {
     Sound(Sound),
     /// Nothing.
     Empty,
+}
+
+/// How much there is, never what: an application may repeat what it was told.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Markup(body) => write!(f, "Markup({} bytes)", body.len()),
+            Self::Text(body) => write!(f, "Text({} bytes)", body.len()),
+            Self::Sound(sound) => sound.fmt(f),
+            Self::Empty => f.write_str("Empty"),
+        }
+    }
+}
+
+/// Whether a Content-Type is that of a sound.
+pub(super) fn is_sound(said: &str) -> bool {
+    said.trim_start().get(.."audio/".len()).is_some_and(|kind| kind.eq_ignore_ascii_case("audio/"))
 }
 
 /// What a body that is no sound is. `said` is the header.
@@ -100,8 +124,8 @@ impl Sound {
     }
 }
 
-impl std::fmt::Debug for Sound {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sound").field("content_type", &self.content_type).finish_non_exhaustive()
     }
 }

@@ -179,7 +179,11 @@ mod tests {
         cookies.take(&here, "id=2; Max-Age=10", at(100));
         assert_eq!(cookies.header(&here, at(109)).as_deref(), Some("id=2"));
         assert_eq!(cookies.header(&here, at(110)), None);
-        for ends in ["id=; Max-Age=0", "id=x; expires=Thu, 01 Jan 1970 00:00:00 GMT", "id=x; Expires=Thu, 01-Jan-1970 00:00:01 GMT"] {
+        for ends in [
+            "id=; Max-Age=0",
+            "id=x; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            "id=x; Expires=Thu, 01-Jan-1970 00:00:01 GMT",
+        ] {
             let mut cookies = cookies.clone();
             cookies.take(&here, ends, at(101));
             assert!(cookies.is_empty(), "{ends}");

@@ -43,23 +43,23 @@ impl Egress {
 /// Whether it is in none of the special-purpose blocks of IPv4 (RFC 6890 and the registry it founded).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     const SPECIAL: [(Ipv4Addr, u32); 17] = [
-        (Ipv4Addr::new(0, 0, 0, 0), 8),          // this network (RFC 791 §3.2)
-        (Ipv4Addr::new(10, 0, 0, 0), 8),         // private (RFC 1918)
-        (Ipv4Addr::new(100, 64, 0, 0), 10),      // between carriers and their customers (RFC 6598)
-        (Ipv4Addr::new(127, 0, 0, 0), 8),        // loopback (RFC 1122 §3.2.1.3)
-        (Ipv4Addr::new(169, 254, 0, 0), 16),     // link-local (RFC 3927); where clouds keep their metadata
-        (Ipv4Addr::new(172, 16, 0, 0), 12),      // private
-        (Ipv4Addr::new(192, 0, 0, 0), 24),       // protocol assignments (RFC 6890 §2.1)
-        (Ipv4Addr::new(192, 0, 2, 0), 24),       // documentation (RFC 5737)
-        (Ipv4Addr::new(192, 31, 196, 0), 24),    // AS112 (RFC 7535)
-        (Ipv4Addr::new(192, 52, 193, 0), 24),    // AMT (RFC 7450)
-        (Ipv4Addr::new(192, 88, 99, 0), 24),     // 6to4 relays (RFC 7526)
-        (Ipv4Addr::new(192, 168, 0, 0), 16),     // private
-        (Ipv4Addr::new(192, 175, 48, 0), 24),    // AS112 (RFC 7534)
-        (Ipv4Addr::new(198, 18, 0, 0), 15),      // benchmarks (RFC 2544)
-        (Ipv4Addr::new(198, 51, 100, 0), 24),    // documentation
-        (Ipv4Addr::new(203, 0, 113, 0), 24),     // documentation
-        (Ipv4Addr::new(224, 0, 0, 0), 3),        // multicast, reserved, broadcast (RFC 1112 §4)
+        (Ipv4Addr::new(0, 0, 0, 0), 8),       // this network (RFC 791 §3.2)
+        (Ipv4Addr::new(10, 0, 0, 0), 8),      // private (RFC 1918)
+        (Ipv4Addr::new(100, 64, 0, 0), 10),   // between carriers and their customers (RFC 6598)
+        (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback (RFC 1122 §3.2.1.3)
+        (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local (RFC 3927); where clouds keep their metadata
+        (Ipv4Addr::new(172, 16, 0, 0), 12),   // private
+        (Ipv4Addr::new(192, 0, 0, 0), 24),    // protocol assignments (RFC 6890 §2.1)
+        (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation (RFC 5737)
+        (Ipv4Addr::new(192, 31, 196, 0), 24), // AS112 (RFC 7535)
+        (Ipv4Addr::new(192, 52, 193, 0), 24), // AMT (RFC 7450)
+        (Ipv4Addr::new(192, 88, 99, 0), 24),  // 6to4 relays (RFC 7526)
+        (Ipv4Addr::new(192, 168, 0, 0), 16),  // private
+        (Ipv4Addr::new(192, 175, 48, 0), 24), // AS112 (RFC 7534)
+        (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarks (RFC 2544)
+        (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
+        (Ipv4Addr::new(203, 0, 113, 0), 24),  // documentation
+        (Ipv4Addr::new(224, 0, 0, 0), 3),     // multicast, reserved, broadcast (RFC 1112 §4)
     ];
     SPECIAL.iter().all(|(block, bits)| (address.to_bits() ^ block.to_bits()) >> (32 - bits) != 0)
 }
@@ -68,11 +68,11 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 /// loopback, unique local, link-local, site-local and multicast addresses are refused without being named.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     const SPECIAL: [(u128, u32); 5] = [
-        (0x2001_0000 << 96, 23),      // protocol assignments: Teredo, ORCHID, benchmarks (RFC 2928)
-        (0x2001_0db8 << 96, 32),      // documentation (RFC 3849)
+        (0x2001_0000 << 96, 23), // protocol assignments: Teredo, ORCHID, benchmarks (RFC 2928)
+        (0x2001_0db8 << 96, 32), // documentation (RFC 3849)
         (0x2620_004f << 96 | 0x8000 << 80, 48), // AS112 (RFC 7534)
-        (0x3fff_0000 << 96, 20),      // documentation (RFC 9637)
-        (0x3ffe_0000 << 96, 16),      // the first experiment, given back (RFC 3701)
+        (0x3fff_0000 << 96, 20), // documentation (RFC 9637)
+        (0x3ffe_0000 << 96, 16), // the first experiment, given back (RFC 3701)
     ];
     let bits = address.to_bits();
     bits >> 125 == 0b001 && SPECIAL.iter().all(|(block, prefix)| (bits ^ block) >> (128 - prefix) != 0)

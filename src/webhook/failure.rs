@@ -135,7 +135,9 @@ impl FailureKind {
             Self::Broken => "broken",
             Self::TooManyRedirects | Self::BadRedirect => "redirects",
             Self::Status(_) => "status",
-            Self::Tls | Self::CertificateName | Self::CertificateExpired | Self::CertificateUntrusted => "tls",
+            Self::Tls | Self::CertificateName | Self::CertificateExpired | Self::CertificateUntrusted => {
+                "tls"
+            }
             Self::TooLarge(_) | Self::ContentType => "content",
         }
     }

@@ -13,9 +13,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, USER_AGENT,
-};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 
 use super::cookies::Cookies;
@@ -30,6 +28,9 @@ const AGENT: &str = concat!("Confab/", env!("CARGO_PKG_VERSION"));
 
 /// Tells an application a repetition from news; the reference's own name for it.
 const IDEMPOTENCY: &str = "I-Twilio-Idempotency-Token";
+
+/// What a GET carries beside its URL.
+const NOTHING: &Payload = &Payload::Form(Vec::new());
 
 /// One request to one URL.
 pub(super) struct Hop<'a> {
@@ -54,8 +55,8 @@ impl<'a> Hop<'a> {
         }
     }
 
-    const fn get(target: Target) -> Self {
-        Self { target, method: Method::Get, payload: &Payload::NOTHING }
+    fn get(target: Target) -> Self {
+        Self { target, method: Method::Get, payload: NOTHING }
     }
 
     /// Where the server sends us next, if it does.

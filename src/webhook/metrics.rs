@@ -93,7 +93,11 @@ impl DeliveryMetrics {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let counter = |name, help| metrics.counter(name, help, &[]);
         Self {
-            waiting: metrics.gauge("confab_webhook_waiting", "Callbacks that wait for delivery, in memory.", &[]),
+            waiting: metrics.gauge(
+                "confab_webhook_waiting",
+                "Callbacks that wait for delivery, in memory.",
+                &[],
+            ),
             in_flight: metrics.gauge("confab_webhook_in_flight", "Callbacks being delivered now.", &[]),
             delivered: counter("confab_webhook_delivered_total", "Callbacks that an application took."),
             retried: counter("confab_webhook_retried_total", "Failed attempts that are tried again later."),
@@ -106,7 +110,10 @@ impl DeliveryMetrics {
                 "confab_webhook_set_aside_total",
                 "Last callbacks that waited in the spool alone because the queue was full.",
             ),
-            spool_errors: counter("confab_webhook_spool_errors_total", "Callbacks that the spool did not take."),
+            spool_errors: counter(
+                "confab_webhook_spool_errors_total",
+                "Callbacks that the spool did not take.",
+            ),
         }
     }
 }

@@ -97,7 +97,9 @@ impl RetryPolicy {
     /// Whether a request that failed so is tried again.
     pub(super) fn covers(self, kind: &FailureKind) -> bool {
         match kind {
-            FailureKind::ConnectTimedOut | FailureKind::ConnectRefused | FailureKind::NotConnected => self.connecting,
+            FailureKind::ConnectTimedOut | FailureKind::ConnectRefused | FailureKind::NotConnected => {
+                self.connecting
+            }
             FailureKind::ReadTimedOut | FailureKind::Broken => self.reading,
             FailureKind::Status(400..=499) => self.client_errors,
             FailureKind::Status(500..=599) => self.server_errors,
@@ -125,8 +127,9 @@ fn millis(text: &str, range: RangeInclusive<u64>) -> Result<Duration, FailureKin
 }
 
 fn number(text: &str, range: RangeInclusive<u64>) -> Result<u64, FailureKind> {
-    let number: u64 =
-        text.parse().map_err(|_| FailureKind::BadUrl("a connection override in its fragment is no number"))?;
+    let number: u64 = text
+        .parse()
+        .map_err(|_| FailureKind::BadUrl("a connection override in its fragment is no number"))?;
     Ok(number.clamp(*range.start(), *range.end()))
 }
 
@@ -141,7 +144,9 @@ mod tests {
         assert_eq!(said.connect, Duration::from_secs(1));
         assert_eq!(said.read, Duration::from_millis(100));
         assert_eq!(said.total, Some(Duration::from_secs(15)));
-        assert!(said.policy.covers(&FailureKind::Status(404)) && said.policy.covers(&FailureKind::Status(503)));
+        assert!(
+            said.policy.covers(&FailureKind::Status(404)) && said.policy.covers(&FailureKind::Status(503))
+        );
         assert!(!said.policy.covers(&FailureKind::ConnectTimedOut));
         assert_eq!(Overrides::parse("rc=99").unwrap().retries, 5);
     }

@@ -78,10 +78,6 @@ pub enum Payload {
     Json(String),
 }
 
-impl Payload {
-    pub(super) const NOTHING: Self = Self::Form(Vec::new());
-}
-
 /// How much there is, never what.
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,7 +109,11 @@ pub struct Request {
 
 impl Request {
     /// A POST of a form.
-    pub fn post(url: impl Into<String>, account_sid: impl Into<String>, params: Vec<(String, String)>) -> Self {
+    pub fn post(
+        url: impl Into<String>,
+        account_sid: impl Into<String>,
+        params: Vec<(String, String)>,
+    ) -> Self {
         Self {
             url: url.into(),
             method: Method::Post,
@@ -125,7 +125,11 @@ impl Request {
     }
 
     /// A GET with parameters in the query.
-    pub fn get(url: impl Into<String>, account_sid: impl Into<String>, params: Vec<(String, String)>) -> Self {
+    pub fn get(
+        url: impl Into<String>,
+        account_sid: impl Into<String>,
+        params: Vec<(String, String)>,
+    ) -> Self {
         Self { method: Method::Get, ..Self::post(url, account_sid, params) }
     }
 

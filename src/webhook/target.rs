@@ -246,7 +246,9 @@ mod tests {
         assert_eq!(stays.as_str(), "https://app.example.test/other?x");
         assert!(stays.basic().is_some());
         assert_eq!(stays.overrides().retries, 3);
-        for away in ["https://other.example.test/", "http://app.example.test/", "https://app.example.test:444/"] {
+        for away in
+            ["https://other.example.test/", "http://app.example.test/", "https://app.example.test:444/"]
+        {
             assert!(target.redirected(away).unwrap().basic().is_none(), "{away}");
         }
         for nowhere in ["ftp://app.example.test/", "javascript:x", "http://", "//\\evil", "http://x:0/"] {
@@ -257,7 +259,10 @@ mod tests {
     #[test]
     fn parameters_of_a_get_follow_the_query_that_is_there() {
         let params = [("a b".to_owned(), "c&d".to_owned())];
-        assert_eq!(parse("http://a.example/?x=1").with_query(&params).as_str(), "http://a.example/?x=1&a+b=c%26d");
+        assert_eq!(
+            parse("http://a.example/?x=1").with_query(&params).as_str(),
+            "http://a.example/?x=1&a+b=c%26d"
+        );
         assert_eq!(parse("http://a.example/").with_query(&[]).as_str(), "http://a.example/");
     }
 }
