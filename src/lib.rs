@@ -6,7 +6,7 @@
 //! 5  server, load           composition, and the load tester, which imports nothing of the node
 //! 4  api   sip              adapters on the model; they never import each other
 //! 3  call                   the model
-//! 2  worker                 media threads around the engine
+//! 2  worker   webhook        media threads around the engine; requests to applications
 //! 1  sdp                    pure
 //! 0  confab_media, config, telemetry
 //! ```
@@ -19,4 +19,5 @@ pub mod sdp;
 pub mod server;
 pub mod sip;
 pub mod telemetry;
+pub mod webhook;
 pub mod worker;

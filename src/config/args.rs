@@ -94,6 +94,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub max_calls: Option<String>,
 
+    /// Networks that webhooks may reach though they are not public, `address/bits` joined by commas
+    /// [env: CONFAB_EGRESS_ALLOW] [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    pub egress_allow: Option<String>,
+
+    /// Authorities that webhooks trust besides the machine's, PEM [env: CONFAB_WEBHOOK_CA] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub webhook_ca: Option<String>,
+
     /// The API's user name [env: CONFAB_ACCOUNT_SID]
     /// [default: made at first start, kept in the data directory]
     #[arg(long, value_name = "SID")]
@@ -168,6 +177,8 @@ impl ServeArgs {
             Setting::MaxParticipants => &self.max_participants,
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,
+            Setting::EgressAllow => &self.egress_allow,
+            Setting::WebhookCa => &self.webhook_ca,
             Setting::AccountSid => &self.account_sid,
             Setting::AuthToken => &self.auth_token,
             Setting::Log => &self.log,

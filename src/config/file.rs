@@ -77,7 +77,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
-        let is_list = setting == Setting::Codecs;
+        let is_list = matches!(setting, Setting::Codecs | Setting::EgressAllow);
         let value = if is_list { document.list(name, value)? } else { document.scalar(name, value)? };
         settings.values.insert(setting, (value, line));
     }

@@ -22,8 +22,8 @@ use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Routes, RtpPorts, Sip, SipTls,
-    SrtpPolicy,
+    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts, Sip, SipTls,
+    SrtpPolicy, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -65,6 +65,7 @@ pub fn load(
     let sip = gather.sip()?;
     let media = gather.media()?;
     let limits = gather.limits()?;
+    let webhook = gather.webhook()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let log = gather.log()?;
     let routes = gather.routes();
@@ -72,7 +73,7 @@ pub fn load(
     data_dir::open(&data_dir)?;
     let (credentials, made) = gather.credentials(&data_dir)?;
 
-    let config = Config { http, sip, media, limits, data_dir, credentials, routes, log };
+    let config = Config { http, sip, media, limits, webhook, data_dir, credentials, routes, log };
     Ok(Effective { config, lines: gather.lines, notices: gather.notices, made })
 }
 
@@ -167,6 +168,14 @@ impl Gather<'_> {
             talkers: self.number(Setting::MaxTalkers, TALKERS, || ConferenceSettings::TALKERS_MAX_DEFAULT)?,
             calls: self.number(Setting::MaxCalls, CALLS, || 2_000)?,
         })
+    }
+
+    fn webhook(&mut self) -> Result<Webhook, ConfigError> {
+        let egress_allow = self.plain(Setting::EgressAllow, value::networks, Networks::default)?;
+        let (ca, source) = self.find(Setting::WebhookCa, value::file)?;
+        let shown = ca.clone().map_or_else(|| "none".to_owned(), IntoShown::into_shown);
+        self.line(Setting::WebhookCa.key(), shown, source);
+        Ok(Webhook { egress_allow, ca })
     }
 
     fn log(&mut self) -> Result<Log, ConfigError> {
@@ -345,4 +354,4 @@ macro_rules! shown_as_displayed {
     };
 }
 
-shown_as_displayed!(std::net::SocketAddr, RtpPorts, Codecs, SrtpPolicy, JitterBuffer, usize, String);
+shown_as_displayed!(std::net::SocketAddr, RtpPorts, Codecs, Networks, SrtpPolicy, JitterBuffer, usize, String);

@@ -38,6 +38,10 @@ pub enum Setting {
     MaxTalkers,
     /// Calls on the node.
     MaxCalls,
+    /// Networks that requests to applications may go to besides the public one.
+    EgressAllow,
+    /// Authorities trusted by requests to applications besides the machine's.
+    WebhookCa,
     /// The API's user name.
     AccountSid,
     /// The API's password.
@@ -50,7 +54,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -67,6 +71,8 @@ impl Setting {
         Self::MaxParticipants,
         Self::MaxTalkers,
         Self::MaxCalls,
+        Self::EgressAllow,
+        Self::WebhookCa,
         Self::AccountSid,
         Self::AuthToken,
         Self::Log,
@@ -92,6 +98,8 @@ impl Setting {
             Self::MaxParticipants => "max_participants",
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
+            Self::EgressAllow => "egress_allow",
+            Self::WebhookCa => "webhook_ca",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",
             Self::Log => "log",

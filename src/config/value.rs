@@ -11,7 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::codecs::Codecs;
 use super::jitter_buffer::JitterBuffer;
-use super::{LogFormat, RtpPorts, Secret, SrtpPolicy};
+use super::{LogFormat, Networks, RtpPorts, Secret, SrtpPolicy};
 
 /// What would have been right, as the end of "… is wrong: expected …".
 pub(super) type Expected = String;
@@ -132,6 +132,12 @@ pub(super) fn codecs(text: &str) -> Result<Codecs, Expected> {
         "one or more of `opus`, `g722`, `pcmu`, `pcma`, `l16`, `l16/16000` and `l16/8000`, none twice, joined by \
          commas"
             .to_owned()
+    })
+}
+
+pub(super) fn networks(text: &str) -> Result<Networks, Expected> {
+    Networks::parse(text).ok_or_else(|| {
+        "networks joined by commas, such as `10.1.0.0/16,fd00::/8`, without bits beyond their prefix".to_owned()
     })
 }
 

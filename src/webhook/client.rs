@@ -12,7 +12,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
@@ -25,9 +25,10 @@ use super::cookies::Cookies;
 use super::egress::Egress;
 use super::failure::{Failure, FailureKind, OnFailure};
 use super::hop::Hop;
+use super::ledger::{Books, Ledger};
 use super::metrics::RequestMetrics;
 use super::network::Network;
-use super::request::{Fallback, Method, Payload, Purpose, Request};
+use super::request::{Fallback, Payload, Purpose, Request};
 use super::target::Target;
 use crate::config::Secret;
 use crate::telemetry::Metrics;
@@ -82,8 +83,7 @@ pub struct Client {
 struct Inner {
     connections: Connections,
     keys: Arc<dyn SigningKeys>,
-    on_failure: OnFailure,
-    metrics: RequestMetrics,
+    books: Arc<Books>,
     sound_bytes_max: u64,
 }
 
@@ -109,9 +109,9 @@ impl Client {
     ) -> Result<Self, TrustError> {
         let extra = settings.extra_authorities.as_deref();
         let connections = Connections::new(network, settings.egress.clone(), extra)?;
-        let metrics = RequestMetrics::new(metrics);
+        let books = Arc::new(Books { on_failure, metrics: RequestMetrics::new(metrics) });
         let sound_bytes_max = settings.sound_bytes_max;
-        Ok(Self { inner: Arc::new(Inner { connections, keys, on_failure, metrics, sound_bytes_max }) })
+        Ok(Self { inner: Arc::new(Inner { connections, keys, books, sound_bytes_max }) })
     }
 
     /// Fetches a call script. What an application keeps in cookies goes with it and comes back in `cookies`.
@@ -208,21 +208,13 @@ impl Client {
     }
 
     fn ledger(&self, request: &Request, purpose: Purpose) -> Ledger {
-        Ledger {
-            inner: Arc::clone(&self.inner),
-            account_sid: request.account_sid.clone(),
-            subject: request.subject.clone(),
-            method: request.method,
-            url: Target::parse(&request.url).map_or_else(|_| "?".to_owned(), |target| target.shown()),
-            purpose,
-            since: Instant::now(),
-        }
+        Ledger::open(&self.inner.books, request, purpose)
     }
 }
 
 impl Inner {
     async fn script(
-        self: &Arc<Self>,
+        &self,
         request: &Request,
         cookies: &mut Cookies,
         ledger: &Ledger,
@@ -234,7 +226,7 @@ impl Inner {
             let deadline = Instant::now() + Purpose::Sound.patience();
             let body = answer.body.within(self.sound_bytes_max, deadline);
             let sound = Sound::new(url.clone(), said, body, ledger.again(Purpose::Sound));
-            return Ok(Script { url, content: Content::Sound(sound) });
+            return Ok(Script { url, content: Content::Sound(Box::new(sound)) });
         }
         let content = kind_of(said.as_deref(), answer.body.whole().await?)?;
         Ok(Script { url, content })
@@ -378,54 +370,4 @@ fn random_token() -> String {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the system gives entropy once it has booted");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What is known of one request for those who keep failures and figures. Consumed by the one thing that it comes to.
-pub(super) struct Ledger {
-    inner: Arc<Inner>,
-    account_sid: String,
-    subject: Option<String>,
-    method: Method,
-    url: String,
-    purpose: Purpose,
-    since: Instant,
-}
-
-impl Ledger {
-    /// The same for a part that is judged by itself: a sound that came where a script was asked for.
-    fn again(&self, purpose: Purpose) -> Self {
-        Self {
-            inner: Arc::clone(&self.inner),
-            account_sid: self.account_sid.clone(),
-            subject: self.subject.clone(),
-            method: self.method,
-            url: self.url.clone(),
-            purpose,
-            since: self.since,
-        }
-    }
-
-    pub(super) fn succeeded(&self) {
-        self.inner.metrics.succeeded(self.purpose, self.elapsed());
-    }
-
-    pub(super) fn failed(&self, kind: FailureKind) -> Failure {
-        let duration = self.elapsed();
-        self.inner.metrics.failed(self.purpose, &kind, duration);
-        let failure = Failure {
-            account_sid: self.account_sid.clone(),
-            subject: self.subject.clone(),
-            purpose: self.purpose,
-            method: self.method,
-            url: self.url.clone(),
-            kind,
-            duration,
-        };
-        (self.inner.on_failure)(&failure);
-        failure
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.since.elapsed()
-    }
 }

@@ -13,8 +13,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::body::Body;
-use super::client::Ledger;
 use super::failure::{Failure, FailureKind};
+use super::ledger::Ledger;
 
 /// What came when a call script was asked for.
 pub struct Script {
@@ -39,7 +39,7 @@ pub enum Content {
     /// Plain text: markup if it parses, otherwise to be said. 64 KiB at most.
     Text(Bytes),
     /// A sound to be played.
-    Sound(Sound),
+    Sound(Box<Sound>),
     /// Nothing.
     Empty,
 }

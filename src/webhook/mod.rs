@@ -24,6 +24,7 @@ mod egress;
 mod failure;
 mod hop;
 mod job;
+mod ledger;
 mod metrics;
 mod network;
 mod overrides;
