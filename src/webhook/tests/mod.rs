@@ -5,6 +5,7 @@ mod board;
 mod client;
 mod delivery;
 mod egress;
+mod parsers;
 mod patience;
 mod redirects;
 mod tls;
