@@ -22,8 +22,8 @@ use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts, Sip, SipTls,
-    SrtpPolicy, Webhook,
+    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts, Sip,
+    SipTls, SrtpPolicy, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -354,4 +354,13 @@ macro_rules! shown_as_displayed {
     };
 }
 
-shown_as_displayed!(std::net::SocketAddr, RtpPorts, Codecs, Networks, SrtpPolicy, JitterBuffer, usize, String);
+shown_as_displayed!(
+    std::net::SocketAddr,
+    RtpPorts,
+    Codecs,
+    Networks,
+    SrtpPolicy,
+    JitterBuffer,
+    usize,
+    String
+);

@@ -137,7 +137,8 @@ pub(super) fn codecs(text: &str) -> Result<Codecs, Expected> {
 
 pub(super) fn networks(text: &str) -> Result<Networks, Expected> {
     Networks::parse(text).ok_or_else(|| {
-        "networks joined by commas, such as `10.1.0.0/16,fd00::/8`, without bits beyond their prefix".to_owned()
+        "networks joined by commas, such as `10.1.0.0/16,fd00::/8`, without bits beyond their prefix"
+            .to_owned()
     })
 }
 

@@ -40,7 +40,7 @@ pub enum Admission {
     InPlaceOf(String),
     /// It is in the spool alone, until there is room.
     SetAside,
-    /// It was news of progress and there is no room.
+    /// There is no room: neither for news of progress, nor, in the spool, for a last word.
     Dropped,
     /// A job with this id was handed in before.
     Known,

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use super::board::{Admission, Board, Bounds, Going};
 use super::client::Client;
 use super::failure::Failure;
-use super::job::{Job, Spool};
+use super::job::{Job, Spool, SpoolError};
 use super::metrics::DeliveryMetrics;
 use super::request::Request;
 use super::target::Target;
@@ -171,27 +171,35 @@ impl Shared {
         match &admission {
             Admission::Known => {}
             Admission::Dropped => self.metrics.dropped.increment(),
-            Admission::Accepted => self.keep(&job),
+            // Without the spool it is delivered all the same, unless the process ends before.
+            Admission::Accepted => {
+                let _ = self.keep(&job);
+            }
             Admission::InPlaceOf(dropped) => {
                 self.metrics.dropped.increment();
                 self.spool.done(dropped);
-                self.keep(&job);
+                let _ = self.keep(&job);
             }
-            Admission::SetAside => {
-                state.set_aside = true;
-                self.metrics.set_aside.increment();
-                self.keep(&job);
-            }
+            Admission::SetAside => match self.keep(&job) {
+                Ok(()) => {
+                    state.set_aside = true;
+                    self.metrics.set_aside.increment();
+                }
+                Err(_) => {
+                    self.metrics.dropped.increment();
+                    return Admission::Dropped;
+                }
+            },
         }
         self.gauge(&state.board);
         admission
     }
 
-    fn keep(&self, job: &Job) {
-        if let Err(error) = self.spool.put(job) {
+    fn keep(&self, job: &Job) -> Result<(), SpoolError> {
+        self.spool.put(job).inspect_err(|error| {
             self.metrics.spool_errors.increment();
-            tracing::warn!(%error, key = job.key, "a callback is kept in memory only");
-        }
+            tracing::warn!(%error, key = job.key, "the spool did not take a callback");
+        })
     }
 
     /// When a job is given up: by the clock on the wall, so that a restart gives it no second life.

@@ -104,7 +104,7 @@ impl DeliveryMetrics {
             given_up: counter("confab_webhook_given_up_total", "Callbacks that no application took."),
             dropped: counter(
                 "confab_webhook_dropped_total",
-                "Callbacks about progress that were dropped because the queue was full.",
+                "Callbacks that were dropped because the queue was full: about progress, unless the spool was full too.",
             ),
             set_aside: counter(
                 "confab_webhook_set_aside_total",

@@ -328,3 +328,18 @@ async fn stopping_delivers_what_is_ready_and_breaks_off_what_stalls() {
     assert_eq!(numbers(&stage.world.seen(), "CA1").len(), 100);
     assert!(stage.pending().await.iter().all(|id| id.starts_with("CA2")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_full_spool_costs_nothing_but_what_a_restart_would_have_brought() {
+    let stage = Stage { spool: Arc::new(MemorySpool::new(2)), ..Stage::new() };
+    let courier = stage.courier(CourierSettings { capacity: 3, ..CourierSettings::default() }).await;
+    for n in 0..3 {
+        assert_eq!(courier.send(last(&format!("CA{n}"), 0, "93.184.215.14")), Admission::Accepted);
+    }
+    assert_eq!(courier.send(last("CA3", 0, "93.184.215.14")), Admission::Dropped);
+    assert_eq!(stage.figure("confab_webhook_spool_errors_total"), 2);
+    stage.world.http(AT, |_| async { ok() });
+    while stage.figure("confab_webhook_delivered_total") < 3 {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
