@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! 5  server, load           composition, and the load tester, which imports nothing of the node
-//! 4  api   sip              adapters on the model; they never import each other
+//! 4  api   sip   script     adapters on the model; they never import each other
 //! 3  call                   the model
-//! 2  worker                 media threads around the engine
+//! 2  worker   sound         media threads around the engine; files and text as samples
+//!    webhook                requests to applications
 //! 1  sdp                    pure
 //! 0  confab_media, config, telemetry
 //! ```
@@ -15,8 +16,11 @@ pub mod api;
 pub mod call;
 pub mod config;
 pub mod load;
+pub mod script;
 pub mod sdp;
 pub mod server;
 pub mod sip;
+pub mod sound;
 pub mod telemetry;
+pub mod webhook;
 pub mod worker;

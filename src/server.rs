@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use confab_media::EngineSettings;
@@ -14,14 +15,23 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::Config;
+use crate::config::{self, Config, Secret};
+use crate::script;
 use crate::sip;
+use crate::sound::{self, Saying};
 use crate::telemetry::Metrics;
+use crate::webhook::{
+    Client, ClientSettings, Courier, CourierSettings, Egress, MemorySpool, OnFailure, SystemNetwork,
+    TrustError, system_jitter,
+};
 use crate::worker::{Ports, WorkerSettings, Workers};
 
 /// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
 /// it stays under the 10 s after which whoever stopped the node may lose patience.
 const STOP_PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long status callbacks have to be delivered when the node stops.
+const COURIER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
@@ -45,6 +55,9 @@ pub enum StartError {
     /// SIP over TLS cannot be served.
     #[error(transparent)]
     Tls(#[from] sip::TlsError),
+    /// Authorities that webhooks should trust cannot be read.
+    #[error("`webhook_ca`: {0}")]
+    Trust(#[from] TrustError),
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
@@ -124,6 +137,7 @@ pub struct Node {
     /// Where SIP over TLS listens, if it does.
     pub sip_tls: Option<SocketAddr>,
     calls: call::Handle,
+    courier: Courier,
     endpoint: sip::Endpoint,
     stopping: watch::Sender<bool>,
     api: JoinHandle<()>,
@@ -146,7 +160,7 @@ impl Node {
 
         let metrics = Metrics::new();
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
-        let calls = start_model(&config, options, &metrics)?;
+        let (calls, adapters) = start_model(&config, options, &metrics)?;
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),
@@ -163,6 +177,7 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
+        let token = config.credentials.auth_token.clone();
         let settings = sip::Settings {
             advertised: config.sip.advertised(),
             routes: config.routes,
@@ -170,9 +185,16 @@ impl Node {
             srtp: config.media.srtp,
             session_interval_min,
         };
-        let endpoint = sip::Endpoint::start(sockets, settings, calls.clone(), &metrics).await?;
+        let web = web_client(&config.webhook, account, token, &metrics)?;
+        let courier = start_courier(&web, &metrics).await;
+        tokio::spawn(script::deliver(account, courier.clone(), adapters.news));
+        let saying = Arc::new(Saying::new(None, sound::CACHE_BYTES));
+        let scripts = script::Scripts { calls: calls.clone(), web, saying, account };
+        tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
+        let endpoint =
+            sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
-        Ok(Self { http: http_address, sip: sip_address, sip_tls, calls, endpoint, stopping, api })
+        Ok(Self { http: http_address, sip: sip_address, sip_tls, calls, courier, endpoint, stopping, api })
     }
 
     /// Takes no more calls, ends all there are and tells their far ends, lets requests in progress finish.
@@ -181,10 +203,41 @@ impl Node {
         let _ = self.stopping.send(true);
         self.calls.stop().await;
         self.endpoint.stop(STOP_PATIENCE).await;
+        let left = self.courier.stop(COURIER_PATIENCE).await;
+        if left > 0 {
+            warn!(left, "status callbacks were not delivered");
+        }
         if tokio::time::timeout(HTTP_PATIENCE, self.api).await.is_err() {
             warn!("some HTTP requests were cut off");
         }
     }
+}
+
+fn web_client(
+    settings: &config::Webhook,
+    account: call::AccountSid,
+    token: Secret,
+    metrics: &Metrics,
+) -> Result<Client, StartError> {
+    let settings = ClientSettings {
+        egress: Egress::new(settings.egress_allow.clone()),
+        extra_authorities: settings.ca.clone(),
+        ..ClientSettings::default()
+    };
+    let ours = account.to_string();
+    let keys = move |asked: &str| (asked == ours).then(|| token.clone());
+    let on_failure: OnFailure = Arc::new(|failure| {
+        let subject = failure.subject.as_deref();
+        info!(code = failure.code(), subject, error = %failure, "request to an application failed");
+    });
+    Ok(Client::new(&settings, Arc::new(SystemNetwork::new()), Arc::new(keys), on_failure, metrics)?)
+}
+
+/// News waits in memory: a restart loses what was not delivered.
+async fn start_courier(web: &Client, metrics: &Metrics) -> Courier {
+    let settings = CourierSettings::default();
+    let spool = Arc::new(MemorySpool::new(settings.capacity));
+    Courier::start(settings, web.clone(), spool, system_jitter(), metrics).await
 }
 
 fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {
@@ -206,7 +259,11 @@ async fn told_to_stop(mut stopping: watch::Receiver<bool>) {
     not(feature = "planted-faults"),
     expect(unused_variables, reason = "only faults are for the media")
 )]
-fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Result<call::Handle> {
+fn start_model(
+    config: &Config,
+    options: Options,
+    metrics: &Metrics,
+) -> io::Result<(call::Handle, call::Adapters)> {
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {
@@ -233,7 +290,8 @@ fn start_model(config: &Config, options: Options, metrics: &Metrics) -> io::Resu
         playout: config.media.jitter_buffer.settings(),
         digits: config.media.digits_in_conference.passage(),
     };
-    Ok(call::start(workers, reports, ports, receiving, limits, metrics))
+    let outbound = config.outbound_allow.clone();
+    Ok(call::start(workers, reports, ports, receiving, limits, outbound, metrics))
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

@@ -47,6 +47,7 @@ fn mutations_of_fixtures_and_corpora_break_no_invariant() {
             "sdp_offer" | "sdp_answer" => ("sdp", &TEXT),
             "guard" | "framer" => ("sip", &TEXT),
             "rtp" => ("rtp", &BINARY),
+            "twiml" => ("none", &MARKUP),
             _ => ("none", &BINARY),
         };
         // Long ones teach nothing that short ones do not, and take most of the time.
@@ -97,6 +98,30 @@ const TEXT: [&[u8]; 20] = [
     b"\xff\xfe",
     b"Content-Length: 9\r\n",
     b"m=audio 1 RTP/AVP 0\r\n",
+];
+
+/// What readers of XML and of call scripts trip over.
+const MARKUP: [&[u8]; 20] = [
+    b"<",
+    b">",
+    b"/>",
+    b"</",
+    b"&",
+    b"&amp;",
+    b"&#0;",
+    b"&#x10ffff;",
+    b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
+    b"<![CDATA[",
+    b"]]>",
+    b"<!--",
+    b"<?",
+    b"=''",
+    b"xmlns:a='b'",
+    b"\0",
+    b"\xff\xfe",
+    b"\xc3",
+    b"-1",
+    b"4294967296",
 ];
 
 /// What readers of packets trip over: ends of ranges, first bytes of headers, an extension's head.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use confab::call::{
-    self, CallEnd, CallSid, ConferenceFilter, ConferenceStatus, Handle, IncomingCall, Limits, PageRequest,
-    Signal,
+    self, CallEnd, CallSid, ConferenceFilter, ConferenceStatus, Destination, Handle, IncomingCall, JoinTerms,
+    Limits, PageRequest, Signal,
 };
-use confab::config::RtpPorts;
+use confab::config::{OutboundAllow, RtpPorts};
 use confab::telemetry::Metrics;
 use confab::worker::{Ports, WorkerSettings, Workers};
 use confab_media::playout::PlayoutSettings;
@@ -70,6 +70,30 @@ async fn when_the_last_leaves_nothing_stays_on_the_thread_and_the_next_of_that_n
     assert_eq!(page.items.len(), 1, "the first of the name is over for good");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_conference_lives_on_another_thread_moves_there() {
+    let mut node = Node::start();
+    let (_, home) = node.call("desk").await;
+    // Calls without a conference go where there is least: of three, one is on each thread at most.
+    let mut moved = 0;
+    for _ in 0..THREADS {
+        let (call, thread) = node.call_without_conference().await;
+        let seat = node.handle.join_conference(call, JoinTerms::named("desk")).await.expect("a seat");
+        assert_eq!(seat.call_sid, call);
+        moved += usize::from(thread != home);
+        node.wait_until("the leg is where its conference is", |node| {
+            node.legs()[home] == node.signals.len() && node.legs().iter().sum::<usize>() == node.signals.len()
+        })
+        .await;
+        node.legs = node.legs();
+    }
+    assert!(moved > 0, "all of them were there already");
+    let (last, _) = node.call_without_conference().await;
+    node.handle.join_conference(last, JoinTerms::named("desk")).await.expect("a seat");
+    node.handle.leave_conference(last).await.expect("it leaves and goes on");
+    assert_eq!(node.handle.leave_conference(last).await, Err(call::CallError::NoParticipant));
+}
+
 /// Media threads and the model over them.
 struct Node {
     handle: Handle,
@@ -98,7 +122,8 @@ impl Node {
             playout: PlayoutSettings::default(),
             digits: DigitPassage::default(),
         };
-        let handle = call::start(workers, reports, ports, receiving, limits, &metrics);
+        let allow = OutboundAllow::default();
+        let (handle, _) = call::start(workers, reports, ports, receiving, limits, allow, &metrics);
         Self { handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
 
@@ -107,7 +132,24 @@ impl Node {
         let (signals, listening) = mpsc::channel(4);
         self.signals.push(listening);
         let (from, to) = ("caller".to_owned(), format!("conf-{conference}"));
-        let incoming = IncomingCall { from, to, conference: conference.to_owned(), signals };
+        let incoming = IncomingCall {
+            from,
+            to,
+            destination: Destination::Conference(JoinTerms::named(conference)),
+            signals,
+        };
+        let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
+        let media = call::CallMedia { leg: media(), srtp: None };
+        self.handle.connect_call(admission.call, media).await.expect("a call is connected");
+        (admission.call, self.changed().await)
+    }
+
+    /// Connects a call that waits in no conference, and says on which thread its leg is.
+    async fn call_without_conference(&mut self) -> (CallSid, usize) {
+        let (signals, listening) = mpsc::channel(4);
+        self.signals.push(listening);
+        let (from, to) = ("caller".to_owned(), "nobody".to_owned());
+        let incoming = IncomingCall { from, to, destination: Destination::Wait, signals };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
         let media = call::CallMedia { leg: media(), srtp: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");
@@ -116,7 +158,7 @@ impl Node {
 
     /// Ends a call, and says from which thread its leg is gone.
     async fn hang_up(&mut self, call: CallSid) -> usize {
-        self.handle.call_ended(call, CallEnd::HungUp).await;
+        self.handle.call_ended(call, CallEnd::HungUp, None).await;
         self.changed().await
     }
 

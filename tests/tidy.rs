@@ -19,7 +19,7 @@ use source::{Finding, Source, positions, repository, root, snake_case};
 const LAYERS: [&[&str]; 7] = [
     &["config", "telemetry"],
     &["sdp", "signalling"],
-    &["worker", "recording", "fork", "webhook", "store"],
+    &["worker", "sound", "recording", "fork", "webhook", "store"],
     &["call"],
     &["api", "sip", "webrtc", "script", "payment", "console"],
     &["server", "load"],

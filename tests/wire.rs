@@ -13,6 +13,8 @@ mod running;
 
 #[path = "wire/api.rs"]
 mod api;
+#[path = "wire/app.rs"]
+mod app;
 #[path = "wire/calls.rs"]
 mod calls;
 #[path = "wire/digits.rs"]
@@ -27,12 +29,16 @@ mod limits;
 mod message;
 #[path = "wire/negotiation.rs"]
 mod negotiation;
+#[path = "wire/outbound.rs"]
+mod outbound;
 #[path = "wire/peer.rs"]
 mod peer;
 #[path = "wire/quality.rs"]
 mod quality;
 #[path = "wire/rtp.rs"]
 mod rtp;
+#[path = "wire/scripts.rs"]
+mod scripts;
 #[path = "wire/secrets.rs"]
 mod secrets;
 #[path = "wire/silence.rs"]

@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::conference::{Conference, Equipment, Seat};
 use crate::event::LevelReport;
 use crate::id::{CommandId, ConferenceId, LegId};
-use crate::leg::{Coding, DigitSender, Leg, LegSrtp, PressedDigit, QualityReport};
+use crate::leg::{Coding, DigitSender, Leg, LegSrtp, Player, PressedDigit, QualityReport};
 
 /// One thing asked of the engine, with the id its answer will carry.
 #[derive(Debug)]
@@ -21,12 +21,19 @@ pub struct Command {
 /// What can be asked. Whatever needs memory arrives built (`Box`), so that the engine allocates nothing.
 #[derive(Debug)]
 pub enum Ask {
-    /// Hold this leg. It is in no conference yet: it receives, and hears nothing.
+    /// Hold this leg. It is in no conference yet: it receives, and hears what it is played.
     AddLeg(Box<Leg>),
     /// Give the leg back (it leaves its conference first) as [`Retired::Leg`](crate::Retired).
     RemoveLeg(LegId),
+    /// Give the leg back as it is, without a goodbye to its far end, to be added to another engine.
+    DetachLeg(LegId),
     /// What signalling agreed anew: a re-INVITE's codec, address or direction.
     SetLegMedia(LegId, Box<LegChange>),
+    /// Play this to the leg instead of what it was played. It hears it while it has no seat, and on one whose
+    /// [`Hearing`] is `Played`.
+    Play(LegId, Box<Player>),
+    /// Stop what is played to the leg.
+    StopPlaying(LegId),
     /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.
     HearDigit(LegId, PressedDigit),
     /// Press keys towards the leg's far end, when those before are done: as telephone-events if those were agreed, and
@@ -182,6 +189,8 @@ pub enum Hearing {
     Conference,
     /// Nothing: they are sent silence.
     Nothing,
+    /// What is played to them alone, as music on hold, and nobody.
+    Played,
 }
 
 /// Up to [`LegSet::CAPACITY`] legs, kept in place.

@@ -6,8 +6,8 @@ use crate::command::LegChange;
 use crate::conference::{Conference, Equipment};
 use crate::dsp::level::{Level, SpeechChange};
 use crate::frame::Frame;
-use crate::id::{CommandId, ConferenceId, LegId};
-use crate::leg::{DigitSender, Leg, PressedDigit, QualityReport};
+use crate::id::{CommandId, ConferenceId, LegId, PlayerId};
+use crate::leg::{DigitSender, Leg, PlayEnd, Player, PressedDigit, QualityReport};
 use crate::time::Tick;
 
 /// One thing that happened.
@@ -54,6 +54,13 @@ pub enum LegEvent {
     },
     /// Neither RTP nor RTCP came for the leg's receive time-out.
     SilentFarEnd,
+    /// What the leg was played has ended. One that is replaced by another ends with the answer to that command.
+    Played {
+        /// Which.
+        player: PlayerId,
+        /// How.
+        end: PlayEnd,
+    },
     /// A key was pressed, reported once, when it is released or known to have ended. It may have been told as a
     /// telephone-event (RFC 4733), in signalling or as a tone, or in several of these ways.
     Digit(PressedDigit),
@@ -149,6 +156,8 @@ pub enum Refusal {
     Exists,
     /// All seats of the conference are taken.
     ConferenceFull,
+    /// Nothing is played to the leg.
+    NotPlaying,
     /// The conference has no means for the leg's codec, or the leg none for the one it is to change to.
     NotEquipped,
     /// More keys wait to be pressed than there is room for: none of these will be.
@@ -166,6 +175,8 @@ pub enum Retired {
     Conference(Box<Conference>),
     /// What a leg had before a change, or a change that was refused.
     LegChange(Box<LegChange>),
+    /// What a leg was played before, or a player that found no leg.
+    Player(Box<Player>),
     /// What pressed keys, and is done or was not needed.
     Presses(Box<DigitSender>),
     /// What a conference did not need of its equipment.

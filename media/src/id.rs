@@ -32,6 +32,10 @@ id!(
     ConferenceId, "conference-"
 );
 id!(
+    /// One playing of a sound.
+    PlayerId, "player-"
+);
+id!(
     /// One command; the event that answers it carries the same id.
     CommandId, "command-"
 );

@@ -57,7 +57,7 @@ pub use event::{ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, R
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
-pub use id::{CommandId, ConferenceId, LegId};
+pub use id::{CommandId, ConferenceId, LegId, PlayerId};
 pub use leg::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
@@ -71,6 +71,7 @@ pub use leg::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
     DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
+pub use leg::{PlayEnd, Player, Plays, Sound};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};
 pub use transmit::Transmit;

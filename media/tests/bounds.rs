@@ -143,6 +143,7 @@ fn leg_home(engine: &mut Engine) -> LegId {
         other @ (Retired::Conference(_)
         | Retired::LegChange(_)
         | Retired::Presses(_)
+        | Retired::Player(_)
         | Retired::Equipment(_)
         | Retired::Levels(_)
         | Retired::Quality(_)) => {

@@ -12,8 +12,8 @@ use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
     DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange,
-    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Seat, Tap,
-    TapSide, Tick, Time, WallClock,
+    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, PlayEnd, Player, PlayerId, Plays, Port,
+    Refusal, Retired, SampleRate, Seat, Sound, Tap, TapSide, Tick, Time, WallClock,
 };
 use proptest::prelude::*;
 
@@ -95,6 +95,81 @@ fn who_hears_nothing_is_sent_silence() {
     stage.run(30);
     stage.expect_heard(0, |_| false);
     stage.expect_heard(1, |other| other != 1);
+}
+
+#[test]
+fn who_is_played_something_on_hold_hears_that_and_not_the_conference() {
+    let mut stage = Stage::with_legs(3);
+    stage.ask(Ask::SetHearing(LegId(0), Hearing::Played));
+    stage.ask(Ask::Play(LegId(0), player(7, 500, 8_000)));
+    stage.run(10);
+    stage.expect_played(0, 500);
+    stage.expect_heard(1, |other| other != 1);
+    stage.expect_heard(2, |other| other != 2);
+    // Nobody else is played it, and in the conference it is not heard.
+    stage.ask(Ask::SetHearing(LegId(0), Hearing::Conference));
+    stage.run(3);
+    stage.expect_heard(0, |other| other != 0);
+}
+
+#[test]
+fn a_leg_without_a_seat_hears_what_it_is_played_until_that_is_over() {
+    let mut stage = Stage::with_legs(2);
+    stage.ask(Ask::Leave(LegId(0)));
+    stage.ask(Ask::Play(LegId(0), player(7, 500, 1_600)));
+    stage.run(10);
+    stage.expect_played(0, 500);
+    assert_eq!(stage.played(), []);
+    stage.run(2);
+    stage.expect_heard(0, |_| false);
+    assert_eq!(stage.played(), [(LegId(0), PlayerId(7), PlayEnd::Finished)]);
+    assert_eq!(stage.try_ask(Ask::StopPlaying(LegId(0))), Err(Refusal::NotPlaying));
+}
+
+#[test]
+fn what_is_played_next_takes_the_place_of_what_was_and_can_be_stopped() {
+    let mut stage = Stage::with_legs(1);
+    stage.ask(Ask::Leave(LegId(0)));
+    stage.ask(Ask::Play(LegId(0), player(7, 500, 8_000)));
+    stage.run(5);
+    stage.ask(Ask::Play(LegId(0), player(8, 900, 8_000)));
+    stage.run(1);
+    stage.expect_played(0, 900);
+    assert!(matches!(&stage.retired[..], [Retired::Player(player)] if player.id() == PlayerId(7)));
+    stage.ask(Ask::StopPlaying(LegId(0)));
+    stage.run(2);
+    stage.expect_heard(0, |_| false);
+    assert_eq!(stage.played(), [(LegId(0), PlayerId(8), PlayEnd::Stopped)]);
+    let refused = stage.try_ask(Ask::Play(LegId(99), player(9, 1, 1)));
+    assert_eq!(refused, Err(Refusal::NoLeg));
+    assert!(matches!(stage.retired.last(), Some(Retired::Player(player)) if player.id() == PlayerId(9)));
+}
+
+#[test]
+fn a_leg_that_moves_to_another_engine_goes_on_as_it_was() {
+    let mut there = Stage::with_legs(2);
+    there.run(20);
+    there.ask(Ask::DetachLeg(LegId(1)));
+    let Some(Retired::Leg(leg)) = there.retired.pop() else { panic!("it comes home") };
+    let far_end = there.far_ends.pop().unwrap();
+    assert_eq!(there.engine.load(), (1, 1));
+
+    let mut here = Stage::new();
+    (here.now, here.ticks) = (there.now, 0);
+    here.add(Codec::Pcmu);
+    here.ask(Ask::AddLeg(leg));
+    here.far_ends.push(far_end);
+    here.ask(Ask::Join(LegId(1), ConferenceId(1), Seat::default()));
+    here.run(20);
+    here.expect_heard(0, |other| other == 1);
+    here.expect_heard(1, |other| other == 0);
+    let latched = here
+        .events
+        .iter()
+        .filter(|(leg, event)| *leg == LegId(1) && matches!(event, LegEvent::Latched { .. }));
+    assert_eq!(latched.count(), 1, "the other engine's caller must learn where its far end is");
+    let headers = &here.far_ends[1].headers;
+    assert!(headers.windows(2).all(|w| w[1].0 == w[0].0.wrapping_add(1)), "one stream, without a gap");
 }
 
 #[test]
@@ -243,7 +318,10 @@ fn a_key_is_reported_once_and_is_not_printed() {
         .iter()
         .filter_map(|(leg, event)| match event {
             LegEvent::Digit(key) => Some((*leg, key.digit.expose())),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Speech(_) => None,
+            LegEvent::Latched { .. }
+            | LegEvent::SilentFarEnd
+            | LegEvent::Played { .. }
+            | LegEvent::Speech(_) => None,
         })
         .collect();
     assert_eq!(digits, [(LegId(0), '7')]);
@@ -332,6 +410,7 @@ fn what_is_removed_travels_home() {
             Retired::Leg(leg) => Some(leg.id().to_string()),
             Retired::Conference(conference) => Some(conference.id().to_string()),
             Retired::LegChange(_)
+            | Retired::Player(_)
             | Retired::Presses(_)
             | Retired::Equipment(_)
             | Retired::Levels(_)
@@ -636,6 +715,24 @@ impl Stage {
     }
 
     /// The last packet to `listener` is exactly the encoded sum of what these said in the same tick.
+    /// What was played, and how it ended.
+    fn played(&self) -> Vec<(LegId, PlayerId, PlayEnd)> {
+        let played = self.events.iter().filter_map(|&(leg, event)| match event {
+            LegEvent::Played { player, end } => Some((leg, player, end)),
+            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Digit(_) | LegEvent::Speech(_) => {
+                None
+            }
+        });
+        played.collect()
+    }
+
+    fn expect_played(&self, listener: usize, sample: i16) {
+        let far_end = &self.far_ends[listener];
+        let mut expected = vec![0; FRAME];
+        far_end.codec.encode(&[sample; FRAME], &mut expected);
+        assert!(*far_end.heard.last().unwrap() == expected, "leg {listener} hears something else");
+    }
+
     fn expect_heard(&self, listener: usize, is_heard: impl Fn(usize) -> bool) {
         let mut sum = [0_i32; FRAME];
         for (talker, far_end) in self.far_ends.iter().enumerate() {
@@ -651,6 +748,11 @@ impl Stage {
         let heard = self.far_ends[listener].heard.last().unwrap();
         assert!(*heard == expected, "leg {listener} hears something else than it should");
     }
+}
+
+/// Plays so many samples of one value, once.
+fn player(id: u64, sample: i16, samples: usize) -> Box<Player> {
+    Player::new(PlayerId(id), Sound::new(SampleRate::Hz8000, vec![sample; samples]), Plays::ONCE)
 }
 
 fn rtp(ssrc: u32, sequence: u16, payload: &[u8]) -> Vec<u8> {

@@ -1,30 +1,25 @@
-//! Calls: list, fetch, and end. Calls come in over SIP; none can be placed, and no record of one deleted.
+//! Calls: list, place, fetch, redirect and end. No record of one can be deleted.
 
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
 use super::date::{rfc2822, span};
+use super::dial;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{AccountSid, CallDirection, CallError, CallFilter, CallSid, CallStatus, CallView, EndCall};
+use crate::call::{
+    AccountSid, CallDirection, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall,
+};
 
 /// Documented for an update and not done yet.
-const UNSUPPORTED: [&str; 8] = [
-    "FallbackMethod",
-    "FallbackUrl",
-    "Method",
-    "StatusCallback",
-    "StatusCallbackMethod",
-    "TimeLimit",
-    "Twiml",
-    "Url",
-];
+const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeLimit"];
 
 /// `GET …/Calls.json`: filtered by `To`, `From`, `Status`, `StartTime`, `EndTime`, `ParentCallSid`.
 pub(super) async fn list(
@@ -36,9 +31,20 @@ pub(super) async fn list(
     paging.answer("calls", Asked::List, found, Representation::of)
 }
 
-/// `POST …/Calls.json` places a call, which this node does not do.
-pub(super) async fn create() -> ApiError {
-    ApiError::forbidden("This node does not place calls. Calls come in over SIP.")
+/// `POST …/Calls.json` places a call. Answers when it is queued to be dialled.
+pub(super) async fn create(
+    State(state): State<Arc<ApiState>>,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Representation>), ApiError> {
+    let voice = dial::voice(&parameters)?.ok_or_else(|| {
+        ApiError::call(
+            21_205,
+            "Url or Twiml is missing: what the call does when it is answered must be said.",
+        )
+    })?;
+    let order = dial::order(&parameters, Destination::Script(voice))?;
+    let placed = state.calls.place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
+    Ok((StatusCode::CREATED, Json(Representation::of(state.account, placed.call))))
 }
 
 /// `GET …/Calls/{CA}.json`
@@ -49,15 +55,27 @@ pub(super) async fn fetch(
     answer(&state, call, state.calls.fetch_call(call).await)
 }
 
-/// `POST …/Calls/{CA}.json`: `Status=completed` ends the call, `Status=canceled` only before it is answered.
+/// `POST …/Calls/{CA}.json`: `Status=completed` ends the call, `Status=canceled` only before it is answered;
+/// `Url` or `Twiml` lets it follow another script from now on.
 /// Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     CallPath(call): CallPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.check_update("Status", &UNSUPPORTED)?;
+    parameters.check_update(&["Status", "Url", "Twiml"], &UNSUPPORTED)?;
+    let voice = dial::voice(&parameters)?;
     let done = match parameters.one("Status")? {
+        Some(_) if voice.is_some() => {
+            return Err(ApiError::parameter(
+                "Status cannot be given with Url or Twiml: a call that ends follows no script. Nothing was changed."
+                    .to_owned(),
+            ));
+        }
+        None if voice.is_some() => match voice {
+            Some(voice) => state.calls.redirect_call(call, voice).await,
+            None => state.calls.fetch_call(call).await,
+        },
         None => state.calls.fetch_call(call).await,
         Some("completed") => state.calls.end_call(call, EndCall::Completed).await,
         Some("canceled") => state.calls.end_call(call, EndCall::Canceled).await,
@@ -81,11 +99,10 @@ fn filter(parameters: &Parameters) -> Result<CallFilter, ApiError> {
     Ok(CallFilter {
         to: parameters.one("To")?.map(str::to_owned),
         from: parameters.one("From")?.map(str::to_owned),
-        status: status.flatten(),
+        status,
         started: span(parameters, "StartTime")?,
         ended: span(parameters, "EndTime")?,
-        // No call here has a parent, nor either of the states that are read as `None`.
-        nothing: parent.is_some() || status == Some(None),
+        parent,
     })
 }
 
@@ -94,16 +111,16 @@ fn parse_parent(value: &str) -> Result<CallSid, ApiError> {
     value.parse().map_err(|_| ApiError::value("ParentCallSid", value, right))
 }
 
-/// `None` for a documented state that no call here can be in.
-fn parse_status(value: &str) -> Result<Option<CallStatus>, ApiError> {
+fn parse_status(value: &str) -> Result<CallStatus, ApiError> {
     match value {
-        "queued" | "no-answer" => Ok(None),
-        "ringing" => Ok(Some(CallStatus::Ringing)),
-        "in-progress" => Ok(Some(CallStatus::InProgress)),
-        "completed" => Ok(Some(CallStatus::Completed)),
-        "busy" => Ok(Some(CallStatus::Busy)),
-        "failed" => Ok(Some(CallStatus::Failed)),
-        "canceled" => Ok(Some(CallStatus::Canceled)),
+        "queued" => Ok(CallStatus::Queued),
+        "ringing" => Ok(CallStatus::Ringing),
+        "in-progress" => Ok(CallStatus::InProgress),
+        "completed" => Ok(CallStatus::Completed),
+        "busy" => Ok(CallStatus::Busy),
+        "failed" => Ok(CallStatus::Failed),
+        "no-answer" => Ok(CallStatus::NoAnswer),
+        "canceled" => Ok(CallStatus::Canceled),
         other => Err(ApiError::value(
             "Status",
             other,
@@ -135,7 +152,7 @@ pub(super) struct Representation {
     forwarded_from: Option<String>,
     group_sid: Option<String>,
     caller_name: Option<String>,
-    queue_time: &'static str,
+    queue_time: String,
     trunk_sid: Option<String>,
     date_created: String,
     date_updated: String,
@@ -161,7 +178,7 @@ impl Representation {
         let path = format!("/{API_VERSION}/Accounts/{account}/Calls/{}", view.sid);
         Self {
             sid: view.sid.to_string(),
-            parent_call_sid: None,
+            parent_call_sid: view.parent.map(|parent| parent.to_string()),
             account_sid: account.to_string(),
             duration: duration(&view),
             to_formatted: view.to.clone(),
@@ -180,7 +197,7 @@ impl Representation {
             forwarded_from: None,
             group_sid: None,
             caller_name: None,
-            queue_time: "0",
+            queue_time: view.queue_time.num_milliseconds().to_string(),
             trunk_sid: None,
             date_created: rfc2822(view.created),
             date_updated: rfc2822(view.updated),
@@ -216,16 +233,20 @@ fn duration(view: &CallView) -> Option<String> {
 fn direction_word(direction: CallDirection) -> &'static str {
     match direction {
         CallDirection::Inbound => "inbound",
+        CallDirection::OutboundApi => "outbound-api",
+        CallDirection::OutboundDial => "outbound-dial",
     }
 }
 
 pub(super) fn status_word(status: CallStatus) -> &'static str {
     match status {
+        CallStatus::Queued => "queued",
         CallStatus::Ringing => "ringing",
         CallStatus::InProgress => "in-progress",
         CallStatus::Completed => "completed",
         CallStatus::Busy => "busy",
         CallStatus::Failed => "failed",
+        CallStatus::NoAnswer => "no-answer",
         CallStatus::Canceled => "canceled",
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn update(
     ConferencePath(conference): ConferencePath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.check_update("Status", &UNSUPPORTED)?;
+    parameters.check_update(&["Status"], &UNSUPPORTED)?;
     let done = match parameters.one("Status")? {
         None => state.calls.fetch_conference(conference).await,
         Some("completed") => state.calls.end_conference(conference).await,
@@ -145,5 +145,7 @@ fn reason_words(reason: ConferenceEnd) -> &'static str {
         ConferenceEnd::ViaApi => "conference-ended-via-api",
         ConferenceEnd::LastParticipantLeft => "last-participant-left",
         ConferenceEnd::LastParticipantKicked => "last-participant-kicked",
+        ConferenceEnd::ModeratorLeft => "participant-with-end-conference-on-exit-left",
+        ConferenceEnd::ModeratorKicked => "participant-with-end-conference-on-exit-kicked",
     }
 }

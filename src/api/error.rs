@@ -47,6 +47,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 20_001, message)
     }
 
+    /// A call that cannot be placed as asked, by the code of what is wrong with it.
+    pub(super) fn call(code: u32, message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message.to_owned())
+    }
+
     /// The parameter has a value it cannot have.
     pub(super) fn value(name: &str, value: &str, right: &str) -> Self {
         Self::parameter(format!("{name} is {}; it must be {right}.", Quoted(value)))
@@ -56,11 +61,6 @@ impl ApiError {
     pub(super) fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned())
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Confab API\""))
-    }
-
-    /// Understood, and not done here.
-    pub(super) fn forbidden(message: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, 20_403, message.to_owned())
     }
 
     /// What the path names is not there.
@@ -120,6 +120,23 @@ impl ApiError {
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
             )),
+            CallError::NotPlaying => {
+                Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
+            }
+            CallError::ConferenceFull => {
+                Self::new(StatusCode::BAD_REQUEST, 16_020, format!("The {asked}: {error}."))
+            }
+            CallError::LabelInUse => {
+                Self::new(StatusCode::BAD_REQUEST, 16_026, format!("The {asked}: {error}."))
+            }
+            CallError::NotAllowed => Self::new(
+                StatusCode::BAD_REQUEST,
+                21_215,
+                format!(
+                    "The {asked}: {error}. What may be dialled is said by `--outbound-allow` of the node."
+                ),
+            ),
+            CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_220,
@@ -160,6 +177,8 @@ impl IntoResponse for ApiError {
 pub(super) enum Asked<'a> {
     /// A list of everything of its kind.
     List,
+    /// A call to be placed.
+    NewCall,
     /// A call.
     Call(CallSid),
     /// A conference, or its participants.
@@ -172,6 +191,7 @@ impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::List => f.write_str("list"),
+            Self::NewCall => f.write_str("call was not placed"),
             Self::Call(call) => write!(f, "call {call}"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::Participant(conference, ParticipantKey::Call(call)) => {

@@ -150,11 +150,13 @@ impl Subject {
 fn type_of(what: &What) -> &'static str {
     match what {
         What::Call(view) => match view.status {
+            CallStatus::Queued => "call.queued",
             CallStatus::Ringing => "call.ringing",
             CallStatus::InProgress => "call.answered",
             CallStatus::Completed => "call.completed",
             CallStatus::Busy => "call.busy",
             CallStatus::Failed => "call.failed",
+            CallStatus::NoAnswer => "call.no-answer",
             CallStatus::Canceled => "call.canceled",
         },
         What::Conference(view) => match view.status {

@@ -45,12 +45,17 @@ impl Parameters {
         Ok(value)
     }
 
+    /// All values of `name`, in the order given.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Checks the parameters of an update that takes only `known`.
     ///
     /// One of `unsupported`, which the original documents and this node does not do, is refused. Others are ignored
     /// beside `known`, and refused without: `status=completed` for `Status=completed` would else change nothing and
     /// answer that all is well.
-    pub(super) fn check_update(&self, known: &str, unsupported: &[&str]) -> Result<(), ApiError> {
+    pub(super) fn check_update(&self, known: &[&str], unsupported: &[&str]) -> Result<(), ApiError> {
         let names = self.0.iter().map(|(name, _)| name.as_str());
         if let Some(name) = names.clone().find(|name| unsupported.contains(name)) {
             return Err(ApiError::parameter(format!(
@@ -58,10 +63,13 @@ impl Parameters {
             )));
         }
         match names.clone().next() {
-            Some(first) if names.clone().all(|name| name != known) => Err(ApiError::parameter(format!(
-                "{} is not known in this update; it takes {known}. Nothing was changed.",
-                Quoted(first)
-            ))),
+            Some(first) if names.clone().all(|name| !known.contains(&name)) => {
+                Err(ApiError::parameter(format!(
+                    "{} is not known in this update; it takes {}. Nothing was changed.",
+                    Quoted(first),
+                    known.join(", ")
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -14,6 +14,7 @@ mod auth;
 mod calls;
 mod conferences;
 mod date;
+mod dial;
 mod error;
 mod events;
 mod form;

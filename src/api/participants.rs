@@ -1,4 +1,4 @@
-//! Participants of a conference: list, fetch, mute, and remove. Only those who are there now.
+//! Participants of a conference: list, dial in, fetch, mute, and remove. Only those who are there now.
 
 use std::sync::Arc;
 
@@ -10,11 +10,15 @@ use serde::Serialize;
 use super::ApiState;
 use super::conferences;
 use super::date::rfc2822;
+use super::dial;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
-use super::path::{ConferencePath, ParticipantPath};
-use crate::call::{AccountSid, ParticipantFilter, ParticipantStatus, ParticipantView};
+use super::path::{ConferenceNamed, ConferencePath, Named, ParticipantPath};
+use crate::call::{
+    AccountSid, CallError, CallSid, ConferenceStatus, Destination, JoinTerms, ParticipantFilter,
+    ParticipantStatus, ParticipantView,
+};
 
 /// Documented for an update and not done yet.
 const UNSUPPORTED: [&str; 11] = [
@@ -43,12 +47,83 @@ pub(super) async fn list(
     paging.answer("participants", Asked::Conference(conference), found, Representation::of)
 }
 
-/// `POST …/Participants.json` dials somebody, which this node does not do.
-pub(super) async fn create() -> ApiError {
-    ApiError::forbidden(
-        "This node does not place calls, so no participant can be added over the API. Participants come by \
-         calling the conference over SIP.",
-    )
+/// `POST …/Conferences/{CF or name}/Participants.json` dials somebody into a conference, which begins if there is none
+/// of the name. Answers when the call is queued to be dialled.
+pub(super) async fn create(
+    State(state): State<Arc<ApiState>>,
+    ConferenceNamed(named): ConferenceNamed,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Representation>), ApiError> {
+    let name = match named {
+        Named::Friendly(name) => name,
+        Named::Sid(sid) => {
+            let found = state.calls.fetch_conference(sid).await;
+            let view = found.map_err(|e| ApiError::of(e, Asked::Conference(sid)))?;
+            if view.status == ConferenceStatus::Completed {
+                return Err(ApiError::of(CallError::ConferenceCompleted, Asked::Conference(sid)));
+            }
+            view.friendly_name
+        }
+    };
+    let terms = join_terms(name, &parameters)?;
+    let order = dial::order(&parameters, Destination::Conference(terms))?;
+    let placed = state.calls.place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
+    let seat = placed.seat.ok_or_else(|| ApiError::of(CallError::NoConference, Asked::NewCall))?;
+    let mut representation = Representation::of(state.account, seat);
+    representation.queue_time = Some("0".to_owned());
+    Ok((StatusCode::CREATED, Json(representation)))
+}
+
+/// Documented for a new participant and not done yet.
+const UNSUPPORTED_AT_FIRST: [&str; 8] = [
+    "CallSidToCoach",
+    "Coaching",
+    "ConferenceRecord",
+    "ConferenceRecordingStatusCallback",
+    "ConferenceStatusCallback",
+    "JitterBufferSize",
+    "WaitMethod",
+    "WaitUrl",
+];
+
+fn join_terms(conference: String, parameters: &Parameters) -> Result<JoinTerms, ApiError> {
+    for name in UNSUPPORTED_AT_FIRST {
+        let is_off = |value: &str| value.eq_ignore_ascii_case("false") || value == "do-not-record";
+        if parameters.one(name)?.is_some_and(|value| !is_off(value)) {
+            return Err(ApiError::parameter(format!(
+                "{name} is not supported by this node; leave it out. No call was placed."
+            )));
+        }
+    }
+    let participants_max = match parameters.one("MaxParticipants")? {
+        None => None,
+        Some(value) => match value.parse() {
+            Ok(most @ 2..=250) => Some(most),
+            _ => return Err(ApiError::value("MaxParticipants", value, "a whole number from 2 to 250")),
+        },
+    };
+    Ok(JoinTerms {
+        conference,
+        label: parameters.one("Label")?.map(label).transpose()?,
+        muted: flag(parameters, "Muted")?.unwrap_or(false),
+        start_on_enter: flag(parameters, "StartConferenceOnEnter")?.unwrap_or(true),
+        end_on_exit: flag(parameters, "EndConferenceOnExit")?.unwrap_or(false),
+        participants_max,
+    })
+}
+
+/// The longest label.
+const LABEL_MAX: usize = 128;
+
+fn label(text: &str) -> Result<String, ApiError> {
+    let is_sid = text.parse::<CallSid>().is_ok();
+    if text.is_empty() || text.chars().count() > LABEL_MAX || text.contains('/') || is_sid {
+        return Err(ApiError::call(
+            16_024,
+            "Label must be 1 to 128 characters without a slash, and must not look like a call's SID.",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// `GET …/Participants/{CA or label}.json`
@@ -68,7 +143,7 @@ pub(super) async fn update(
     ParticipantPath(conference, key): ParticipantPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.check_update("Muted", &UNSUPPORTED)?;
+    parameters.check_update(&["Muted"], &UNSUPPORTED)?;
     let done = match parameters.one("Muted")? {
         None => state.calls.fetch_participant(conference, key.clone()).await,
         Some(value) => {
@@ -141,10 +216,10 @@ impl Representation {
             conference_sid: view.conference_sid.to_string(),
             date_created: rfc2822(view.created),
             date_updated: rfc2822(view.updated),
-            end_conference_on_exit: false,
+            end_conference_on_exit: view.end_on_exit,
             muted: view.muted,
             hold: view.hold,
-            start_conference_on_enter: true,
+            start_conference_on_enter: view.start_on_enter,
             status: status_word(view.status),
             queue_time: None,
             uri: format!("{conference}/Participants/{}.json", view.call_sid),
@@ -154,7 +229,9 @@ impl Representation {
 
 fn status_word(status: ParticipantStatus) -> &'static str {
     match status {
+        ParticipantStatus::Queued => "queued",
         ParticipantStatus::Connecting => "connecting",
+        ParticipantStatus::Ringing => "ringing",
         ParticipantStatus::Connected => "connected",
         ParticipantStatus::Complete => "complete",
     }

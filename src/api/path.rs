@@ -35,6 +35,36 @@ impl<S: Send + Sync> FromRequestParts<S> for ConferencePath {
     }
 }
 
+/// A conference named by the path: by its SID or by the name that people dial.
+pub(super) struct ConferenceNamed(pub(super) Named);
+
+/// How a conference is named.
+pub(super) enum Named {
+    /// The one of this SID.
+    Sid(ConferenceSid),
+    /// The one of this name that is active, or a new one.
+    Friendly(String),
+}
+
+/// The longest name of a conference.
+const FRIENDLY_NAME_MAX: usize = 128;
+
+impl<S: Send + Sync> FromRequestParts<S> for ConferenceNamed {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [conference] = segments(parts, state, ["conference"]).await?;
+        if let Ok(sid) = conference.parse() {
+            return Ok(Self(Named::Sid(sid)));
+        }
+        if conference.is_empty() || conference.chars().count() > FRIENDLY_NAME_MAX {
+            let message = format!("A conference's name has 1 to {FRIENDLY_NAME_MAX} characters.");
+            return Err(ApiError::parameter(message));
+        }
+        Ok(Self(Named::Friendly(conference)))
+    }
+}
+
 /// A participant named by the path: by the call's SID, or by label.
 pub(super) struct ParticipantPath(pub(super) ConferenceSid, pub(super) ParticipantKey);
 

@@ -1,17 +1,20 @@
 //! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
 
 use confab_media::srtp::SrtpPair;
-use confab_media::{LegMedia, PressedDigit};
+use confab_media::{LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
 use tokio::sync::{mpsc, oneshot};
 
 use super::digits::DigitString;
 use super::event::Events;
+use super::news::CallNews;
+use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
 };
+use super::voice::{Destination, JoinTerms, Voice};
 
 /// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
 /// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
@@ -51,6 +54,21 @@ pub enum CallError {
     /// The conference is over.
     #[error("the conference is over")]
     ConferenceCompleted,
+    /// All seats of the conference are taken.
+    #[error("the conference is full")]
+    ConferenceFull,
+    /// The label belongs to another participant.
+    #[error("the label is in use in this conference")]
+    LabelInUse,
+    /// The node has as many calls as it may have.
+    #[error("the node is full")]
+    NodeFull,
+    /// The node's configuration does not let this be dialled.
+    #[error("dialling it is not allowed on this node")]
+    NotAllowed,
+    /// Nothing is played to the call.
+    #[error("nothing is played to the call")]
+    NotPlaying,
     /// More keys wait to be pressed towards the far end than there is room for.
     #[error("too many keys wait to be pressed")]
     DigitsFull,
@@ -78,8 +96,8 @@ pub struct IncomingCall {
     pub from: String,
     /// Whom they call.
     pub to: String,
-    /// The conference a route sends them to.
-    pub conference: String,
+    /// Where a route sends them.
+    pub destination: Destination,
     /// Where the adapter is told what to do. When the adapter drops the other end, the call is over.
     pub signals: mpsc::Sender<Signal>,
 }
@@ -87,8 +105,68 @@ pub struct IncomingCall {
 /// What an adapter is told about a call of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
+    /// Answer it: connect its media, and tell the far end.
+    Answer,
+    /// Refuse it before it is answered.
+    Reject(Rejection),
     /// End it; its media have stopped or are about to.
     HangUp(HangUp),
+}
+
+/// How a call is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The one called is busy (SIP 486).
+    Busy,
+    /// The one called does not want it (SIP 603), or is not there.
+    Declined,
+}
+
+/// What a call's script is told. When the call is over the channel ends.
+#[derive(Clone, Debug)]
+pub enum CallEvent {
+    /// A key was pressed at the far end.
+    Digit(PressedDigit),
+    /// What was played has ended by itself or was stopped.
+    Played {
+        /// Which.
+        player: PlayerId,
+        /// How.
+        end: PlayEnd,
+    },
+    /// It is in its conference no more: the conference ended, or it was removed.
+    LeftConference {
+        /// The conference.
+        conference: ConferenceSid,
+        /// Whether it was removed, and did not go with all others.
+        kicked: bool,
+    },
+    /// Somebody asks that it follow another script from now on.
+    Redirected(Voice),
+    /// A call that this one's script dialled has got further, or is over.
+    Dialled(Box<CallView>),
+}
+
+/// A call that came in and is to follow a script.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The call.
+    pub call: CallView,
+    /// Its script.
+    pub voice: Voice,
+    /// What happens to it. Its end is the call's end.
+    pub events: mpsc::Receiver<CallEvent>,
+}
+
+/// What the model hands to its adapters.
+#[derive(Debug)]
+pub struct Adapters {
+    /// Calls that are to follow a script.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Calls that are to be dialled.
+    pub outgoing: mpsc::Receiver<OutgoingCall>,
+    /// What somebody asked to be told.
+    pub news: mpsc::Receiver<CallNews>,
 }
 
 /// Why a call is to be ended.
@@ -140,8 +218,21 @@ pub enum CallEnd {
     HungUp,
     /// Given up by the caller before the answer.
     Canceled,
+    /// The one called is busy.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
     /// It could not be set up.
     Failed,
+}
+
+/// How far an outgoing call got, as its adapter sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Its turn came, and it is dialled.
+    Dialling,
+    /// It rings at the far end.
+    Ringing,
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, CallError>>;
@@ -159,7 +250,17 @@ pub(super) enum Request {
     AdmitCall(IncomingCall, oneshot::Sender<Result<Admission, NotAdmitted>>),
     ConnectCall(CallSid, CallMedia, Reply<()>),
     SetCallMedia(CallSid, CallMedia, Reply<()>),
-    CallEnded(CallSid, CallEnd),
+    CallProgressed(CallSid, Progress),
+    CallEnded(CallSid, CallEnd, Option<u16>),
+    AnswerCall(CallSid, Reply<CallView>),
+    RejectCall(CallSid, Rejection, Reply<()>),
+    PlaceCall(Box<DialOrder>, Reply<Placed>),
+    RedirectCall(CallSid, Voice, Reply<CallView>),
+    JoinConference(CallSid, JoinTerms, Reply<ParticipantView>),
+    LeaveConference(CallSid, Reply<()>),
+    Bridge(CallSid, CallSid, Reply<()>),
+    Play(CallSid, Sound, Plays, Reply<PlayerId>),
+    StopPlaying(CallSid, Reply<()>),
     HearDigit(CallSid, PressedDigit, Reply<()>),
     PressDigits(CallSid, DigitString, Reply<()>),
     Stop(oneshot::Sender<()>),
@@ -294,10 +395,66 @@ impl Handle {
         self.ask(|reply| Request::PressDigits(call, keys, reply)).await
     }
 
-    /// Tells that a call is over.
-    pub async fn call_ended(&self, call: CallSid, end: CallEnd) {
+    /// Tells how far an outgoing call got.
+    pub async fn call_progressed(&self, call: CallSid, progress: Progress) {
+        // An owner that is gone wants to know nothing more.
+        let _ = self.requests.send(Request::CallProgressed(call, progress)).await;
+    }
+
+    /// Tells that a call is over, and the SIP status that said so, if one did.
+    pub async fn call_ended(&self, call: CallSid, end: CallEnd, status: Option<u16>) {
         // Waits for room: this must not be lost. If the owner is gone, so is the call.
-        let _ = self.requests.send(Request::CallEnded(call, end)).await;
+        let _ = self.requests.send(Request::CallEnded(call, end, status)).await;
+    }
+
+    /// Answers a call that rings here; answers when its media flow. One that is answered already stays so.
+    pub async fn answer_call(&self, call: CallSid) -> Result<CallView, CallError> {
+        self.ask(|reply| Request::AnswerCall(call, reply)).await
+    }
+
+    /// Refuses a call that rings here.
+    pub async fn reject_call(&self, call: CallSid, how: Rejection) -> Result<(), CallError> {
+        self.ask(|reply| Request::RejectCall(call, how, reply)).await
+    }
+
+    /// Has a call dialled; answers when it is queued.
+    pub async fn place_call(&self, order: DialOrder) -> Result<Placed, CallError> {
+        self.ask(|reply| Request::PlaceCall(Box::new(order), reply)).await
+    }
+
+    /// Lets a call follow another script from now on, wherever it is.
+    pub async fn redirect_call(&self, call: CallSid, voice: Voice) -> Result<CallView, CallError> {
+        self.ask(|reply| Request::RedirectCall(call, voice, reply)).await
+    }
+
+    /// Seats an answered call in a conference, which begins if there is none of the name; answers when the mixer has
+    /// done it.
+    pub async fn join_conference(
+        &self,
+        call: CallSid,
+        terms: JoinTerms,
+    ) -> Result<ParticipantView, CallError> {
+        self.ask(|reply| Request::JoinConference(call, terms, reply)).await
+    }
+
+    /// Takes a call out of its conference; it goes on. Answers when the mixer has done it.
+    pub async fn leave_conference(&self, call: CallSid) -> Result<(), CallError> {
+        self.ask(|reply| Request::LeaveConference(call, reply)).await
+    }
+
+    /// Lets two answered calls hear each other and nobody else, until one of them leaves.
+    pub async fn bridge(&self, one: CallSid, other: CallSid) -> Result<(), CallError> {
+        self.ask(|reply| Request::Bridge(one, other, reply)).await
+    }
+
+    /// Plays a sound to a call instead of what it was played. It is heard while the call is in no conference.
+    pub async fn play(&self, call: CallSid, sound: Sound, plays: Plays) -> Result<PlayerId, CallError> {
+        self.ask(|reply| Request::Play(call, sound, plays, reply)).await
+    }
+
+    /// Stops what a call is played.
+    pub async fn stop_playing(&self, call: CallSid) -> Result<(), CallError> {
+        self.ask(|reply| Request::StopPlaying(call, reply)).await
     }
 
     /// Lets no more calls in, ends all there are, and returns when their media have stopped.

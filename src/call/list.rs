@@ -20,6 +20,7 @@ impl Model {
         request: PageRequest,
     ) -> Page<ConferenceView> {
         let conferences = self.conferences.newest_first().map(|conference| &conference.view);
+        let conferences = conferences.filter(|conference| conference.is_listed);
         page(conferences.filter(|conference| filter.takes(conference)), request)
     }
 
@@ -31,7 +32,7 @@ impl Model {
     ) -> Result<Page<ParticipantView>, CallError> {
         let conference = self.conferences.get(conference).ok_or(CallError::NoConference)?;
         let newest_first = conference.seats.iter().rev();
-        let seats = newest_first.filter_map(|&sid| self.calls.get(sid)).map(|call| &call.seat);
+        let seats = newest_first.filter_map(|&sid| self.calls.get(sid)?.seat.as_ref());
         Ok(page(seats.filter(|seat| filter.takes(seat)), request))
     }
 }
@@ -44,7 +45,7 @@ pub(super) fn page<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a T>, request:
 
 impl CallFilter {
     pub(super) fn takes(&self, call: &CallView) -> bool {
-        !self.nothing
+        self.parent.is_none_or(|parent| Some(parent) == call.parent)
             && self.to.as_ref().is_none_or(|to| *to == call.to)
             && self.from.as_ref().is_none_or(|from| *from == call.from)
             && self.status.is_none_or(|status| status == call.status)

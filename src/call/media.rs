@@ -9,7 +9,8 @@ use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
     ConferenceSettings, DigitPassage, DigitSender, EncoderSettings, Equipment, Leg, LegChange, LegId,
-    LegMedia, LegSettings, LegSrtp, OpusTerms, PressedDigit, QualityReport, SampleRate, Seat,
+    LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit, QualityReport,
+    SampleRate, Seat, Sound,
 };
 
 use tracing::error;
@@ -89,13 +90,19 @@ impl<W> Media<W> {
         !self.backlog.is_empty()
     }
 
-    /// Takes ports for a leg that will live beside `conference`.
-    pub(super) fn reserve_leg(&mut self, conference: ConferencePlace) -> io::Result<(LegPlace, u16)> {
+    /// Takes ports for a leg that will live beside `conference`, or anywhere.
+    pub(super) fn reserve_leg(&mut self, conference: Option<ConferencePlace>) -> io::Result<(LegPlace, u16)> {
         let sockets = self.ports.bind()?;
         let port = sockets.port();
         let leg = LegId(self.next());
-        self.load[conference.worker] += 1;
-        Ok((LegPlace { leg, worker: conference.worker, sockets: Some(sockets), format: None }, port))
+        let worker = conference.map_or_else(|| self.least_loaded(), |place| place.worker);
+        self.load[worker] += 1;
+        Ok((LegPlace { leg, worker, sockets: Some(sockets), format: None }, port))
+    }
+
+    fn least_loaded(&self) -> WorkerIndex {
+        let least = self.load.iter().enumerate().min_by_key(|(_, load)| **load);
+        least.map_or(0, |(worker, _)| worker)
     }
 
     /// Gives back what a leg that never was, or is no more, had.
@@ -105,8 +112,7 @@ impl<W> Media<W> {
 
     /// Puts a conference on the least loaded thread, for life.
     pub(super) fn add_conference(&mut self, settings: ConferenceSettings) -> ConferencePlace {
-        let least = self.load.iter().enumerate().min_by_key(|(_, load)| **load);
-        let worker = least.map_or(0, |(worker, _)| worker);
+        let worker = self.least_loaded();
         let conference = ConferenceId(self.next());
         self.load[worker] += 1;
         self.surely(worker, Ask::AddConference(Conference::new(conference, settings)), None);
@@ -123,15 +129,15 @@ impl<W> Media<W> {
         self.surely(place.worker, Ask::RemoveConference(place.conference), Some(waiter));
     }
 
-    /// Hands a leg to its thread and seats it; `waiter` waits for the seat.
+    /// Hands a leg to its thread and seats it, if it is to have a seat; `waiter` waits for the last of it.
     pub(super) fn connect_leg(
         &mut self,
         place: &mut LegPlace,
         media: CallMedia,
-        conference: ConferencePlace,
+        seat: Option<(ConferencePlace, Seat)>,
         waiter: W,
     ) -> Result<(), (Full, W)> {
-        let coding = self.equip(conference, &media.leg);
+        let coding = self.equip(seat.map(|(conference, _)| conference), &media.leg);
         // One order for the leg and one for its seat: half of it would be worse than nothing.
         if self.workers.room(place.worker) < 2 || !self.backlog.is_empty() {
             return Err((Full, waiter));
@@ -142,17 +148,106 @@ impl<W> Media<W> {
         place.format = Some(format(&media.leg));
         let leg = Leg::new(self.leg_settings(place.leg, media, coding));
         let id = self.command_id();
+        let mut waiter = Some(waiter);
+        if seat.is_none()
+            && let Some(waiter) = waiter.take()
+        {
+            self.waiting.insert(id, (place.worker, waiter));
+        }
         if self.workers.send(place.worker, Order::AddLeg(id, leg, sockets)).is_err() {
+            let waiter = waiter.or_else(|| self.answered(id)).expect("it is here or waits");
             return Err((Full, waiter));
         }
-        self.ask(place.worker, Ask::Join(place.leg, conference.conference, Seat::default()), waiter)
+        match (seat, waiter) {
+            (Some((conference, seat)), Some(waiter)) => {
+                self.ask(place.worker, Ask::Join(place.leg, conference.conference, seat), waiter)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Seats a leg in a conference of its thread.
+    pub(super) fn join(
+        &mut self,
+        place: &LegPlace,
+        (conference, seat): (ConferencePlace, Seat),
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
+        if let Some((codec, _)) = place.format
+            && self.equip_conference(conference, codec.sample_rate()).is_err()
+        {
+            return Err((Full, waiter));
+        }
+        self.ask(place.worker, Ask::Join(place.leg, conference.conference, seat), waiter)
+    }
+
+    /// Takes a leg out of its conference; it stays on its thread.
+    pub(super) fn leave(&mut self, place: &LegPlace, waiter: W) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::Leave(place.leg), waiter)
+    }
+
+    /// The same, without anybody waiting for it.
+    pub(super) fn leave_surely(&mut self, place: &LegPlace) {
+        self.surely(place.worker, Ask::Leave(place.leg), None);
+    }
+
+    /// Calls a leg home from its thread, to be [attached](Self::attach) to another.
+    pub(super) fn detach(&mut self, place: &mut LegPlace, to: ConferencePlace) {
+        self.surely(place.worker, Ask::DetachLeg(place.leg), None);
+        self.load[place.worker] = self.load[place.worker].saturating_sub(1);
+        self.load[to.worker] += 1;
+        place.worker = to.worker;
+    }
+
+    /// Hands a leg that came home to its new thread and seats it there; `waiter` waits for the seat.
+    pub(super) fn attach(
+        &mut self,
+        place: &LegPlace,
+        leg: Box<Leg>,
+        sockets: LegSockets,
+        (conference, seat): (ConferencePlace, Seat),
+        waiter: W,
+    ) {
+        if let Some((codec, _)) = place.format
+            && let Err(e) = self.equip_conference(conference, codec.sample_rate())
+        {
+            // The thread refuses the seat, and so the waiter is told.
+            error!(error = %e, "no means for a codec");
+        }
+        let id = self.command_id();
+        self.push(place.worker, Order::AddLeg(id, leg, sockets));
+        self.surely(place.worker, Ask::Join(place.leg, conference.conference, seat), Some(waiter));
+    }
+
+    /// Plays a sound to a leg instead of what it was played.
+    pub(super) fn play(
+        &mut self,
+        place: &LegPlace,
+        sound: Sound,
+        plays: Plays,
+        waiter: impl FnOnce(PlayerId) -> W,
+    ) -> Result<PlayerId, (Full, W)> {
+        let id = PlayerId(self.next());
+        let player = Player::new(id, sound, plays);
+        self.ask(place.worker, Ask::Play(place.leg, player), waiter(id)).map(|()| id)
+    }
+
+    /// Stops what a leg is played.
+    pub(super) fn stop_playing(&mut self, place: &LegPlace, waiter: W) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::StopPlaying(place.leg), waiter)
+    }
+
+    /// Changes a participant's place in who hears whom, without anybody waiting for it.
+    pub(super) fn set_seat(&mut self, place: &LegPlace, seat: Seat) {
+        self.surely(place.worker, Ask::SetAudience(place.leg, seat.audience), None);
+        self.surely(place.worker, Ask::SetHearing(place.leg, seat.hearing), None);
     }
 
     pub(super) fn set_leg_media(
         &mut self,
         place: &mut LegPlace,
         media: CallMedia,
-        conference: ConferencePlace,
+        conference: Option<ConferencePlace>,
         waiter: W,
     ) -> Result<(), (Full, W)> {
         let (leg, worker, new) = (place.leg, place.worker, format(&media.leg));
@@ -176,8 +271,9 @@ impl<W> Media<W> {
     }
 
     /// Sees to it that the conference can take a leg of that codec, and makes the leg's part of it.
-    fn equip(&mut self, place: ConferencePlace, media: &LegMedia) -> Option<Box<Coding>> {
-        let made = self.equip_conference(place, media.codec.sample_rate());
+    fn equip(&mut self, place: Option<ConferencePlace>, media: &LegMedia) -> Option<Box<Coding>> {
+        let rate = media.codec.sample_rate();
+        let made = place.map_or(Ok(()), |place| self.equip_conference(place, rate));
         let encoder = encoder_settings(&media.terms.opus);
         let coding = made.and_then(|()| Coding::new(media.codec, media.terms.ptime, encoder));
         coding.inspect_err(|e| error!(error = %e, "no means for a codec")).ok()

@@ -11,16 +11,21 @@
 //! ```
 
 mod digits;
+mod ending;
 mod event;
 mod handle;
 mod list;
 mod media;
 mod model;
+mod news;
+mod outbound;
 mod owner;
 mod quality;
 mod records;
+mod reports;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod seats;
 mod sid;
 #[cfg(test)]
 pub(crate) mod stalled;
@@ -28,19 +33,25 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod view;
+mod voice;
 
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, What};
 pub use handle::{
-    Admission, CallEnd, CallError, CallMedia, EndCall, Handle, HangUp, IncomingCall, NotAdmitted,
-    ParticipantKey, Signal,
+    Adapters, Admission, Arrival, CallEnd, CallError, CallEvent, CallMedia, EndCall, Handle, HangUp,
+    IncomingCall, NotAdmitted, ParticipantKey, Progress, Rejection, Signal,
 };
 pub use media::Receiving;
 pub use model::Limits;
+pub use news::{CallNews, CallStep};
+pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use quality::CallQuality;
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,
+};
+pub use voice::{
+    CallEvents, Destination, HttpMethod, JoinTerms, StatusCallback, Voice, VoiceSource, VoiceUrl,
 };

@@ -6,9 +6,11 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 
 use super::event::Journal;
-use super::handle::{CallError, Handle, REQUESTS_MAX, Reply, Request};
+use super::handle::{Adapters, CallEnd, CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
+use super::state::JoinReply;
+use crate::config::OutboundAllow;
 use crate::telemetry::Metrics;
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
@@ -23,14 +25,16 @@ pub fn start(
     ports: Ports,
     receiving: Receiving,
     limits: Limits,
+    outbound: OutboundAllow,
     metrics: &Metrics,
-) -> Handle {
+) -> (Handle, Adapters) {
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let journal = Journal::new(Utc::now());
     let events = journal.events();
-    let model = Model::new(Media::new(workers, ports, receiving), limits, journal, metrics);
+    let media = Media::new(workers, ports, receiving);
+    let (model, adapters) = Model::new(media, limits, outbound, journal, metrics);
     tokio::spawn(own(model, incoming, reports));
-    Handle { requests, events }
+    (Handle { requests, events }, adapters)
 }
 
 async fn own(
@@ -57,12 +61,22 @@ fn handle(model: &mut Model, request: Request) {
         Request::AdmitCall(call, reply) => {
             if let Err(Ok(admission)) = reply.send(model.admit(call)) {
                 // The adapter is gone already.
-                model.call_ended(admission.call, super::handle::CallEnd::Failed);
+                model.call_ended(admission.call, CallEnd::Failed, None);
             }
         }
         Request::ConnectCall(call, media, reply) => model.connect(call, media, reply),
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
-        Request::CallEnded(call, end) => model.call_ended(call, end),
+        Request::CallProgressed(call, progress) => model.progressed(call, progress),
+        Request::CallEnded(call, end, status) => model.call_ended(call, end, status),
+        Request::AnswerCall(call, reply) => model.answer_call(call, reply),
+        Request::RejectCall(call, how, reply) => model.reject(call, how, reply),
+        Request::PlaceCall(order, reply) => model.place(*order, reply),
+        Request::RedirectCall(call, voice, reply) => model.redirect(call, voice, reply),
+        Request::JoinConference(call, terms, reply) => model.join(call, &terms, JoinReply::Joining(reply)),
+        Request::LeaveConference(call, reply) => model.leave_conference(call, reply),
+        Request::Bridge(one, other, reply) => model.bridge(one, other, reply),
+        Request::Play(call, sound, plays, reply) => model.play(call, sound, plays, reply),
+        Request::StopPlaying(call, reply) => model.stop_playing(call, reply),
         Request::HearDigit(call, key, reply) => model.hear_digit(call, key, reply),
         Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
         Request::Stop(reply) => model.stop(reply),
@@ -85,7 +99,8 @@ fn handle(model: &mut Model, request: Request) {
             answer(reply, model.list_participants(conference, filter, page));
         }
         Request::FetchParticipant(conference, key, reply) => {
-            answer(reply, model.participant(conference, &key).map(|call| call.seat.clone()));
+            let seat = model.participant(conference, &key).map(|call| call.seat.clone());
+            answer(reply, seat.and_then(|seat| seat.ok_or(CallError::NoParticipant)));
         }
         Request::MuteParticipant(conference, key, muted, reply) => {
             model.mute(conference, &key, muted, reply);

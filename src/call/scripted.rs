@@ -46,6 +46,7 @@ impl Script {
             reason_ended: None,
             call_sid_ending: None,
             participants: callers,
+            is_listed: true,
         };
         self.conferences.insert(0, view);
         sid
@@ -96,8 +97,19 @@ impl Script {
                 drop(reply.send(done));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
+            // This node may call nobody.
+            Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
+            Request::RedirectCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             // Of adapters that bring calls; whoever asks sees the model gone.
             Request::AdmitCall(..)
+            | Request::AnswerCall(..)
+            | Request::RejectCall(..)
+            | Request::JoinConference(..)
+            | Request::LeaveConference(..)
+            | Request::Bridge(..)
+            | Request::Play(..)
+            | Request::StopPlaying(..)
+            | Request::CallProgressed(..)
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)
             | Request::CallEnded(..)
@@ -222,6 +234,7 @@ pub(crate) fn began() -> DateTime<Utc> {
 pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
     CallView {
         sid: CallSid::generate(),
+        parent: None,
         from: from.to_owned(),
         to: to.to_owned(),
         direction: CallDirection::Inbound,
@@ -230,6 +243,8 @@ pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
         updated: at,
         started: Some(at),
         ended: None,
+        queue_time: TimeDelta::zero(),
+        sip_status: None,
     }
 }
 
@@ -240,6 +255,8 @@ fn participant(call_sid: CallSid, conference_sid: ConferenceSid, at: DateTime<Ut
         label: None,
         muted: false,
         hold: false,
+        start_on_enter: true,
+        end_on_exit: false,
         status: ParticipantStatus::Connected,
         created: at,
         updated: at,

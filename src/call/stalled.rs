@@ -7,11 +7,12 @@ use confab_media::{Codec, DigitPassage, Direction, LegMedia, LegTerms};
 use tokio::sync::mpsc;
 
 use super::handle::CallMedia;
-use super::handle::{CallError, Handle, IncomingCall, ParticipantKey};
+use super::handle::{Adapters, CallError, Handle, IncomingCall, ParticipantKey};
 use super::model::Limits;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{CallFilter, PageRequest};
-use crate::config::RtpPorts;
+use super::voice::{Destination, JoinTerms};
+use crate::config::{OutboundAllow, RtpPorts};
 use crate::telemetry::Metrics;
 use crate::worker::{Desk, Ports, Report, WorkerIndex, Workers};
 
@@ -24,6 +25,7 @@ pub(crate) struct Stalled {
     pub(crate) desk: Desk,
     /// The model lives as long as its media threads may report.
     _reported: mpsc::Sender<(WorkerIndex, Report)>,
+    _adapters: Adapters,
 }
 
 impl Stalled {
@@ -41,7 +43,9 @@ impl Stalled {
             playout: PlayoutSettings::default(),
             digits: DigitPassage::default(),
         };
-        let handle = super::start(workers, reports, ports, receiving, limits, &Metrics::new());
+        let allow = OutboundAllow::default();
+        let (handle, adapters) =
+            super::start(workers, reports, ports, receiving, limits, allow, &Metrics::new());
         let call = admit(&handle, "stalled").await.expect("the first call is let in");
         let conferences = handle.list_conferences(Default::default(), everything()).await;
         let conference = conferences.expect("a list").items[0].sid;
@@ -49,7 +53,7 @@ impl Stalled {
         let connecting = handle.clone();
         tokio::spawn(async move { connecting.connect_call(call, media()).await });
         let desk = desks.remove(0);
-        Self { handle, call, conference, desk, _reported: reported }
+        Self { handle, call, conference, desk, _reported: reported, _adapters: adapters }
     }
 
     /// Mutes until that is refused: then the thread's ring is full. Returns how many mutes found room.
@@ -87,7 +91,7 @@ pub(crate) async fn admit(handle: &Handle, conference: &str) -> Result<CallSid, 
     let incoming = IncomingCall {
         from: "caller".to_owned(),
         to: format!("conf-{conference}"),
-        conference: conference.to_owned(),
+        destination: Destination::Conference(JoinTerms::named(conference)),
         signals,
     };
     let admission = handle.admit_call(incoming).await?;

@@ -24,7 +24,7 @@ async fn a_full_node_and_a_full_conference_let_nobody_in_and_say_which() {
     assert_eq!(admit(&stalled.handle, "third").await, Err(NotAdmitted::NodeFull));
 
     // A call that never was answered is over at once, and its place is free.
-    stalled.handle.call_ended(stalled.call, super::CallEnd::Canceled).await;
+    stalled.handle.call_ended(stalled.call, super::CallEnd::Canceled, None).await;
     assert!(admit(&stalled.handle, "third").await.is_ok());
 }
 

@@ -1,6 +1,6 @@
 //! Calls, conferences and participants as others may see them: plain values, copied out of the model.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::sid::{CallSid, ConferenceSid};
 
@@ -9,6 +9,8 @@ use super::sid::{CallSid, ConferenceSid};
 pub struct CallView {
     /// Its name.
     pub sid: CallSid,
+    /// The call whose script dialled this one.
+    pub parent: Option<CallSid>,
     /// Who called: a SIP user or number, or a whole `sip:` URI if there is no user part.
     pub from: String,
     /// Who was called.
@@ -25,6 +27,10 @@ pub struct CallView {
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
+    /// How long it waited to be dialled.
+    pub queue_time: TimeDelta,
+    /// The last status that the far end's SIP answered to our INVITE.
+    pub sip_status: Option<u16>,
 }
 
 /// Who dialled.
@@ -32,11 +38,17 @@ pub struct CallView {
 pub enum CallDirection {
     /// The far end called the node.
     Inbound,
+    /// The node called the far end because the API asked for it.
+    OutboundApi,
+    /// The node called the far end because another call's script asked for it.
+    OutboundDial,
 }
 
 /// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallStatus {
+    /// Waits for its turn to be dialled.
+    Queued,
     /// Known, not answered.
     Ringing,
     /// Answered.
@@ -47,6 +59,8 @@ pub enum CallStatus {
     Busy,
     /// Could not be set up.
     Failed,
+    /// Nobody answered in time.
+    NoAnswer,
     /// Given up by the caller before the answer.
     Canceled,
 }
@@ -55,8 +69,8 @@ impl CallStatus {
     /// Whether the call is over.
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Ringing | Self::InProgress => false,
-            Self::Completed | Self::Busy | Self::Failed | Self::Canceled => true,
+            Self::Queued | Self::Ringing | Self::InProgress => false,
+            Self::Completed | Self::Busy | Self::Failed | Self::NoAnswer | Self::Canceled => true,
         }
     }
 }
@@ -80,6 +94,8 @@ pub struct ConferenceView {
     pub call_sid_ending: Option<CallSid>,
     /// How many are in it now.
     pub participants: usize,
+    /// Whether it is one that people dial. Two calls that are bridged have one that is not.
+    pub is_listed: bool,
 }
 
 /// How far a conference got.
@@ -102,6 +118,10 @@ pub enum ConferenceEnd {
     LastParticipantLeft,
     /// The last one was removed over the API.
     LastParticipantKicked,
+    /// One with whom it ends hung up.
+    ModeratorLeft,
+    /// One with whom it ends was removed over the API.
+    ModeratorKicked,
 }
 
 /// A call's seat in a conference.
@@ -117,6 +137,10 @@ pub struct ParticipantView {
     pub muted: bool,
     /// They hear music instead of the conference, and nobody hears them.
     pub hold: bool,
+    /// The conference starts with them.
+    pub start_on_enter: bool,
+    /// The conference ends when they leave.
+    pub end_on_exit: bool,
     /// How far the call got.
     pub status: ParticipantStatus,
     /// When they came.
@@ -128,8 +152,12 @@ pub struct ParticipantView {
 /// How far a participant got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParticipantStatus {
-    /// Their call is being answered.
+    /// Their call waits to be dialled.
+    Queued,
+    /// Their call is dialled, or being answered.
     Connecting,
+    /// Their call rings at the far end.
+    Ringing,
     /// They are in the conference.
     Connected,
     /// They have left.
@@ -149,8 +177,8 @@ pub struct CallFilter {
     pub started: Span,
     /// Only calls that ended in this span.
     pub ended: Span,
-    /// A status no call here can have was asked for (`queued`, `no-answer`): nothing matches.
-    pub nothing: bool,
+    /// Only calls that this one's script dialled.
+    pub parent: Option<CallSid>,
 }
 
 /// Which conferences to list. Empty lists all.

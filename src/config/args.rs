@@ -99,6 +99,20 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub max_calls: Option<String>,
 
+    /// What may be dialled: a comma list of patterns, in which `*` stands for anything, such as
+    /// `client:*,+4420*,sip:*@192.0.2.1:*`; or `none` [env: CONFAB_OUTBOUND_ALLOW] [default: client:*]
+    #[arg(long, value_name = "PATTERNS")]
+    pub outbound_allow: Option<String>,
+
+    /// Networks that webhooks may reach though they are not public, `address/bits` joined by commas
+    /// [env: CONFAB_EGRESS_ALLOW] [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    pub egress_allow: Option<String>,
+
+    /// Authorities that webhooks trust besides the machine's, PEM [env: CONFAB_WEBHOOK_CA] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub webhook_ca: Option<String>,
+
     /// The API's user name [env: CONFAB_ACCOUNT_SID]
     /// [default: made at first start, kept in the data directory]
     #[arg(long, value_name = "SID")]
@@ -174,6 +188,9 @@ impl ServeArgs {
             Setting::MaxParticipants => &self.max_participants,
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,
+            Setting::OutboundAllow => &self.outbound_allow,
+            Setting::EgressAllow => &self.egress_allow,
+            Setting::WebhookCa => &self.webhook_ca,
             Setting::AccountSid => &self.account_sid,
             Setting::AuthToken => &self.auth_token,
             Setting::Log => &self.log,

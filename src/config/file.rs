@@ -12,7 +12,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::routes::{Action, Pattern, ROUTES_MAX, Route, Routes, Template};
+use super::routes::{
+    Action, Pattern, ROUTES_MAX, Route, RouteScript, Routes, ScriptSource, Template, WebhookUrl,
+};
 use super::setting::{Setting, nearest};
 use super::value;
 
@@ -20,7 +22,19 @@ use super::value;
 pub(super) const ROUTE: &str = "route";
 
 /// The keys of one route.
-const ROUTE_KEYS: [&str; 5] = ["user", "domain", "conference", "refuse", "srtp"];
+const ROUTE_KEYS: [&str; 11] = [
+    "user",
+    "domain",
+    "conference",
+    "voice_url",
+    "voice_method",
+    "voice_fallback_url",
+    "voice_fallback_method",
+    "twiml",
+    "twiml_file",
+    "refuse",
+    "srtp",
+];
 
 /// The longest file read. A full table of routes is a tenth of it; what is longer was named by mistake.
 const FILE_LEN_MAX: u64 = 1 << 20;
@@ -77,7 +91,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
-        let is_list = setting == Setting::Codecs;
+        let is_list = matches!(setting, Setting::Codecs | Setting::EgressAllow);
         let value = if is_list { document.list(name, value)? } else { document.scalar(name, value)? };
         settings.values.insert(setting, (value, line));
     }
@@ -171,11 +185,13 @@ impl Document<'_> {
         })?;
         let domain = text("domain")?.map(|(domain, _)| domain);
 
-        let action = match (text("conference")?, text("refuse")?) {
-            (Some((name, at)), None) => self.conference(&user, &name, &at)?,
-            (None, Some((status, at))) => self.refusal(&status, &at)?,
-            (Some(_), Some(_)) | (None, None) => {
-                let why = "a route needs either `conference` or `refuse`";
+        let script = self.script(table, span)?;
+        let action = match (text("conference")?, text("refuse")?, script) {
+            (Some((name, at)), None, None) => self.conference(&user, &name, &at)?,
+            (None, Some((status, at)), None) => self.refusal(&status, &at)?,
+            (None, None, Some(script)) => Action::Script(Box::new(script)),
+            _ => {
+                let why = "a route needs either `conference`, `voice_url`, `twiml`, `twiml_file` or `refuse`";
                 return Err(self.wrong(span, why));
             }
         };
@@ -186,6 +202,55 @@ impl Document<'_> {
             })
             .transpose()?;
         Ok(Route { user, domain, action, srtp })
+    }
+
+    /// The script of a route, if it has one.
+    fn script(&self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Option<RouteScript>, ConfigError> {
+        let text = |key: &str| {
+            let value = table.get(key);
+            value.map(|value| Ok((self.scalar(key, value)?, value.span()))).transpose()
+        };
+        let webhook = |url_key: &str, method_key: &str| -> Result<Option<WebhookUrl>, ConfigError> {
+            let method = text(method_key)?;
+            let Some((url, at)) = text(url_key)? else {
+                return match method {
+                    Some((_, at)) => Err(self.wrong(&at, format!("`{method_key}` needs `{url_key}`"))),
+                    None => Ok(None),
+                };
+            };
+            if !(url.starts_with("http://") || url.starts_with("https://")) {
+                let why = format!("`{url_key}` must be a URL that begins with http:// or https://");
+                return Err(self.wrong(&at, why));
+            }
+            let get = match method.as_ref().map(|(method, _)| method.as_str()) {
+                None | Some("POST") => false,
+                Some("GET") => true,
+                Some(_) => {
+                    return Err(self.wrong(&at, format!("`{method_key}` must be `GET` or `POST`")));
+                }
+            };
+            Ok(Some(WebhookUrl { url, get }))
+        };
+        let url = webhook("voice_url", "voice_method")?;
+        let fallback = webhook("voice_fallback_url", "voice_fallback_method")?;
+        let file = text("twiml_file")?.map(|(file, at)| {
+            std::fs::read_to_string(&file)
+                .map_err(|e| self.wrong(&at, format!("`twiml_file` {file} cannot be read: {e}")))
+        });
+        let inline = text("twiml")?.map(|(text, _)| text);
+        let source = match (url, inline, file.transpose()?) {
+            (Some(url), None, None) => ScriptSource::Url(url),
+            (None, Some(text), None) | (None, None, Some(text)) => ScriptSource::Inline(text),
+            (None, None, None) if fallback.is_none() => return Ok(None),
+            (None, None, None) => {
+                return Err(self.wrong(span, "`voice_fallback_url` needs `voice_url`"));
+            }
+            _ => {
+                let why = "a route has one of `voice_url`, `twiml` and `twiml_file`";
+                return Err(self.wrong(span, why));
+            }
+        };
+        Ok(Some(RouteScript { source, fallback }))
     }
 
     fn conference(&self, user: &Pattern, name: &str, at: &Range<usize>) -> Result<Action, ConfigError> {
@@ -264,6 +329,24 @@ mod tests {
     }
 
     #[test]
+    fn a_route_may_lead_to_a_script() {
+        let text = "[[route]]\nuser = \"ivr\"\nvoice_url = \"https://app.example/voice?key=7\"\nvoice_method = \"GET\"\n\
+                    voice_fallback_url = \"https://app.example/sorry\"\nsrtp = \"optional\"\n\
+                    [[route]]\nuser = \"x\"\ntwiml = \"<Response/>\"\n";
+        let (routes, _) = parse("confab.toml", text).unwrap().routes.unwrap();
+        let Decision::Script { script, srtp } = routes.decide("ivr", "any") else { panic!("no script") };
+        assert_eq!(srtp, Some(super::super::SrtpPolicy::Optional));
+        let url = WebhookUrl { url: "https://app.example/voice?key=7".to_owned(), get: true };
+        let fallback = WebhookUrl { url: "https://app.example/sorry".to_owned(), get: false };
+        assert_eq!(*script, RouteScript { source: ScriptSource::Url(url), fallback: Some(fallback) });
+        let shown: Vec<String> = routes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            ["ivr -> script https://app.example/voice, srtp optional", "x -> script of 11 bytes"]
+        );
+    }
+
+    #[test]
     fn a_wrong_route_is_pointed_at() {
         let cases = [
             ("[[route]]\nrefuse = 404", "confab.toml line 1: a route needs a `user`"),
@@ -275,6 +358,20 @@ mod tests {
             ("[[route]]\nuser = \"a\"\nconference = \"{1}\"", "line 3: `{1}` stands for"),
             ("[[route]]\nuser = \"a*\"\nconference = \"{2}\"", "line 3: `conference` must be"),
             ("[[route]]\nuser = \"a\"\nconference = \"b\"\nsrtp = \"yes\"", "line 4: `srtp` must be `off`"),
+            ("[[route]]\nuser = \"a\"\nvoice_url = \"app/x\"", "line 3: `voice_url` must be a URL"),
+            (
+                "[[route]]\nuser = \"a\"\nvoice_url = \"http://a/x\"\nvoice_method = \"PUT\"",
+                "line 3: `voice_method`",
+            ),
+            ("[[route]]\nuser = \"a\"\nvoice_method = \"GET\"", "line 3: `voice_method` needs `voice_url`"),
+            (
+                "[[route]]\nuser = \"a\"\ntwiml = \"<Response/>\"\nvoice_url = \"http://a/x\"",
+                "line 1: a route has one",
+            ),
+            (
+                "[[route]]\nuser = \"a\"\ntwiml_file = \"/nowhere.xml\"",
+                "line 3: `twiml_file` /nowhere.xml cannot be read",
+            ),
             ("route = 3", "line 1: routes are written as"),
         ];
         for (text, expected) in cases {

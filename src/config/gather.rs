@@ -19,12 +19,13 @@ use super::environment::{CONFIG_VARIABLE, Environment};
 use super::error::ConfigError;
 use super::file::{self, ROUTE, Settings};
 use super::jitter_buffer::JitterBuffer;
+use super::outbound::OutboundAllow;
 use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Routes, RtpPorts, Sip, SipTls,
-    SrtpPolicy,
+    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts, Sip,
+    SipTls, SrtpPolicy, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -66,6 +67,9 @@ pub fn load(
     let sip = gather.sip()?;
     let media = gather.media()?;
     let limits = gather.limits()?;
+    let outbound_allow =
+        gather.plain(Setting::OutboundAllow, value::outbound_allow, OutboundAllow::default)?;
+    let webhook = gather.webhook()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let log = gather.log()?;
     let routes = gather.routes();
@@ -73,7 +77,8 @@ pub fn load(
     data_dir::open(&data_dir)?;
     let (credentials, made) = gather.credentials(&data_dir)?;
 
-    let config = Config { http, sip, media, limits, data_dir, credentials, routes, log };
+    let config =
+        Config { http, sip, media, limits, outbound_allow, webhook, data_dir, credentials, routes, log };
     Ok(Effective { config, lines: gather.lines, notices: gather.notices, made })
 }
 
@@ -170,6 +175,14 @@ impl Gather<'_> {
             talkers: self.number(Setting::MaxTalkers, TALKERS, || ConferenceSettings::TALKERS_MAX_DEFAULT)?,
             calls: self.number(Setting::MaxCalls, CALLS, || 2_000)?,
         })
+    }
+
+    fn webhook(&mut self) -> Result<Webhook, ConfigError> {
+        let egress_allow = self.plain(Setting::EgressAllow, value::networks, Networks::default)?;
+        let (ca, source) = self.find(Setting::WebhookCa, value::file)?;
+        let shown = ca.clone().map_or_else(|| "none".to_owned(), IntoShown::into_shown);
+        self.line(Setting::WebhookCa.key(), shown, source);
+        Ok(Webhook { egress_allow, ca })
     }
 
     fn log(&mut self) -> Result<Log, ConfigError> {
@@ -352,9 +365,11 @@ shown_as_displayed!(
     std::net::SocketAddr,
     RtpPorts,
     Codecs,
+    Networks,
     SrtpPolicy,
     JitterBuffer,
     ConferenceDigits,
+    OutboundAllow,
     usize,
     String
 );

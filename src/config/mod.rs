@@ -22,6 +22,8 @@ mod error;
 mod file;
 mod gather;
 mod jitter_buffer;
+mod networks;
+mod outbound;
 mod ports;
 mod routes;
 mod secret;
@@ -41,8 +43,10 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use gather::load;
 pub use jitter_buffer::JitterBuffer;
+pub use networks::{Network, Networks};
+pub use outbound::OutboundAllow;
 pub use ports::RtpPorts;
-pub use routes::{Decision, Routes, SrtpPolicy};
+pub use routes::{Decision, RouteScript, Routes, ScriptSource, SrtpPolicy, WebhookUrl};
 pub use secret::Secret;
 pub use setting::{Setting, nearest};
 
@@ -60,6 +64,10 @@ pub struct Config {
     pub media: Media,
     /// How much the node takes on.
     pub limits: Limits,
+    /// What may be dialled. Default: registered agents, so that a stolen password is no telephone bill.
+    pub outbound_allow: OutboundAllow,
+    /// Requests to applications.
+    pub webhook: Webhook,
     /// Where what outlives the process is kept. Default `./confab-data`, so that a first try leaves
     /// everything in one place that is easy to delete. Exists, with mode 0700 if the node made it.
     pub data_dir: PathBuf,
@@ -142,6 +150,16 @@ pub struct Limits {
     /// Calls at a time on the whole node; the next is answered with SIP 503. Default 2,000: what two cores
     /// carry with room to spare.
     pub calls: usize,
+}
+
+/// Requests to applications.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Webhook {
+    /// Networks that requests may go to though they are not public. Default none: users of the API choose the URLs, and
+    /// the node stands inside of somebody's network.
+    pub egress_allow: Networks,
+    /// Authorities trusted besides the machine's, PEM. Default none.
+    pub ca: Option<PathBuf>,
 }
 
 /// What is logged, and how.

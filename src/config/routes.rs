@@ -19,8 +19,42 @@ pub enum Decision {
         /// Whether its media are to be SRTP, if the route says so.
         srtp: Option<SrtpPolicy>,
     },
+    /// It follows a script.
+    Script {
+        /// Which.
+        script: Box<RouteScript>,
+        /// Whether its media are to be SRTP, if the route says so.
+        srtp: Option<SrtpPolicy>,
+    },
     /// It is refused with this SIP status, 400 to 699.
     Refuse(u16),
+}
+
+/// The script of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteScript {
+    /// Where it is.
+    pub source: ScriptSource,
+    /// Where to ask if it cannot be had or read.
+    pub fallback: Option<WebhookUrl>,
+}
+
+/// A script, or where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptSource {
+    /// To be fetched.
+    Url(WebhookUrl),
+    /// The script itself.
+    Inline(String),
+}
+
+/// An address to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookUrl {
+    /// The address.
+    pub url: String,
+    /// With GET; else with POST.
+    pub get: bool,
 }
 
 /// Whether a call's media are SRTP (RFC 3711), with keys in SDP (RFC 4568).
@@ -92,6 +126,7 @@ impl Route {
         }
         Some(match &self.action {
             Action::Conference(name) => Decision::Conference { name: name.fill(matched), srtp: self.srtp },
+            Action::Script(script) => Decision::Script { script: script.clone(), srtp: self.srtp },
             Action::Refuse(status) => Decision::Refuse(*status),
         })
     }
@@ -105,6 +140,13 @@ impl fmt::Display for Route {
         }
         match &self.action {
             Action::Conference(name) => write!(f, " -> conference {name}")?,
+            Action::Script(script) => match &script.source {
+                // Neither the query, which may hold a secret, nor the script, which nobody wants to read here.
+                ScriptSource::Url(url) => {
+                    write!(f, " -> script {}", url.url.split(['?', '#']).next().unwrap_or_default())?;
+                }
+                ScriptSource::Inline(text) => write!(f, " -> script of {} bytes", text.len())?,
+            },
             Action::Refuse(status) => write!(f, " -> refuse {status}")?,
         }
         self.srtp.map_or(Ok(()), |srtp| write!(f, ", srtp {srtp}"))
@@ -115,6 +157,7 @@ impl fmt::Display for Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Conference(Template),
+    Script(Box<RouteScript>),
     Refuse(u16),
 }
 

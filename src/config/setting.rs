@@ -40,6 +40,12 @@ pub enum Setting {
     MaxTalkers,
     /// Calls on the node.
     MaxCalls,
+    /// What may be dialled.
+    OutboundAllow,
+    /// Networks that requests to applications may go to besides the public one.
+    EgressAllow,
+    /// Authorities trusted by requests to applications besides the machine's.
+    WebhookCa,
     /// The API's user name.
     AccountSid,
     /// The API's password.
@@ -52,7 +58,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -70,6 +76,9 @@ impl Setting {
         Self::MaxParticipants,
         Self::MaxTalkers,
         Self::MaxCalls,
+        Self::OutboundAllow,
+        Self::EgressAllow,
+        Self::WebhookCa,
         Self::AccountSid,
         Self::AuthToken,
         Self::Log,
@@ -96,6 +105,9 @@ impl Setting {
             Self::MaxParticipants => "max_participants",
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
+            Self::OutboundAllow => "outbound_allow",
+            Self::EgressAllow => "egress_allow",
+            Self::WebhookCa => "webhook_ca",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",
             Self::Log => "log",

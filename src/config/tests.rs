@@ -24,6 +24,7 @@ fn without_a_word_the_defaults_of_the_documentation_hold() {
     assert_eq!(config.media.threads, std::thread::available_parallelism().unwrap().get());
     assert_eq!(config.media.rtp_timeout, Duration::from_secs(60));
     assert_eq!(config.limits, Limits { participants: 250, talkers: 16, calls: 2_000 });
+    assert_eq!(config.webhook, Webhook::default());
     assert_eq!(config.log, Log { filter: "info".to_owned(), format: LogFormat::Text });
     assert_eq!(config.routes, Routes::default());
 }
@@ -43,7 +44,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 15] = [
+const OTHER_VALUES: [(Setting, &str); 17] = [
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
     (Setting::PublicAddress, "203.0.113.7"),
@@ -55,6 +56,8 @@ const OTHER_VALUES: [(Setting, &str); 15] = [
     (Setting::Srtp, "optional"),
     (Setting::MaxParticipants, "2"),
     (Setting::MaxCalls, "9"),
+    (Setting::EgressAllow, "10.1.0.0/16,fd00::/8"),
+    (Setting::WebhookCa, "/etc/confab/ca.pem"),
     (Setting::AccountSid, SID),
     (Setting::AuthToken, "a-token-that-is-long-enough"),
     (Setting::Log, "info,confab::sip=debug"),

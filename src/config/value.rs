@@ -12,7 +12,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::codecs::Codecs;
 use super::conference_digits::ConferenceDigits;
 use super::jitter_buffer::JitterBuffer;
-use super::{LogFormat, RtpPorts, Secret, SrtpPolicy};
+use super::outbound::OutboundAllow;
+use super::{LogFormat, Networks, RtpPorts, Secret, SrtpPolicy};
 
 /// What would have been right, as the end of "… is wrong: expected …".
 pub(super) type Expected = String;
@@ -136,6 +137,13 @@ pub(super) fn codecs(text: &str) -> Result<Codecs, Expected> {
     })
 }
 
+pub(super) fn networks(text: &str) -> Result<Networks, Expected> {
+    Networks::parse(text).ok_or_else(|| {
+        "networks joined by commas, such as `10.1.0.0/16,fd00::/8`, without bits beyond their prefix"
+            .to_owned()
+    })
+}
+
 pub(super) fn srtp_policy(text: &str) -> Result<SrtpPolicy, Expected> {
     match text {
         "off" => Ok(SrtpPolicy::Off),
@@ -148,6 +156,10 @@ pub(super) fn srtp_policy(text: &str) -> Result<SrtpPolicy, Expected> {
 pub(super) fn jitter_buffer(text: &str) -> Result<JitterBuffer, Expected> {
     let named = JitterBuffer::ALL.into_iter().find(|size| size.name() == text);
     named.ok_or_else(|| "`off`, `small`, `medium` or `large`".to_owned())
+}
+
+pub(super) fn outbound_allow(text: &str) -> Result<OutboundAllow, Expected> {
+    OutboundAllow::parse(text)
 }
 
 pub(super) fn conference_digits(text: &str) -> Result<ConferenceDigits, Expected> {

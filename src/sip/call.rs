@@ -4,6 +4,7 @@ use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog::{
     Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
 };
@@ -23,9 +24,12 @@ use super::info;
 use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
 use super::media::MediaTerms;
 use super::session_timer::{self, SessionTimer};
-use crate::call::{Admission, CallEnd, CallSid, Handle, HangUp, IncomingCall, NotAdmitted, Signal};
+use crate::call::{
+    Admission, CallEnd, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall, NotAdmitted,
+    Rejection, Signal,
+};
 
-/// Signals that may wait for a call. There is one kind, and the first ends the call.
+/// Signals that may wait for a call: to answer it and to end it.
 const SIGNALS_MAX: usize = 4;
 
 /// When a caller who found the node full may try again, in seconds.
@@ -40,19 +44,20 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
         Err(refusal) => Err(refusal),
     };
     match admitted {
-        Ok((invitation, admission)) => {
-            match prepare(inbound, &mut transaction, invitation, admission).await {
-                Ok((call, states)) => {
-                    let tasks = inbound.tasks.clone();
-                    tasks.spawn(live(Arc::clone(inbound), transaction, call, states, told));
-                    Ok(())
-                }
-                Err(refusal) => {
-                    inbound.calls.call_ended(admission.call, CallEnd::Failed).await;
-                    refuse(inbound, &mut transaction, refusal).await
-                }
+        Ok((invitation, admission)) => match prepare(inbound, &mut transaction, invitation, admission) {
+            Ok((call, states)) => {
+                let tasks = inbound.tasks.clone();
+                tasks.spawn(live(Arc::clone(inbound), transaction, call, states, told));
+                Ok(())
             }
-        }
+            Err(refusal) => {
+                inbound
+                    .calls
+                    .call_ended(admission.call, CallEnd::Failed, Some(refusal.status.clone().into()))
+                    .await;
+                refuse(inbound, &mut transaction, refusal).await
+            }
+        },
         Err(refusal) => refuse(inbound, &mut transaction, refusal).await,
     }
 }
@@ -72,7 +77,7 @@ async fn admit(
     let incoming = IncomingCall {
         from: headers::caller(request),
         to: headers::party(&request.uri),
-        conference: invitation.conference.clone(),
+        destination: invitation.destination.clone(),
         signals,
     };
     match inbound.calls.admit_call(incoming).await {
@@ -87,8 +92,8 @@ async fn admit(
     }
 }
 
-/// Connects the media, if the offer is there, and makes the dialog with our 200 under way.
-async fn prepare(
+/// Agrees on media, and makes the dialog. The call rings until the model says that it is to be answered.
+fn prepare(
     inbound: &Inbound,
     transaction: &mut Transaction,
     invitation: Invitation,
@@ -99,15 +104,13 @@ async fn prepare(
     let codecs = inbound.codecs.as_slice().to_vec();
     let mut terms = MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
         .map_err(|_| StatusCode::ServerInternalError)?;
-    let description = match &invitation.offer {
+    let unanswered = match &invitation.offer {
         Some(offer) => {
             let answered = terms.answer(offer);
-            let (answer, media) = answered.map_err(|e| not_acceptable(&inbound.counters, e))?;
-            let connected = inbound.calls.connect_call(admission.call, media).await;
-            connected.map_err(|_| StatusCode::ServiceUnavailable)?;
-            answer
+            let (description, media) = answered.map_err(|e| not_acceptable(&inbound.counters, e))?;
+            Unanswered { description, media: Some(media) }
         }
-        None => terms.offer(),
+        None => Unanswered { description: terms.offer(), media: None },
     };
     let (states, happened) = inbound.dialogs.new_dialog_state_channel();
     let dialog = inbound
@@ -123,12 +126,15 @@ async fn prepare(
         session_interval_min: inbound.session_interval_min,
         act_at: None,
         awaits_answer: headers::cseq(&transaction.original).filter(|_| invitation.offer.is_none()),
-        connected: invitation.offer.is_some(),
+        connected: false,
+        unanswered: Some(Box::new(unanswered)),
         peer_updates: headers::lists(&transaction.original, "Allow", None, "UPDATE"),
         dialog,
     };
-    let accepted = call.dialog.accept(Some(call.answer_headers(true)), Some(description.into_bytes()));
-    accepted.map_err(|_| StatusCode::ServerInternalError)?;
+    if matches!(invitation.destination, Destination::Script(_)) {
+        // Its script may take a while to say what is to become of it.
+        call.dialog.ringing(None, None).map_err(|_| StatusCode::ServerInternalError)?;
+    }
     Ok((call, happened))
 }
 
@@ -160,7 +166,8 @@ fn live(
     }
 }
 
-struct Call {
+/// A call's signalling, from when its dialog is there.
+pub(super) struct Call {
     sid: CallSid,
     calls: Handle,
     counters: Arc<SipCounters>,
@@ -173,8 +180,18 @@ struct Call {
     /// The INVITE, by the number of its CSeq, whose ACK carries the answer to our offer.
     awaits_answer: Option<u32>,
     connected: bool,
+    /// What it will be answered with.
+    unanswered: Option<Box<Unanswered>>,
     /// The far end takes UPDATE, which refreshes without touching media.
     peer_updates: bool,
+}
+
+/// What a call that rings is answered with.
+struct Unanswered {
+    /// Our session description.
+    description: String,
+    /// What it means for the leg; none if the answer to it comes with the ACK.
+    media: Option<CallMedia>,
 }
 
 /// Whether the call goes on.
@@ -185,8 +202,38 @@ enum Next {
 }
 
 impl Call {
-    async fn live(mut self, mut states: DialogStateReceiver, mut told: mpsc::Receiver<Signal>) {
-        self.restart_timer();
+    /// A call that we made, answered and connected.
+    pub(super) fn established(
+        shared: &Arc<Inbound>,
+        sid: CallSid,
+        dialog: InviteDialog,
+        terms: MediaTerms,
+        timer: Option<SessionTimer>,
+        peer_updates: bool,
+    ) -> Self {
+        let mut call = Self {
+            sid,
+            calls: shared.calls.clone(),
+            counters: Arc::clone(&shared.counters),
+            dialog,
+            terms,
+            timer,
+            session_interval_min: shared.session_interval_min,
+            act_at: None,
+            awaits_answer: None,
+            connected: true,
+            unanswered: None,
+            peer_updates,
+        };
+        call.restart_timer();
+        call
+    }
+
+    pub(super) fn dialog_id(&self) -> DialogId {
+        self.dialog.id()
+    }
+
+    pub(super) async fn live(mut self, mut states: DialogStateReceiver, mut told: mpsc::Receiver<Signal>) {
         loop {
             let next = tokio::select! {
                 state = states.recv() => match state {
@@ -194,17 +241,59 @@ impl Call {
                     Some(state) => Box::pin(self.happened(state)).await,
                     None => Box::pin(self.ended(CallEnd::Failed)).await,
                 },
-                signal = told.recv() => match signal {
-                    Some(Signal::HangUp(cause)) => Box::pin(self.hang_up(cause)).await,
-                    // The model forgets a call only after it told us to hang up.
-                    None => Box::pin(self.hang_up(HangUp::MediaFailed)).await,
-                },
+                signal = told.recv() => Box::pin(self.told(signal)).await,
                 () = at(self.act_at) => Box::pin(self.timer_is_due(&mut told)).await,
             };
             if next == Next::Over {
                 return;
             }
         }
+    }
+
+    async fn told(&mut self, signal: Option<Signal>) -> Next {
+        match signal {
+            Some(Signal::Answer) => self.answer().await,
+            Some(Signal::Reject(how)) => {
+                let status = match how {
+                    Rejection::Busy => StatusCode::BusyHere,
+                    Rejection::Declined => StatusCode::Decline,
+                };
+                self.refuse(status)
+            }
+            Some(Signal::HangUp(cause)) => self.hang_up(cause).await,
+            // The model forgets a call only after it told us to hang up.
+            None => self.hang_up(HangUp::MediaFailed).await,
+        }
+    }
+
+    /// Connects the media, if it is known what they are to be, and sends our 200.
+    async fn answer(&mut self) -> Next {
+        let Some(unanswered) = self.unanswered.take() else {
+            return Next::GoOn;
+        };
+        if let Some(media) = unanswered.media {
+            if self.calls.connect_call(self.sid, media).await.is_err() {
+                self.calls.call_ended(self.sid, CallEnd::Failed, Some(503)).await;
+                return self.refuse(StatusCode::ServiceUnavailable);
+            }
+            self.connected = true;
+        }
+        let description = unanswered.description.into_bytes();
+        if self.dialog.accept(Some(self.answer_headers(true)), Some(description)).is_err() {
+            // The transaction is gone.
+            return self.ended(CallEnd::Failed).await;
+        }
+        self.restart_timer();
+        Next::GoOn
+    }
+
+    /// Refuses the call, which was not answered.
+    fn refuse(&self, status: StatusCode) -> Next {
+        self.counters.invites_refused.increment();
+        if let Err(e) = self.dialog.reject(Some(status), None) {
+            debug!(call = %self.sid, error = %e, "refusal not sent");
+        }
+        Next::Over
     }
 
     async fn happened(&mut self, state: DialogState) -> Next {
@@ -340,7 +429,7 @@ impl Call {
                     signal = told.recv() => signal,
                 };
                 match cause {
-                    Some(Signal::HangUp(cause)) => self.hang_up(cause).await,
+                    Some(signal) => self.told(Some(signal)).await,
                     None => self.give_up("SIP;cause=408;text=\"session refresh failed\"").await,
                 }
             }
@@ -393,12 +482,19 @@ impl Call {
 
     /// Ends the call from our side because the far end did something that leaves no other way.
     async fn give_up(&self, reason: &str) -> Next {
-        self.calls.call_ended(self.sid, CallEnd::HungUp).await;
+        self.calls.call_ended(self.sid, CallEnd::HungUp, None).await;
         self.bye(reason).await
     }
 
     /// The model has ended the call; the far end is told.
     async fn hang_up(&self, cause: HangUp) -> Next {
+        if self.unanswered.is_some() {
+            return self.refuse(match cause {
+                HangUp::Asked => StatusCode::TemporarilyUnavailable,
+                HangUp::SilentFarEnd | HangUp::MediaFailed => StatusCode::ServerInternalError,
+                HangUp::Stopping => StatusCode::ServiceUnavailable,
+            });
+        }
         let reason = match cause {
             HangUp::Asked => "Q.850;cause=16;text=\"ended over the API\"",
             HangUp::SilentFarEnd => "Q.850;cause=102;text=\"no RTP received\"",
@@ -417,7 +513,7 @@ impl Call {
     }
 
     async fn ended(&self, end: CallEnd) -> Next {
-        self.calls.call_ended(self.sid, end).await;
+        self.calls.call_ended(self.sid, end, None).await;
         Next::Over
     }
 }

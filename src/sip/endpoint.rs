@@ -14,7 +14,7 @@ use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::counters::SipCounters;
@@ -25,8 +25,8 @@ use super::outgoing::AsTheyWroteThem;
 use super::stream::Serving;
 use super::tls::Certificate;
 use super::udp::{Gate, GuardedUdp};
-use super::{tcp, tls};
-use crate::call;
+use super::{outbound, tcp, tls};
+use crate::call::{self, OutgoingCall};
 use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
@@ -134,6 +134,7 @@ impl Endpoint {
         sockets: Sockets,
         settings: Settings,
         calls: call::Handle,
+        outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
         let Settings { advertised, routes, codecs, srtp, session_interval_min } = settings;
@@ -178,7 +179,9 @@ impl Endpoint {
             acknowledged: Notify::new(),
         };
         tokio::spawn(async move { endpoint.serve().await });
-        tokio::spawn(inbound::serve(Arc::new(inbound), requests));
+        let inbound = Arc::new(inbound);
+        tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
+        tokio::spawn(outbound::serve(inbound, outgoing));
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
         tokio::spawn(tcp::listen(sockets.tcp, advertised, serving(), stop.child_token()));

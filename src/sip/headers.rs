@@ -1,5 +1,6 @@
 //! What we read from requests and put into answers, beyond what the library does.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rsipstack::sip::prelude::{HasHeaders, HeadersExt};
 use rsipstack::sip::{Header, Request, Uri};
 
@@ -32,6 +33,25 @@ pub(super) fn other(name: &str, value: impl ToString) -> Header {
 /// The user part of a URI, unescaped; empty if it has none.
 pub(super) fn user(uri: &Uri) -> String {
     uri.user().map(decode_user).unwrap_or_default()
+}
+
+/// A user part as it is written in a URI (RFC 3261 §25.1): all but unreserved marks and what numbers need is escaped.
+pub(super) fn encode_user(user: &str) -> String {
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'!')
+        .remove(b'~')
+        .remove(b'*')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')')
+        .remove(b'+')
+        .remove(b'$')
+        .remove(b'&')
+        .remove(b'=');
+    utf8_percent_encode(user, KEPT).to_string()
 }
 
 /// What the API calls this party: the user (a number, a name), or the whole URI if there is none.

@@ -11,7 +11,7 @@ use rsipstack::sip::{Header, Method, StatusCode, Transport, Uri};
 use rsipstack::transaction::TransactionReceiver;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
@@ -19,7 +19,7 @@ use super::call::take_call;
 use super::counters::SipCounters;
 use super::endpoint::contact;
 use super::guard::{ALLOW, SUPPORTED};
-use super::headers::{merge_key, other};
+use super::headers::{self, merge_key, other};
 use super::merged::Recent;
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
@@ -27,6 +27,9 @@ use crate::config::{Codecs, Routes, SrtpPolicy};
 /// How long a request within a call waits for the ACK of the call's INVITE: T1, within which an ACK that was sent
 /// before it has come (RFC 3261 §17.1.1.1).
 const ACK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often a dialog that we began is looked for.
+const LISTING_PAUSE: Duration = Duration::from_millis(10);
 
 /// When a request that came before the ACK may be tried again, in seconds.
 const RETRY_AFTER: u32 = 1;
@@ -94,10 +97,25 @@ impl Inbound {
     }
 
     async fn take_in_dialog(&self, transaction: &mut Transaction) -> rsipstack::Result<()> {
-        match self.dialogs.match_dialog(transaction) {
+        match self.find_dialog(transaction).await {
             Some(dialog) => self.hand_over(dialog, transaction).await,
             None if transaction.original.method == Method::Ack => Ok(()),
             None => transaction.reply(StatusCode::CallTransactionDoesNotExist).await,
+        }
+    }
+
+    /// The dialog of a request. One that we began is listed a moment after our ACK has gone out, and a far end in a hurry
+    /// may be faster than that.
+    async fn find_dialog(&self, transaction: &Transaction) -> Option<Dialog> {
+        let call_id = headers::value(&transaction.original, "Call-ID", Some("i"))?;
+        let give_up = Instant::now() + ACK_PATIENCE;
+        loop {
+            let found = self.dialogs.match_dialog(transaction);
+            let is_ours = || !self.dialogs.get_client_dialog_by_call_id(&call_id).is_empty();
+            if found.is_some() || Instant::now() >= give_up || !is_ours() {
+                return found;
+            }
+            sleep(LISTING_PAUSE).await;
         }
     }
 

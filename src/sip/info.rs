@@ -49,6 +49,11 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::NoConference
             | CallError::NoParticipant
             | CallError::ConferenceCompleted
+            | CallError::ConferenceFull
+            | CallError::LabelInUse
+            | CallError::NodeFull
+            | CallError::NotAllowed
+            | CallError::NotPlaying
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
     }

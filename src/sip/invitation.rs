@@ -7,12 +7,13 @@ use super::counters::SipCounters;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
-use crate::config::{Decision, SrtpPolicy};
+use crate::call::{Destination, HttpMethod, JoinTerms, Voice, VoiceSource, VoiceUrl};
+use crate::config::{Decision, RouteScript, ScriptSource, SrtpPolicy, WebhookUrl};
 use crate::sdp::{self, Offer, SdpError};
 
 /// An INVITE that we understood.
 pub(super) struct Invitation {
-    pub(super) conference: String,
+    pub(super) destination: Destination,
     /// Whether its media are to be SRTP.
     pub(super) srtp: SrtpPolicy,
     /// None: the caller wants ours.
@@ -36,13 +37,31 @@ impl Invitation {
     pub(super) fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
         let user = headers::user(&request.uri);
         let domain = request.uri.host().to_string();
-        let (conference, srtp) = match inbound.routes.decide(&user, &domain) {
-            Decision::Conference { name, srtp } => (name, srtp.unwrap_or(inbound.srtp)),
+        let (destination, srtp) = match inbound.routes.decide(&user, &domain) {
+            Decision::Conference { name, srtp } => {
+                (Destination::Conference(JoinTerms::named(name)), srtp.unwrap_or(inbound.srtp))
+            }
+            Decision::Script { script, srtp } => {
+                (Destination::Script(voice(*script)), srtp.unwrap_or(inbound.srtp))
+            }
             Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
         };
         let timer = agree_timer(request, inbound.session_interval_min)?;
-        Ok(Self { conference, srtp, offer: read_offer(&inbound.counters, request)?, timer })
+        Ok(Self { destination, srtp, offer: read_offer(&inbound.counters, request)?, timer })
     }
+}
+
+/// A route's script, in the model's words.
+fn voice(script: RouteScript) -> Voice {
+    let webhook = |url: WebhookUrl| VoiceUrl {
+        url: url.url,
+        method: if url.get { HttpMethod::Get } else { HttpMethod::Post },
+    };
+    let source = match script.source {
+        ScriptSource::Url(url) => VoiceSource::Url(webhook(url)),
+        ScriptSource::Inline(text) => VoiceSource::Inline(text),
+    };
+    Voice { source, fallback: script.fallback.map(webhook) }
 }
 
 /// The session timer of a request, if it asks for one.

@@ -21,6 +21,7 @@ mod info;
 mod invitation;
 mod media;
 mod merged;
+mod outbound;
 mod outgoing;
 mod session_timer;
 mod stream;

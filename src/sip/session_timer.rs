@@ -50,6 +50,17 @@ pub(super) fn agree(
     Ok(Some(SessionTimer { interval, refresher, supported }))
 }
 
+/// What the far end's answer to our INVITE says (RFC 4028 §7.2): it alone wants a timer, since we asked for none.
+/// Seen from us, who called, `uac` are we.
+pub(super) fn answered_to_us(session_expires: Option<&str>) -> Option<SessionTimer> {
+    let (interval, refresher) = session_expires.and_then(parse)?;
+    let refresher = match refresher {
+        Some(Refresher::Us) => Refresher::Them,
+        Some(Refresher::Them) | None => Refresher::Us,
+    };
+    Some(SessionTimer { interval: interval.max(SESSION_INTERVAL_MIN), refresher, supported: true })
+}
+
 fn parse(value: &str) -> Option<(u32, Option<Refresher>)> {
     let mut parts = value.split(';').map(str::trim);
     let interval = parts.next()?.parse().ok()?;

@@ -191,6 +191,7 @@ impl<'a> Thread<'a> {
                 Retired::Leg(leg) => self.unpoll(leg.id()),
                 Retired::Conference(_)
                 | Retired::LegChange(_)
+                | Retired::Player(_)
                 | Retired::Presses(_)
                 | Retired::Equipment(_)
                 | Retired::Levels(_)

@@ -284,8 +284,11 @@ impl Run {
             self.tally.tap_gaps += u64::from(tap.dropped_before);
         }
         let home = std::iter::from_fn(|| self.engine.poll_retired());
-        let home =
-            home.filter(|retired| !matches!(retired, Retired::LegChange(_) | Retired::Presses(_))).count();
+        let home = home
+            .filter(|retired| {
+                !matches!(retired, Retired::LegChange(_) | Retired::Presses(_) | Retired::Player(_))
+            })
+            .count();
         assert_eq!(home, std::mem::take(&mut self.model.homeward), "what is not held comes home");
         assert_eq!(self.engine.load(), self.model.load());
     }
@@ -309,7 +312,10 @@ impl Run {
             Event::Leg { event: LegEvent::Digit(_), .. } => self.tally.digits += 1,
             Event::Leg { leg, event: LegEvent::Speech(change) } => self.model.check_speech(leg, change),
             Event::Conference { conference, event } => self.check_conference(conference, event),
-            Event::Leg { event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd, .. } => {}
+            Event::Leg {
+                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Played { .. },
+                ..
+            } => {}
         }
     }
 

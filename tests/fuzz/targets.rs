@@ -13,10 +13,13 @@ pub(crate) mod witnesses;
 mod state_machine;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use confab::script::verbs::{Gather, Redirect};
+use confab::script::{Document, Gathering, Use, Verb};
 use confab::sdp::{self, Codec, Local, Security};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
+use confab::sound::Limits;
 use confab_media::codec::PACKET_SAMPLES_MAX;
 use confab_media::rtp::rtcp::{Compound, Packet};
 use confab_media::rtp::{
@@ -24,8 +27,8 @@ use confab_media::rtp::{
 };
 use confab_media::srtp::{Profile, Protector, SrtpError, SrtpKeys, Unprotector};
 use confab_media::{
-    ComfortNoise, Decoder, EXPECTED_LOSS_MAX, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, RtcpSettings, Sent,
-    Time, WallClock,
+    ComfortNoise, Decoder, Digit, EXPECTED_LOSS_MAX, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, RtcpSettings,
+    SampleRate, Sent, Time, WallClock,
 };
 use rsipstack::sip::SipMessage;
 
@@ -46,6 +49,8 @@ pub(crate) const ALL: &[Target] = &[
     ("codecs", codecs),
     ("playout", playout),
     ("engine", engine),
+    ("twiml", twiml),
+    ("sound", sound),
 ];
 
 /// What the guard forwards, the library parses, and a second look changes nothing; what it answers is
@@ -296,6 +301,67 @@ pub(crate) fn playout(data: &[u8]) {
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
 pub(crate) fn engine(data: &[u8]) {
     state_machine::run(data);
+}
+
+/// A call script is read in every way or refused in words, and what is read can be followed: each URL leads somewhere by
+/// HTTP or says why not, and no message grows with its document.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn twiml(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for purpose in [Use::Call, Use::Listening, Use::Queue, Use::Whisper] {
+        let document = match Document::parse_for(&text, purpose) {
+            Ok(document) => document,
+            Err(error) => {
+                assert!(error.message.len() < MESSAGE_BYTES_MAX && error.code > 0, "{error}");
+                continue;
+            }
+        };
+        assert!(document.warnings.iter().all(|warning| warning.message.len() < MESSAGE_BYTES_MAX));
+        for verb in &document.verbs {
+            assert!(purpose != Use::Listening || !matches!(verb, Verb::Dial(_) | Verb::Gather(_)));
+            if let Verb::Gather(gather) = verb {
+                gathers(gather);
+            }
+            if let Verb::Redirect(redirect) = verb {
+                let url = redirect.to.target.resolve(None);
+                assert!(url.is_ok_and(|url| url.scheme().starts_with("http")) || is_relative(redirect));
+            }
+        }
+    }
+}
+
+/// The longest that a message about a document may be: two values of 60 characters are quoted at most.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+const MESSAGE_BYTES_MAX: usize = 1_500;
+
+/// Whether it is a URL beside another.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+fn is_relative(redirect: &Redirect) -> bool {
+    let base = "https://example.com/a/b".parse().expect("a URL");
+    redirect.to.target.resolve(Some(&base)).is_ok()
+}
+
+/// Whatever is pressed, there is one outcome at most, and time brings one.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+fn gathers(gather: &Gather) {
+    let (mut gathering, now) = (Gathering::new(gather), Instant::now());
+    let digits = (0..16).cycle().take(100).filter_map(Digit::from_event);
+    let outcomes = digits.filter_map(|digit| gathering.press(digit, now)).count();
+    gathering.prompts_ended(now);
+    let late = gathering.time(now + gather.timeout + Duration::from_secs(1)).is_some();
+    assert_eq!(outcomes + usize::from(late), 1);
+}
+
+/// Any bytes are a sound within its limits, or none.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn sound(data: &[u8]) {
+    let limits = Limits { bytes: 1 << 20, duration: Duration::from_secs(2) };
+    for content_type in [None, Some("audio/basic")] {
+        match confab::sound::read(data, content_type, SampleRate::Hz8000, &limits) {
+            Ok(sound) => assert!(!sound.samples.is_empty() && sound.duration() <= limits.duration),
+            Err(error) => assert!(error.message.len() < MESSAGE_BYTES_MAX, "{error}"),
+        }
+    }
 }
 
 fn source() -> SocketAddr {

@@ -174,7 +174,7 @@ async function driveRefusals(call) {
   await refused(400, 21220, "canceling an answered call", node.calls(call).update({ status: "canceled" }));
   await refused(405, 20004, "deleting a call's record", node.calls(call).remove());
   const target = { to: "sip:a@127.0.0.1", from: "b", url: "http://127.0.0.1/" };
-  await refused(403, 20403, "placing a call", node.calls.create(target));
+  await refused(400, 21215, "placing a call that is not allowed", node.calls.create(target));
 }
 
 async function driveKick(call) {

@@ -3,6 +3,8 @@
 #
 #   run.sh install          installs both SDKs beside this file (needs python3 with venv, node 18 or later, npm)
 #   run.sh python | node    drives the node with one of them, installing first if need be
+#   run.sh validate-python | validate-node
+#                           has one of them judge the node's requests, which come on standard input
 #
 # A drive wants at least three calls in the conference, and ends them all. From the environment:
 #   CONFAB_URL             e.g. http://127.0.0.1:8080
@@ -65,5 +67,13 @@ node)
     installed node
     exec node drive.mjs
     ;;
-*) fail "usage: run.sh install | python | node" ;;
+validate-python)
+    installed python
+    exec .venv/bin/python validate.py
+    ;;
+validate-node)
+    installed node
+    exec node validate.mjs
+    ;;
+*) fail "usage: run.sh install | python | node | validate-python | validate-node" ;;
 esac

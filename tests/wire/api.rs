@@ -29,6 +29,26 @@ impl Running {
         serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"))
     }
 
+    /// Asks for something to be made below the account's path; the status and what it says.
+    pub(crate) async fn create(&self, path: &str, form: &str) -> (u16, Value) {
+        let (status, body) = self.http("POST", &format!("{}/{path}", self.account()), form).await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+
+    /// Waits until what is at a path has a value.
+    pub(crate) async fn wait_for(&self, path: &str, field: &str, value: &str) -> Value {
+        within(&format!("{field} {value} at {path}"), async {
+            loop {
+                let found = self.get(path).await;
+                if found[field] == value {
+                    return found;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
     fn account(&self) -> String {
         format!("/2010-04-01/Accounts/{}", self.account_sid)
     }

@@ -302,6 +302,34 @@ impl Peer {
         self.dial_with(&invite).await
     }
 
+    /// Waits until the node calls it.
+    pub(crate) async fn is_called(&mut self) -> Message {
+        let invite = self.request_of("INVITE").await;
+        self.call_id = invite.header("Call-ID");
+        // From here on its own requests are those of the one called.
+        self.to = invite.header("From");
+        self.from = format!("{};tag={}", invite.header("To"), fresh("tag"));
+        let contact = invite.header("Contact");
+        self.target = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        invite
+    }
+
+    /// Answers the call of the node with a status that has a tag, as all but 100 have.
+    pub(crate) async fn reply(&mut self, invite: &Message, status: &str) {
+        let answer = self.answer_to(invite, status).set("To", &self.from);
+        self.send(&answer.with("Contact", format!("<{}>", self.contact))).await;
+    }
+
+    /// Takes the call of the node, and is in it when this returns.
+    pub(crate) async fn pick_up(&mut self, invite: &Message) {
+        let answer = self.answer_to(invite, "200 OK").set("To", &self.from);
+        let answer = answer.with("Contact", format!("<{}>", self.contact)).sdp(&self.description());
+        self.send(&answer).await;
+        self.rtp.aim(SocketAddr::new(self.node.ip(), audio_port(&invite.description())));
+        let ack = self.request_of("ACK").await;
+        assert_eq!(ack.header("CSeq"), invite.header("CSeq").replace("INVITE", "ACK"));
+    }
+
     /// Ends its call.
     pub(crate) async fn hang_up(&mut self) {
         let bye = self.within_call("BYE");

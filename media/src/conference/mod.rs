@@ -283,7 +283,7 @@ impl Conference {
         let heard = match self.hears(hearer, step.faults) {
             // A key is pressed towards them, which nobody else hears.
             Heard::FullMix if step.legs.at(self.participants[seat].index).hears_tone() => Heard::OwnMix,
-            heard @ (Heard::Nothing | Heard::FullMix | Heard::OwnMix) => heard,
+            heard @ (Heard::Nothing | Heard::FullMix | Heard::OwnMix | Heard::Played) => heard,
         };
         match (turn, heard) {
             (Turn::Shared, Heard::FullMix) => self.give_full_mix(seat, hearer, step),
@@ -291,11 +291,15 @@ impl Conference {
                 self.mix_own(hearer, step.faults);
                 self.give_own(seat, step);
             }
+            (Turn::Own, Heard::Played) => {
+                step.legs.at(self.participants[seat].index).play(&mut self.scratch.heard);
+                self.give_own(seat, step);
+            }
             (Turn::Own, Heard::Nothing) => {
                 self.scratch.heard.silence_at(self.participants[seat].rate());
                 self.give_own(seat, step);
             }
-            (Turn::Own, Heard::FullMix) | (Turn::Shared, Heard::OwnMix | Heard::Nothing) => {}
+            (Turn::Own, Heard::FullMix) | (Turn::Shared, Heard::OwnMix | Heard::Nothing | Heard::Played) => {}
         }
     }
 
@@ -337,6 +341,7 @@ impl Conference {
         let participant = &self.participants[seat];
         match participant.seat.hearing {
             Hearing::Nothing => Heard::Nothing,
+            Hearing::Played => Heard::Played,
             Hearing::Conference => {
                 let own = participant.mixed(&self.voices).is_some() && !faults.keeps_own_voice();
                 if own || self.whispers.reach(participant, &self.participants) {
@@ -381,6 +386,8 @@ enum Turn {
 /// What a participant hears in a tick.
 enum Heard {
     Nothing,
+    /// What is played to them alone.
+    Played,
     /// What all mere listeners hear.
     FullMix,
     OwnMix,

@@ -58,7 +58,7 @@ impl Legs {
         }
     }
 
-    pub(crate) fn add(&mut self, leg: Box<Leg>) -> Result<LegIndex, (Box<Leg>, Refusal)> {
+    pub(crate) fn add(&mut self, mut leg: Box<Leg>) -> Result<LegIndex, (Box<Leg>, Refusal)> {
         if self.by_id.contains_key(&leg.id()) {
             return Err((leg, Refusal::Exists));
         }
@@ -67,6 +67,7 @@ impl Legs {
         };
         let index = LegIndex(slot);
         self.by_id.insert(leg.id(), index);
+        leg.arrive();
         self.slots[slot as usize] = Some(leg);
         self.unseated.push(index);
         Ok(index)

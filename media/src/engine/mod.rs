@@ -12,7 +12,7 @@ use crate::event::{Event, LevelReport, Refusal, Retired, Tap};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
-use crate::leg::{Datagram, DigitSender, Leg, PressedDigit, QualityReport};
+use crate::leg::{Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -227,7 +227,10 @@ impl Engine {
         match ask {
             Ask::AddLeg(leg) => self.add_leg(leg),
             Ask::RemoveLeg(leg) => self.remove_leg(leg),
+            Ask::DetachLeg(leg) => self.detach_leg(leg),
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
+            Ask::Play(leg, player) => self.play(leg, player),
+            Ask::StopPlaying(leg) => self.stop_playing(leg),
             Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
             Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
             Ask::ReportQuality(report) => self.report_quality(report),
@@ -248,7 +251,11 @@ impl Engine {
 
     fn add_leg(&mut self, leg: Box<Leg>) -> Result<(), Refusal> {
         match self.legs.add(leg) {
-            Ok(_) => Ok(()),
+            Ok(index) => {
+                // One that comes from another engine may have something to tell.
+                self.legs.list_events(index);
+                Ok(())
+            }
             Err((leg, refusal)) => {
                 self.retired.push_back(Retired::Leg(leg));
                 Err(refusal)
@@ -266,6 +273,15 @@ impl Engine {
         } else {
             self.retired.push_back(Retired::Leg(leg));
         }
+        Ok(())
+    }
+
+    fn detach_leg(&mut self, leg: LegId) -> Result<(), Refusal> {
+        if self.seats.contains_key(&leg) {
+            self.leave(leg)?;
+        }
+        let leg = self.legs.remove(leg).ok_or(Refusal::NoLeg)?;
+        self.retired.push_back(Retired::Leg(leg));
         Ok(())
     }
 
@@ -296,6 +312,20 @@ impl Engine {
         self.legs.at(index).hear_digit(key, &mut self.counters);
         self.legs.list_events(index);
         Ok(())
+    }
+
+    fn play(&mut self, leg: LegId, player: Box<Player>) -> Result<(), Refusal> {
+        let (replaced, played) = match self.legs.get(leg) {
+            Some(leg) => (leg.begin_playing(player), Ok(())),
+            None => (Some(player), Err(Refusal::NoLeg)),
+        };
+        self.retired.extend(replaced.map(Retired::Player));
+        played
+    }
+
+    fn stop_playing(&mut self, leg: LegId) -> Result<(), Refusal> {
+        let stopped = self.legs.get(leg).ok_or(Refusal::NoLeg)?.stop_playing();
+        if stopped { Ok(()) } else { Err(Refusal::NotPlaying) }
     }
 
     fn press_digits(&mut self, leg: LegId, presses: Box<DigitSender>) -> Result<(), Refusal> {
@@ -403,7 +433,7 @@ impl Engine {
     }
 }
 
-/// Legs without a seat: what they say goes nowhere, and they are sent silence.
+/// Legs without a seat: what they say goes nowhere, and they are sent what they are played.
 fn idle(step: &mut Step<'_>) {
     let mut n = 0;
     while let Some(index) = step.legs.unseated(n) {
@@ -416,7 +446,7 @@ fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
     let leg = step.legs.at(index);
     let mut frame = Frame::silence(leg.codec().sample_rate());
     leg.hear(step.now, step.counters, &mut frame);
-    frame.silence_at(leg.codec().sample_rate());
+    leg.play(&mut frame);
     leg.send_own(frame.samples(), None, step.counters, step.faults);
     step.legs.done(index);
 }

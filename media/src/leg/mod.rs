@@ -4,6 +4,7 @@
 //! datagram ─▶ RTP? RTCP? ─▶ SRTP ─▶ transport ─▶ payload type ─┬▶ telephone-event ─▶ digits ─▶ event
 //!                                   (far end?)                 └▶ audio ─▶ playout ─▶ hear (one frame a tick)
 //! frame to be heard ─▶ encoded (own or shared) ─▶ send ─▶ SRTP ─▶ outbox ─▶ datagrams
+//! player ─▶ frame to be heard, when it is heard instead of the conference
 //! RTCP both ways ─▶ condition: how good it sounds, how much loss to expect
 //! ```
 
@@ -13,6 +14,7 @@ mod dtmf;
 mod framing;
 mod outbox;
 mod pending;
+mod player;
 mod pressing;
 mod quality;
 mod receive;
@@ -34,6 +36,7 @@ pub use self::dtmf::{
     DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
 use self::pending::Pending;
+pub use self::player::{PlayEnd, Player, Plays, Sound};
 pub use self::quality::{
     CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
     QualityMeter, QualityReport, QualitySample, Score, SendSample,
@@ -119,6 +122,8 @@ pub struct Leg {
     coding: Box<Coding>,
     rtcp: LegRtcp,
     condition: Condition,
+    /// What is played to it; also when that has ended, until it is played something else.
+    player: Option<Box<Player>>,
     /// Payload type and codec before the last change: packets of it may still be on the way.
     format_before: Option<(u8, Codec)>,
     receive_timeout: Duration,
@@ -161,6 +166,7 @@ impl Leg {
             coding,
             rtcp: LegRtcp::new(rtcp),
             condition: Condition::new(settings.id),
+            player: None,
             format_before: None,
             receive_timeout: settings.receive_timeout,
             last_sign_of_life: None,
@@ -226,6 +232,15 @@ impl Leg {
         let mut before = std::mem::replace(&mut self.coding, coding);
         before.take_home(replaced);
         before
+    }
+
+    /// It is in an engine, maybe another one than before: nobody there knows where its far end is, or that it has
+    /// something to report.
+    pub(crate) fn arrive(&mut self) {
+        self.listed = false;
+        if let Some(source) = self.transport.latched() {
+            self.pending.latched(source);
+        }
     }
 
     /// Whether it speaks in its conference, as somebody hears it there.

@@ -3,13 +3,16 @@
 
 use std::net::SocketAddr;
 
+use super::player::PlayEnd;
 use crate::dsp::level::SpeechChange;
 use crate::event::LegEvent;
+use crate::id::PlayerId;
 
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     latched: Option<SocketAddr>,
     silent: bool,
+    played: Option<(PlayerId, PlayEnd)>,
     /// Whether it speaks, and whether it did when that was last fetched.
     speaks: bool,
     spoke: bool,
@@ -24,18 +27,29 @@ impl Pending {
         self.silent = true;
     }
 
+    pub(crate) fn played(&mut self, player: PlayerId, end: PlayEnd) {
+        self.played = Some((player, end));
+    }
+
+    pub(crate) fn forget_played(&mut self) {
+        self.played = None;
+    }
+
     pub(crate) fn speaks(&mut self, speaks: bool) {
         self.speaks = speaks;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         let told_of_speech = self.speaks == self.spoke;
-        self.latched.is_none() && !self.silent && told_of_speech
+        self.latched.is_none() && !self.silent && self.played.is_none() && told_of_speech
     }
 
     pub(crate) fn take(&mut self) -> Option<LegEvent> {
         if let Some(source) = self.latched.take() {
             return Some(LegEvent::Latched { source });
+        }
+        if let Some((player, end)) = self.played.take() {
+            return Some(LegEvent::Played { player, end });
         }
         if self.speaks != self.spoke {
             self.spoke = self.speaks;

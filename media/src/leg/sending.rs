@@ -1,7 +1,7 @@
 //! What a leg is sent in a tick.
 
 use super::send::Way;
-use super::{Encoded, Leg, REPORT_LEN_MAX};
+use super::{Encoded, Leg, Player, REPORT_LEN_MAX};
 use crate::codec::{Codec, Encoder};
 use crate::fault::Planted;
 use crate::frame::{Frame, SampleRate};
@@ -47,6 +47,36 @@ impl Leg {
         counters.encoded += 1;
         self.coding.encode_kept(heard);
         self.send(None, faults);
+    }
+
+    /// Plays it this from the next tick on. What it was played before travels home.
+    pub(crate) fn begin_playing(&mut self, player: Box<Player>) -> Option<Box<Player>> {
+        // Whoever asked knows that this is the end of the one before.
+        self.pending.forget_played();
+        self.player.replace(player)
+    }
+
+    /// Whether there was anything to be stopped.
+    pub(crate) fn stop_playing(&mut self) -> bool {
+        match self.player.as_deref_mut().filter(|player| player.end().is_none()) {
+            Some(player) => {
+                player.stop();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Writes what it is played in this tick, and silence if that is nothing.
+    pub(crate) fn play(&mut self, frame: &mut Frame) {
+        frame.silence_at(self.codec().sample_rate());
+        let Some(player) = self.player.as_deref_mut().filter(|player| player.end().is_none()) else {
+            return;
+        };
+        player.play(frame);
+        if let Some(end) = player.end() {
+            self.pending.played(player.id(), end);
+        }
     }
 
     /// Makes this tick's packets of what is shared or what its own encoder made, if signalling lets us send, and a

@@ -49,8 +49,6 @@ async fn a_wrong_parameter_is_named() {
         "POST /Conferences/{CF}/Participants/{CA}.json muted=true => 400 20001 it takes Muted",
         "POST /Conferences/{CF}.json?Status=completed => 400 20001 body",
         "POST /Calls/{CA}.json Status=paused => 400 20001 completed or canceled",
-        "POST /Calls/{CA}.json Twiml=x => 400 20001 Twiml is not supported",
-        "POST /Calls/{CA}.json Url=x&Status=completed => 400 20001 Url is not supported",
         "POST /Conferences/{CF}/Participants/{CA}.json Hold=true => 400 20001 Hold is not supported",
         "POST /Conferences/{CF}/Participants/{CA}.json Muted=true&Coaching=true => 400 20001 Coaching is not supported",
         "POST /Conferences/{CF}/Participants/{CA}.json Muted=true&Muted=true => 400 20001 Muted is given more than once",
@@ -78,8 +76,24 @@ async fn a_wrong_parameter_is_named() {
 #[tokio::test]
 async fn what_cannot_be_done_is_refused() {
     check(&[
-        "POST /Calls.json To=a&From=b&Url=c => 403 20403 does not place calls",
-        "POST /Conferences/{CF}/Participants.json To=a => 403 20403 does not place",
+        "POST /Calls.json To=sip:a@b&From=b => 400 21205 Url or Twiml is missing",
+        "POST /Calls.json To=sip:a@b&From=b&Url=c => 400 21205 begins with http",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Method=PUT => 400 21209 Method must be GET or POST",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Timeout=0 => 400 21208 Timeout",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&TimeLimit=x => 400 20001 TimeLimit",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&MachineDetection=Enable => 400 21234 MachineDetection",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Record=true => 400 20001 Record is not supported",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&SipAuthUsername=x => 400 21223 SipAuthPassword",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&SipAuthPassword=x => 400 21222 SipAuthUsername",
+        "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&StatusCallback=http://a/&StatusCallbackEvent=x => 400 20001 initiated",
+        "POST /Calls.json From=b&Url=http://a/ => 400 21201 To is missing",
+        "POST /Calls.json To=alice&From=b&Url=http://a/ => 400 21211 To must be",
+        "POST /Calls.json To=sip:a@b&Url=http://a/ => 400 21213 From is missing",
+        "POST /Calls.json To=sip:a@b&From=%3C&Url=http://a/ => 400 21212 From must be",
+        "POST /Calls/{CA}.json Status=completed&Url=http://a/ => 400 20001 follows no script",
+        "POST /Conferences/{CF}/Participants.json To=sip:a@b&From=b&Label=a%2Fb => 400 16024 Label",
+        "POST /Conferences/{CF}/Participants.json To=sip:a@b&From=b&MaxParticipants=1 => 400 20001 from 2 to 250",
+        "POST /Conferences/{CF}/Participants.json To=sip:a@b&From=b&Coaching=true => 400 20001 Coaching",
         "POST /Calls/{CA}.json Status=canceled => 400 21220 right state",
     ])
     .await;

@@ -2,7 +2,7 @@
 
 use confab_media::{PressedDigit, Refusal};
 
-use super::{Call, Model, Records, Waiter, answer, overloaded};
+use super::{Model, Waiter, answer, overloaded};
 use crate::call::digits::DigitString;
 use crate::call::handle::{CallError, Reply};
 use crate::call::sid::CallSid;
@@ -10,39 +10,36 @@ use crate::call::sid::CallSid;
 impl Model {
     /// A key that the far end's signalling told.
     pub(in crate::call) fn hear_digit(&mut self, sid: CallSid, key: PressedDigit, reply: Reply<()>) {
-        let leg = match connected(&self.calls, sid) {
-            Ok(call) => &call.leg,
-            Err(e) => return answer(reply, Err(e)),
+        if let Err(e) = self.connected(sid) {
+            return answer(reply, Err(e));
+        }
+        let Some(call) = self.calls.get(sid) else {
+            return;
         };
-        if let Err(refused) = self.media.hear_digit(leg, key, Waiter::DigitHeard(reply)) {
+        if let Err(refused) = self.media.hear_digit(&call.leg, key, Waiter::DigitHeard(reply)) {
             overloaded(refused);
         }
     }
 
     /// Keys that somebody wants pressed towards the far end.
     pub(in crate::call) fn press_digits(&mut self, sid: CallSid, keys: &DigitString, reply: Reply<()>) {
-        let leg = match connected(&self.calls, sid) {
-            Ok(call) => &call.leg,
-            Err(e) => return answer(reply, Err(e)),
+        if let Err(e) = self.connected(sid) {
+            return answer(reply, Err(e));
+        }
+        let Some(call) = self.calls.get(sid) else {
+            return;
         };
         let Some(presses) = keys.presses() else {
             return answer(reply, Err(CallError::DigitsFull));
         };
-        if let Err(refused) = self.media.press_digits(leg, presses, Waiter::DigitsPressed(reply)) {
+        if let Err(refused) = self.media.press_digits(&call.leg, presses, Waiter::DigitsPressed(reply)) {
             overloaded(refused);
         }
     }
 }
 
-/// A call whose media are there.
-fn connected(calls: &Records<CallSid, Call>, sid: CallSid) -> Result<&Call, CallError> {
-    let call = calls.get(sid).ok_or(CallError::NoCall)?;
-    let is_connected = call.connected && !call.view.status.is_final();
-    is_connected.then_some(call).ok_or(CallError::WrongState)
-}
-
 /// What whoever wanted keys pressed is told when they are not.
-pub(super) const fn not_pressed(refusal: Refusal) -> CallError {
+pub(in crate::call) const fn not_pressed(refusal: Refusal) -> CallError {
     match refusal {
         Refusal::DigitsFull => CallError::DigitsFull,
         Refusal::NoLeg
@@ -51,6 +48,7 @@ pub(super) const fn not_pressed(refusal: Refusal) -> CallError {
         | Refusal::Exists
         | Refusal::ConferenceFull
         | Refusal::NotEquipped
+        | Refusal::NotPlaying
         | Refusal::EngineFull => CallError::WrongState,
     }
 }

@@ -1,0 +1,269 @@
+//! What is played to one leg alone: prompts and music, from memory.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dsp::converter::RateConverter;
+use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
+use crate::id::PlayerId;
+
+/// Sound in memory, shared by all who are played it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sound {
+    rate: SampleRate,
+    samples: Arc<[i16]>,
+}
+
+impl Sound {
+    /// Mono samples at a rate.
+    pub fn new(rate: SampleRate, samples: impl Into<Arc<[i16]>>) -> Self {
+        Self { rate, samples: samples.into() }
+    }
+
+    /// Samples a second.
+    pub const fn rate(&self) -> SampleRate {
+        self.rate
+    }
+
+    /// The samples.
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// How long it is.
+    pub fn duration(&self) -> Duration {
+        duration(self.samples.len() as u64, self.rate)
+    }
+}
+
+impl std::fmt::Debug for Sound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sound").field("rate", &self.rate).field("duration", &self.duration()).finish()
+    }
+}
+
+/// How often a sound is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plays {
+    /// So many times, without a gap.
+    Times(NonZeroU32),
+    /// Until it is stopped.
+    Forever,
+}
+
+impl Plays {
+    /// Once.
+    pub const ONCE: Self = Self::Times(NonZeroU32::MIN);
+}
+
+/// How playing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayEnd {
+    /// All of it was played.
+    Finished,
+    /// It was stopped.
+    Stopped,
+}
+
+/// Plays a sound to one leg, at whatever rate that hears. Built on the control side with all that it needs.
+#[derive(Debug)]
+pub struct Player {
+    id: PlayerId,
+    sound: Sound,
+    /// The next sample.
+    at: usize,
+    /// Plays left, with the one under way.
+    left: Plays,
+    /// To the rates that are not the sound's.
+    ways: [RateConverter; 2],
+    phase: Phase,
+    /// Samples played, of all plays.
+    played: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Playing,
+    /// The next frame fades out, and is the last.
+    Stopping,
+    /// The sound is over; what a resampler still holds of it comes out in the next frame.
+    Draining,
+    Over(PlayEnd),
+}
+
+impl Player {
+    /// A player at the beginning of the sound.
+    pub fn new(id: PlayerId, sound: Sound, plays: Plays) -> Box<Self> {
+        let rate = sound.rate();
+        let others = match rate {
+            SampleRate::Hz8000 => [SampleRate::Hz16000, SampleRate::Hz48000],
+            SampleRate::Hz16000 => [SampleRate::Hz8000, SampleRate::Hz48000],
+            SampleRate::Hz48000 => [SampleRate::Hz8000, SampleRate::Hz16000],
+        };
+        let ways = others.map(|other| RateConverter::new(rate, other));
+        let phase = if sound.samples().is_empty() { Phase::Draining } else { Phase::Playing };
+        Box::new(Self { id, sound, at: 0, left: plays, ways, phase, played: 0 })
+    }
+
+    /// Its name.
+    pub const fn id(&self) -> PlayerId {
+        self.id
+    }
+
+    /// How much was played, all times together.
+    pub fn played(&self) -> Duration {
+        duration(self.played, self.sound.rate())
+    }
+
+    /// Ends with the next frame, which fades out: an edge would click.
+    pub(crate) fn stop(&mut self) {
+        if self.phase == Phase::Playing {
+            self.phase = Phase::Stopping;
+        }
+    }
+
+    /// Whether, and how, it has ended.
+    pub(crate) const fn end(&self) -> Option<PlayEnd> {
+        match self.phase {
+            Phase::Over(end) => Some(end),
+            Phase::Playing | Phase::Stopping | Phase::Draining => None,
+        }
+    }
+
+    /// Writes the next 20 ms at the frame's rate; silence after the end.
+    pub(crate) fn play(&mut self, out: &mut Frame) {
+        let mut read = [0; FRAME_LEN_MAX];
+        let read = &mut read[..self.sound.rate().frame_len()];
+        match self.phase {
+            Phase::Playing => self.read(read),
+            Phase::Stopping => {
+                self.read(read);
+                fade_out(read);
+                self.phase = Phase::Over(PlayEnd::Stopped);
+            }
+            Phase::Draining => self.phase = Phase::Over(PlayEnd::Finished),
+            Phase::Over(_) => {}
+        }
+        match self.ways.iter_mut().find(|way| way.to() == out.rate()) {
+            Some(way) => way.convert(read, out.samples_mut()),
+            None => out.samples_mut().copy_from_slice(read),
+        }
+    }
+
+    fn read(&mut self, out: &mut [i16]) {
+        let mut rest = out;
+        while !rest.is_empty() && self.phase != Phase::Draining {
+            let ahead = &self.sound.samples()[self.at..];
+            let n = ahead.len().min(rest.len());
+            let (now, later) = rest.split_at_mut(n);
+            now.copy_from_slice(&ahead[..n]);
+            rest = later;
+            self.at += n;
+            self.played += n as u64;
+            if self.at == self.sound.samples().len() {
+                self.begin_again();
+            }
+        }
+    }
+
+    fn begin_again(&mut self) {
+        self.at = 0;
+        self.left = match self.left {
+            Plays::Forever => Plays::Forever,
+            Plays::Times(times) => match NonZeroU32::new(times.get() - 1) {
+                Some(left) => Plays::Times(left),
+                None => {
+                    self.phase = Phase::Draining;
+                    return;
+                }
+            },
+        };
+    }
+}
+
+fn duration(samples: u64, rate: SampleRate) -> Duration {
+    Duration::from_micros(samples.saturating_mul(1_000_000) / u64::from(rate.hertz()))
+}
+
+fn fade_out(samples: &mut [i16]) {
+    let len = samples.len() as i32;
+    for (i, sample) in samples.iter_mut().enumerate() {
+        *sample = (i32::from(*sample) * (len - i as i32) / len) as i16;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: SampleRate = SampleRate::Hz8000;
+
+    fn sound(len: usize) -> Sound {
+        Sound::new(RATE, (0..len).map(|n| n as i16 + 1).collect::<Vec<_>>())
+    }
+
+    fn play(player: &mut Player, rate: SampleRate, frames: usize) -> Vec<i16> {
+        let mut heard = Vec::new();
+        for _ in 0..frames {
+            let mut frame = Frame::silence(rate);
+            player.play(&mut frame);
+            heard.extend_from_slice(frame.samples());
+        }
+        heard
+    }
+
+    #[test]
+    fn a_sound_is_played_sample_for_sample_and_then_there_is_silence() {
+        let mut player = Player::new(PlayerId(1), sound(400), Plays::ONCE);
+        let heard = play(&mut player, RATE, 3);
+        assert_eq!(heard[..400], sound(400).samples()[..]);
+        assert!(heard[400..].iter().all(|&s| s == 0));
+        assert_eq!(player.end(), None, "a resampler would still have some of it");
+        assert!(play(&mut player, RATE, 2).iter().all(|&s| s == 0));
+        assert_eq!(player.end(), Some(PlayEnd::Finished));
+        assert_eq!(player.played(), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn plays_follow_each_other_without_a_gap() {
+        let mut player = Player::new(PlayerId(1), sound(100), Plays::Times(NonZeroU32::new(3).unwrap()));
+        let heard = play(&mut player, RATE, 3);
+        assert_eq!(heard[..300], [sound(100).samples(); 3].concat());
+        assert!(heard[300..].iter().all(|&s| s == 0));
+        let mut forever = Player::new(PlayerId(1), sound(7), Plays::Forever);
+        assert!(play(&mut forever, RATE, 500).iter().all(|&s| s != 0));
+        assert_eq!(forever.end(), None);
+    }
+
+    #[test]
+    fn a_player_that_is_stopped_fades_out_and_is_over() {
+        let loud = Sound::new(RATE, vec![10_000; 8_000]);
+        let mut player = Player::new(PlayerId(1), loud, Plays::Forever);
+        play(&mut player, RATE, 5);
+        player.stop();
+        let last = play(&mut player, RATE, 1);
+        assert_eq!(last[0], 10_000);
+        assert!(last[159] < 100 && last.is_sorted_by(|a, b| a >= b));
+        assert_eq!(player.end(), Some(PlayEnd::Stopped));
+        assert!(play(&mut player, RATE, 1).iter().all(|&s| s == 0));
+    }
+
+    #[test]
+    fn it_is_heard_at_every_rate_with_its_level() {
+        let tone: Vec<i16> = (0..8_000).map(|n| ((f64::from(n) * 0.3).sin() * 8_000.0) as i16).collect();
+        for rate in SampleRate::ALL {
+            let mut player = Player::new(PlayerId(1), Sound::new(RATE, tone.clone()), Plays::ONCE);
+            let heard = play(&mut player, rate, 50);
+            let power = heard.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / heard.len() as f64;
+            assert!((power.sqrt() - 8_000.0 / 2f64.sqrt()).abs() < 100.0, "{rate:?}: {}", power.sqrt());
+        }
+    }
+
+    #[test]
+    fn nothing_is_over_at_once() {
+        let mut player = Player::new(PlayerId(1), sound(0), Plays::Forever);
+        assert!(play(&mut player, RATE, 1).iter().all(|&s| s == 0));
+        assert_eq!(player.end(), Some(PlayEnd::Finished));
+    }
+}

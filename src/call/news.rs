@@ -1,0 +1,81 @@
+//! What somebody asked to be told of a call: each step once, in order, numbered from 0.
+
+use tracing::error;
+
+use super::model::Model;
+use super::sid::CallSid;
+use super::view::{CallStatus, CallView};
+use super::voice::VoiceUrl;
+
+/// News that may wait to be written down for delivery. Nothing of that waits for an application, so a full queue means that
+/// something is badly wrong.
+pub(super) const NEWS_MAX: usize = 16_384;
+
+/// A step of a call that somebody wants to be told of.
+#[derive(Clone, Debug)]
+pub struct CallNews {
+    /// Who.
+    pub to: VoiceUrl,
+    /// Which step.
+    pub step: CallStep,
+    /// How many were told before.
+    pub number: u32,
+    /// The call, right after it.
+    pub call: CallView,
+}
+
+/// How far a call got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallStep {
+    /// It was begun.
+    Initiated,
+    /// It rings.
+    Ringing,
+    /// It was answered.
+    Answered,
+    /// It is over, however it ended.
+    Completed,
+}
+
+impl CallStep {
+    /// The step that a call has just made when it has this status.
+    const fn of(status: CallStatus) -> Self {
+        match status {
+            CallStatus::Queued => Self::Initiated,
+            CallStatus::Ringing => Self::Ringing,
+            CallStatus::InProgress => Self::Answered,
+            CallStatus::Completed
+            | CallStatus::Busy
+            | CallStatus::Failed
+            | CallStatus::NoAnswer
+            | CallStatus::Canceled => Self::Completed,
+        }
+    }
+}
+
+impl Model {
+    /// The call has another status: whoever asked is told.
+    pub(super) fn tell_status(&mut self, sid: CallSid) {
+        let Some(call) = self.calls.get_mut(sid) else {
+            return;
+        };
+        let Some(callback) = &call.status else {
+            return;
+        };
+        let step = CallStep::of(call.view.status);
+        let is_wanted = match step {
+            CallStep::Initiated => callback.events.initiated,
+            CallStep::Ringing => callback.events.ringing,
+            CallStep::Answered => callback.events.answered,
+            CallStep::Completed => callback.events.completed,
+        };
+        if !is_wanted {
+            return;
+        }
+        let news = CallNews { to: callback.url.clone(), step, number: call.told, call: call.view.clone() };
+        call.told += 1;
+        if self.news.try_send(news).is_err() {
+            error!(call = %sid, "news of a call was lost: nobody takes it");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Who sits in which conference: taking a seat, leaving it, being muted or removed.
+
+use chrono::{DateTime, Utc};
+use confab_media::{Audience, ConferenceSettings, Hearing, Seat};
+use tracing::info;
+
+use super::ending::Leaving;
+use super::event::What;
+use super::handle::{
+    Admission, CallError, CallEvent, HangUp, IncomingCall, NotAdmitted, ParticipantKey, Reply, Signal,
+};
+use super::media::{ConferencePlace, Full};
+use super::model::{AfterLeaving, Model, Waiter, answer, overloaded};
+use super::sid::{CallSid, ConferenceSid};
+use super::state::{Call, Conference, JoinReply, Stage};
+use super::view::{CallStatus, ConferenceStatus, ConferenceView, ParticipantStatus, ParticipantView};
+use super::voice::JoinTerms;
+
+impl Model {
+    /// Lets a call in that goes straight into a conference: its seat is taken before it is answered.
+    pub(super) fn admit_to_conference(
+        &mut self,
+        incoming: IncomingCall,
+        terms: &JoinTerms,
+    ) -> Result<Admission, NotAdmitted> {
+        let conference = self.conference_for(terms).map_err(|_| NotAdmitted::ConferenceFull)?;
+        let admitted = self.reserve(incoming, Some(conference));
+        match &admitted {
+            Ok(admission) => {
+                self.take_seat(admission.call, conference, terms);
+                self.signal(admission.call, Signal::Answer);
+            }
+            Err(_) => self.close_if_empty(conference, None, Leaving::HungUp),
+        }
+        admitted
+    }
+
+    /// Seats an answered call.
+    pub(super) fn join(&mut self, sid: CallSid, terms: &JoinTerms, reply: JoinReply) {
+        let conference = match self.may_join(sid, terms) {
+            Ok(conference) => conference,
+            Err(e) => return reply.refuse(e),
+        };
+        self.take_seat(sid, conference, terms);
+        self.order_seat(sid, conference, reply);
+    }
+
+    /// Seats a call that nobody asked about just now; one that cannot have its seat is ended.
+    pub(super) fn join_unasked(&mut self, sid: CallSid, terms: &JoinTerms) {
+        match self.may_join(sid, terms) {
+            Ok(conference) => {
+                self.take_seat(sid, conference, terms);
+                self.order_seat(sid, conference, JoinReply::Nobody);
+            }
+            Err(e) => {
+                info!(call = %sid, error = %e, "no seat for the call; call ended");
+                self.hang_up(sid, HangUp::Asked);
+            }
+        }
+    }
+
+    fn may_join(&mut self, sid: CallSid, terms: &JoinTerms) -> Result<ConferenceSid, CallError> {
+        let call = self.connected(sid)?;
+        if !matches!(call.stage, Stage::Connected) {
+            return Err(CallError::WrongState);
+        }
+        self.conference_for(terms)
+    }
+
+    /// The conference of this name, with a free seat; begun now if there is none.
+    pub(super) fn conference_for(&mut self, terms: &JoinTerms) -> Result<ConferenceSid, CallError> {
+        let Some(&sid) = self.open.get(&terms.conference) else {
+            let sid = self.begin_conference(&terms.conference, terms.participants_max, true);
+            self.open.insert(terms.conference.clone(), sid);
+            return Ok(sid);
+        };
+        let conference = self.conferences.get(sid).ok_or(CallError::NoConference)?;
+        if conference.seats.len() >= conference.participants_max {
+            return Err(CallError::ConferenceFull);
+        }
+        if let Some(label) = &terms.label
+            && self.participant(sid, &ParticipantKey::Label(label.clone())).is_ok()
+        {
+            return Err(CallError::LabelInUse);
+        }
+        Ok(sid)
+    }
+
+    fn begin_conference(&mut self, name: &str, most: Option<usize>, is_listed: bool) -> ConferenceSid {
+        let (sid, now) = (ConferenceSid::generate(), Utc::now());
+        let view = ConferenceView {
+            sid,
+            friendly_name: name.to_owned(),
+            status: ConferenceStatus::Init,
+            created: now,
+            updated: now,
+            reason_ended: None,
+            call_sid_ending: None,
+            participants: 0,
+            is_listed,
+        };
+        let participants_max =
+            most.map_or(self.limits.participants, |most| most.min(self.limits.participants));
+        let settings = ConferenceSettings { seats_max: participants_max, talkers_max: self.limits.talkers };
+        let place = self.media.add_conference(settings);
+        self.places.insert(place.conference, sid);
+        if is_listed {
+            self.journal.append(now, What::Conference(view.clone()));
+        }
+        self.conferences.insert(sid, Conference { view, place, seats: Vec::new(), participants_max });
+        info!(conference = %sid, "conference begun");
+        sid
+    }
+
+    /// Two calls hear each other and nobody else.
+    pub(super) fn bridge(&mut self, one: CallSid, other: CallSid, reply: Reply<()>) {
+        for call in [one, other] {
+            match self.connected(call) {
+                Ok(call) if matches!(call.stage, Stage::Connected) => {}
+                Ok(_) => return answer(reply, Err(CallError::WrongState)),
+                Err(e) => return answer(reply, Err(e)),
+            }
+        }
+        let terms = JoinTerms::named(String::new());
+        let conference = self.begin_conference("", Some(2), false);
+        for (call, join) in [(one, JoinReply::Nobody), (other, JoinReply::Connecting(reply))] {
+            self.take_seat(call, conference, &terms);
+            self.order_seat(call, conference, join);
+        }
+    }
+
+    pub(super) fn take_seat(&mut self, sid: CallSid, conference: ConferenceSid, terms: &JoinTerms) {
+        let now = Utc::now();
+        if let Some(record) = self.conferences.get_mut(conference) {
+            record.seats.push(sid);
+        }
+        if let Some(call) = self.calls.get_mut(sid) {
+            call.seat = Some(ParticipantView {
+                call_sid: sid,
+                conference_sid: conference,
+                label: terms.label.clone(),
+                muted: terms.muted,
+                hold: false,
+                start_on_enter: terms.start_on_enter,
+                end_on_exit: terms.end_on_exit,
+                status: ParticipantStatus::Connecting,
+                created: now,
+                updated: now,
+            });
+        }
+    }
+
+    /// Has the mixer seat a call whose leg is on a thread: on the conference's own, or after a move to it.
+    fn order_seat(&mut self, sid: CallSid, conference: ConferenceSid, reply: JoinReply) {
+        let Some((place, seat)) = self.seat_of(sid, conference) else {
+            return reply.refuse(CallError::NoConference);
+        };
+        let Some(call) = self.calls.get_mut(sid) else {
+            return reply.refuse(CallError::NoCall);
+        };
+        if call.leg.worker != place.worker {
+            self.media.detach(&mut call.leg, place);
+            call.stage = Stage::Moving(reply);
+            return;
+        }
+        match self.media.join(&call.leg, (place, seat), Waiter::Joined(sid, reply)) {
+            Ok(()) => call.stage = Stage::Seated,
+            Err((Full, waiter)) => {
+                self.vacate(sid, Leaving::HungUp);
+                overloaded((Full, waiter));
+            }
+        }
+    }
+
+    /// Where a call sits or will sit, and how.
+    pub(super) fn seat_of(&self, sid: CallSid, conference: ConferenceSid) -> Option<(ConferencePlace, Seat)> {
+        let record = self.conferences.get(conference)?;
+        let seat = self.calls.get(sid)?.seat.as_ref()?;
+        // Whoever starts it is heard at once: it starts as they come in.
+        let started = record.view.status == ConferenceStatus::InProgress || seat.start_on_enter;
+        Some((record.place, settings(seat, started)))
+    }
+
+    pub(super) fn joined(&mut self, sid: CallSid, applied: bool, reply: JoinReply) {
+        let living = self.calls.get_mut(sid).filter(|call| !call.view.status.is_final());
+        let Some(call) = living else {
+            return reply.refuse(CallError::WrongState);
+        };
+        if !applied {
+            self.signal(sid, Signal::HangUp(HangUp::MediaFailed));
+            self.end(sid, CallStatus::Failed, AfterLeaving::Nobody);
+            return reply.refuse(CallError::Overloaded);
+        }
+        let now = Utc::now();
+        let Some(seat) = call.seat.as_mut().filter(|seat| {
+            !matches!(seat.status, ParticipantStatus::Connected | ParticipantStatus::Complete)
+        }) else {
+            return reply.refuse(CallError::WrongState);
+        };
+        seat.status = ParticipantStatus::Connected;
+        seat.updated = now;
+        let seat = seat.clone();
+        if call.view.status != CallStatus::InProgress {
+            self.answered(sid);
+        }
+        self.seat_taken(&seat, now);
+        reply.answer(seat);
+    }
+
+    fn seat_taken(&mut self, seat: &ParticipantView, now: DateTime<Utc>) {
+        let connected = |call: &&CallSid| {
+            let seat = self.calls.get(**call).and_then(|call| call.seat.as_ref());
+            seat.filter(|seat| seat.status == ParticipantStatus::Connected).is_some()
+        };
+        let starts = |call: &&CallSid| {
+            let seat = self.calls.get(**call).and_then(|call| call.seat.as_ref());
+            seat.is_some_and(|seat| seat.start_on_enter)
+        };
+        let Some(conference) = self.conferences.get(seat.conference_sid) else {
+            return;
+        };
+        let participants = conference.seats.iter().filter(connected).count();
+        let has_starter = conference.seats.iter().filter(connected).any(|call| starts(&call));
+        let was_waiting = conference.view.status == ConferenceStatus::Init;
+        let is_listed = conference.view.is_listed;
+        // One alone waits; with the second there is something to confer about.
+        let begins = was_waiting && has_starter && participants >= 2;
+        if let Some(conference) = self.conferences.get_mut(seat.conference_sid) {
+            conference.view.participants = participants;
+            conference.view.updated = now;
+            if begins {
+                conference.view.status = ConferenceStatus::InProgress;
+            }
+            if begins && is_listed {
+                self.journal.append(now, What::Conference(conference.view.clone()));
+            }
+        }
+        if is_listed {
+            self.journal.append(now, What::Joined(seat.clone()));
+        }
+        if begins {
+            self.seat_those_who_waited(seat.conference_sid);
+        }
+    }
+
+    /// The conference has started: those who waited for it hear each other.
+    fn seat_those_who_waited(&mut self, conference: ConferenceSid) {
+        let seats = self.conferences.get(conference).map(|found| found.seats.clone()).unwrap_or_default();
+        for sid in seats {
+            let waited = self.calls.get(sid).filter(|call| {
+                matches!(call.stage, Stage::Seated)
+                    && call.seat.as_ref().is_some_and(|seat| !seat.start_on_enter)
+            });
+            if let Some(call) = waited
+                && let Some(seat) = &call.seat
+            {
+                self.media.set_seat(&call.leg, settings(seat, true));
+            }
+        }
+    }
+
+    pub(super) fn leave_conference(&mut self, sid: CallSid, reply: Reply<()>) {
+        match self.connected(sid) {
+            Ok(call) if matches!(call.stage, Stage::Seated) => {}
+            Ok(_) => return answer(reply, Err(CallError::NoParticipant)),
+            Err(e) => return answer(reply, Err(e)),
+        }
+        let Some(call) = self.calls.get(sid) else {
+            return;
+        };
+        match self.media.leave(&call.leg, Waiter::Unseated(reply)) {
+            Ok(()) => self.vacate(sid, Leaving::HungUp),
+            Err(refused) => overloaded(refused),
+        }
+    }
+
+    /// Takes a call out of its conference, if it sits in one.
+    pub(super) fn unseat_unasked(&mut self, sid: CallSid) {
+        if let Some(call) = self.calls.get(sid).filter(|call| matches!(call.stage, Stage::Seated)) {
+            self.media.leave_surely(&call.leg);
+            self.vacate(sid, Leaving::HungUp);
+        }
+    }
+
+    /// A call's seat is empty: it hears its script again.
+    pub(super) fn vacate(&mut self, sid: CallSid, why: Leaving) {
+        let now = Utc::now();
+        let Some(call) = self.calls.get_mut(sid) else {
+            return;
+        };
+        let Some(conference) = call.conference() else {
+            return;
+        };
+        if call.is_connected() && !call.view.status.is_final() {
+            call.stage = Stage::Connected;
+        }
+        if let Some(seat) = &mut call.seat {
+            let was_there = seat.status == ParticipantStatus::Connected;
+            seat.status = ParticipantStatus::Complete;
+            seat.updated = now;
+            let is_listed = self.conferences.get(conference).is_some_and(|found| found.view.is_listed);
+            if was_there && is_listed {
+                self.journal.append(now, What::Left(seat.clone()));
+            }
+        }
+        self.unseat(sid, conference, why);
+    }
+
+    fn unseat(&mut self, call: CallSid, conference: ConferenceSid, why: Leaving) {
+        let Some(record) = self.conferences.get_mut(conference) else {
+            return;
+        };
+        record.seats.retain(|&seat| seat != call);
+        record.view.participants = record.seats.len();
+        record.view.updated = Utc::now();
+        let is_bridge = !record.view.is_listed;
+        let ends =
+            self.calls.get(call).and_then(|call| call.seat.as_ref()).is_some_and(|seat| seat.end_on_exit);
+        if (ends || is_bridge) && why != Leaving::ConferenceEnded {
+            self.end_with_moderator(conference, call, why);
+        }
+        self.close_if_empty(conference, Some(call), why);
+    }
+
+    pub(super) fn mute(
+        &mut self,
+        conference: ConferenceSid,
+        key: &ParticipantKey,
+        muted: bool,
+        reply: Reply<ParticipantView>,
+    ) {
+        let found = self.participant(conference, key).map(|call| (call.is_connected(), call.view.sid));
+        let sid = match found {
+            Ok((true, sid)) => sid,
+            Ok((false, _)) => return answer(reply, Err(CallError::WrongState)),
+            Err(e) => return answer(reply, Err(e)),
+        };
+        let started =
+            self.conferences.get(conference).is_some_and(|c| c.view.status == ConferenceStatus::InProgress);
+        let Some(call) = self.calls.get(sid) else {
+            return answer(reply, Err(CallError::NoParticipant));
+        };
+        let waits = call.seat.as_ref().is_some_and(|seat| !seat.start_on_enter) && !started;
+        let audience = if muted || waits { Audience::Nobody } else { Audience::Everyone };
+        let waiter = Waiter::Muted(sid, muted, reply);
+        if let Err(refused) = self.media.set_audience(&call.leg, audience, waiter) {
+            overloaded(refused);
+        }
+    }
+
+    /// Removes a participant. A call that follows a script goes on with it; any other is over.
+    pub(super) fn kick(&mut self, conference: ConferenceSid, key: &ParticipantKey, reply: Reply<()>) {
+        let (sid, has_script) = match self.participant(conference, key) {
+            Ok(call) => (call.view.sid, call.script.is_some()),
+            Err(e) => return answer(reply, Err(e)),
+        };
+        let seated = self.calls.get(sid).filter(|call| matches!(call.stage, Stage::Seated));
+        if has_script && let Some(call) = seated {
+            match self.media.leave(&call.leg, Waiter::Unseated(reply)) {
+                Ok(()) => {
+                    call.tell(CallEvent::LeftConference { conference, kicked: true });
+                    self.vacate(sid, Leaving::Kicked);
+                }
+                Err(refused) => overloaded(refused),
+            }
+            return;
+        }
+        self.signal(sid, Signal::HangUp(HangUp::Asked));
+        self.end_as(sid, CallStatus::Completed, Leaving::Kicked, AfterLeaving::AnswerKick(reply));
+    }
+
+    /// One who sits in the conference now.
+    pub(super) fn participant(
+        &self,
+        conference: ConferenceSid,
+        key: &ParticipantKey,
+    ) -> Result<&Call, CallError> {
+        let record = self.conferences.get(conference).ok_or(CallError::NoConference)?;
+        if record.view.status == ConferenceStatus::Completed {
+            return Err(CallError::ConferenceCompleted);
+        }
+        let mut seats = record.seats.iter().filter_map(|&sid| self.calls.get(sid));
+        let found = match key {
+            ParticipantKey::Call(sid) => seats.find(|call| call.view.sid == *sid),
+            ParticipantKey::Label(label) => {
+                seats.find(|call| call.seat.as_ref().is_some_and(|seat| seat.label.as_ref() == Some(label)))
+            }
+        };
+        found.ok_or(CallError::NoParticipant)
+    }
+}
+
+/// What a seat means to the mixer. Who waits for the conference to start hears what they are played, and nobody
+/// hears them.
+fn settings(seat: &ParticipantView, started: bool) -> Seat {
+    Seat {
+        audience: if seat.muted || !started { Audience::Nobody } else { Audience::Everyone },
+        hearing: if started { Hearing::Conference } else { Hearing::Played },
+    }
+}
+
+impl JoinReply {
+    pub(super) fn refuse(self, error: CallError) {
+        match self {
+            Self::Connecting(reply) => answer(reply, Err(error)),
+            Self::Joining(reply) => answer(reply, Err(error)),
+            Self::Nobody => {}
+        }
+    }
+
+    fn answer(self, seat: ParticipantView) {
+        match self {
+            Self::Connecting(reply) => answer(reply, Ok(())),
+            Self::Joining(reply) => answer(reply, Ok(seat)),
+            Self::Nobody => {}
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Call scripts (TwiML), the pure part: from text to verbs, from keys to an outcome. Nothing here waits, asks a URL or
+//! knows a call; who runs a script does that.
+//!
+//! ```text
+//! text ── Document::parse ──▶ verbs ──▶ whoever runs them ──▶ Gathering, Target::resolve, KeySequence::steps
+//!                             warnings
+//! ```
+//!
+//! Names are those of the TwiML reference where there is one, and defaults are filled in: a verb says all that there is to
+//! know about it.
+
+pub mod code;
+mod digits;
+mod document;
+mod element;
+mod error;
+mod gathering;
+mod secret;
+mod target;
+#[cfg(test)]
+mod tests;
+pub mod verbs;
+
+mod news;
+mod run;
+
+pub use digits::{KeySequence, KeyStep, SEND_DIGITS_MAX};
+pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
+pub use error::{ScriptError, Warning};
+pub use gathering::{Gathered, Gathering};
+pub use news::deliver;
+pub use run::{Scripts, serve};
+pub use secret::{SecretDigits, SecretText};
+pub use target::{Callback, Method, Target};
+pub use verbs::Verb;

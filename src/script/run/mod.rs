@@ -1,0 +1,229 @@
+//! Runs call scripts: one task a call, from its first document to its end.
+//!
+//! ```text
+//! model ── arrival ──▶ Runner: fetch a document ─▶ verb after verb ─▶ the end: hang up
+//!                        ▲            │                │
+//!                        └── Goto ◀───┴── action, Redirect, a redirect over the API
+//! ```
+//!
+//! A runner asks the model and is told by it; it touches neither media nor SIP. Whatever it waits for, it also waits for
+//! the call's end and for a redirect, so neither is ever late.
+
+mod announce;
+mod dial;
+mod fetch;
+mod gather;
+pub(super) mod parameters;
+mod wait;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
+use url::Url;
+
+use self::fetch::Errand;
+use super::code::Code;
+use super::verbs::{Redirect, Reject, RejectReason};
+use super::{Callback, Document, Method, Verb};
+use crate::call::{
+    AccountSid, Arrival, CallError, CallEvent, CallStatus, CallView, EndCall, Handle, HttpMethod, Rejection,
+    VoiceSource, VoiceUrl,
+};
+use crate::sound::Saying;
+use crate::webhook::{Client, Cookies};
+
+/// What all scripts need.
+pub struct Scripts {
+    /// The model.
+    pub calls: Handle,
+    /// Who fetches documents and sounds.
+    pub web: Client,
+    /// Who speaks.
+    pub saying: Arc<Saying>,
+    /// In whose name documents are asked for.
+    pub account: AccountSid,
+}
+
+/// Documents that one call may go through. A script that redirects to itself for ever must end some day; a menu that
+/// somebody walks through for hours does not come near.
+const DOCUMENTS_MAX: u32 = 10_000;
+
+/// Runs scripts until the model is gone.
+pub async fn serve(scripts: Arc<Scripts>, mut arrivals: mpsc::Receiver<Arrival>) {
+    let tasks = TaskTracker::new();
+    while let Some(arrival) = arrivals.recv().await {
+        let runner = Runner::new(Arc::clone(&scripts), arrival.call, arrival.events);
+        tasks.spawn(runner.follow(Errand::begin(arrival.voice)));
+    }
+}
+
+/// One call's script.
+struct Runner {
+    scripts: Arc<Scripts>,
+    call: CallView,
+    events: mpsc::Receiver<CallEvent>,
+    cookies: Cookies,
+    /// The document under way: what its relative URLs are relative to, and where an empty one leads.
+    document: Source,
+}
+
+/// Where a document came from.
+#[derive(Clone)]
+enum Source {
+    Web { url: VoiceUrl, base: Url },
+    Inline(String),
+}
+
+/// What a verb leads to.
+enum Flow {
+    /// The next verb.
+    Next,
+    /// Another document.
+    Goto(Box<Errand>),
+    /// Nothing: the call is over, or is to end.
+    Over,
+}
+
+const fn method(method: Method) -> HttpMethod {
+    match method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+    }
+}
+
+impl Runner {
+    fn new(scripts: Arc<Scripts>, call: CallView, events: mpsc::Receiver<CallEvent>) -> Self {
+        let document = Source::Inline(String::new());
+        Self { scripts, call, events, cookies: Cookies::default(), document }
+    }
+
+    async fn follow(mut self, first: Errand) {
+        let mut errand = Some(first);
+        for _ in 0..DOCUMENTS_MAX {
+            let Some(next) = errand.take() else {
+                break;
+            };
+            match self.fetch(next).await {
+                Some(document) => errand = self.perform(document).await,
+                None => break,
+            }
+        }
+        self.hang_up().await;
+    }
+
+    /// Goes through a document; the next one, if the script goes on elsewhere.
+    async fn perform(&mut self, document: Document) -> Option<Errand> {
+        for warning in &document.warnings {
+            self.note(warning.code, &warning.message);
+        }
+        for verb in document.verbs {
+            match Box::pin(self.verb(verb)).await {
+                Flow::Next => {}
+                Flow::Goto(errand) => return Some(*errand),
+                Flow::Over => return None,
+            }
+        }
+        None
+    }
+
+    async fn verb(&mut self, verb: Verb) -> Flow {
+        match verb {
+            Verb::Reject(reject) => self.reject(&reject).await,
+            Verb::Redirect(Redirect { to }) => self.go_to(&to, Vec::new()),
+            Verb::Hangup => Flow::Over,
+            Verb::Pause(pause) => self.pause(pause.length).await,
+            Verb::Impossible(error) => {
+                self.note(error.code, &error.message);
+                Flow::Over
+            }
+            Verb::Dial(dial) => self.dial(*dial).await,
+            Verb::Say(say) => self.say(&say).await,
+            Verb::Play(play) => self.play(&play).await,
+            Verb::Gather(gather) => self.gather(&gather).await,
+            Verb::Record(_)
+            | Verb::Enqueue(_)
+            | Verb::Leave
+            | Verb::Refer(_)
+            | Verb::Start(_)
+            | Verb::Stop(_)
+            | Verb::Connect(_) => {
+                self.note(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
+                Flow::Next
+            }
+        }
+    }
+
+    /// Answers the call, if that was not done: most verbs are heard.
+    async fn answer(&mut self) -> Result<(), Flow> {
+        if self.call.status == CallStatus::InProgress {
+            return Ok(());
+        }
+        match self.scripts.calls.answer_call(self.call.sid).await {
+            Ok(view) => {
+                self.call = view;
+                Ok(())
+            }
+            Err(error) => {
+                debug!(call = %self.call.sid, %error, "not answered");
+                Err(Flow::Over)
+            }
+        }
+    }
+
+    async fn reject(&mut self, reject: &Reject) -> Flow {
+        let how = match reject.reason {
+            RejectReason::Busy => Rejection::Busy,
+            RejectReason::Rejected => Rejection::Declined,
+        };
+        if let Err(error) = self.scripts.calls.reject_call(self.call.sid, how).await {
+            debug!(call = %self.call.sid, %error, "not refused");
+        }
+        Flow::Over
+    }
+
+    /// Ends the call, if that has not happened: its script has nothing more to say.
+    async fn hang_up(&self) {
+        match self.scripts.calls.end_call(self.call.sid, EndCall::Completed).await {
+            Ok(_) | Err(CallError::WrongState | CallError::NoCall | CallError::Stopping) => {}
+            Err(error) => info!(call = %self.call.sid, %error, "call not ended by its script"),
+        }
+    }
+
+    /// On to another document, with what it is told.
+    fn go_to(&self, to: &Callback, parameters: Vec<(String, String)>) -> Flow {
+        let method = method(to.method);
+        let base = match &self.document {
+            Source::Web { base, .. } => Some(base),
+            Source::Inline(text) if to.target.is_empty() => {
+                let source = VoiceSource::Inline(text.clone());
+                return Flow::Goto(Box::new(Errand { source, fallback: None, parameters }));
+            }
+            Source::Inline(_) => None,
+        };
+        if let (Source::Web { url, .. }, true) = (&self.document, to.target.is_empty()) {
+            let url = VoiceUrl { url: url.url.clone(), method };
+            return Flow::Goto(Box::new(Errand {
+                source: VoiceSource::Url(url),
+                fallback: None,
+                parameters,
+            }));
+        }
+        match to.target.resolve(base) {
+            Ok(url) => {
+                let source = VoiceSource::Url(VoiceUrl { url: url.into(), method });
+                Flow::Goto(Box::new(Errand { source, fallback: None, parameters }))
+            }
+            Err(error) => {
+                self.note(error.code, &error.message);
+                Flow::Over
+            }
+        }
+    }
+
+    /// Something that whoever wrote the script wants to know of.
+    fn note(&self, code: Code, message: &str) {
+        info!(call = %self.call.sid, code, message, "call script");
+    }
+}

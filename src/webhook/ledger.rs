@@ -1,0 +1,80 @@
+//! What becomes of each request, for those who keep failures and figures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::{Failure, FailureKind, OnFailure};
+use super::metrics::RequestMetrics;
+use super::request::{Method, Purpose, Request};
+use super::target::Target;
+
+/// Where it is written.
+pub(super) struct Books {
+    pub(super) on_failure: OnFailure,
+    pub(super) metrics: RequestMetrics,
+}
+
+/// What is known of one request until it succeeds or fails.
+pub(super) struct Ledger {
+    books: Arc<Books>,
+    account_sid: String,
+    subject: Option<String>,
+    method: Method,
+    url: String,
+    purpose: Purpose,
+    since: Instant,
+}
+
+impl Ledger {
+    /// The account of a request that begins now.
+    pub(super) fn open(books: &Arc<Books>, request: &Request, purpose: Purpose) -> Self {
+        Self {
+            books: Arc::clone(books),
+            account_sid: request.account_sid.clone(),
+            subject: request.subject.clone(),
+            method: request.method,
+            url: Target::parse(&request.url).map_or_else(|_| "?".to_owned(), |target| target.shown()),
+            purpose,
+            since: Instant::now(),
+        }
+    }
+
+    /// The same for a part that is judged by itself: a sound that came where a script was asked for.
+    pub(super) fn again(&self, purpose: Purpose) -> Self {
+        Self {
+            books: Arc::clone(&self.books),
+            account_sid: self.account_sid.clone(),
+            subject: self.subject.clone(),
+            method: self.method,
+            url: self.url.clone(),
+            purpose,
+            since: self.since,
+        }
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.books.metrics.succeeded(self.purpose, self.elapsed());
+    }
+
+    pub(super) fn failed(&self, kind: FailureKind) -> Failure {
+        let duration = self.elapsed();
+        self.books.metrics.failed(self.purpose, &kind, duration);
+        let failure = Failure {
+            account_sid: self.account_sid.clone(),
+            subject: self.subject.clone(),
+            purpose: self.purpose,
+            method: self.method,
+            url: self.url.clone(),
+            kind,
+            duration,
+        };
+        (self.books.on_failure)(&failure);
+        failure
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+}
