@@ -18,7 +18,7 @@ use crate::call;
 use crate::config::{self, Config, Secret};
 use crate::script;
 use crate::sip;
-use crate::sound::{self, Saying};
+use crate::sound::{self, SayCommand, Saying};
 use crate::telemetry::Metrics;
 use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, MemorySpool, OnFailure, SystemNetwork,
@@ -58,6 +58,9 @@ pub enum StartError {
     /// Authorities that webhooks should trust cannot be read.
     #[error("`webhook_ca`: {0}")]
     Trust(#[from] TrustError),
+    /// The command that speaks is none.
+    #[error("`say_command`: {0}")]
+    Say(String),
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
@@ -188,7 +191,7 @@ impl Node {
         let web = web_client(&config.webhook, account, token, &metrics)?;
         let courier = start_courier(&web, &metrics).await;
         tokio::spawn(script::deliver(account, courier.clone(), adapters.news));
-        let saying = Arc::new(Saying::new(None, sound::CACHE_BYTES));
+        let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
         let scripts = script::Scripts { calls: calls.clone(), web, saying, account };
         tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
         let endpoint =
@@ -211,6 +214,10 @@ impl Node {
             warn!("some HTTP requests were cut off");
         }
     }
+}
+
+fn say_command(template: Option<&str>) -> Result<Option<SayCommand>, StartError> {
+    template.map(SayCommand::parse).transpose().map_err(StartError::Say)
 }
 
 fn web_client(

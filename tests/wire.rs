@@ -47,3 +47,5 @@ mod silence;
 mod strangers;
 #[path = "wire/timers.rs"]
 mod timers;
+#[path = "wire/tour.rs"]
+mod tour;

@@ -113,6 +113,12 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub webhook_ca: Option<String>,
 
+    /// The command that speaks the texts of scripts: it gets the text on its standard input and answers with a sound file;
+    /// `{voice}` and `{language}` stand for what a script asks for, as in `espeak-ng --stdout -v {language}`
+    /// [env: CONFAB_SAY_COMMAND] [default: none, two tones are heard instead]
+    #[arg(long, value_name = "COMMAND")]
+    pub say_command: Option<String>,
+
     /// The API's user name [env: CONFAB_ACCOUNT_SID]
     /// [default: made at first start, kept in the data directory]
     #[arg(long, value_name = "SID")]
@@ -191,6 +197,7 @@ impl ServeArgs {
             Setting::OutboundAllow => &self.outbound_allow,
             Setting::EgressAllow => &self.egress_allow,
             Setting::WebhookCa => &self.webhook_ca,
+            Setting::SayCommand => &self.say_command,
             Setting::AccountSid => &self.account_sid,
             Setting::AuthToken => &self.auth_token,
             Setting::Log => &self.log,

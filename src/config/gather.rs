@@ -70,6 +70,7 @@ pub fn load(
     let outbound_allow =
         gather.plain(Setting::OutboundAllow, value::outbound_allow, OutboundAllow::default)?;
     let webhook = gather.webhook()?;
+    let say_command = gather.say_command()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let log = gather.log()?;
     let routes = gather.routes();
@@ -77,8 +78,19 @@ pub fn load(
     data_dir::open(&data_dir)?;
     let (credentials, made) = gather.credentials(&data_dir)?;
 
-    let config =
-        Config { http, sip, media, limits, outbound_allow, webhook, data_dir, credentials, routes, log };
+    let config = Config {
+        http,
+        sip,
+        media,
+        limits,
+        outbound_allow,
+        webhook,
+        say_command,
+        data_dir,
+        credentials,
+        routes,
+        log,
+    };
     Ok(Effective { config, lines: gather.lines, notices: gather.notices, made })
 }
 
@@ -183,6 +195,13 @@ impl Gather<'_> {
         let shown = ca.clone().map_or_else(|| "none".to_owned(), IntoShown::into_shown);
         self.line(Setting::WebhookCa.key(), shown, source);
         Ok(Webhook { egress_allow, ca })
+    }
+
+    fn say_command(&mut self) -> Result<Option<String>, ConfigError> {
+        let (command, source) = self.find(Setting::SayCommand, value::command)?;
+        let shown = command.clone().unwrap_or_else(|| "none".to_owned());
+        self.line(Setting::SayCommand.key(), shown, source);
+        Ok(command)
     }
 
     fn log(&mut self) -> Result<Log, ConfigError> {

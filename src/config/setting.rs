@@ -46,6 +46,8 @@ pub enum Setting {
     EgressAllow,
     /// Authorities trusted by requests to applications besides the machine's.
     WebhookCa,
+    /// The command that speaks texts.
+    SayCommand,
     /// The API's user name.
     AccountSid,
     /// The API's password.
@@ -58,7 +60,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -79,6 +81,7 @@ impl Setting {
         Self::OutboundAllow,
         Self::EgressAllow,
         Self::WebhookCa,
+        Self::SayCommand,
         Self::AccountSid,
         Self::AuthToken,
         Self::Log,
@@ -108,6 +111,7 @@ impl Setting {
             Self::OutboundAllow => "outbound_allow",
             Self::EgressAllow => "egress_allow",
             Self::WebhookCa => "webhook_ca",
+            Self::SayCommand => "say_command",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",
             Self::Log => "log",

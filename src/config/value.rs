@@ -167,6 +167,15 @@ pub(super) fn conference_digits(text: &str) -> Result<ConferenceDigits, Expected
     named.ok_or_else(|| "`withheld` or `heard`".to_owned())
 }
 
+/// A program and its arguments. Braces are for what a script asks for.
+pub(super) fn command(text: &str) -> Result<String, Expected> {
+    let known = text.replace("{voice}", "").replace("{language}", "");
+    if text.trim().is_empty() || known.contains(['{', '}']) {
+        return Err("a command, in which braces hold `{voice}` or `{language}` only".to_owned());
+    }
+    Ok(text.trim().to_owned())
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {
     match text {
         "text" => Ok(LogFormat::Text),

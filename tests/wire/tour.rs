@@ -1,0 +1,98 @@
+//! The applications of `docs/tour/`, run as they stand.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use confab::server::Options;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use crate::peer::{Peer, within};
+use crate::running::Running;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// One of the programs, with the SDK that the other tests install. It ends with the test.
+async fn program(name: &str, node: &Running, port: u16) -> Command {
+    let installed = Command::new(format!("{ROOT}/tests/sdk/run.sh")).arg("install").status().await.unwrap();
+    assert!(installed.success(), "the SDKs cannot be installed");
+    let mut program = Command::new(format!("{ROOT}/tests/sdk/.venv/bin/python"));
+    program
+        .arg(format!("{ROOT}/docs/tour/{name}"))
+        .env("SID", &node.account_sid)
+        .env("TOKEN", &node.auth_token)
+        .env("NODE", format!("http://{}", node.node.http))
+        .env("PORT", port.to_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    program
+}
+
+/// A port that nobody listens on.
+async fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+async fn listens(port: u16) {
+    within("an application that listens", async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_menu_leads_into_the_conference_of_support() {
+    let port = free_port().await;
+    let mut config = NamedTempFile::new().unwrap();
+    let routes = std::fs::read_to_string(format!("{ROOT}/docs/tour/confab.toml")).unwrap();
+    write!(config, "{}", routes.replace(":5000", &format!(":{port}"))).unwrap();
+    let flags = [format!("--config={}", config.path().display()), "--egress-allow=127.0.0.0/8".to_owned()];
+    let node = Running::start_with(Options::default(), &flags.each_ref().map(String::as_str)).await;
+    let _ivr: Child = program("ivr.py", &node, port).await.spawn().unwrap();
+    listens(port).await;
+
+    let mut agent = Peer::udp(node.node.sip).await;
+    agent.dial("conf-support").await;
+    agent.rtp.speak(1_100);
+    let mut caller = Peer::udp(node.node.sip).await;
+    caller.dial("menu").await;
+    // Anything else asks again.
+    caller.rtp.press(101, 9).await;
+    caller.rtp.press(101, 1).await;
+    within("the caller among them", async {
+        while !node.get("Conferences.json?Status=in-progress").await["conferences"][0].is_object() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            caller.rtp.press(101, 1).await;
+        }
+    })
+    .await;
+    caller.rtp.hears(1_100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dialler_says_how_its_call_went() {
+    let node = Running::start_with(Options::default(), &["--outbound-allow=sip:*@127.0.0.1:*"]).await;
+    for (answer, status) in [(None, "completed"), (Some("486 Busy Here"), "busy")] {
+        let mut alice = Peer::udp(node.node.sip).await;
+        let mut dialler = program("dialler.py", &node, 0).await;
+        dialler.arg(format!("sip:alice@{}", alice.address())).stdout(Stdio::piped());
+        let mut dialler = dialler.spawn().unwrap();
+        let mut lines = BufReader::new(dialler.stdout.take().unwrap()).lines();
+        let invite = alice.is_called().await;
+        match answer {
+            Some(answer) => alice.reply(&invite, answer).await,
+            None => {
+                alice.pick_up(&invite).await;
+                // Nothing here speaks: she hears two tones, twice, and is hung up on.
+                alice.is_hung_up().await;
+            }
+        }
+        assert!(lines.next_line().await.unwrap().unwrap().starts_with("calling sip:alice@"));
+        let said = within("how it went", lines.next_line()).await.unwrap();
+        assert_eq!(said.as_deref(), Some(status));
+    }
+}
