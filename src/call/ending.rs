@@ -1,7 +1,7 @@
 //! How calls and conferences end.
 
 use chrono::Utc;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -225,11 +225,13 @@ impl Model {
         }
     }
 
-    /// Ends the calls whose adapters are gone without a word, whatever broke there, and those whose time is up.
+    /// Ends the calls whose adapters or scripts are gone without a word, whatever broke there, and those whose time is up.
     pub(super) fn sweep(&mut self) {
         self.media.retry();
         let now = Instant::now();
-        let is_lost = |call: &Call| call.signals.is_closed();
+        let is_lost = |call: &Call| {
+            call.signals.is_closed() || call.script.as_ref().is_some_and(mpsc::Sender::is_closed)
+        };
         let is_due = |call: &Call| call.deadline.is_some_and(|deadline| deadline <= now);
         let found: Vec<(CallSid, bool)> = self
             .legs
@@ -240,7 +242,8 @@ impl Model {
             .collect();
         for (sid, is_lost) in found {
             if is_lost {
-                warn!(call = %sid, "call lost its signalling");
+                warn!(call = %sid, "call lost its signalling or its script");
+                self.signal(sid, Signal::HangUp(HangUp::MediaFailed));
                 self.end(sid, CallStatus::Failed, AfterLeaving::Nobody);
             } else {
                 info!(call = %sid, "call reached its time limit");
