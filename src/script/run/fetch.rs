@@ -52,7 +52,6 @@ impl Runner {
             ..Request::post(String::new(), account.to_string(), Vec::new())
         };
         let request = request.about(self.call.sid.to_string());
-        let fallback = fallback.map(|url| Fallback { method: method(url.method), url: url.url });
         let code = match self.web().fetch_script(&request, &mut self.cookies).await {
             Ok(script) => match self.read(&url, script) {
                 Ok(document) => return Some(document),
@@ -63,9 +62,10 @@ impl Runner {
                 failure.code()
             }
         };
-        let fallback = fallback?;
+        let second = fallback?;
+        let fallback = Fallback { method: method(second.method), url: second.url.clone() };
         match self.web().fetch_fallback(&request, &fallback, code, &mut self.cookies).await {
-            Ok(script) => self.read(&url, script).ok(),
+            Ok(script) => self.read(&second, script).ok(),
             Err(failure) => {
                 self.note(failure.code(), &failure.to_string());
                 None
