@@ -14,9 +14,7 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{
-    AccountSid, CallDirection, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall,
-};
+use crate::call::{AccountSid, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
 
 /// Documented for an update and not done yet.
 const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeLimit"];
@@ -186,12 +184,12 @@ impl Representation {
             from_formatted: view.from.clone(),
             from: view.from,
             phone_number_sid: None,
-            status: status_word(view.status),
+            status: view.status.word(),
             start_time: view.started.map(rfc2822),
             end_time: view.ended.map(rfc2822),
             price: None,
             price_unit: "USD",
-            direction: direction_word(view.direction),
+            direction: view.direction.word(),
             answered_by: None,
             api_version: API_VERSION,
             forwarded_from: None,
@@ -228,25 +226,4 @@ fn duration(view: &CallView) -> Option<String> {
     let ended = view.ended?;
     let seconds = view.started.map_or(0, |started| (ended - started).num_seconds().max(0));
     Some(seconds.to_string())
-}
-
-fn direction_word(direction: CallDirection) -> &'static str {
-    match direction {
-        CallDirection::Inbound => "inbound",
-        CallDirection::OutboundApi => "outbound-api",
-        CallDirection::OutboundDial => "outbound-dial",
-    }
-}
-
-pub(super) fn status_word(status: CallStatus) -> &'static str {
-    match status {
-        CallStatus::Queued => "queued",
-        CallStatus::Ringing => "ringing",
-        CallStatus::InProgress => "in-progress",
-        CallStatus::Completed => "completed",
-        CallStatus::Busy => "busy",
-        CallStatus::Failed => "failed",
-        CallStatus::NoAnswer => "no-answer",
-        CallStatus::Canceled => "canceled",
-    }
 }

@@ -13,7 +13,6 @@ use confab_media::{DirectionQuality, Micros, Quality, QualityReport, SampleRate}
 use serde::Serialize;
 
 use super::ApiState;
-use super::calls::status_word;
 use super::error::{ApiError, Asked};
 use super::form::Json;
 use super::path::CallPath;
@@ -101,7 +100,7 @@ impl Representation {
         let rate = report.and_then(|report| report.codec).map(|codec| codec.sample_rate());
         Self {
             call_sid: call.to_string(),
-            status: status_word(quality.status),
+            status: quality.status.word(),
             codec: report.and_then(|report| report.codec).map(|codec| codec.name()),
             sample_rate: rate.map(SampleRate::hertz),
             // What is over is not live.

@@ -44,6 +44,17 @@ pub enum CallDirection {
     OutboundDial,
 }
 
+impl CallDirection {
+    /// As the API and webhooks say it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::OutboundApi => "outbound-api",
+            Self::OutboundDial => "outbound-dial",
+        }
+    }
+}
+
 /// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallStatus {
@@ -66,6 +77,20 @@ pub enum CallStatus {
 }
 
 impl CallStatus {
+    /// As the API and webhooks say it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Ringing => "ringing",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+            Self::NoAnswer => "no-answer",
+            Self::Canceled => "canceled",
+        }
+    }
+
     /// Whether the call is over.
     pub const fn is_final(self) -> bool {
         match self {

@@ -41,9 +41,11 @@ impl Runner {
                 None => Flow::Next,
             },
             Playable::Keys(sequence) => {
-                if let Some(keys) = keys(sequence)
-                    && let Err(error) = self.scripts.calls.press_digits(self.call.sid, keys).await
-                {
+                let Some(keys) = keys(sequence) else {
+                    self.note(13_430, "The keys were not sent: more than 32, waits counted by halves.");
+                    return Flow::Next;
+                };
+                if let Err(error) = self.scripts.calls.press_digits(self.call.sid, keys).await {
                     self.note(13_430, &format!("The keys were not sent: {error}."));
                 }
                 self.pause(lasts(sequence)).await

@@ -9,7 +9,7 @@ use tracing::debug;
 use super::super::verbs::dial::{CallEvent as Step, Called, Conference, Dial, DialTo, Party, Sip};
 use super::announce::told;
 use super::wait::Woken;
-use super::{Flow, Runner, parameters};
+use super::{Flow, Runner};
 use crate::call::{
     CallEvents, CallSid, CallStatus, Destination, DialCredentials, DialOrder, DialTarget, EndCall, JoinTerms,
     StatusCallback, VoiceUrl,
@@ -101,7 +101,7 @@ impl Runner {
             self.stop_playing_if_answered().await;
             return self.after(
                 dial.action.as_ref(),
-                vec![told("DialCallStatus", parameters::status(called.status)), told("DialBridged", "false")],
+                vec![told("DialCallStatus", called.status.word()), told("DialBridged", "false")],
             );
         };
         if let Err(flow) = self.answer().await {
