@@ -9,12 +9,14 @@ use super::event::Events;
 use super::news::CallNews;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
-use super::sid::{CallSid, ConferenceSid};
+use super::queue::QueueExit;
+use super::queue::request::QueueRequest;
+use super::sid::{CallSid, ConferenceSid, QueueSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
 };
-use super::voice::{Destination, JoinTerms, Voice};
+use super::voice::{Destination, JoinTerms, Voice, VoiceUrl};
 
 /// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
 /// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
@@ -66,6 +68,24 @@ pub enum CallError {
     /// The node's configuration does not let this be dialled.
     #[error("dialling it is not allowed on this node")]
     NotAllowed,
+    /// There is no such queue.
+    #[error("no such queue")]
+    NoQueue,
+    /// The call waits in no queue, or not in this one.
+    #[error("the call does not wait in this queue")]
+    NotQueued,
+    /// As many wait in the queue as may.
+    #[error("the queue is full")]
+    QueueFull(QueueSid),
+    /// Another queue of the account has the name.
+    #[error("another queue has this name")]
+    QueueNameTaken,
+    /// Somebody waits in the queue.
+    #[error("somebody waits in the queue")]
+    QueueNotEmpty,
+    /// The node has as many queues as it may have.
+    #[error("the node has too many queues")]
+    TooManyQueues,
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,
@@ -145,6 +165,22 @@ pub enum CallEvent {
     Redirected(Voice),
     /// A call that this one's script dialled has got further, or is over.
     Dialled(Box<CallView>),
+    /// Somebody takes it out of its queue: it is to hear this, and then to be connected.
+    TakenFromQueue {
+        /// Who.
+        by: CallSid,
+        /// What it is to hear.
+        whisper: Option<VoiceUrl>,
+    },
+    /// Who took it is gone; it waits on, in its place.
+    BackInQueue,
+    /// It is out of its queue, and its script did not ask for that.
+    LeftQueue(Box<QueueExit>),
+    /// It took a caller out of a queue and is connected with them.
+    Dequeued {
+        /// Who.
+        caller: CallSid,
+    },
 }
 
 /// A call that came in and is to follow a script.
@@ -261,6 +297,7 @@ pub(super) enum Request {
     Bridge(CallSid, CallSid, Reply<()>),
     Play(CallSid, Sound, Plays, Reply<PlayerId>),
     StopPlaying(CallSid, Reply<()>),
+    Queue(Box<QueueRequest>),
     HearDigit(CallSid, PressedDigit, Reply<()>),
     PressDigits(CallSid, DigitString, Reply<()>),
     Stop(oneshot::Sender<()>),

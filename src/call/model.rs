@@ -22,6 +22,7 @@ use super::media::{Full, Media};
 use super::news::{CallNews, NEWS_MAX};
 use super::outbound::OutgoingCall;
 use super::quality::{CallQuality, Departures, QualityStats};
+use super::queue::Queues;
 use super::records::Records;
 use super::sid::{CallSid, ConferenceSid};
 use super::state::{Call, Conference, JoinReply, Stage};
@@ -59,6 +60,7 @@ pub(super) struct Model {
     pub(super) legs: HashMap<LegId, CallSid>,
     /// The conferences on the media threads.
     pub(super) places: HashMap<ConferenceId, ConferenceSid>,
+    pub(super) queues: Queues,
     pub(super) media: Media<Waiter>,
     pub(super) limits: Limits,
     /// What may be dialled.
@@ -118,6 +120,7 @@ impl Model {
             open: HashMap::new(),
             legs: HashMap::new(),
             places: HashMap::new(),
+            queues: Queues::default(),
             media,
             limits,
             outbound,
@@ -232,7 +235,10 @@ impl Model {
             return answer(reply, Err(error));
         };
         let view = call.view.clone();
-        let followed = match &call.script {
+        if self.redirect_out_of_queue(sid, &voice) {
+            return answer(reply, Ok(view));
+        }
+        let followed = match self.calls.get(sid).and_then(|call| call.script.as_ref()) {
             Some(script) => script.try_send(CallEvent::Redirected(voice)).is_ok(),
             None => {
                 self.unseat_unasked(sid);

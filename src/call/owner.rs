@@ -77,6 +77,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::Bridge(one, other, reply) => model.bridge(one, other, reply),
         Request::Play(call, sound, plays, reply) => model.play(call, sound, plays, reply),
         Request::StopPlaying(call, reply) => model.stop_playing(call, reply),
+        Request::Queue(request) => model.queue_request(*request),
         Request::HearDigit(call, key, reply) => model.hear_digit(call, key, reply),
         Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
         Request::Stop(reply) => model.stop(reply),

@@ -109,6 +109,7 @@ impl Script {
             | Request::Bridge(..)
             | Request::Play(..)
             | Request::StopPlaying(..)
+            | Request::Queue(..)
             | Request::CallProgressed(..)
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)
