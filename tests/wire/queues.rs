@@ -157,9 +157,9 @@ async fn the_wait_document_is_asked_for_again_and_a_key_may_lead_out() {
 async fn an_application_that_is_down_keeps_nobody_from_waiting() {
     let desk = Desk::open(ENQUEUE, DIAL).await;
     desk.app.gives("music", "text/xml", b"<Respon".to_vec());
-    let caller = desk.caller("wait").await;
-    // What the node plays when nobody says.
-    caller.rtp.hears(440).await;
+    let mut caller = desk.caller("wait").await;
+    desk.app.told("music", 1).await;
+    caller.is_in_call().await;
     let agent = desk.caller("desk").await;
     caller.rtp.speak(1_100);
     agent.rtp.hears(1_100).await;
