@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::auth::Acting;
 use super::date::rfc2822;
 use super::dial;
 use super::error::{ApiError, Asked};
@@ -16,8 +17,7 @@ use super::paging::Paging;
 use super::path::{QueuePath, WaiterPath};
 use super::{API_VERSION, ApiState};
 use crate::call::{
-    AccountSid, QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueUpdate, QueueView, Voice, VoiceSource, WaiterChange,
-    WaiterView,
+    QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueUpdate, QueueView, Voice, VoiceSource, WaiterChange, WaiterView,
 };
 
 /// The longest name of a queue, in characters.
@@ -26,55 +26,60 @@ const NAME_MAX: usize = 64;
 /// `GET …/Queues.json`
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(state.account, "Queues", &parameters)?;
-    let found = state.calls.list_queues(state.account, paging.request).await;
+    let paging = Paging::new(account, "Queues", &parameters)?;
+    let found = state.calls.of(account).list_queues(account, paging.request).await;
     paging.answer("queues", Asked::List, found, Representation::of)
 }
 
 /// `POST …/Queues.json`: `FriendlyName`, of which an account has one queue, and `MaxSize`.
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     Form(parameters): Form,
 ) -> Result<(StatusCode, Json<Representation>), ApiError> {
     let name = name(&parameters)?;
     let name = name.ok_or_else(|| ApiError::parameter("FriendlyName is missing: a queue has one.".into()))?;
     let size = max_size(&parameters)?.unwrap_or(QUEUE_SIZE_DEFAULT);
-    let made = state.calls.create_queue(state.account, name, size).await;
+    let made = state.calls.of(account).create_queue(account, name, size).await;
     let view = made.map_err(|error| ApiError::of(error, Asked::NewQueue))?;
-    Ok((StatusCode::CREATED, Json(Representation::of(state.account, view))))
+    Ok((StatusCode::CREATED, Json(Representation::of(view))))
 }
 
 /// `GET …/Queues/{QU}.json`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     QueuePath(queue): QueuePath,
 ) -> Result<Json<Representation>, ApiError> {
-    let found = state.calls.fetch_queue(queue).await;
+    let found = state.calls.of(account).fetch_queue(queue).await;
     let view = found.map_err(|error| ApiError::of(error, Asked::Queue(queue)))?;
-    Ok(Json(Representation::of(state.account, view)))
+    Ok(Json(Representation::of(view)))
 }
 
 /// `POST …/Queues/{QU}.json`: `FriendlyName`, `MaxSize`. A size below how many wait lets nobody in until they are fewer.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     QueuePath(queue): QueuePath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
     parameters.check_update(&["FriendlyName", "MaxSize"], &[])?;
     let update = QueueUpdate { friendly_name: name(&parameters)?, max_size: max_size(&parameters)? };
-    let done = state.calls.update_queue(queue, update).await;
+    let done = state.calls.of(account).update_queue(queue, update).await;
     let view = done.map_err(|error| ApiError::of(error, Asked::Queue(queue)))?;
-    Ok(Json(Representation::of(state.account, view)))
+    Ok(Json(Representation::of(view)))
 }
 
 /// `DELETE …/Queues/{QU}.json`: one in which nobody waits.
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     QueuePath(queue): QueuePath,
 ) -> Result<StatusCode, ApiError> {
-    let done = state.calls.delete_queue(queue).await;
+    let done = state.calls.of(account).delete_queue(queue).await;
     done.map_err(|error| ApiError::of(error, Asked::Queue(queue)))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -82,27 +87,30 @@ pub(super) async fn delete(
 /// `GET …/Queues/{QU}/Members.json`: the first first.
 pub(super) async fn list_waiters(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     QueuePath(queue): QueuePath,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(state.account, &format!("Queues/{queue}/Members"), &parameters)?;
-    let found = state.calls.list_waiters(queue, paging.request).await;
+    let paging = Paging::new(account, &format!("Queues/{queue}/Members"), &parameters)?;
+    let found = state.calls.of(account).list_waiters(queue, paging.request).await;
     paging.answer("queue_members", Asked::Queue(queue), found, Waiter::of)
 }
 
 /// `GET …/Queues/{QU}/Members/{CA or Front}.json`
 pub(super) async fn fetch_waiter(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     WaiterPath(queue, key): WaiterPath,
 ) -> Result<Json<Waiter>, ApiError> {
-    let found = state.calls.fetch_waiter(queue, key).await;
+    let found = state.calls.of(account).fetch_waiter(queue, key).await;
     let view = found.map_err(|error| ApiError::of(error, Asked::Waiter(queue)))?;
-    Ok(Json(Waiter::of(state.account, view)))
+    Ok(Json(Waiter::of(view)))
 }
 
 /// `POST …/Queues/{QU}/Members/{CA or Front}.json`: takes them out, to follow the script at `Url`.
 pub(super) async fn redirect_waiter(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     WaiterPath(queue, key): WaiterPath,
     Form(parameters): Form,
 ) -> Result<Json<Waiter>, ApiError> {
@@ -111,9 +119,9 @@ pub(super) async fn redirect_waiter(
         ApiError::call(21_205, "Url is missing: what the caller does out of the queue must be said.")
     })?;
     let voice = Voice { source: VoiceSource::Url(url), fallback: None };
-    let done = state.calls.redirect_waiter(queue, key, voice).await;
+    let done = state.calls.of(account).redirect_waiter(queue, key, voice).await;
     let view = done.map_err(|error| ApiError::of(error, Asked::Waiter(queue)))?;
-    Ok(Json(Waiter::of(state.account, view)))
+    Ok(Json(Waiter::of(view)))
 }
 
 fn name(parameters: &Parameters) -> Result<Option<String>, ApiError> {
@@ -155,11 +163,11 @@ struct Subresources {
 }
 
 impl Representation {
-    pub(super) fn of(account: AccountSid, view: QueueView) -> Self {
-        let path = format!("/{API_VERSION}/Accounts/{account}/Queues/{}", view.sid);
+    pub(super) fn of(view: QueueView) -> Self {
+        let path = format!("/{API_VERSION}/Accounts/{}/Queues/{}", view.account, view.sid);
         Self {
             sid: view.sid.to_string(),
-            account_sid: account.to_string(),
+            account_sid: view.account.to_string(),
             friendly_name: view.friendly_name,
             current_size: view.current_size,
             max_size: view.max_size,
@@ -184,11 +192,11 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    fn of(account: AccountSid, view: WaiterView) -> Self {
+    fn of(view: WaiterView) -> Self {
         Self {
             uri: format!(
-                "/{API_VERSION}/Accounts/{account}/Queues/{}/Members/{}.json",
-                view.queue, view.call
+                "/{API_VERSION}/Accounts/{}/Queues/{}/Members/{}.json",
+                view.account, view.queue, view.call
             ),
             call_sid: view.call.to_string(),
             queue_sid: view.queue.to_string(),
@@ -215,6 +223,6 @@ impl WaiterEvent {
             WaiterChange::Left(result) => Some(result.word()),
             WaiterChange::Entered | WaiterChange::Taken | WaiterChange::Returned => None,
         };
-        Self { waiter: Waiter::of(waiter.account, waiter), result }
+        Self { waiter: Waiter::of(waiter), result }
     }
 }

@@ -25,6 +25,7 @@ mod queue;
 mod queueing;
 mod records;
 mod reports;
+mod scope;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod seats;

@@ -169,6 +169,11 @@ impl Queues {
         self.next
     }
 
+    /// Whose queue it is.
+    pub(super) fn account(&self, sid: QueueSid) -> Option<AccountSid> {
+        self.all.get(&sid).map(|queue| queue.name.account)
+    }
+
     pub(super) fn named(&self, name: &QueueName) -> Option<QueueSid> {
         self.by_name.get(name).copied()
     }

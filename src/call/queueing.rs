@@ -24,15 +24,13 @@ fn now() -> Moment {
 impl Model {
     pub(super) fn queue_request(&mut self, request: QueueRequest) {
         match request {
-            QueueRequest::Enter(call, account, name, most, reply) => {
-                answer(reply, self.enqueue(call, QueueName { account, name }, most));
-            }
+            QueueRequest::Enter(call, name, most, reply) => answer(reply, self.enqueue(call, name, most)),
             QueueRequest::Place(call, reply) => {
                 answer(reply, self.queues.place(call, now()).ok_or(CallError::NotQueued));
             }
             QueueRequest::Leave(call, result, reply) => answer(reply, self.leave_queue(call, result)),
-            QueueRequest::Take(call, account, name, whisper, reply) => {
-                answer(reply, self.take_from_queue(call, QueueName { account, name }, whisper));
+            QueueRequest::Take(call, name, whisper, reply) => {
+                answer(reply, self.take_from_queue(call, name, whisper));
             }
             QueueRequest::StopTaking(call, when, reply) => answer(reply, self.stop_taking(call, when)),
             QueueRequest::Connect(call, reply) => answer(reply, self.connect_from_queue(call)),
@@ -55,16 +53,12 @@ impl Model {
         }
     }
 
-    fn enqueue(
-        &mut self,
-        sid: CallSid,
-        name: QueueName,
-        most: Option<usize>,
-    ) -> Result<QueuePlace, CallError> {
+    fn enqueue(&mut self, sid: CallSid, name: String, most: Option<usize>) -> Result<QueuePlace, CallError> {
         let call = self.connected(sid)?;
         if !matches!(call.stage, Stage::Connected) || call.script.is_none() {
             return Err(CallError::WrongState);
         }
+        let name = QueueName { account: call.view.account, name };
         let queue = match self.queues.named(&name) {
             Some(queue) => queue,
             None => self.create_queue(name.clone(), most.unwrap_or(QUEUE_SIZE_DEFAULT))?.sid,
@@ -99,13 +93,14 @@ impl Model {
     fn take_from_queue(
         &mut self,
         taker: CallSid,
-        name: QueueName,
+        name: String,
         whisper: Option<VoiceUrl>,
     ) -> Result<(), CallError> {
         let call = self.connected(taker)?;
         if !matches!(call.stage, Stage::Connected) || call.script.is_none() {
             return Err(CallError::WrongState);
         }
+        let name = QueueName { account: call.view.account, name };
         self.queues.take(name.clone(), taker, whisper)?;
         self.pair(&name);
         Ok(())

@@ -8,10 +8,10 @@ use crate::call::voice::{Voice, VoiceUrl};
 use super::{QueueExit, QueuePlace, QueueResult, QueueUpdate, QueueView, WaiterKey, WaiterView};
 
 pub(in crate::call) enum QueueRequest {
-    Enter(CallSid, AccountSid, String, Option<usize>, Reply<QueuePlace>),
+    Enter(CallSid, String, Option<usize>, Reply<QueuePlace>),
     Place(CallSid, Reply<QueuePlace>),
     Leave(CallSid, QueueResult, Reply<QueueExit>),
-    Take(CallSid, AccountSid, String, Option<VoiceUrl>, Reply<()>),
+    Take(CallSid, String, Option<VoiceUrl>, Reply<()>),
     StopTaking(CallSid, StopTaking, Reply<()>),
     Connect(CallSid, Reply<QueueExit>),
     Create(AccountSid, String, usize, Reply<QueueView>),
@@ -22,6 +22,65 @@ pub(in crate::call) enum QueueRequest {
     ListWaiters(QueueSid, PageRequest, Reply<Page<WaiterView>>),
     FetchWaiter(QueueSid, WaiterKey, Reply<WaiterView>),
     Redirect(QueueSid, WaiterKey, Voice, Reply<WaiterView>),
+}
+
+impl QueueRequest {
+    /// The queue that it is about, if it is about one that is there.
+    pub(in crate::call) fn queue(&self) -> Option<QueueSid> {
+        match self {
+            Self::Fetch(queue, _)
+            | Self::Update(queue, ..)
+            | Self::Delete(queue, _)
+            | Self::ListWaiters(queue, ..)
+            | Self::FetchWaiter(queue, ..)
+            | Self::Redirect(queue, ..) => Some(*queue),
+            Self::Enter(..)
+            | Self::Place(..)
+            | Self::Leave(..)
+            | Self::Take(..)
+            | Self::StopTaking(..)
+            | Self::Connect(..)
+            | Self::Create(..)
+            | Self::List(..) => None,
+        }
+    }
+
+    /// The call that it is about, if it is asked by a call's script.
+    pub(in crate::call) fn call(&self) -> Option<CallSid> {
+        match self {
+            Self::Enter(call, ..)
+            | Self::Place(call, _)
+            | Self::Leave(call, ..)
+            | Self::Take(call, ..)
+            | Self::StopTaking(call, ..)
+            | Self::Connect(call, _) => Some(*call),
+            Self::Create(..)
+            | Self::List(..)
+            | Self::Fetch(..)
+            | Self::Update(..)
+            | Self::Delete(..)
+            | Self::ListWaiters(..)
+            | Self::FetchWaiter(..)
+            | Self::Redirect(..) => None,
+        }
+    }
+
+    /// Answers that it will not be done. Whoever asked may have gone away.
+    pub(in crate::call) fn refuse(self, why: CallError) {
+        match self {
+            Self::Enter(_, _, _, reply) | Self::Place(_, reply) => drop(reply.send(Err(why))),
+            Self::Leave(_, _, reply) | Self::Connect(_, reply) => drop(reply.send(Err(why))),
+            Self::Take(_, _, _, reply) | Self::StopTaking(_, _, reply) | Self::Delete(_, reply) => {
+                let _: Result<(), _> = reply.send(Err(why));
+            }
+            Self::Create(_, _, _, reply) | Self::Fetch(_, reply) | Self::Update(_, _, reply) => {
+                drop(reply.send(Err(why)));
+            }
+            Self::List(_, _, reply) => drop(reply.send(Err(why))),
+            Self::ListWaiters(_, _, reply) => drop(reply.send(Err(why))),
+            Self::FetchWaiter(_, _, reply) | Self::Redirect(_, _, _, reply) => drop(reply.send(Err(why))),
+        }
+    }
 }
 
 /// When somebody stops taking callers out of a queue.
@@ -39,11 +98,10 @@ impl Handle {
     pub async fn enqueue(
         &self,
         call: CallSid,
-        account: AccountSid,
         name: String,
         size_max: Option<usize>,
     ) -> Result<QueuePlace, CallError> {
-        self.ask_queues(|reply| QueueRequest::Enter(call, account, name, size_max, reply)).await
+        self.ask_queues(|reply| QueueRequest::Enter(call, name, size_max, reply)).await
     }
 
     /// Where a call stands in its queue.
@@ -56,16 +114,15 @@ impl Handle {
         self.ask_queues(|reply| QueueRequest::Leave(call, result, reply)).await
     }
 
-    /// Waits, with an answered call that follows a script, for the next caller of a queue, who hears `whisper` before they
+    /// Waits, with an answered call that follows a script, for the next caller of a queue of its account, who hears `whisper` before they
     /// are connected. The script is told when they are.
     pub async fn take_from_queue(
         &self,
         taker: CallSid,
-        account: AccountSid,
         name: String,
         whisper: Option<VoiceUrl>,
     ) -> Result<(), CallError> {
-        self.ask_queues(|reply| QueueRequest::Take(taker, account, name, whisper, reply)).await
+        self.ask_queues(|reply| QueueRequest::Take(taker, name, whisper, reply)).await
     }
 
     /// Waits for no caller any more. One who was on the way waits on, in their place.

@@ -29,8 +29,7 @@ impl Runner {
         }
         self.ring_back().await;
         let whisper = queue.whisper.as_ref().and_then(|callback| self.voice_url(callback));
-        let (taker, account) = (self.call.sid, self.scripts.account);
-        let taking = self.scripts.calls.take_from_queue(taker, account, queue.name.clone(), whisper).await;
+        let taking = self.scripts.calls.take_from_queue(self.call.sid, queue.name.clone(), whisper).await;
         let caller = match taking {
             Ok(()) => self.await_caller(dial).await,
             Err(error) => {

@@ -64,7 +64,7 @@ impl Runner {
             return flow;
         }
         let size = enqueue.max_queue_size.and_then(|size| usize::try_from(size.get()).ok());
-        let entered = self.scripts.calls.enqueue(self.call.sid, self.scripts.account, name, size).await;
+        let entered = self.scripts.calls.enqueue(self.call.sid, name, size).await;
         match entered {
             Ok(place) => self.be_queued(enqueue, &place).await,
             Err(error) => {
