@@ -51,3 +51,5 @@ mod strangers;
 mod timers;
 #[path = "wire/tour.rs"]
 mod tour;
+#[path = "wire/transfers.rs"]
+mod transfers;

@@ -10,6 +10,7 @@
 //!     └── events, in one order ◀─────┘
 //! ```
 
+mod change;
 mod digits;
 mod ending;
 mod event;
@@ -35,9 +36,11 @@ pub(crate) mod stalled;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod view;
 mod voice;
 
+pub use change::CallChange;
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, QueueChange, WaiterChange, What};
 pub use handle::{
@@ -56,6 +59,7 @@ pub use queue::{
     WaiterKey, WaiterView,
 };
 pub use sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RequestSid, SidError};
+pub use transfer::ReferStep;
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

@@ -151,13 +151,13 @@ impl Model {
             Destination::Conference(terms) => self.admit_to_conference(incoming, &terms),
             Destination::Script(voice) => {
                 let admission = self.reserve(incoming, None)?;
-                if self.follow_script(admission.call, voice) {
+                if self.follow_script(admission.call, voice, false) {
                     return Ok(admission);
                 }
                 self.forget_unanswered(admission.call);
                 Err(NotAdmitted::Overloaded)
             }
-            Destination::Wait => self.reserve(incoming, None),
+            Destination::Wait | Destination::Whisper(_) => self.reserve(incoming, None),
         }
     }
 
@@ -218,12 +218,12 @@ impl Model {
     }
 
     /// Hands a call to those who run scripts; `false` if they do not keep up.
-    pub(super) fn follow_script(&mut self, sid: CallSid, voice: Voice) -> bool {
+    pub(super) fn follow_script(&mut self, sid: CallSid, voice: Voice, is_whisper: bool) -> bool {
         let Some(call) = self.calls.get_mut(sid) else {
             return false;
         };
         let (script, events) = mpsc::channel(CALL_EVENTS_MAX);
-        let arrival = Arrival { call: call.view.clone(), voice, events };
+        let arrival = Arrival { call: call.view.clone(), voice, is_whisper, events };
         call.script = Some(script);
         self.arrivals.try_send(arrival).is_ok()
     }
@@ -243,7 +243,7 @@ impl Model {
             Some(script) => script.try_send(CallEvent::Redirected(voice)).is_ok(),
             None => {
                 self.unseat_unasked(sid);
-                self.follow_script(sid, voice)
+                self.follow_script(sid, voice, false)
             }
         };
         answer(reply, if followed { Ok(view) } else { Err(CallError::Overloaded) });

@@ -51,7 +51,10 @@ impl Request {
             | Self::PressDigits(call, ..)
             | Self::FetchCall(call, _)
             | Self::CallQuality(call, _)
+            | Self::Whispered(call, ..)
+            | Self::ChangeCall(call, ..)
             | Self::EndCall(call, ..) => Subject::Call(*call),
+            Self::Transfer(request) => Subject::Call(request.call()),
             Self::FetchConference(conference, _)
             | Self::EndConference(conference, _)
             | Self::ListParticipants(conference, ..)
@@ -85,10 +88,12 @@ impl Request {
             | Self::StopPlaying(_, reply)
             | Self::HearDigit(_, _, reply)
             | Self::PressDigits(_, _, reply)
+            | Self::Whispered(_, _, reply)
             | Self::KickParticipant(_, _, reply) => drop(reply.send(Err(why))),
             Self::AnswerCall(_, reply)
             | Self::RedirectCall(_, _, reply)
             | Self::FetchCall(_, reply)
+            | Self::ChangeCall(_, _, reply)
             | Self::EndCall(_, _, reply) => drop(reply.send(Err(why))),
             Self::JoinConference(_, _, reply)
             | Self::FetchParticipant(_, _, reply)
@@ -101,6 +106,7 @@ impl Request {
             Self::ListParticipants(_, _, _, reply) => drop(reply.send(Err(why))),
             Self::CallQuality(_, reply) => drop(reply.send(Err(why))),
             Self::Queue(request) => request.refuse(why),
+            Self::Transfer(request) => request.refuse(why),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Runner {
                     self.stop_playing().await;
                     return flow;
                 }
-                Woken::Time | Woken::Key(_) | Woken::Left | Woken::Dialled(_) | Woken::Dequeued(_) => {}
+                Woken::Time | Woken::Key(_) | Woken::Left | Woken::Other(_) => {}
             }
         }
     }

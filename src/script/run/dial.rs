@@ -6,7 +6,7 @@ use tracing::debug;
 
 use super::super::verbs::dial::{Conference, Dial, DialTo};
 use super::announce::told;
-use super::wait::Woken;
+use super::wait::{Other, Woken};
 use super::{Flow, Runner};
 use crate::call::JoinTerms;
 
@@ -52,12 +52,17 @@ impl Runner {
                 Woken::Left => return None,
                 Woken::Time => break,
                 Woken::Key(digit) if dial.hang_up_on_star && digit.expose() == STAR => break,
+                Woken::Other(Other::Referred(call, to)) => {
+                    if let Some(flow) = self.referred(dial, call, to).await {
+                        return Some(flow);
+                    }
+                }
                 Woken::Gone(Flow::Over) => return Some(Flow::Over),
                 Woken::Gone(flow) => {
                     self.leave().await;
                     return Some(flow);
                 }
-                Woken::Key(_) | Woken::Played | Woken::Dialled(_) | Woken::Dequeued(_) => {}
+                Woken::Key(_) | Woken::Played | Woken::Other(_) => {}
             }
         }
         self.leave().await;

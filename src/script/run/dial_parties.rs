@@ -7,11 +7,11 @@ use tracing::debug;
 
 use super::super::verbs::dial::{CallEvent as Step, Called, Dial, Party, Sip};
 use super::announce::told;
-use super::wait::Woken;
+use super::wait::{Other, Woken};
 use super::{Flow, Runner};
 use crate::call::{
-    CallEvents, CallSid, CallStatus, Destination, DialCredentials, DialOrder, DialTarget, EndCall,
-    StatusCallback, VoiceUrl,
+    CallEvents, CallSid, CallStatus, CallView, Destination, DialCredentials, DialOrder, DialTarget, EndCall,
+    StatusCallback, Voice, VoiceSource,
 };
 use crate::config::Secret;
 
@@ -20,6 +20,36 @@ struct Dialled {
     status: CallStatus,
     /// Who answered, and when.
     answered: Option<(CallSid, Instant)>,
+}
+
+/// One who was called and has neither won nor lost.
+struct Ringing {
+    call: CallSid,
+    /// They hear something when they answer, and are ready only after that. Until then others go on ringing: a machine
+    /// that answers must not keep people from it.
+    whispers: bool,
+}
+
+fn calls(ringing: &[Ringing]) -> Vec<CallSid> {
+    ringing.iter().map(|party| party.call).collect()
+}
+
+/// One who was called got further; who, if they have won.
+fn further(ringing: &mut Vec<Ringing>, view: &CallView, last: &mut CallStatus) -> Option<CallSid> {
+    let at = ringing.iter().position(|party| party.call == view.sid)?;
+    if view.status == CallStatus::InProgress && !ringing[at].whispers {
+        ringing.remove(at);
+        return Some(view.sid);
+    }
+    if view.status.is_final() {
+        ringing.remove(at);
+        // Who answered and was not connected has declined.
+        *last = match view.status {
+            CallStatus::Completed => CallStatus::NoAnswer,
+            status => status,
+        };
+    }
+    None
 }
 
 impl Runner {
@@ -87,10 +117,11 @@ impl Runner {
         orders: Vec<DialOrder>,
         last: &mut CallStatus,
     ) -> Result<Option<(CallSid, Instant)>, Flow> {
-        let mut ringing: Vec<CallSid> = Vec::new();
+        let mut ringing: Vec<Ringing> = Vec::new();
         for order in orders {
+            let whispers = matches!(order.destination, Destination::Whisper(_));
             match self.scripts.calls.place_call(order).await {
-                Ok(placed) => ringing.push(placed.call.sid),
+                Ok(placed) => ringing.push(Ringing { call: placed.call.sid, whispers }),
                 Err(error) => {
                     self.note(13_223, &format!("Not called: {error}."));
                     *last = CallStatus::Failed;
@@ -98,28 +129,23 @@ impl Runner {
             }
         }
         while !ringing.is_empty() {
-            match self.wait(None, None).await {
-                Woken::Dialled(view) if ringing.contains(&view.sid) => {
-                    if view.status == CallStatus::InProgress {
-                        ringing.retain(|call| *call != view.sid);
-                        self.give_up(&ringing).await;
-                        return Ok(Some((view.sid, Instant::now())));
-                    }
-                    if view.status.is_final() {
-                        ringing.retain(|call| *call != view.sid);
-                        *last = view.status;
-                    }
+            let winner = match self.wait(None, None).await {
+                Woken::Other(Other::Dialled(view)) => further(&mut ringing, &view, last),
+                Woken::Other(Other::Whispered(call, is_ready)) => {
+                    let found = ringing.iter().any(|party| party.call == call);
+                    ringing.retain(|party| party.call != call);
+                    *last = CallStatus::NoAnswer;
+                    Some(call).filter(|_| found && is_ready)
                 }
                 Woken::Gone(flow) => {
-                    self.give_up(&ringing).await;
+                    self.give_up(&calls(&ringing)).await;
                     return Err(flow);
                 }
-                Woken::Dialled(_)
-                | Woken::Dequeued(_)
-                | Woken::Key(_)
-                | Woken::Played
-                | Woken::Left
-                | Woken::Time => {}
+                Woken::Other(_) | Woken::Key(_) | Woken::Played | Woken::Left | Woken::Time => None,
+            };
+            if let Some(winner) = winner {
+                self.give_up(&calls(&ringing)).await;
+                return Ok(Some((winner, Instant::now())));
             }
         }
         Ok(None)
@@ -133,7 +159,21 @@ impl Runner {
         }
     }
 
+    /// What those who are called do when they answer.
+    fn destination(&self, called: &Called) -> Destination {
+        let whisper = called.whisper.as_ref().and_then(|callback| self.voice_url(callback));
+        match whisper {
+            Some(url) => Destination::Whisper(Voice { source: VoiceSource::Url(url), fallback: None }),
+            None => Destination::Wait,
+        }
+    }
+
     fn orders(&self, dial: &Dial, party: &Party) -> Vec<DialOrder> {
+        let called = match party {
+            Party::Number(number) => &number.called,
+            Party::Client(client) => &client.called,
+            Party::Sip(sip) => &sip.called,
+        };
         let order = |to: DialTarget, credentials: Option<DialCredentials>| DialOrder {
             account: self.call.account,
             to,
@@ -142,39 +182,29 @@ impl Runner {
             credentials,
             ring_timeout: dial.timeout,
             time_limit: Some(dial.time_limit + Duration::from_secs(1)),
-            destination: Destination::Wait,
+            destination: self.destination(called),
             parent: Some(self.call.sid),
             send_digits: None,
-            status: None,
+            status: self.status_callback(called),
         };
         match party {
             Party::Number(number) => {
                 let mut order = order(DialTarget::Number(number.number.clone()), None);
                 order.send_digits = number.send_digits.as_ref().and_then(super::announce::keys);
-                order.status = self.status_callback(&number.called);
                 vec![order]
             }
-            Party::Client(client) => {
-                let mut order = order(DialTarget::Client(client.identity.clone()), None);
-                order.status = self.status_callback(&client.called);
-                vec![order]
-            }
-            Party::Sip(sip) => addresses(sip)
-                .map(|(to, credentials)| DialOrder {
-                    status: self.status_callback(&sip.called),
-                    ..order(to, credentials)
-                })
-                .collect(),
+            Party::Client(client) => vec![order(DialTarget::Client(client.identity.clone()), None)],
+            Party::Sip(sip) => addresses(sip).map(|(to, credentials)| order(to, credentials)).collect(),
         }
     }
 
     /// Who is told of a call that is dialled.
     fn status_callback(&self, called: &Called) -> Option<StatusCallback> {
         let callback = called.status.as_ref()?;
-        let url = self.resolve(&callback.target)?;
+        let url = self.voice_url(callback)?;
         let wants = |event| called.status_events.contains(&event);
         Some(StatusCallback {
-            url: VoiceUrl { url: url.into(), method: super::method(callback.method) },
+            url,
             events: CallEvents {
                 initiated: wants(Step::Initiated),
                 ringing: wants(Step::Ringing),

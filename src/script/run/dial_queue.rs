@@ -8,7 +8,7 @@ use tracing::debug;
 use super::super::code::SCHEMA;
 use super::super::verbs::dial::{Dial, Queue};
 use super::announce::told;
-use super::wait::Woken;
+use super::wait::{Other, Woken};
 use super::{Flow, Runner};
 use crate::call::{CallError, CallSid, StopTaking};
 
@@ -68,7 +68,7 @@ impl Runner {
         let mut is_nearly_told = false;
         loop {
             match self.wait(None, Some(until)).await {
-                Woken::Dequeued(caller) => return Ok(Some(caller)),
+                Woken::Other(Other::Dequeued(caller)) => return Ok(Some(caller)),
                 Woken::Time => {
                     match self.scripts.calls.stop_taking(self.call.sid, StopTaking::IfIdle).await {
                         // A caller hears something before they are connected.
@@ -87,7 +87,7 @@ impl Runner {
                     self.stop_taking().await;
                     return Err(flow);
                 }
-                Woken::Key(_) | Woken::Played | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Played | Woken::Left | Woken::Other(_) => {}
             }
         }
     }

@@ -156,7 +156,7 @@ impl Runner {
     /// The wait document, and those it leads to, once.
     async fn hear_round(&mut self, url: &VoiceUrl) -> Flow {
         let began = Instant::now();
-        let flow = self.hear_at(url, Vec::new()).await;
+        let flow = self.hear(errand_to(url), Vec::new()).await;
         let again = began + ROUND_MIN;
         match flow {
             Ok(Flow::Next) if again > Instant::now() => self.linger(Some(again)).await,
@@ -165,21 +165,14 @@ impl Runner {
         }
     }
 
-    /// The document at a URL and those it leads to; where they lead out of.
-    pub(super) async fn hear_at(
-        &mut self,
-        url: &VoiceUrl,
-        more: Vec<(String, String)>,
-    ) -> Result<Flow, NotHad> {
-        let source = VoiceSource::Url(url.clone());
-        let mut errand = Errand { source, fallback: None, parameters: more.clone() };
+    /// A document and those it leads to: what they lead to beside documents.
+    pub(super) async fn hear(&mut self, first: Errand, more: Vec<(String, String)>) -> Result<Flow, NotHad> {
+        let mut errand = first;
         for count in 0_u32.. {
             if self.is_queued && self.purpose == Use::Queue {
                 errand.parameters.extend(self.place_parameters().await);
             }
-            if count > 0 {
-                errand.parameters.extend(more.iter().cloned());
-            }
+            errand.parameters.extend(more.iter().cloned());
             let fetched = self.unless_interrupted(async |runner| runner.fetch(errand).await).await;
             let document = match fetched {
                 Ok(Some(document)) => document,
@@ -225,7 +218,7 @@ impl Runner {
                 parameters.push(told("QueueTime", place.waiter.waited.as_secs()));
             }
             self.purpose = Use::Whisper;
-            let heard = self.hear_at(&url, parameters).await;
+            let heard = self.hear(errand_to(&url), parameters).await;
             self.purpose = Use::Queue;
             match heard {
                 // Who has waited is not lost for want of a document.
@@ -249,7 +242,7 @@ impl Runner {
                     self.leave().await;
                     return flow;
                 }
-                Woken::Time | Woken::Played | Woken::Key(_) | Woken::Dialled(_) | Woken::Dequeued(_) => {}
+                Woken::Time | Woken::Played | Woken::Key(_) | Woken::Other(_) => {}
             }
         }
     }
@@ -260,7 +253,7 @@ impl Runner {
             match self.wait(None, until).await {
                 Woken::Time => return Flow::Next,
                 Woken::Gone(flow) => return flow,
-                Woken::Played | Woken::Key(_) | Woken::Left | Woken::Dialled(_) | Woken::Dequeued(_) => {}
+                Woken::Played | Woken::Key(_) | Woken::Left | Woken::Other(_) => {}
             }
         }
     }
@@ -295,6 +288,10 @@ impl Runner {
         let url = self.resolve(&callback.target)?;
         Some(VoiceUrl { url: url.into(), method: super::method(callback.method) })
     }
+}
+
+fn errand_to(url: &VoiceUrl) -> Errand {
+    Errand { source: VoiceSource::Url(url.clone()), fallback: None, parameters: Vec::new() }
 }
 
 /// A document could not be had or read.

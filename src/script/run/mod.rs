@@ -17,7 +17,9 @@ mod enqueue;
 mod fetch;
 mod gather;
 pub(super) mod parameters;
+mod refer;
 mod wait;
+mod whisper;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -58,7 +60,11 @@ pub async fn serve(scripts: Arc<Scripts>, mut arrivals: mpsc::Receiver<Arrival>)
     let tasks = TaskTracker::new();
     while let Some(arrival) = arrivals.recv().await {
         let runner = Runner::new(Arc::clone(&scripts), arrival.call, arrival.events);
-        tasks.spawn(runner.follow(Errand::begin(arrival.voice)));
+        let errand = Errand::begin(arrival.voice);
+        match arrival.is_whisper {
+            false => tasks.spawn(runner.follow(errand)),
+            true => tasks.spawn(runner.whisper(errand)),
+        };
     }
 }
 
@@ -175,7 +181,8 @@ impl Runner {
                 self.note(super::code::SCHEMA, "<Leave> is for those who wait in a queue; skipped.");
                 Flow::Next
             }
-            Verb::Record(_) | Verb::Refer(_) | Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
+            Verb::Refer(refer) => self.refer(&refer).await,
+            Verb::Record(_) | Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
                 self.note(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
                 Flow::Next
             }

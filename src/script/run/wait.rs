@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::fetch::Errand;
 use super::{Flow, Runner};
-use crate::call::{CallEvent, CallSid, CallView, QueueExit, VoiceUrl};
+use crate::call::{CallEvent, CallSid, CallView, QueueExit, ReferStep, VoiceUrl};
 
 /// What a script was waiting for has happened, or something else did.
 pub(super) enum Woken {
@@ -21,10 +21,8 @@ pub(super) enum Woken {
     Key(Digit),
     /// The call left its conference.
     Left,
-    /// A call that this script dialled got further.
-    Dialled(Box<CallView>),
-    /// It is connected with a caller whom it took out of a queue.
-    Dequeued(CallSid),
+    /// Something that only some verbs care about.
+    Other(Other),
     /// The script goes on elsewhere, or not at all.
     Gone(Flow),
 }
@@ -32,6 +30,20 @@ pub(super) enum Woken {
 /// Events that are kept while something is fetched: as many as the model keeps for a call, which are keys and the ends of
 /// sounds. More is not a caller.
 const HELD_MAX: usize = 64;
+
+/// What only some verbs care about.
+pub(super) enum Other {
+    /// A call that this script dialled got further.
+    Dialled(Box<CallView>),
+    /// One of them has heard what it was to hear first; it can be connected, or never will be.
+    Whispered(CallSid, bool),
+    /// One of them wants another called instead of itself.
+    Referred(CallSid, String),
+    /// It is connected with a caller whom it took out of a queue.
+    Dequeued(CallSid),
+    /// The far end was asked to call somebody, and got so far.
+    Refer(ReferStep),
+}
 
 /// What happens to a call that waits in a queue, whatever it hears meanwhile.
 pub(super) enum QueueTurn {
@@ -64,6 +76,9 @@ pub(super) fn interruption(event: &Option<CallEvent>, is_queued: bool) -> Option
             | CallEvent::LeftConference { .. }
             | CallEvent::Dialled(_)
             | CallEvent::Dequeued { .. }
+            | CallEvent::Whispered { .. }
+            | CallEvent::Referred { .. }
+            | CallEvent::Refer(_)
             | CallEvent::Played { .. },
         ) => return None,
     })
@@ -114,9 +129,14 @@ impl Runner {
                 None => Woken::Gone(Flow::Over),
                 Some(CallEvent::Digit(pressed)) => Woken::Key(pressed.digit),
                 Some(CallEvent::LeftConference { .. }) => Woken::Left,
-                Some(CallEvent::Dialled(view)) => Woken::Dialled(view),
+                Some(CallEvent::Dialled(view)) => Woken::Other(Other::Dialled(view)),
                 Some(CallEvent::Played { player: over, .. }) if Some(over) == player => Woken::Played,
-                Some(CallEvent::Dequeued { caller }) => Woken::Dequeued(caller),
+                Some(CallEvent::Dequeued { caller }) => Woken::Other(Other::Dequeued(caller)),
+                Some(CallEvent::Whispered { call, is_ready }) => {
+                    Woken::Other(Other::Whispered(call, is_ready))
+                }
+                Some(CallEvent::Referred { call, to }) => Woken::Other(Other::Referred(call, to)),
+                Some(CallEvent::Refer(step)) => Woken::Other(Other::Refer(step)),
                 // A sound that something else took the place of, or a queue that the call has left.
                 Some(
                     CallEvent::Played { .. }
@@ -137,7 +157,7 @@ impl Runner {
             match self.wait(None, until).await {
                 Woken::Time => return Flow::Next,
                 Woken::Gone(flow) => return flow,
-                Woken::Played | Woken::Key(_) | Woken::Left | Woken::Dialled(_) | Woken::Dequeued(_) => {}
+                Woken::Played | Woken::Key(_) | Woken::Left | Woken::Other(_) => {}
             }
         }
     }
