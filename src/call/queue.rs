@@ -56,8 +56,8 @@ pub(super) enum QueueRefusal {
     NoQueue,
     NameTaken,
     NotEmpty,
-    /// As many wait as may.
-    Full,
+    /// As many wait in this queue as may.
+    Full(QueueSid),
     /// There are as many queues as there may be.
     TooMany,
     /// The call waits already, or takes callers out.
@@ -222,7 +222,7 @@ impl Queues {
         let ticket = self.number();
         let queue = self.all.get_mut(&sid).ok_or(QueueRefusal::NoQueue)?;
         if queue.line.len() >= queue.size_max {
-            return Err(QueueRefusal::Full);
+            return Err(QueueRefusal::Full(sid));
         }
         queue.came += now.clock - queue.epoch;
         queue.line.insert(ticket, Entry { call, enqueued: now, taker: None });

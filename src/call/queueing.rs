@@ -63,10 +63,7 @@ impl Model {
             Some(queue) => queue,
             None => self.create_queue(name.clone(), most.unwrap_or(QUEUE_SIZE_DEFAULT))?.sid,
         };
-        self.queues.enqueue(queue, sid, now()).map_err(|refusal| match refusal {
-            QueueRefusal::Full => CallError::QueueFull(queue),
-            other => other.into(),
-        })?;
+        self.queues.enqueue(queue, sid, now())?;
         let place = self.queues.place(sid, now()).ok_or(CallError::NotQueued)?;
         info!(call = %sid, %queue, position = place.waiter.position, "call enqueued");
         self.journal_waiter(place.waiter.clone(), WaiterChange::Entered);
@@ -251,7 +248,8 @@ impl From<QueueRefusal> for CallError {
             QueueRefusal::NoQueue => Self::NoQueue,
             QueueRefusal::NameTaken => Self::QueueNameTaken,
             QueueRefusal::NotEmpty => Self::QueueNotEmpty,
-            QueueRefusal::Full | QueueRefusal::Busy => Self::WrongState,
+            QueueRefusal::Full(queue) => Self::QueueFull(queue),
+            QueueRefusal::Busy => Self::WrongState,
             QueueRefusal::TooMany => Self::TooManyQueues,
         }
     }

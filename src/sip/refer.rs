@@ -64,8 +64,8 @@ pub(super) async fn notify(dialog: &InviteDialog, status: u16) {
         ..200 => format!("active;expires={EXPIRES}"),
         200.. => "terminated;reason=noresource".to_owned(),
     };
-    let reason = StatusCode::try_from(status).map(|status| status.text().to_owned()).unwrap_or_default();
-    let body = format!("SIP/2.0 {status} {reason}\r\n").into_bytes();
+    let code = StatusCode::from(status);
+    let body = format!("SIP/2.0 {status} {}\r\n", code.text()).into_bytes();
     let send = when_free(|| {
         let headers = vec![
             Header::Event("refer".into()),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::app::{App, Told, wav};
+use crate::feed::Feed;
 use crate::peer::{Peer, within};
 use crate::running::Running;
 
@@ -229,7 +230,7 @@ async fn a_caller_hears_the_agents_document_first_and_waits_on_when_the_agent_go
     assert_eq!(whispered[0].get("DequeingCallSid"), agents[0].get("CallSid"));
     assert_eq!(whispered[0].get("CallSid"), desk.app.told("enqueue", 1).await[0].get("CallSid"));
     assert_eq!(whispered[0].get("QueueSid"), queue["sid"].as_str().unwrap());
-    assert_eq!(whispered[0].get("QueueTime").parse::<u32>().is_ok(), true);
+    assert!(whispered[0].get("QueueTime").parse::<u32>().is_ok());
 
     hasty.hang_up().await;
     tokio::join!(caller.rtp.hears(700), caller.rtp.hears_no_more(1_900));
@@ -239,6 +240,64 @@ async fn a_caller_hears_the_agents_document_first_and_waits_on_when_the_agent_go
     agent.rtp.speak(1_500);
     caller.rtp.speak(1_100);
     tokio::join!(agent.rtp.hears(1_100), caller.rtp.hears(1_500));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_hangs_up_while_they_are_taken_leaves_the_agent_the_next() {
+    let desk =
+        Desk::open(ENQUEUE, "<Dial action=\"/done\"><Queue url=\"/whisper\">support</Queue></Dial>").await;
+    desk.app.gives("whisper.wav", "audio/wav", wav(1_900.0, 30.0));
+    desk.app.says("whisper", "<Play>/whisper.wav</Play>");
+    let mut first = desk.caller("wait").await;
+    desk.queue_of(1).await;
+    let second = desk.caller("wait").await;
+    desk.queue_of(2).await;
+    let agent = desk.caller("desk").await;
+    first.rtp.hears(1_900).await;
+    desk.app.says("whisper", "");
+    first.hang_up().await;
+    assert_eq!(result(&desk.app.told("out", 1).await[0]), ("bridging-in-process", "completed"));
+    second.rtp.speak(1_100);
+    agent.rtp.speak(1_500);
+    tokio::join!(agent.rtp.hears(1_100), second.rtp.hears(1_500));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_is_redirected_while_connected_leaves_the_agent_and_goes_there() {
+    let desk = Desk::open(ENQUEUE, DIAL).await;
+    desk.app.gives("other.wav", "audio/wav", wav(1_900.0, 30.0));
+    desk.app.says("other", "<Play>/other.wav</Play>");
+    let caller = desk.caller("wait").await;
+    caller.rtp.hears(700).await;
+    let mut agent = desk.caller("desk").await;
+    agent.rtp.speak(1_500);
+    caller.rtp.hears(1_500).await;
+    let call = desk.app.told("enqueue", 1).await[0].get("CallSid").to_owned();
+    let url: String = form_urlencoded::byte_serialize(desk.app.url("other").as_bytes()).collect();
+    desk.node.post(&format!("Calls/{call}.json"), &format!("Url={url}")).await;
+    tokio::join!(caller.rtp.hears(1_900), caller.rtp.hears_no_more(1_500));
+    assert_eq!(result(&desk.app.told("out", 1).await[0]), ("redirected-from-bridged", "in-progress"));
+    assert_eq!(desk.app.told("done", 1).await[0].get("DialCallStatus"), "completed");
+    agent.is_hung_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_tells_who_comes_is_taken_and_leaves() {
+    let desk = Desk::open(ENQUEUE, DIAL).await;
+    let mut feed = Feed::of(&desk.node).await;
+    let mut caller = desk.caller("wait").await;
+    let made = feed.next_of("queue.created").await;
+    assert_eq!(made["queue"]["friendly_name"], "support");
+    let entered = feed.next_of("queue.entered").await;
+    assert_eq!(entered["queue_member"]["queue_sid"], made["queue"]["sid"]);
+    assert_eq!(entered["queue_member"]["position"], 1);
+    let _agent = desk.caller("desk").await;
+    assert_eq!(
+        feed.next_of("queue.taken").await["queue_member"]["call_sid"],
+        entered["queue_member"]["call_sid"]
+    );
+    assert_eq!(feed.next_of("queue.left").await["queue_member"]["result"], "bridged");
+    caller.hang_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,7 +92,7 @@ impl World {
         if self.is_busy(call) {
             assert_eq!(done, Err(QueueRefusal::Busy));
         } else if size >= size_max {
-            assert_eq!(done, Err(QueueRefusal::Full));
+            assert_eq!(done, Err(QueueRefusal::Full(self.sids[queue])));
         } else {
             assert_eq!(done, Ok(()));
             self.waiting.push(Waits { call, queue, since: self.now.clock, taker: None });
@@ -236,7 +236,7 @@ fn a_renamed_queue_is_found_by_its_new_name_only_and_a_smaller_one_lets_nobody_i
     assert_eq!(queues.update(sid, &to("other"), now), Err(QueueRefusal::NameTaken));
     queues.update(sid, &to("new"), now).unwrap();
     assert_eq!((queues.named(&name("old")), queues.named(&name("new"))), (None, Some(sid)));
-    assert_eq!(queues.enqueue(sid, CallSid::generate(), now), Err(QueueRefusal::Full));
+    assert_eq!(queues.enqueue(sid, CallSid::generate(), now), Err(QueueRefusal::Full(sid)));
 }
 
 #[test]

@@ -44,10 +44,8 @@ fn further(ringing: &mut Vec<Ringing>, view: &CallView, last: &mut CallStatus) -
     if view.status.is_final() {
         ringing.remove(at);
         // Who answered and was not connected has declined.
-        *last = match view.status {
-            CallStatus::Completed => CallStatus::NoAnswer,
-            status => status,
-        };
+        let has_declined = view.status == CallStatus::Completed;
+        *last = if has_declined { CallStatus::NoAnswer } else { view.status };
     }
     None
 }

@@ -69,9 +69,10 @@ impl Runner {
             Ok(place) => self.be_queued(enqueue, &place).await,
             Err(error) => {
                 debug!(call = %self.call.sid, %error, "not enqueued");
-                let (result, queue) = match error {
-                    CallError::QueueFull(queue) => (QueueResult::QueueFull, Some(queue)),
-                    _ => (QueueResult::SystemError, None),
+                let (result, queue) = if let CallError::QueueFull(queue) = error {
+                    (QueueResult::QueueFull, Some(queue))
+                } else {
+                    (QueueResult::SystemError, None)
                 };
                 self.after(enqueue.action.as_ref(), outcome(result, queue, Duration::ZERO))
             }
@@ -98,14 +99,12 @@ impl Runner {
             flow = Flow::Over;
         }
         let told = outcome(exit.result, Some(exit.queue), exit.waited);
-        match flow {
-            Flow::Next => self.after(enqueue.action.as_ref(), told),
-            // The script goes on elsewhere, or nowhere; what the application answers changes nothing.
-            flow => {
-                self.inform(enqueue.action.as_ref(), told);
-                flow
-            }
+        if matches!(flow, Flow::Next) {
+            return self.after(enqueue.action.as_ref(), told);
         }
+        // The script goes on elsewhere, or nowhere; what the application answers changes nothing.
+        self.inform(enqueue.action.as_ref(), told);
+        flow
     }
 
     /// Until the call is out of its queue, and how that came.
@@ -179,10 +178,11 @@ impl Runner {
                 Ok(None) => return Err(NotHad),
                 Err(flow) => return Ok(flow),
             };
-            errand = match self.perform(document).await {
-                Flow::Goto(next) => *next,
-                flow => return Ok(flow),
+            let flow = self.perform(document).await;
+            let Flow::Goto(next) = flow else {
+                return Ok(flow);
             };
+            errand = *next;
             if count >= AT_ONCE_MAX {
                 let pause = self.linger(Some(Instant::now() + ROUND_MIN)).await;
                 if !matches!(pause, Flow::Next) {

@@ -153,9 +153,9 @@ impl Runner {
             self.note(warning.code, &warning.message);
         }
         for verb in document.verbs {
-            match Box::pin(self.verb(verb)).await {
-                Flow::Next => {}
-                flow => return flow,
+            let flow = Box::pin(self.verb(verb)).await;
+            if !matches!(flow, Flow::Next) {
+                return flow;
             }
         }
         Flow::Next
