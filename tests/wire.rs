@@ -35,6 +35,8 @@ mod outbound;
 mod peer;
 #[path = "wire/quality.rs"]
 mod quality;
+#[path = "wire/queues.rs"]
+mod queues;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]
@@ -49,3 +51,5 @@ mod strangers;
 mod timers;
 #[path = "wire/tour.rs"]
 mod tour;
+#[path = "wire/transfers.rs"]
+mod transfers;

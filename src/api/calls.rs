@@ -15,10 +15,7 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
-
-/// Documented for an update and not done yet.
-const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeLimit"];
+use crate::call::{CallChange, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
 
 /// `GET …/Calls.json`: filtered by `To`, `From`, `Status`, `StartTime`, `EndTime`, `ParentCallSid`.
 pub(super) async fn list(
@@ -58,8 +55,21 @@ pub(super) async fn fetch(
     answer(call, state.calls.of(account).fetch_call(call).await)
 }
 
+/// What an update of a call takes.
+const UPDATE: [&str; 9] = [
+    "Status",
+    "Url",
+    "Method",
+    "FallbackUrl",
+    "FallbackMethod",
+    "Twiml",
+    "StatusCallback",
+    "StatusCallbackMethod",
+    "TimeLimit",
+];
+
 /// `POST …/Calls/{CA}.json`: `Status=completed` ends the call, `Status=canceled` only before it is answered;
-/// `Url` or `Twiml` lets it follow another script from now on.
+/// `Url` or `Twiml` lets it follow another script from now on; `TimeLimit` and `StatusCallback` are as for a new call.
 /// Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
@@ -67,25 +77,39 @@ pub(super) async fn update(
     CallPath(call): CallPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.check_update(&["Status", "Url", "Twiml"], &UNSUPPORTED)?;
+    parameters.check_update(&UPDATE, &[])?;
     let voice = dial::voice(&parameters)?;
-    let done = match parameters.one("Status")? {
-        Some(_) if voice.is_some() => {
-            return Err(ApiError::parameter(
-                "Status cannot be given with Url or Twiml: a call that ends follows no script. Nothing was changed."
-                    .to_owned(),
-            ));
-        }
-        None if voice.is_some() => match voice {
-            Some(voice) => state.calls.of(account).redirect_call(call, voice).await,
-            None => state.calls.of(account).fetch_call(call).await,
-        },
-        None => state.calls.of(account).fetch_call(call).await,
-        Some("completed") => state.calls.of(account).end_call(call, EndCall::Completed).await,
-        Some("canceled") => state.calls.of(account).end_call(call, EndCall::Canceled).await,
-        Some(other) => return Err(ApiError::value("Status", other, "completed or canceled")),
+    let end = parameters.one("Status")?.map(parse_end).transpose()?;
+    if voice.is_some() && end.is_some() {
+        return Err(ApiError::parameter(
+            "Status cannot be given with Url or Twiml: a call that ends follows no script. Nothing was changed."
+                .to_owned(),
+        ));
+    }
+    let change = CallChange {
+        status: dial::webhook(&parameters, "StatusCallback", "StatusCallbackMethod")?,
+        time_limit: dial::time_limit(&parameters)?,
+    };
+    let calls = state.calls.of(account);
+    if change != CallChange::default()
+        && let Err(error) = calls.change_call(call, change).await
+    {
+        return Err(ApiError::of(error, Asked::Call(call)));
+    }
+    let done = match (end, voice) {
+        (Some(end), _) => calls.end_call(call, end).await,
+        (None, Some(voice)) => calls.redirect_call(call, voice).await,
+        (None, None) => calls.fetch_call(call).await,
     };
     answer(call, done)
+}
+
+fn parse_end(value: &str) -> Result<EndCall, ApiError> {
+    match value {
+        "completed" => Ok(EndCall::Completed),
+        "canceled" => Ok(EndCall::Canceled),
+        other => Err(ApiError::value("Status", other, "completed or canceled")),
+    }
 }
 
 fn answer(call: CallSid, done: Result<CallView, CallError>) -> Result<Json<Representation>, ApiError> {

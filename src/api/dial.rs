@@ -156,7 +156,7 @@ fn ring_timeout(parameters: &Parameters) -> Result<Duration, ApiError> {
     Ok(Duration::from_secs(seconds))
 }
 
-fn time_limit(parameters: &Parameters) -> Result<Option<Duration>, ApiError> {
+pub(super) fn time_limit(parameters: &Parameters) -> Result<Option<Duration>, ApiError> {
     let Some(value) = parameters.one("TimeLimit")? else {
         return Ok(None);
     };

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::BODY_MAX;
 use super::form::Json;
-use crate::call::{CallError, CallSid, ConferenceSid, ParticipantKey};
+use crate::call::{CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid};
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -113,9 +113,11 @@ impl ApiError {
     /// must cope with their having just left, and should need one case for it.
     pub(super) fn of(error: CallError, asked: Asked<'_>) -> Self {
         match error {
-            CallError::NoCall | CallError::NoConference | CallError::NoParticipant => {
-                Self::not_found(format!("There is no {asked}: {error}."))
-            }
+            CallError::NoCall
+            | CallError::NoConference
+            | CallError::NoParticipant
+            | CallError::NoQueue
+            | CallError::NotQueued => Self::not_found(format!("There is no {asked}: {error}.")),
             CallError::ConferenceCompleted => Self::not_found(format!(
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
@@ -128,6 +130,12 @@ impl ApiError {
             }
             CallError::LabelInUse => {
                 Self::new(StatusCode::BAD_REQUEST, 16_026, format!("The {asked}: {error}."))
+            }
+            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
+                Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
+            }
+            CallError::QueueFull(_) | CallError::TooManyQueues => {
+                Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
             }
             CallError::NotAllowed => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -183,6 +191,12 @@ pub(super) enum Asked<'a> {
     Call(CallSid),
     /// A conference, or its participants.
     Conference(ConferenceSid),
+    /// A queue to be made.
+    NewQueue,
+    /// A queue, or those who wait in it.
+    Queue(QueueSid),
+    /// One who waits in a queue.
+    Waiter(QueueSid),
     /// A participant of a conference.
     Participant(ConferenceSid, &'a ParticipantKey),
 }
@@ -194,6 +208,9 @@ impl fmt::Display for Asked<'_> {
             Self::NewCall => f.write_str("call was not placed"),
             Self::Call(call) => write!(f, "call {call}"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
+            Self::NewQueue => f.write_str("queue was not made"),
+            Self::Queue(queue) => write!(f, "queue {queue}"),
+            Self::Waiter(queue) => write!(f, "such caller in queue {queue}"),
             Self::Participant(conference, ParticipantKey::Call(call)) => {
                 write!(f, "participant {call} in conference {conference}")
             }

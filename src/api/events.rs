@@ -26,8 +26,11 @@ use tokio::sync::{Semaphore, watch};
 use super::auth::Acting;
 use super::error::ApiError;
 use super::form::Query;
-use super::{ApiState, calls, conferences, participants};
-use crate::call::{AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, What};
+use super::{ApiState, calls, conferences, participants, queues};
+use crate::call::{
+    AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, QueueChange, WaiterChange,
+    What,
+};
 
 /// How often a line is sent when nothing happens: proxies cut what is silent for a minute, some for 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -181,6 +184,8 @@ enum Subject {
     Participant(participants::Representation),
     ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
     Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
+    Queue(queues::Representation),
+    QueueMember(queues::WaiterEvent),
 }
 
 impl Subject {
@@ -206,6 +211,10 @@ impl Subject {
                 duration_ms: u64::try_from(pressed.duration.as_millis()).unwrap_or(u64::MAX),
                 method: method_word(pressed.method),
             },
+            What::Queue { queue, .. } => Self::Queue(queues::Representation::of(queue.clone())),
+            What::Waiter { waiter, change } => {
+                Self::QueueMember(queues::WaiterEvent::of(waiter.clone(), *change))
+            }
         }
     }
 }
@@ -236,6 +245,13 @@ fn type_of(what: &What) -> &'static str {
         What::Speech { change: SpeechChange::Stopped, .. } => "participant.speech-stopped",
         What::ActiveSpeaker { .. } => "conference.active-speaker",
         What::Digit { .. } => "call.digit",
+        What::Queue { change: QueueChange::Created, .. } => "queue.created",
+        What::Queue { change: QueueChange::Updated, .. } => "queue.updated",
+        What::Queue { change: QueueChange::Deleted, .. } => "queue.deleted",
+        What::Waiter { change: WaiterChange::Entered, .. } => "queue.entered",
+        What::Waiter { change: WaiterChange::Taken, .. } => "queue.taken",
+        What::Waiter { change: WaiterChange::Returned, .. } => "queue.returned",
+        What::Waiter { change: WaiterChange::Left(_), .. } => "queue.left",
     }
 }
 

@@ -24,6 +24,7 @@ mod paging;
 mod participants;
 mod path;
 mod quality;
+mod queues;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -98,13 +99,17 @@ fn control(state: &Shared) -> Router<Shared> {
     let conferences = format!("{account}/Conferences");
     let participants = format!("{conferences}/{{conference}}/Participants");
     let calls = format!("{account}/Calls");
+    let queues = format!("{account}/Queues");
+    let waiters = format!("{queues}/{{queue}}/Members");
 
     let mut routes = Router::new();
     for suffix in ["", ".json"] {
         routes = routes
             .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
             .route(&format!("{conferences}{suffix}"), get(conferences::list))
-            .route(&format!("{participants}{suffix}"), participants_routes());
+            .route(&format!("{participants}{suffix}"), participants_routes())
+            .route(&format!("{queues}{suffix}"), get(queues::list).post(queues::create))
+            .route(&format!("{waiters}{suffix}"), get(queues::list_waiters));
     }
     routes
         .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update))
@@ -113,6 +118,8 @@ fn control(state: &Shared) -> Router<Shared> {
             &format!("{participants}/{{participant}}"),
             get(participants::fetch).post(participants::update).delete(participants::kick),
         )
+        .route(&format!("{queues}/{{queue}}"), get(queues::fetch).post(queues::update).delete(queues::delete))
+        .route(&format!("{waiters}/{{waiter}}"), get(queues::fetch_waiter).post(queues::redirect_waiter))
         .route("/v1/events", get(events::follow))
         .route("/v1/calls/{call}/quality", get(quality::fetch))
         .route("/v1/{*rest}", any(unknown_path))

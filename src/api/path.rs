@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use super::error::{ApiError, Quoted};
-use crate::call::{CallSid, ConferenceSid, ParticipantKey};
+use crate::call::{CallSid, ConferenceSid, ParticipantKey, QueueSid, WaiterKey};
 
 /// A call named by the path.
 pub(super) struct CallPath(pub(super) CallSid);
@@ -76,6 +76,45 @@ impl<S: Send + Sync> FromRequestParts<S> for ParticipantPath {
         let key = participant.parse().map_or(ParticipantKey::Label(participant), ParticipantKey::Call);
         parse_conference(&conference).map(|conference| Self(conference, key))
     }
+}
+
+/// A queue named by the path.
+pub(super) struct QueuePath(pub(super) QueueSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueuePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [queue] = segments(parts, state, ["queue"]).await?;
+        parse_queue(&queue).map(Self)
+    }
+}
+
+/// One who waits in a queue, named by the path: by the call's SID, or as `Front`.
+pub(super) struct WaiterPath(pub(super) QueueSid, pub(super) WaiterKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for WaiterPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [queue, waiter] = segments(parts, state, ["queue", "waiter"]).await?;
+        let queue = parse_queue(&queue)?;
+        if waiter == "Front" {
+            return Ok(Self(queue, WaiterKey::Front));
+        }
+        let call = waiter.parse().map_err(|error| {
+            ApiError::not_found(format!(
+                "Nobody in queue {queue} is {}: that is {error}, and not Front.",
+                Quoted(&waiter)
+            ))
+        })?;
+        Ok(Self(queue, WaiterKey::Call(call)))
+    }
+}
+
+fn parse_queue(text: &str) -> Result<QueueSid, ApiError> {
+    text.parse()
+        .map_err(|error| ApiError::not_found(format!("There is no queue {}: that is {error}.", Quoted(text))))
 }
 
 /// A name in its place is refused too: several conferences may have had it.

@@ -71,8 +71,6 @@ impl Model {
         info!(call = %sid, status = ?call.view.status, "call ended");
         let (stage, answering) =
             (std::mem::replace(&mut call.stage, Stage::Reserved), std::mem::take(&mut call.answering));
-        // Whoever runs its script sees the end of the channel.
-        call.script = None;
         self.media.forget_leg(&call.leg);
         self.legs.remove(&call.leg.leg);
         for reply in answering {
@@ -95,7 +93,10 @@ impl Model {
             }
         }
         self.vacate(sid, why);
-        if let Some(call) = self.calls.get(sid) {
+        self.quit_queues(sid);
+        if let Some(call) = self.calls.get_mut(sid) {
+            // Whoever runs its script sees the end of the channel.
+            call.script = None;
             self.journal.append(now, What::Call(call.view.clone()));
         }
         self.tell_status(sid);

@@ -17,6 +17,7 @@ use confab_media::PressedDigit;
 use confab_media::dsp::level::SpeechChange;
 use tokio::sync::watch;
 
+use super::queue::{QueueResult, QueueView, WaiterView};
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::view::{CallView, ConferenceView, ParticipantView};
 
@@ -78,6 +79,44 @@ pub enum What {
         /// Which key, how long, and how that was told. It cannot be printed.
         pressed: PressedDigit,
     },
+    /// A queue was made, changed or deleted.
+    Queue {
+        /// As it is, or was.
+        queue: QueueView,
+        /// Which of these.
+        change: QueueChange,
+    },
+    /// Somebody came into a queue, or got further in it.
+    Waiter {
+        /// Who, and their place right after it; of one who left, right before.
+        waiter: WaiterView,
+        /// How.
+        change: WaiterChange,
+    },
+}
+
+/// What can happen to a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueChange {
+    /// It was made.
+    Created,
+    /// Its name or size changed.
+    Updated,
+    /// It is no more.
+    Deleted,
+}
+
+/// What can happen to one who waits in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaiterChange {
+    /// They came.
+    Entered,
+    /// Somebody takes them; they are connected next.
+    Taken,
+    /// Who took them is gone; they wait on.
+    Returned,
+    /// They are out.
+    Left(QueueResult),
 }
 
 impl What {
@@ -89,6 +128,8 @@ impl What {
             Self::Joined(seat) | Self::Left(seat) | Self::Muted(seat) => seat.account,
             Self::Speech { participant, .. } => participant.account,
             Self::ActiveSpeaker { account, .. } | Self::Digit { account, .. } => *account,
+            Self::Queue { queue, .. } => queue.account,
+            Self::Waiter { waiter, .. } => waiter.account,
         }
     }
 }

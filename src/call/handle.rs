@@ -4,17 +4,21 @@ use confab_media::srtp::SrtpPair;
 use confab_media::{LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
 use tokio::sync::{mpsc, oneshot};
 
+use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
 use super::news::CallNews;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
-use super::sid::{AccountSid, CallSid, ConferenceSid};
+use super::queue::QueueExit;
+use super::queue::request::QueueRequest;
+use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
+use super::transfer::{ReferStep, TransferRequest};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
 };
-use super::voice::{Destination, JoinTerms, Voice};
+use super::voice::{Destination, JoinTerms, Voice, VoiceUrl};
 
 /// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
 /// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
@@ -71,6 +75,24 @@ pub enum CallError {
     /// The node's configuration does not let this be dialled.
     #[error("dialling it is not allowed on this node")]
     NotAllowed,
+    /// There is no such queue.
+    #[error("no such queue")]
+    NoQueue,
+    /// The call waits in no queue, or not in this one.
+    #[error("the call does not wait in this queue")]
+    NotQueued,
+    /// As many wait in the queue as may.
+    #[error("the queue is full")]
+    QueueFull(QueueSid),
+    /// Another queue of the account has the name.
+    #[error("another queue has this name")]
+    QueueNameTaken,
+    /// Somebody waits in the queue.
+    #[error("somebody waits in the queue")]
+    QueueNotEmpty,
+    /// The node has as many queues as it may have.
+    #[error("the node has too many queues")]
+    TooManyQueues,
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,
@@ -110,7 +132,7 @@ pub struct IncomingCall {
 }
 
 /// What an adapter is told about a call of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Answer it: connect its media, and tell the far end.
     Answer,
@@ -118,6 +140,10 @@ pub enum Signal {
     Reject(Rejection),
     /// End it; its media have stopped or are about to.
     HangUp(HangUp),
+    /// Ask the far end to call somebody itself, by this URI.
+    Refer(String),
+    /// Tell the far end, by a status of SIP, what became of its wish to have another called.
+    ReferAnswered(u16),
 }
 
 /// How a call is refused.
@@ -152,6 +178,38 @@ pub enum CallEvent {
     Redirected(Voice),
     /// A call that this one's script dialled has got further, or is over.
     Dialled(Box<CallView>),
+    /// Somebody takes it out of its queue: it is to hear this, and then to be connected.
+    TakenFromQueue {
+        /// Who.
+        by: CallSid,
+        /// What it is to hear.
+        whisper: Option<VoiceUrl>,
+    },
+    /// Who took it is gone; it waits on, in its place.
+    BackInQueue,
+    /// It is out of its queue, and its script did not ask for that.
+    LeftQueue(Box<QueueExit>),
+    /// It took a caller out of a queue and is connected with them.
+    Dequeued {
+        /// Who.
+        caller: CallSid,
+    },
+    /// A call that this one's script dialled has heard what it was to hear first.
+    Whispered {
+        /// Which.
+        call: CallSid,
+        /// Whether it can be connected now; if not, it follows another script.
+        is_ready: bool,
+    },
+    /// The far end of a call that this one's script dialled wants another called instead of itself.
+    Referred {
+        /// Which call.
+        call: CallSid,
+        /// Whom, as a URI.
+        to: String,
+    },
+    /// The far end was asked to call somebody, and got so far.
+    Refer(ReferStep),
 }
 
 /// A call that came in and is to follow a script.
@@ -161,6 +219,8 @@ pub struct Arrival {
     pub call: CallView,
     /// Its script.
     pub voice: Voice,
+    /// Whether the script is only what it hears before whoever dialled it connects it.
+    pub is_whisper: bool,
     /// What happens to it. Its end is the call's end.
     pub events: mpsc::Receiver<CallEvent>,
 }
@@ -268,6 +328,10 @@ pub(super) enum Request {
     Bridge(CallSid, CallSid, Reply<()>),
     Play(CallSid, Sound, Plays, Reply<PlayerId>),
     StopPlaying(CallSid, Reply<()>),
+    Queue(Box<QueueRequest>),
+    Transfer(TransferRequest),
+    Whispered(CallSid, bool, Reply<()>),
+    ChangeCall(CallSid, CallChange, Reply<CallView>),
     HearDigit(CallSid, PressedDigit, Reply<()>),
     PressDigits(CallSid, DigitString, Reply<()>),
     Stop(oneshot::Sender<()>),
@@ -436,6 +500,17 @@ impl Handle {
     /// Has a call dialled; answers when it is queued.
     pub async fn place_call(&self, order: DialOrder) -> Result<Placed, CallError> {
         self.ask(|reply| Request::PlaceCall(Box::new(order), reply)).await
+    }
+
+    /// Changes what may be changed about a call that is not over.
+    pub async fn change_call(&self, call: CallSid, change: CallChange) -> Result<CallView, CallError> {
+        self.ask(|reply| Request::ChangeCall(call, change, reply)).await
+    }
+
+    /// Tells that a call has heard what it was to hear before it is connected, and whether it can be now. If so, it
+    /// follows its script no more.
+    pub async fn whispered(&self, call: CallSid, is_ready: bool) -> Result<(), CallError> {
+        self.ask(|reply| Request::Whispered(call, is_ready, reply)).await
     }
 
     /// Lets a call follow another script from now on, wherever it is.

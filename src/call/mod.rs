@@ -10,6 +10,7 @@
 //!     └── events, in one order ◀─────┘
 //! ```
 
+mod change;
 mod digits;
 mod ending;
 mod event;
@@ -21,6 +22,8 @@ mod news;
 mod outbound;
 mod owner;
 mod quality;
+mod queue;
+mod queueing;
 mod records;
 mod reports;
 mod scope;
@@ -33,11 +36,13 @@ pub(crate) mod stalled;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod view;
 mod voice;
 
+pub use change::CallChange;
 pub use digits::{DigitString, DigitStringError};
-pub use event::{Event, EventId, Events, Followed, Follower, What};
+pub use event::{Event, EventId, Events, Followed, Follower, QueueChange, WaiterChange, What};
 pub use handle::{
     Adapters, Admission, Arrival, CallEnd, CallError, CallEvent, CallMedia, EndCall, Handle, HangUp,
     IncomingCall, NotAdmitted, ParticipantKey, Progress, Rejection, Signal,
@@ -48,7 +53,13 @@ pub use news::{CallNews, CallStep};
 pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use quality::CallQuality;
-pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
+pub use queue::request::StopTaking;
+pub use queue::{
+    QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueExit, QueuePlace, QueueResult, QueueUpdate, QueueView,
+    WaiterKey, WaiterView,
+};
+pub use sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RequestSid, SidError};
+pub use transfer::ReferStep;
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

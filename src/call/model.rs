@@ -22,6 +22,7 @@ use super::media::{Full, Media};
 use super::news::{CallNews, NEWS_MAX};
 use super::outbound::OutgoingCall;
 use super::quality::{CallQuality, Departures, QualityStats};
+use super::queue::Queues;
 use super::records::Records;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::state::{Call, Conference, JoinReply, Stage};
@@ -59,6 +60,7 @@ pub(super) struct Model {
     pub(super) legs: HashMap<LegId, CallSid>,
     /// The conferences on the media threads.
     pub(super) places: HashMap<ConferenceId, ConferenceSid>,
+    pub(super) queues: Queues,
     pub(super) media: Media<Waiter>,
     pub(super) limits: Limits,
     /// What may be dialled.
@@ -118,6 +120,7 @@ impl Model {
             open: HashMap::new(),
             legs: HashMap::new(),
             places: HashMap::new(),
+            queues: Queues::default(),
             media,
             limits,
             outbound,
@@ -148,13 +151,13 @@ impl Model {
             Destination::Conference(terms) => self.admit_to_conference(incoming, &terms),
             Destination::Script(voice) => {
                 let admission = self.reserve(incoming, None)?;
-                if self.follow_script(admission.call, voice) {
+                if self.follow_script(admission.call, voice, false) {
                     return Ok(admission);
                 }
                 self.forget_unanswered(admission.call);
                 Err(NotAdmitted::Overloaded)
             }
-            Destination::Wait => self.reserve(incoming, None),
+            Destination::Wait | Destination::Whisper(_) => self.reserve(incoming, None),
         }
     }
 
@@ -215,12 +218,12 @@ impl Model {
     }
 
     /// Hands a call to those who run scripts; `false` if they do not keep up.
-    pub(super) fn follow_script(&mut self, sid: CallSid, voice: Voice) -> bool {
+    pub(super) fn follow_script(&mut self, sid: CallSid, voice: Voice, is_whisper: bool) -> bool {
         let Some(call) = self.calls.get_mut(sid) else {
             return false;
         };
         let (script, events) = mpsc::channel(CALL_EVENTS_MAX);
-        let arrival = Arrival { call: call.view.clone(), voice, events };
+        let arrival = Arrival { call: call.view.clone(), voice, is_whisper, events };
         call.script = Some(script);
         self.arrivals.try_send(arrival).is_ok()
     }
@@ -233,11 +236,14 @@ impl Model {
             return answer(reply, Err(error));
         };
         let view = call.view.clone();
-        let followed = match &call.script {
+        if self.redirect_out_of_queue(sid, &voice) {
+            return answer(reply, Ok(view));
+        }
+        let followed = match self.calls.get(sid).and_then(|call| call.script.as_ref()) {
             Some(script) => script.try_send(CallEvent::Redirected(voice)).is_ok(),
             None => {
                 self.unseat_unasked(sid);
-                self.follow_script(sid, voice)
+                self.follow_script(sid, voice, false)
             }
         };
         answer(reply, if followed { Ok(view) } else { Err(CallError::Overloaded) });

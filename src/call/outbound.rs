@@ -15,7 +15,7 @@ use super::model::{Model, SIGNALS_MAX, answer};
 use super::sid::{AccountSid, CallSid};
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
-use super::voice::{Destination, StatusCallback};
+use super::voice::{Destination, StatusCallback, Voice};
 use crate::config::Secret;
 
 /// A call to be made.
@@ -124,7 +124,7 @@ impl Model {
             Destination::Conference(terms) => {
                 Some((self.conference_for(order.account, terms)?, terms.clone()))
             }
-            Destination::Script(_) | Destination::Wait => None,
+            Destination::Script(_) | Destination::Whisper(_) | Destination::Wait => None,
         };
         let conference = seat.as_ref().map(|(conference, _)| *conference);
         let place = conference.and_then(|sid| self.conferences.get(sid)).map(|found| found.place);
@@ -206,14 +206,17 @@ impl Model {
     /// An answered call does what it was made for, if that was not begun before.
     pub(super) fn begin_destination(&mut self, sid: CallSid) {
         match self.calls.get_mut(sid).and_then(|call| call.destination.take()) {
-            Some(Destination::Script(voice)) => {
-                if !self.follow_script(sid, voice) {
-                    warn!(call = %sid, "too many scripts begin at once; call ended");
-                    self.hang_up(sid, HangUp::Asked);
-                }
-            }
+            Some(Destination::Script(voice)) => self.begin_script(sid, voice, false),
+            Some(Destination::Whisper(voice)) => self.begin_script(sid, voice, true),
             Some(Destination::Conference(terms)) => self.join_unasked(sid, &terms),
             Some(Destination::Wait) | None => {}
+        }
+    }
+
+    fn begin_script(&mut self, sid: CallSid, voice: Voice, is_whisper: bool) {
+        if !self.follow_script(sid, voice, is_whisper) {
+            warn!(call = %sid, "too many scripts begin at once; call ended");
+            self.hang_up(sid, HangUp::Asked);
         }
     }
 

@@ -2,12 +2,13 @@
 
 use super::handle::{CallError, NotAdmitted, Request};
 use super::model::Model;
-use super::sid::{AccountSid, CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
 
 /// What a request is about.
 enum Subject {
     Call(CallSid),
     Conference(ConferenceSid),
+    Queue(QueueSid),
     /// All there are, or something new.
     Anything,
 }
@@ -25,6 +26,7 @@ impl Model {
                 let owner = self.conferences.get(sid).map(|conference| conference.view.account);
                 (owner != Some(account)).then_some(CallError::NoConference)
             }
+            Subject::Queue(sid) => (self.queues.account(sid) != Some(account)).then_some(CallError::NoQueue),
             Subject::Anything => None,
         }
     }
@@ -49,13 +51,21 @@ impl Request {
             | Self::PressDigits(call, ..)
             | Self::FetchCall(call, _)
             | Self::CallQuality(call, _)
+            | Self::Whispered(call, ..)
+            | Self::ChangeCall(call, ..)
             | Self::EndCall(call, ..) => Subject::Call(*call),
+            Self::Transfer(request) => Subject::Call(request.call()),
             Self::FetchConference(conference, _)
             | Self::EndConference(conference, _)
             | Self::ListParticipants(conference, ..)
             | Self::FetchParticipant(conference, ..)
             | Self::MuteParticipant(conference, ..)
             | Self::KickParticipant(conference, ..) => Subject::Conference(*conference),
+            Self::Queue(request) => match (request.call(), request.queue()) {
+                (Some(call), _) => Subject::Call(call),
+                (None, Some(queue)) => Subject::Queue(queue),
+                (None, None) => Subject::Anything,
+            },
             Self::AdmitCall(..)
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
@@ -78,10 +88,12 @@ impl Request {
             | Self::StopPlaying(_, reply)
             | Self::HearDigit(_, _, reply)
             | Self::PressDigits(_, _, reply)
+            | Self::Whispered(_, _, reply)
             | Self::KickParticipant(_, _, reply) => drop(reply.send(Err(why))),
             Self::AnswerCall(_, reply)
             | Self::RedirectCall(_, _, reply)
             | Self::FetchCall(_, reply)
+            | Self::ChangeCall(_, _, reply)
             | Self::EndCall(_, _, reply) => drop(reply.send(Err(why))),
             Self::JoinConference(_, _, reply)
             | Self::FetchParticipant(_, _, reply)
@@ -93,6 +105,8 @@ impl Request {
             Self::ListConferences(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListParticipants(_, _, _, reply) => drop(reply.send(Err(why))),
             Self::CallQuality(_, reply) => drop(reply.send(Err(why))),
+            Self::Queue(request) => request.refuse(why),
+            Self::Transfer(request) => request.refuse(why),
         }
     }
 }

@@ -101,6 +101,7 @@ impl Script {
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
+            Request::ChangeCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             Request::RedirectCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             // Of adapters that bring calls; whoever asks sees the model gone.
             Request::AdmitCall(..)
@@ -111,6 +112,9 @@ impl Script {
             | Request::Bridge(..)
             | Request::Play(..)
             | Request::StopPlaying(..)
+            | Request::Queue(..)
+            | Request::Transfer(..)
+            | Request::Whispered(..)
             | Request::CallProgressed(..)
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)

@@ -68,6 +68,10 @@ sid!(
     ConferenceSid, "CF"
 );
 sid!(
+    /// A queue of callers.
+    QueueSid, "QU"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

@@ -11,6 +11,8 @@ pub enum Destination {
     Script(Voice),
     /// Wait, answered, until whoever dialled it says.
     Wait,
+    /// The same, after a script that is heard first.
+    Whisper(Voice),
 }
 
 /// Where a call's script comes from.

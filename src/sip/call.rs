@@ -23,10 +23,11 @@ use super::inbound::{Inbound, allow, log_unanswered};
 use super::info;
 use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
 use super::media::MediaTerms;
+use super::refer;
 use super::session_timer::{self, SessionTimer};
 use crate::call::{
     Admission, CallEnd, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall, NotAdmitted,
-    Rejection, Signal,
+    ReferStep, Rejection, Signal,
 };
 
 /// Signals that may wait for a call: to answer it and to end it.
@@ -130,6 +131,7 @@ fn prepare(
         connected: false,
         unanswered: Some(Box::new(unanswered)),
         peer_updates: headers::lists(&transaction.original, "Allow", None, "UPDATE"),
+        transfer: Transfer::default(),
         dialog,
     };
     if matches!(invitation.destination, Destination::Script(_)) {
@@ -185,6 +187,16 @@ pub(super) struct Call {
     unanswered: Option<Box<Unanswered>>,
     /// The far end takes UPDATE, which refreshes without touching media.
     peer_updates: bool,
+    transfer: Transfer,
+}
+
+/// Transfers that are under way.
+#[derive(Default)]
+struct Transfer {
+    /// The far end wants another called and was not told yet what became of it.
+    is_referred: bool,
+    /// We have asked the far end to call somebody.
+    has_referred: bool,
 }
 
 /// What a call that rings is answered with.
@@ -225,6 +237,7 @@ impl Call {
             connected: true,
             unanswered: None,
             peer_updates,
+            transfer: Transfer::default(),
         };
         call.restart_timer();
         call
@@ -262,6 +275,18 @@ impl Call {
                 self.refuse(status)
             }
             Some(Signal::HangUp(cause)) => self.hang_up(cause).await,
+            Some(Signal::Refer(to)) => {
+                self.transfer.has_referred = true;
+                // The call goes on while the far end thinks about it.
+                tokio::spawn(refer::send(self.dialog.clone(), self.calls.clone(), self.sid, to));
+                Next::GoOn
+            }
+            Some(Signal::ReferAnswered(status)) => {
+                if std::mem::take(&mut self.transfer.is_referred) {
+                    refer::notify(&self.dialog, status).await;
+                }
+                Next::GoOn
+            }
             // The model forgets a call only after it told us to hang up.
             None => self.hang_up(HangUp::MediaFailed).await,
         }
@@ -313,10 +338,15 @@ impl Call {
                 respond(&handle, StatusCode::OK, vec![allow()], None).await;
                 Next::GoOn
             }
-            DialogState::Refer(_, _, handle)
-            | DialogState::Message(_, _, handle)
-            | DialogState::Notify(_, _, handle)
-            | DialogState::Publish(_, _, handle) => {
+            DialogState::Refer(_, request, handle) => {
+                self.referred(&request, &handle).await;
+                Next::GoOn
+            }
+            DialogState::Notify(_, request, handle) => {
+                self.notified(&request, &handle).await;
+                Next::GoOn
+            }
+            DialogState::Message(_, _, handle) | DialogState::Publish(_, _, handle) => {
                 respond(&handle, StatusCode::MethodNotAllowed, vec![allow()], None).await;
                 Next::GoOn
             }
@@ -327,6 +357,35 @@ impl Call {
             | DialogState::Early(..)
             | DialogState::WaitAck(..) => Next::GoOn,
         }
+    }
+
+    /// The far end wants another called instead of itself (RFC 3515 §2.4.2).
+    async fn referred(&mut self, request: &Request, handle: &TransactionHandle) {
+        let status = match refer::target(request) {
+            None => StatusCode::BadRequest,
+            Some(_) if self.transfer.is_referred => StatusCode::RequestPending,
+            Some(to) => match self.calls.refer_received(self.sid, to).await {
+                Ok(()) => StatusCode::Accepted,
+                Err(_) => StatusCode::Decline,
+            },
+        };
+        self.transfer.is_referred |= status == StatusCode::Accepted;
+        let is_taken = status == StatusCode::Accepted;
+        respond(handle, status, Vec::new(), None).await;
+        if is_taken {
+            refer::notify(&self.dialog, 100).await;
+        }
+    }
+
+    /// The far end tells how far the call got that we asked it to make.
+    async fn notified(&self, request: &Request, handle: &TransactionHandle) {
+        let status = refer::notified(request).filter(|_| self.transfer.has_referred);
+        let Some(status) = status else {
+            // Nothing was subscribed to (RFC 6665 §4.1.3).
+            return respond(handle, StatusCode::CallTransactionDoesNotExist, Vec::new(), None).await;
+        };
+        respond(handle, StatusCode::OK, Vec::new(), None).await;
+        self.calls.refer_progressed(self.sid, ReferStep::Notified(status)).await;
     }
 
     /// An ACK came, or another request was answered; the ACK to our offer carries the answer.

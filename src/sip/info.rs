@@ -51,6 +51,12 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::ConferenceCompleted
             | CallError::ConferenceFull
             | CallError::LabelInUse
+            | CallError::NoQueue
+            | CallError::NotQueued
+            | CallError::QueueFull(_)
+            | CallError::QueueNameTaken
+            | CallError::QueueNotEmpty
+            | CallError::TooManyQueues
             | CallError::NodeFull
             | CallError::NotAllowed
             | CallError::NotPlaying

@@ -23,6 +23,7 @@ mod media;
 mod merged;
 mod outbound;
 mod outgoing;
+mod refer;
 mod session_timer;
 mod stream;
 mod tcp;

@@ -24,6 +24,7 @@ const conference = await findConference();
 const calls = await driveParticipants();
 await driveCalls();
 await driveRefusals(calls[0]);
+await driveQueues(calls[0]);
 await driveKick(calls[0]);
 await driveHangUp(calls[1]);
 await driveEnd(calls[2]);
@@ -175,6 +176,23 @@ async function driveRefusals(call) {
   await refused(405, 20004, "deleting a call's record", node.calls(call).remove());
   const target = { to: "sip:a@127.0.0.1", from: "b", url: "http://127.0.0.1/" };
   await refused(400, 21215, "placing a call that is not allowed", node.calls.create(target));
+}
+
+async function driveQueues(call) {
+  const made = await node.queues.create({ friendlyName: "sdk-queue", maxSize: 5 });
+  assert.deepEqual([made.friendlyName, made.maxSize, made.currentSize], ["sdk-queue", 5, 0], "the queue");
+  assert(made.dateCreated instanceof Date, "dateCreated of a queue is no date");
+  const queue = node.queues(made.sid);
+  assert.equal((await queue.update({ maxSize: 7 })).maxSize, 7, "maxSize after the update");
+  assert((await sidsOf(node.queues.list())).includes(made.sid), "the queue is not in the list");
+  assert.deepEqual(await queue.members.list(), [], "those who wait");
+  const again = node.queues.create({ friendlyName: "sdk-queue" });
+  await refused(409, 20409, "a second queue of the name", again);
+  await refused(404, 20404, "the front of an empty queue", queue.members("Front").fetch());
+  const out = queue.members(call).update({ url: "http://127.0.0.1/" });
+  await refused(404, 20404, "taking out one who does not wait", out);
+  assert.equal(await queue.remove(), true, "remove() of an empty queue");
+  await refused(404, 20404, "a queue that was removed", queue.fetch());
 }
 
 async function driveKick(call) {

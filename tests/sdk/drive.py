@@ -225,6 +225,26 @@ def drive_refusals(node, conference, call):
     refused(400, 21215, "placing a call that is not allowed", create)
 
 
+def drive_queues(node, call):
+    made = node.queues.create(friendly_name="sdk-queue", max_size=5)
+    equal((made.friendly_name, made.max_size, made.current_size), ("sdk-queue", 5, 0), "the queue that was made")
+    equal((made.account_sid, made.average_wait_time), (ACCOUNT, 0), "its account and its average wait")
+    equal(made.uri, f"{PREFIX}/Queues/{made.sid}.json", "its URI")
+    check(isinstance(made.date_created, datetime), "queue.date_created is no date")
+    queue = node.queues(made.sid)
+    equal(queue.fetch().sid, made.sid, "the fetched queue")
+    equal(queue.update(max_size=7).max_size, 7, "max_size after the update")
+    check(made.sid in [one.sid for one in node.queues.list()], "the queue is not in the list")
+    equal(queue.members.list(), [], "those who wait")
+    refused(409, 20409, "a second queue of the name", lambda: node.queues.create(friendly_name="sdk-queue"))
+    refused(400, 20001, "a queue that is too large", lambda: queue.update(max_size=5001))
+    refused(404, 20404, "the front of an empty queue", queue.members("Front").fetch)
+    take_out = lambda: queue.members(call).update(url="http://127.0.0.1/")
+    refused(404, 20404, "taking out one who does not wait", take_out)
+    check(queue.delete(), "delete() of an empty queue")
+    refused(404, 20404, "a queue that was deleted", queue.fetch)
+
+
 def status_of(node, call):
     return node.calls(call).fetch().status
 
@@ -235,6 +255,8 @@ def main():
     calls = drive_participants(node, conference)
     drive_calls(node, calls)
     drive_refusals(node, conference, calls[0])
+    drive_queues(node, calls[0])
+    equal(node.calls(calls[0]).update(time_limit=600).sid, calls[0], "a call with another time limit")
     drive_kick(node, conference, calls[0])
     drive_hang_up(node, conference, calls[1])
     drive_end(node, conference, calls[2])

@@ -27,8 +27,10 @@ impl Runner {
         if let Err(flow) = self.answer().await {
             return flow;
         }
-        let sound = self.spoken(say).await;
-        self.play_to_the_end(sound, say.repeat).await
+        match self.unless_interrupted(async |runner| runner.spoken(say).await).await {
+            Ok(sound) => self.play_to_the_end(sound, say.repeat).await,
+            Err(flow) => flow,
+        }
     }
 
     pub(super) async fn play(&mut self, play: &Play) -> Flow {
@@ -36,10 +38,13 @@ impl Runner {
             return flow;
         }
         match &play.what {
-            Playable::Sound(target) => match self.sound(target).await {
-                Some(sound) => self.play_to_the_end(sound, play.repeat).await,
-                None => Flow::Next,
-            },
+            Playable::Sound(target) => {
+                match self.unless_interrupted(async |runner| runner.sound(target).await).await {
+                    Ok(Some(sound)) => self.play_to_the_end(sound, play.repeat).await,
+                    Ok(None) => Flow::Next,
+                    Err(flow) => flow,
+                }
+            }
             Playable::Keys(sequence) => {
                 let Some(keys) = keys(sequence) else {
                     self.note(13_430, "The keys were not sent: more than 32, waits counted by halves.");
@@ -53,7 +58,7 @@ impl Runner {
         }
     }
 
-    async fn play_to_the_end(&mut self, sound: Sound, repeat: Repeat) -> Flow {
+    pub(super) async fn play_to_the_end(&mut self, sound: Sound, repeat: Repeat) -> Flow {
         let Some(player) = self.begin_playing(sound, repeat).await else {
             return Flow::Over;
         };
@@ -64,7 +69,7 @@ impl Runner {
                     self.stop_playing().await;
                     return flow;
                 }
-                Woken::Time | Woken::Key(_) | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Time | Woken::Key(_) | Woken::Left | Woken::Other(_) => {}
             }
         }
     }

@@ -1,40 +1,24 @@
 //! Dial: a conference, or others who are called, of whom the first to answer is connected.
 
-use std::time::Duration;
-
 use confab_media::{Plays, SampleRate, Sound};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::super::verbs::dial::{CallEvent as Step, Called, Conference, Dial, DialTo, Party, Sip};
+use super::super::verbs::dial::{Conference, Dial, DialTo};
 use super::announce::told;
-use super::wait::Woken;
+use super::wait::{Other, Woken};
 use super::{Flow, Runner};
-use crate::call::{
-    CallEvents, CallSid, CallStatus, Destination, DialCredentials, DialOrder, DialTarget, EndCall, JoinTerms,
-    StatusCallback, VoiceUrl,
-};
-use crate::config::Secret;
+use crate::call::JoinTerms;
 
 /// The key that ends a connection where `hangupOnStar` says so.
-const STAR: char = '*';
-
-/// How it went with those who were called.
-struct Dialled {
-    status: CallStatus,
-    /// Who answered, and when.
-    answered: Option<(CallSid, Instant)>,
-}
+pub(super) const STAR: char = '*';
 
 impl Runner {
     pub(super) async fn dial(&mut self, dial: Dial) -> Flow {
         match &dial.to {
             DialTo::Conference(conference) => self.dial_conference(&dial, conference).await,
             DialTo::Parties(parties) => self.dial_parties(&dial, parties).await,
-            DialTo::Queue(_) => {
-                self.note(super::super::code::SCHEMA, "Queues are not run by this node yet; skipped.");
-                Flow::Next
-            }
+            DialTo::Queue(queue) => self.dial_queue(&dial, queue).await,
         }
     }
 
@@ -61,213 +45,43 @@ impl Runner {
     }
 
     /// Waits until the call is connected no more; what happens then if it is not what comes after the verb.
-    async fn connected(&mut self, dial: &Dial, since: Instant) -> Option<Flow> {
+    pub(super) async fn connected(&mut self, dial: &Dial, since: Instant) -> Option<Flow> {
         let until = Some(since + dial.time_limit);
         loop {
             match self.wait(None, until).await {
                 Woken::Left => return None,
                 Woken::Time => break,
                 Woken::Key(digit) if dial.hang_up_on_star && digit.expose() == STAR => break,
+                Woken::Other(Other::Referred(call, to)) => {
+                    if let Some(flow) = self.referred(dial, call, to).await {
+                        return Some(flow);
+                    }
+                }
                 Woken::Gone(Flow::Over) => return Some(Flow::Over),
                 Woken::Gone(flow) => {
                     self.leave().await;
                     return Some(flow);
                 }
-                Woken::Key(_) | Woken::Played | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Played | Woken::Other(_) => {}
             }
         }
         self.leave().await;
         None
     }
 
-    async fn leave(&self) {
+    pub(super) async fn leave(&self) {
         if let Err(error) = self.scripts.calls.leave_conference(self.call.sid).await {
             debug!(call = %self.call.sid, %error, "in no conference");
         }
     }
 
-    async fn dial_parties(&mut self, dial: &Dial, parties: &[Party]) -> Flow {
-        if !dial.answer_on_bridge {
-            if let Err(flow) = self.answer().await {
-                return flow;
-            }
-            self.ring_back().await;
-        }
-        let called = match self.call_them(dial, parties).await {
-            Ok(called) => called,
-            Err(flow) => return flow,
-        };
-        let Some((child, since)) = called.answered else {
-            self.stop_playing_if_answered().await;
-            return self.after(
-                dial.action.as_ref(),
-                vec![told("DialCallStatus", called.status.word()), told("DialBridged", "false")],
-            );
-        };
-        if let Err(flow) = self.answer().await {
-            self.give_up(&[child]).await;
-            return flow;
-        }
-        self.stop_playing().await;
-        if let Err(error) = self.scripts.calls.bridge(self.call.sid, child).await {
-            debug!(call = %self.call.sid, %error, "not connected");
-            self.give_up(&[child]).await;
-            return self.after(dial.action.as_ref(), vec![told("DialCallStatus", "failed")]);
-        }
-        let flow = self.connected(dial, since).await;
-        self.give_up(&[child]).await;
-        if let Some(flow) = flow {
-            return flow;
-        }
-        self.after(
-            dial.action.as_ref(),
-            vec![
-                told("DialCallStatus", "completed"),
-                told("DialCallSid", child),
-                told("DialCallDuration", since.elapsed().as_secs()),
-                told("DialBridged", "true"),
-            ],
-        )
-    }
-
-    /// Calls all at once, or one after another; the first to answer is kept, the others are given up.
-    async fn call_them(&mut self, dial: &Dial, parties: &[Party]) -> Result<Dialled, Flow> {
-        let mut targets: Vec<DialOrder> = parties.iter().flat_map(|party| self.orders(dial, party)).collect();
-        let mut last = CallStatus::Failed;
-        while !targets.is_empty() {
-            let now =
-                if dial.sequential { targets.drain(..1).collect() } else { std::mem::take(&mut targets) };
-            let outcome = self.call_at_once(now, &mut last).await?;
-            if outcome.is_some() {
-                return Ok(Dialled { status: CallStatus::Completed, answered: outcome });
-            }
-        }
-        Ok(Dialled { status: last, answered: None })
-    }
-
-    async fn call_at_once(
-        &mut self,
-        orders: Vec<DialOrder>,
-        last: &mut CallStatus,
-    ) -> Result<Option<(CallSid, Instant)>, Flow> {
-        let mut ringing: Vec<CallSid> = Vec::new();
-        for order in orders {
-            match self.scripts.calls.place_call(order).await {
-                Ok(placed) => ringing.push(placed.call.sid),
-                Err(error) => {
-                    self.note(13_223, &format!("Not called: {error}."));
-                    *last = CallStatus::Failed;
-                }
-            }
-        }
-        while !ringing.is_empty() {
-            match self.wait(None, None).await {
-                Woken::Dialled(view) if ringing.contains(&view.sid) => {
-                    if view.status == CallStatus::InProgress {
-                        ringing.retain(|call| *call != view.sid);
-                        self.give_up(&ringing).await;
-                        return Ok(Some((view.sid, Instant::now())));
-                    }
-                    if view.status.is_final() {
-                        ringing.retain(|call| *call != view.sid);
-                        *last = view.status;
-                    }
-                }
-                Woken::Gone(flow) => {
-                    self.give_up(&ringing).await;
-                    return Err(flow);
-                }
-                Woken::Dialled(_) | Woken::Key(_) | Woken::Played | Woken::Left | Woken::Time => {}
-            }
-        }
-        Ok(None)
-    }
-
-    /// Ends calls that are not wanted any more.
-    async fn give_up(&self, calls: &[CallSid]) {
-        for &call in calls {
-            // Who has hung up already need not be told.
-            let _ = self.scripts.calls.end_call(call, EndCall::Completed).await;
-        }
-    }
-
-    fn orders(&self, dial: &Dial, party: &Party) -> Vec<DialOrder> {
-        let order = |to: DialTarget, credentials: Option<DialCredentials>| DialOrder {
-            account: self.call.account,
-            to,
-            from: dial.caller_id.clone().unwrap_or_else(|| self.call.from.clone()),
-            display_name: None,
-            credentials,
-            ring_timeout: dial.timeout,
-            time_limit: Some(dial.time_limit + Duration::from_secs(1)),
-            destination: Destination::Wait,
-            parent: Some(self.call.sid),
-            send_digits: None,
-            status: None,
-        };
-        match party {
-            Party::Number(number) => {
-                let mut order = order(DialTarget::Number(number.number.clone()), None);
-                order.send_digits = number.send_digits.as_ref().and_then(super::announce::keys);
-                order.status = self.status_callback(&number.called);
-                vec![order]
-            }
-            Party::Client(client) => {
-                let mut order = order(DialTarget::Client(client.identity.clone()), None);
-                order.status = self.status_callback(&client.called);
-                vec![order]
-            }
-            Party::Sip(sip) => addresses(sip)
-                .map(|(to, credentials)| DialOrder {
-                    status: self.status_callback(&sip.called),
-                    ..order(to, credentials)
-                })
-                .collect(),
-        }
-    }
-
-    /// Who is told of a call that is dialled.
-    fn status_callback(&self, called: &Called) -> Option<StatusCallback> {
-        let callback = called.status.as_ref()?;
-        let url = self.resolve(&callback.target)?;
-        let wants = |event| called.status_events.contains(&event);
-        Some(StatusCallback {
-            url: VoiceUrl { url: url.into(), method: super::method(callback.method) },
-            events: CallEvents {
-                initiated: wants(Step::Initiated),
-                ringing: wants(Step::Ringing),
-                answered: wants(Step::Answered),
-                completed: wants(Step::Completed),
-            },
-        })
-    }
-
     /// The caller hears that it rings.
-    async fn ring_back(&mut self) {
+    pub(super) async fn ring_back(&mut self) {
         let played = self.scripts.calls.play(self.call.sid, ringing_tone(), Plays::Forever).await;
         if let Err(error) = played {
             debug!(call = %self.call.sid, %error, "no ringing tone");
         }
     }
-
-    async fn stop_playing_if_answered(&mut self) {
-        if self.call.status == CallStatus::InProgress {
-            self.stop_playing().await;
-        }
-    }
-}
-
-/// Where a Sip leads: only its first address is tried at the same time as others.
-fn addresses(sip: &Sip) -> impl Iterator<Item = (DialTarget, Option<DialCredentials>)> {
-    let mut addresses: Vec<_> = sip.addresses.iter().collect();
-    addresses.sort_by_key(|address| address.priority.unwrap_or(u16::MAX));
-    addresses.into_iter().take(1).map(|address| {
-        let credentials = address.credentials.as_ref().map(|credentials| DialCredentials {
-            username: credentials.username.clone(),
-            password: Secret::new(credentials.password.expose().to_owned()),
-        });
-        (DialTarget::Sip(address.uri.clone()), credentials)
-    })
 }
 
 /// Two tones for two seconds, silence for four (ITU-T E.180, North America).

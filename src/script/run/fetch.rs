@@ -78,8 +78,10 @@ impl Runner {
         self.document = Source::Web { url: asked.clone(), base };
         let read = match script.content {
             Content::Empty => Ok(Document { verbs: Vec::new(), warnings: Vec::new() }),
-            Content::Markup(body) => Document::parse(&text(&body)),
-            Content::Text(body) => Ok(Document::parse(&text(&body)).unwrap_or_else(|_| spoken(&text(&body)))),
+            Content::Markup(body) => Document::parse_for(&text(&body), self.purpose),
+            Content::Text(body) => {
+                Ok(Document::parse_for(&text(&body), self.purpose).unwrap_or_else(|_| spoken(&text(&body))))
+            }
             Content::Sound(sound) => Ok(played(sound.url())),
         };
         read.map_err(|error| {

@@ -43,7 +43,7 @@ impl Runner {
                 Woken::Key(digit) => gathering.press(digit, now()),
                 Woken::Time => gathering.time(now()),
                 Woken::Gone(flow) => return flow,
-                Woken::Played | Woken::Left | Woken::Dialled(_) => None,
+                Woken::Played | Woken::Left | Woken::Other(_) => None,
             };
             if let Some(gathered) = outcome {
                 return self.gathered(gather, gathered);
@@ -61,9 +61,19 @@ impl Runner {
 
     async fn prompt(&mut self, prompt: &Prompt, listens: bool) -> Prompted {
         let (sound, repeat) = match prompt {
-            Prompt::Say(say) => (Some(self.spoken(say).await), say.repeat),
+            Prompt::Say(say) => {
+                match self.unless_interrupted(async |runner| runner.spoken(say).await).await {
+                    Ok(sound) => (Some(sound), say.repeat),
+                    Err(flow) => return Prompted::Gone(flow),
+                }
+            }
             Prompt::Play(play) => match &play.what {
-                Playable::Sound(target) => (self.sound(target).await, play.repeat),
+                Playable::Sound(target) => {
+                    match self.unless_interrupted(async |runner| runner.sound(target).await).await {
+                        Ok(sound) => (sound, play.repeat),
+                        Err(flow) => return Prompted::Gone(flow),
+                    }
+                }
                 Playable::Keys(_) => (None, ONCE),
             },
             Prompt::Pause(pause) => return self.prompt_pause(pause.length, listens).await,
@@ -89,7 +99,7 @@ impl Runner {
                     self.stop_playing().await;
                     return Prompted::Gone(flow);
                 }
-                Woken::Key(_) | Woken::Time | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Time | Woken::Left | Woken::Other(_) => {}
             }
         }
     }
@@ -101,7 +111,7 @@ impl Runner {
                 Woken::Time => return Prompted::Ended,
                 Woken::Key(digit) if listens => return Prompted::Key(digit),
                 Woken::Gone(flow) => return Prompted::Gone(flow),
-                Woken::Key(_) | Woken::Played | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Played | Woken::Left | Woken::Other(_) => {}
             }
         }
     }

@@ -11,11 +11,17 @@
 
 mod announce;
 mod dial;
+mod dial_parties;
+mod dial_queue;
+mod enqueue;
 mod fetch;
 mod gather;
 pub(super) mod parameters;
+mod refer;
 mod wait;
+mod whisper;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -24,9 +30,10 @@ use tracing::{debug, info};
 use url::Url;
 
 use self::fetch::Errand;
+use self::wait::QueueTurn;
 use super::code::Code;
 use super::verbs::{Redirect, Reject, RejectReason};
-use super::{Callback, Document, Method, Verb};
+use super::{Callback, Document, Method, Use, Verb};
 use crate::call::{
     Arrival, CallError, CallEvent, CallStatus, CallView, EndCall, Handle, HttpMethod, Rejection, VoiceSource,
     VoiceUrl,
@@ -53,7 +60,11 @@ pub async fn serve(scripts: Arc<Scripts>, mut arrivals: mpsc::Receiver<Arrival>)
     let tasks = TaskTracker::new();
     while let Some(arrival) = arrivals.recv().await {
         let runner = Runner::new(Arc::clone(&scripts), arrival.call, arrival.events);
-        tasks.spawn(runner.follow(Errand::begin(arrival.voice)));
+        let errand = Errand::begin(arrival.voice);
+        match arrival.is_whisper {
+            false => tasks.spawn(runner.follow(errand)),
+            true => tasks.spawn(runner.whisper(errand)),
+        };
     }
 }
 
@@ -62,9 +73,15 @@ struct Runner {
     scripts: Arc<Scripts>,
     call: CallView,
     events: mpsc::Receiver<CallEvent>,
+    /// What happened while something else was done.
+    held: VecDeque<CallEvent>,
     cookies: Cookies,
     /// The document under way: what its relative URLs are relative to, and where an empty one leads.
     document: Source,
+    /// What the document under way is for, which says what verbs it can have.
+    purpose: Use,
+    /// Whether it waits in a queue.
+    is_queued: bool,
 }
 
 /// Where a document came from.
@@ -80,6 +97,12 @@ enum Flow {
     Next,
     /// Another document.
     Goto(Box<Errand>),
+    /// Another document, because somebody asked the call to follow it.
+    Redirected(Box<Errand>),
+    /// Out of the queue.
+    Leave,
+    /// What happens to the call in its queue.
+    Queue(QueueTurn),
     /// Nothing: the call is over, or is to end.
     Over,
 }
@@ -94,7 +117,16 @@ const fn method(method: Method) -> HttpMethod {
 impl Runner {
     fn new(scripts: Arc<Scripts>, call: CallView, events: mpsc::Receiver<CallEvent>) -> Self {
         let document = Source::Inline(String::new());
-        Self { scripts, call, events, cookies: Cookies::default(), document }
+        Self {
+            scripts,
+            call,
+            events,
+            held: VecDeque::new(),
+            cookies: Cookies::default(),
+            document,
+            purpose: Use::Call,
+            is_queued: false,
+        }
     }
 
     async fn follow(mut self, first: Errand) {
@@ -104,26 +136,29 @@ impl Runner {
                 break;
             };
             match self.fetch(next).await {
-                Some(document) => errand = self.perform(document).await,
+                Some(document) => match self.perform(document).await {
+                    Flow::Goto(next) | Flow::Redirected(next) => errand = Some(*next),
+                    // A call that waits in no queue leaves none.
+                    Flow::Next | Flow::Leave | Flow::Queue(_) | Flow::Over => break,
+                },
                 None => break,
             }
         }
         self.hang_up().await;
     }
 
-    /// Goes through a document; the next one, if the script goes on elsewhere.
-    async fn perform(&mut self, document: Document) -> Option<Errand> {
+    /// Goes through a document: what its last verb led to.
+    async fn perform(&mut self, document: Document) -> Flow {
         for warning in &document.warnings {
             self.note(warning.code, &warning.message);
         }
         for verb in document.verbs {
-            match Box::pin(self.verb(verb)).await {
-                Flow::Next => {}
-                Flow::Goto(errand) => return Some(*errand),
-                Flow::Over => return None,
+            let flow = Box::pin(self.verb(verb)).await;
+            if !matches!(flow, Flow::Next) {
+                return flow;
             }
         }
-        None
+        Flow::Next
     }
 
     async fn verb(&mut self, verb: Verb) -> Flow {
@@ -140,13 +175,14 @@ impl Runner {
             Verb::Say(say) => self.say(&say).await,
             Verb::Play(play) => self.play(&play).await,
             Verb::Gather(gather) => self.gather(&gather).await,
-            Verb::Record(_)
-            | Verb::Enqueue(_)
-            | Verb::Leave
-            | Verb::Refer(_)
-            | Verb::Start(_)
-            | Verb::Stop(_)
-            | Verb::Connect(_) => {
+            Verb::Enqueue(enqueue) => self.enqueue(&enqueue).await,
+            Verb::Leave if self.is_queued => Flow::Leave,
+            Verb::Leave => {
+                self.note(super::code::SCHEMA, "<Leave> is for those who wait in a queue; skipped.");
+                Flow::Next
+            }
+            Verb::Refer(refer) => self.refer(&refer).await,
+            Verb::Record(_) | Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
                 self.note(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
                 Flow::Next
             }

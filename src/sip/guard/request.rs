@@ -11,7 +11,10 @@ use super::{
 };
 
 /// Methods that exist (their RFCs: 3261, 3428, 6665, 3903, 3515, 3262) but that this node does not serve.
-const NOT_SERVED: [&str; 7] = ["MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"];
+const NOT_SERVED: [&str; 5] = ["MESSAGE", "PRACK", "PUBLISH", "REGISTER", "SUBSCRIBE"];
+
+/// Methods that are served within a dialog only: transfers are of calls (RFC 3515, RFC 6665).
+const IN_DIALOG: [&str; 2] = ["NOTIFY", "REFER"];
 
 /// Hops that a path may have: as many as Max-Forwards usually allows (RFC 3261 §20.22).
 const VIAS_MAX: usize = 70;
@@ -58,7 +61,7 @@ fn accept<'m>(line: &'m [u8], head: &mut Head<'m>, transport: Transport) -> Resu
     check_version(line.version)?;
     let uri = address::request_uri(line.uri);
     let cseq = fields::check(head)?;
-    check_method(line.method)?;
+    check_method(line.method, is_in_dialog(head))?;
     if cseq.method != line.method {
         return Err(Refusal::bad("CSeq Method Does Not Match"));
     }
@@ -131,18 +134,22 @@ fn check_version(version: &str) -> Result<(), Refusal> {
 
 /// Methods are case-sensitive (RFC 3261 §7.1). One that we know but do not serve is answered with what
 /// we do serve (§8.2.1); of others we can say only that we do not know them (§21.5.2).
-fn check_method(method: &str) -> Result<(), Refusal> {
-    if ALLOW.split(", ").any(|served| served == method) {
+fn check_method(method: &str, is_in_dialog: bool) -> Result<(), Refusal> {
+    if ALLOW.split(", ").any(|served| served == method) && (is_in_dialog || !IN_DIALOG.contains(&method)) {
         return Ok(());
     }
     if !method.bytes().all(is_token_byte) {
         return Err(Refusal::bad("Malformed Method"));
     }
-    let (status, reason) = match NOT_SERVED.contains(&method) {
+    let (status, reason) = match NOT_SERVED.contains(&method) || IN_DIALOG.contains(&method) {
         true => (405, "Method Not Allowed"),
         false => (501, "Not Implemented"),
     };
     Err(Refusal { status, reason, header: Some(("Allow", ALLOW.to_owned())) })
+}
+
+fn is_in_dialog(head: &Head<'_>) -> bool {
+    Address::split(head.first(Name::To).unwrap_or_default()).tag().is_some()
 }
 
 /// A request with no hops left goes no further (RFC 3261 §16.3).
@@ -155,8 +162,7 @@ fn check_max_forwards(method: &str, head: &Head<'_>) -> Result<(), Refusal> {
         return Ok(());
     };
     let hops = number::<u8>(value).ok_or(Refusal::bad("Invalid Max-Forwards"))?;
-    let in_dialog = Address::split(head.first(Name::To).unwrap_or_default()).tag().is_some();
-    if hops == 0 && !in_dialog && !matches!(method, "ACK" | "CANCEL" | "OPTIONS") {
+    if hops == 0 && !is_in_dialog(head) && !matches!(method, "ACK" | "CANCEL" | "OPTIONS") {
         return Err(Refusal::new(483, "Too Many Hops"));
     }
     Ok(())

@@ -1,0 +1,228 @@
+//! Queues and those who wait in them: make, list, fetch, change and delete queues; list and fetch callers, and take one
+//! out to follow a script.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::auth::Acting;
+use super::date::rfc2822;
+use super::dial;
+use super::error::{ApiError, Asked};
+use super::form::{Form, Json, Parameters, Query};
+use super::paging::Paging;
+use super::path::{QueuePath, WaiterPath};
+use super::{API_VERSION, ApiState};
+use crate::call::{
+    QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueUpdate, QueueView, Voice, VoiceSource, WaiterChange, WaiterView,
+};
+
+/// The longest name of a queue, in characters.
+const NAME_MAX: usize = 64;
+
+/// `GET …/Queues.json`
+pub(super) async fn list(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::new(account, "Queues", &parameters)?;
+    let found = state.calls.of(account).list_queues(account, paging.request).await;
+    paging.answer("queues", Asked::List, found, Representation::of)
+}
+
+/// `POST …/Queues.json`: `FriendlyName`, of which an account has one queue, and `MaxSize`.
+pub(super) async fn create(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Representation>), ApiError> {
+    let name = name(&parameters)?;
+    let name = name.ok_or_else(|| ApiError::parameter("FriendlyName is missing: a queue has one.".into()))?;
+    let size = max_size(&parameters)?.unwrap_or(QUEUE_SIZE_DEFAULT);
+    let made = state.calls.of(account).create_queue(account, name, size).await;
+    let view = made.map_err(|error| ApiError::of(error, Asked::NewQueue))?;
+    Ok((StatusCode::CREATED, Json(Representation::of(view))))
+}
+
+/// `GET …/Queues/{QU}.json`
+pub(super) async fn fetch(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    QueuePath(queue): QueuePath,
+) -> Result<Json<Representation>, ApiError> {
+    let found = state.calls.of(account).fetch_queue(queue).await;
+    let view = found.map_err(|error| ApiError::of(error, Asked::Queue(queue)))?;
+    Ok(Json(Representation::of(view)))
+}
+
+/// `POST …/Queues/{QU}.json`: `FriendlyName`, `MaxSize`. A size below how many wait lets nobody in until they are fewer.
+pub(super) async fn update(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    QueuePath(queue): QueuePath,
+    Form(parameters): Form,
+) -> Result<Json<Representation>, ApiError> {
+    parameters.check_update(&["FriendlyName", "MaxSize"], &[])?;
+    let update = QueueUpdate { friendly_name: name(&parameters)?, max_size: max_size(&parameters)? };
+    let done = state.calls.of(account).update_queue(queue, update).await;
+    let view = done.map_err(|error| ApiError::of(error, Asked::Queue(queue)))?;
+    Ok(Json(Representation::of(view)))
+}
+
+/// `DELETE …/Queues/{QU}.json`: one in which nobody waits.
+pub(super) async fn delete(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    QueuePath(queue): QueuePath,
+) -> Result<StatusCode, ApiError> {
+    let done = state.calls.of(account).delete_queue(queue).await;
+    done.map_err(|error| ApiError::of(error, Asked::Queue(queue)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET …/Queues/{QU}/Members.json`: the first first.
+pub(super) async fn list_waiters(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    QueuePath(queue): QueuePath,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::new(account, &format!("Queues/{queue}/Members"), &parameters)?;
+    let found = state.calls.of(account).list_waiters(queue, paging.request).await;
+    paging.answer("queue_members", Asked::Queue(queue), found, Waiter::of)
+}
+
+/// `GET …/Queues/{QU}/Members/{CA or Front}.json`
+pub(super) async fn fetch_waiter(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    WaiterPath(queue, key): WaiterPath,
+) -> Result<Json<Waiter>, ApiError> {
+    let found = state.calls.of(account).fetch_waiter(queue, key).await;
+    let view = found.map_err(|error| ApiError::of(error, Asked::Waiter(queue)))?;
+    Ok(Json(Waiter::of(view)))
+}
+
+/// `POST …/Queues/{QU}/Members/{CA or Front}.json`: takes them out, to follow the script at `Url`.
+pub(super) async fn redirect_waiter(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    WaiterPath(queue, key): WaiterPath,
+    Form(parameters): Form,
+) -> Result<Json<Waiter>, ApiError> {
+    let url = dial::webhook(&parameters, "Url", "Method")?;
+    let url = url.ok_or_else(|| {
+        ApiError::call(21_205, "Url is missing: what the caller does out of the queue must be said.")
+    })?;
+    let voice = Voice { source: VoiceSource::Url(url), fallback: None };
+    let done = state.calls.of(account).redirect_waiter(queue, key, voice).await;
+    let view = done.map_err(|error| ApiError::of(error, Asked::Waiter(queue)))?;
+    Ok(Json(Waiter::of(view)))
+}
+
+fn name(parameters: &Parameters) -> Result<Option<String>, ApiError> {
+    match parameters.one("FriendlyName")? {
+        None => Ok(None),
+        Some(name) if (1..=NAME_MAX).contains(&name.chars().count()) && !name.contains(char::is_control) => {
+            Ok(Some(name.to_owned()))
+        }
+        Some(name) => Err(ApiError::value("FriendlyName", name, "1 to 64 characters on one line")),
+    }
+}
+
+fn max_size(parameters: &Parameters) -> Result<Option<usize>, ApiError> {
+    let Some(value) = parameters.one("MaxSize")? else {
+        return Ok(None);
+    };
+    let size = value.parse().ok().filter(|size| (1..=QUEUE_SIZE_MAX).contains(size));
+    size.map(Some).ok_or_else(|| ApiError::value("MaxSize", value, "a whole number from 1 to 5000"))
+}
+
+/// A queue as the API shows it.
+#[derive(Serialize)]
+pub(super) struct Representation {
+    sid: String,
+    account_sid: String,
+    friendly_name: String,
+    current_size: usize,
+    max_size: usize,
+    average_wait_time: u64,
+    date_created: String,
+    date_updated: String,
+    uri: String,
+    subresource_uris: Subresources,
+}
+
+#[derive(Serialize)]
+struct Subresources {
+    members: String,
+}
+
+impl Representation {
+    pub(super) fn of(view: QueueView) -> Self {
+        let path = format!("/{API_VERSION}/Accounts/{}/Queues/{}", view.account, view.sid);
+        Self {
+            sid: view.sid.to_string(),
+            account_sid: view.account.to_string(),
+            friendly_name: view.friendly_name,
+            current_size: view.current_size,
+            max_size: view.max_size,
+            average_wait_time: view.average_wait.as_secs(),
+            date_created: rfc2822(view.created),
+            date_updated: rfc2822(view.updated),
+            uri: format!("{path}.json"),
+            subresource_uris: Subresources { members: format!("{path}/Members.json") },
+        }
+    }
+}
+
+/// One who waits, as the API shows them.
+#[derive(Serialize)]
+pub(super) struct Waiter {
+    call_sid: String,
+    queue_sid: String,
+    date_enqueued: String,
+    position: usize,
+    wait_time: u64,
+    uri: String,
+}
+
+impl Waiter {
+    fn of(view: WaiterView) -> Self {
+        Self {
+            uri: format!(
+                "/{API_VERSION}/Accounts/{}/Queues/{}/Members/{}.json",
+                view.account, view.queue, view.call
+            ),
+            call_sid: view.call.to_string(),
+            queue_sid: view.queue.to_string(),
+            date_enqueued: rfc2822(view.enqueued),
+            position: view.position,
+            wait_time: view.waited.as_secs(),
+        }
+    }
+}
+
+/// One who waits, as the live feed tells of them.
+#[derive(Serialize)]
+pub(super) struct WaiterEvent {
+    #[serde(flatten)]
+    waiter: Waiter,
+    /// How they came out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'static str>,
+}
+
+impl WaiterEvent {
+    pub(super) fn of(waiter: WaiterView, change: WaiterChange) -> Self {
+        let result = match change {
+            WaiterChange::Left(result) => Some(result.word()),
+            WaiterChange::Entered | WaiterChange::Taken | WaiterChange::Returned => None,
+        };
+        Self { waiter: Waiter::of(waiter), result }
+    }
+}
