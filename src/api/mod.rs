@@ -24,6 +24,7 @@ mod paging;
 mod participants;
 mod path;
 mod quality;
+mod seating;
 mod serve;
 #[cfg(test)]
 mod tests;

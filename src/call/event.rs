@@ -53,6 +53,19 @@ pub enum What {
     Left(ParticipantView),
     /// A participant was muted, or unmuted.
     Muted(ParticipantView),
+    /// A participant was put on hold, or taken off.
+    Held(ParticipantView),
+    /// How a participant sits was changed otherwise.
+    Modified(ParticipantView),
+    /// An announcement was made, or failed.
+    Announced {
+        /// The conference.
+        conference: ConferenceSid,
+        /// To whom; to all, if to nobody.
+        participant: Option<ParticipantView>,
+        /// Why it was not heard to its end, if it was not.
+        failed: Option<String>,
+    },
     /// A participant began to speak, or stopped.
     Speech {
         /// Who.

@@ -10,10 +10,12 @@
 //!     └── events, in one order ◀─────┘
 //! ```
 
+mod conference_news;
 mod digits;
 mod ending;
 mod event;
 mod handle;
+mod hearing;
 mod list;
 mod media;
 mod model;
@@ -25,8 +27,11 @@ mod records;
 mod reports;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod seating;
 mod seats;
 mod sid;
+mod sitting;
+mod sounds;
 #[cfg(test)]
 pub(crate) mod stalled;
 mod state;
@@ -35,6 +40,7 @@ mod tests;
 mod view;
 mod voice;
 
+pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, What};
 pub use handle::{
@@ -43,11 +49,15 @@ pub use handle::{
 };
 pub use media::Receiving;
 pub use model::Limits;
-pub use news::{CallNews, CallStep};
+pub use news::{CallNews, CallStep, News};
 pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use quality::CallQuality;
+pub use seating::{
+    Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound,
+};
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
+pub use sounds::{SoundId, SoundOrder, SoundPurpose};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

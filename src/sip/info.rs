@@ -51,6 +51,9 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::ConferenceCompleted
             | CallError::ConferenceFull
             | CallError::LabelInUse
+            | CallError::CoachedAbsent
+            | CallError::CoachedOnHold
+            | CallError::AnnouncementsFull
             | CallError::NodeFull
             | CallError::NotAllowed
             | CallError::NotPlaying

@@ -10,11 +10,15 @@
 //! the call's end and for a redirect, so neither is ever late.
 
 mod announce;
+mod conference;
 mod dial;
 mod fetch;
 mod gather;
 pub(super) mod parameters;
+mod sounds;
 mod wait;
+
+pub use self::sounds::serve_sounds;
 
 use std::sync::Arc;
 
