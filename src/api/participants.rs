@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::ApiState;
+use super::auth::Acting;
 use super::conferences;
 use super::date::rfc2822;
 use super::dial;
@@ -17,19 +18,21 @@ use super::paging::Paging;
 use super::path::{ConferenceNamed, ConferencePath, Named, ParticipantPath};
 use super::seating::{self, CHANGEABLE, flag, join_terms};
 use crate::call::{
-    AccountSid, CallError, ConferenceStatus, Destination, ParticipantFilter, ParticipantStatus,
-    ParticipantView, SeatChange,
+    CallError, ConferenceStatus, Destination, ParticipantFilter, ParticipantStatus, ParticipantView,
+    SeatChange,
 };
 
 /// `GET …/Participants.json`: filtered by `Muted`, `Hold`, `Coaching`.
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ConferencePath(conference): ConferencePath,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
     let list = format!("Conferences/{conference}/Participants");
-    let paging = Paging::new(state.account, &list, &parameters)?;
-    let found = state.calls.list_participants(conference, filter(&parameters)?, paging.request).await;
+    let paging = Paging::new(account, &list, &parameters)?;
+    let found =
+        state.calls.of(account).list_participants(conference, filter(&parameters)?, paging.request).await;
     paging.answer("participants", Asked::Conference(conference), found, Representation::of)
 }
 
@@ -37,13 +40,14 @@ pub(super) async fn list(
 /// of the name. Answers when the call is queued to be dialled.
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ConferenceNamed(named): ConferenceNamed,
     Form(parameters): Form,
 ) -> Result<(StatusCode, Json<Representation>), ApiError> {
     let name = match named {
         Named::Friendly(name) => name,
         Named::Sid(sid) => {
-            let found = state.calls.fetch_conference(sid).await;
+            let found = state.calls.of(account).fetch_conference(sid).await;
             let view = found.map_err(|e| ApiError::of(e, Asked::Conference(sid)))?;
             if view.status == ConferenceStatus::Completed {
                 return Err(ApiError::of(CallError::ConferenceCompleted, Asked::Conference(sid)));
@@ -52,10 +56,11 @@ pub(super) async fn create(
         }
     };
     let terms = join_terms(name, &parameters)?;
-    let order = dial::order(&parameters, Destination::Conference(terms))?;
-    let placed = state.calls.place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
+    let order = dial::order(account, &parameters, Destination::Conference(terms))?;
+    let placed =
+        state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
     let seat = placed.seat.ok_or_else(|| ApiError::of(CallError::NoConference, Asked::NewCall))?;
-    let mut representation = Representation::of(state.account, seat);
+    let mut representation = Representation::of(seat);
     representation.queue_time = Some("0".to_owned());
     Ok((StatusCode::CREATED, Json(representation)))
 }
@@ -63,10 +68,11 @@ pub(super) async fn create(
 /// `GET …/Participants/{CA or label}.json`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
 ) -> Result<Json<Representation>, ApiError> {
-    let view = state.calls.fetch_participant(conference, key.clone()).await;
-    view.map(|view| Json(Representation::of(state.account, view)))
+    let view = state.calls.of(account).fetch_participant(conference, key.clone()).await;
+    view.map(|view| Json(Representation::of(view)))
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
@@ -74,17 +80,18 @@ pub(super) async fn fetch(
 /// mixer has done it. Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
     parameters.check_update(&CHANGEABLE, &[])?;
     let change = seating::change(&parameters)?;
     let done = if change == SeatChange::default() {
-        state.calls.fetch_participant(conference, key.clone()).await
+        state.calls.of(account).fetch_participant(conference, key.clone()).await
     } else {
-        state.calls.change_seat(conference, key.clone(), change).await
+        state.calls.of(account).change_seat(conference, key.clone(), change).await
     };
-    done.map(|view| Json(Representation::of(state.account, view)))
+    done.map(|view| Json(Representation::of(view)))
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
@@ -92,9 +99,10 @@ pub(super) async fn update(
 /// done it.
 pub(super) async fn kick(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
 ) -> Result<StatusCode, ApiError> {
-    let done = state.calls.kick_participant(conference, key.clone()).await;
+    let done = state.calls.of(account).kick_participant(conference, key.clone()).await;
     done.map(|()| StatusCode::NO_CONTENT)
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
@@ -128,7 +136,8 @@ pub(super) struct Representation {
 }
 
 impl Representation {
-    pub(super) fn of(account: AccountSid, view: ParticipantView) -> Self {
+    pub(super) fn of(view: ParticipantView) -> Self {
+        let account = view.account;
         let conference = conferences::path(account, view.conference_sid);
         Self {
             account_sid: account.to_string(),

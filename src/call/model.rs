@@ -23,7 +23,7 @@ use super::news::{NEWS_MAX, News};
 use super::outbound::OutgoingCall;
 use super::quality::{CallQuality, Departures, QualityStats};
 use super::records::Records;
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::sitting::Reseated;
 use super::sounds::{SOUND_ORDERS_MAX, SoundDesk};
 use super::state::{Call, Conference, JoinReply, Stage};
@@ -56,8 +56,8 @@ pub struct Limits {
 pub(super) struct Model {
     pub(super) calls: Records<CallSid, Call>,
     pub(super) conferences: Records<ConferenceSid, Conference>,
-    /// The conferences that can be joined, by the name people dial.
-    pub(super) open: HashMap<String, ConferenceSid>,
+    /// The conferences that can be joined, by whose they are and the name people dial.
+    pub(super) open: HashMap<(AccountSid, String), ConferenceSid>,
     pub(super) legs: HashMap<LegId, CallSid>,
     /// The conferences on the media threads.
     pub(super) places: HashMap<ConferenceId, ConferenceSid>,
@@ -178,6 +178,7 @@ impl Model {
         let (sid, leg_id, now) = (CallSid::generate(), leg.leg, Utc::now());
         let view = CallView {
             sid,
+            account: incoming.account,
             parent: None,
             from: incoming.from,
             to: incoming.to,

@@ -14,26 +14,26 @@ use crate::call::{
 use crate::webhook::{Courier, Job, Method, Payload, Request};
 
 /// Hands on news until the model is gone.
-pub async fn deliver(account: AccountSid, courier: Courier, mut news: mpsc::Receiver<News>) {
+pub async fn deliver(courier: Courier, mut news: mpsc::Receiver<News>) {
     while let Some(news) = news.recv().await {
         // What a full courier does is its own affair, and counted there.
         let _ = courier.send(match news {
-            News::Call(news) => of_call(account, &news),
-            News::Conference(news) => of_conference(account, &news),
+            News::Call(news) => of_call(&news),
+            News::Conference(news) => of_conference(&news),
         });
     }
 }
 
-fn of_call(account: AccountSid, news: &CallNews) -> Job {
+fn of_call(news: &CallNews) -> Job {
     let key = news.call.sid.to_string();
-    let request = request(account, &news.to, told(account, news));
+    let request = request(news.call.account, &news.to, told(news));
     job(key, news.number, news.step == CallStep::Completed, request)
 }
 
-fn of_conference(account: AccountSid, news: &ConferenceNews) -> Job {
+fn of_conference(news: &ConferenceNews) -> Job {
     let key = news.conference.sid.to_string();
     let is_last = matches!(news.step, ConferenceStep::Ended { .. });
-    job(key, news.number, is_last, request(account, &news.to, told_of_conference(account, news)))
+    job(key, news.number, is_last, request(news.conference.account, &news.to, told_of_conference(news)))
 }
 
 fn job(key: String, number: u32, is_last: bool, request: Request) -> Job {
@@ -55,8 +55,8 @@ fn request(account: AccountSid, to: &VoiceUrl, told: Vec<(String, String)>) -> R
     Request { method, payload, ..Request::post(to.url.clone(), account.to_string(), Vec::new()) }
 }
 
-fn told(account: AccountSid, news: &CallNews) -> Vec<(String, String)> {
-    let mut told = parameters::of(account, &news.call);
+fn told(news: &CallNews) -> Vec<(String, String)> {
+    let mut told = parameters::of(&news.call);
     if news.step == CallStep::Initiated {
         // Of the step, not of the call, which is queued.
         told.retain(|(name, _)| name != "CallStatus");
@@ -83,11 +83,11 @@ fn timestamp(at: DateTime<Utc>) -> impl std::fmt::Display {
 }
 
 /// The reference's §3.3.
-fn told_of_conference(account: AccountSid, news: &ConferenceNews) -> Vec<(String, String)> {
+fn told_of_conference(news: &ConferenceNews) -> Vec<(String, String)> {
     let mut told = vec![
         parameters::named("ConferenceSid", news.conference.sid),
         parameters::named("FriendlyName", &news.conference.friendly_name),
-        parameters::named("AccountSid", account),
+        parameters::named("AccountSid", news.conference.account),
         parameters::named("SequenceNumber", news.number),
         parameters::named("Timestamp", timestamp(news.at)),
         parameters::named("StatusCallbackEvent", event_of(&news.step)),

@@ -35,6 +35,11 @@ impl Running {
         (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
     }
 
+    /// Removes what is at a path below the account's; the status.
+    pub(crate) async fn delete(&self, path: &str) -> u16 {
+        self.http("DELETE", &format!("{}/{path}", self.account()), "").await.0
+    }
+
     /// Waits until what is at a path has a value.
     pub(crate) async fn wait_for(&self, path: &str, field: &str, value: &str) -> Value {
         within(&format!("{field} {value} at {path}"), async {

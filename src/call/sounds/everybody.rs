@@ -103,7 +103,10 @@ impl Model {
     }
 
     fn tell_everybody_announced(&mut self, sid: ConferenceSid, url: String, failed: Option<String>) {
-        let what = What::Announced { conference: sid, participant: None, failed: failed.clone() };
+        let Some(account) = self.conferences.get(sid).map(|found| found.view.account) else {
+            return;
+        };
+        let what = What::Announced { account, conference: sid, participant: None, failed: failed.clone() };
         self.journal.append(Utc::now(), what);
         self.tell_conference(sid, ConferenceStep::Announced { participant: None, url, failed });
     }

@@ -179,7 +179,12 @@ impl Model {
             return;
         };
         let conference = seat.conference_sid;
-        let what = What::Announced { conference, participant: Some(seat.clone()), failed: failed.clone() };
+        let what = What::Announced {
+            account: seat.account,
+            conference,
+            participant: Some(seat.clone()),
+            failed: failed.clone(),
+        };
         self.journal.append(Utc::now(), what);
         let participant = Some(seat).filter(|seat| seat.status != ParticipantStatus::Complete);
         self.tell_conference(conference, ConferenceStep::Announced { participant, url, failed });

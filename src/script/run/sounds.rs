@@ -95,7 +95,7 @@ impl Playing {
             url: at.url.clone(),
             method: fetch::method(at.method),
             payload: Payload::Form(self.told()),
-            ..Request::post(String::new(), self.scripts.account.to_string(), Vec::new())
+            ..Request::post(String::new(), self.order.conference.account.to_string(), Vec::new())
         };
         let request = request.about(self.order.conference.sid.to_string());
         let script = self.scripts.web.fetch_script(&request, &mut self.cookies).await;
@@ -166,7 +166,7 @@ impl Playing {
     }
 
     async fn sound(&mut self, url: &Url) -> Result<Sound, Stop> {
-        let request = Request::get(url.as_str(), self.scripts.account.to_string(), Vec::new());
+        let request = Request::get(url.as_str(), self.order.conference.account.to_string(), Vec::new());
         let request = request.about(self.order.conference.sid.to_string());
         Ok(fetched(&self.scripts.web, &request, &mut self.cookies).await?)
     }
@@ -176,10 +176,9 @@ impl Playing {
     }
 
     fn told(&self) -> Vec<(String, String)> {
-        let account = self.scripts.account;
         let mut told = match &self.order.call {
-            Some(call) => parameters::of(account, call),
-            None => vec![parameters::named("AccountSid", account)],
+            Some(call) => parameters::of(call),
+            None => vec![parameters::named("AccountSid", self.order.conference.account)],
         };
         told.push(parameters::named("ConferenceSid", self.order.conference.sid));
         told.push(parameters::named("FriendlyName", &self.order.conference.friendly_name));
