@@ -256,9 +256,9 @@ impl<W> Media<W> {
         id
     }
 
-    /// Whether a leg's thread would take a change of a seat, which is two orders, at once.
-    pub(super) fn has_room(&self, place: &LegPlace) -> bool {
-        self.workers.room(place.worker) >= 2 && self.backlog.is_empty()
+    /// Whether a leg's thread would take so many orders at once.
+    pub(super) fn has_room(&self, place: &LegPlace, orders: usize) -> bool {
+        self.workers.room(place.worker) >= orders && self.backlog.is_empty()
     }
 
     /// Changes what a participant hears, without anybody waiting for it.

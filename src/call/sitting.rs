@@ -174,7 +174,9 @@ impl Model {
         let Some(call) = self.calls.get_mut(sid) else {
             return Err((CallError::NoParticipant, reply));
         };
-        if !self.media.has_room(&call.leg) {
+        // What they hear changes by hold alone; who hears them is said in any case.
+        let orders = if change.hold.is_some() { 2 } else { 1 };
+        if !self.media.has_room(&call.leg, orders) {
             return Err((CallError::Overloaded, reply));
         }
         after.updated = Utc::now();
@@ -198,7 +200,7 @@ impl Model {
         }
         let waiter = Waiter::Reseated(Box::new(reseated), reply);
         if let Err(refused) = self.media.set_audience(&call.leg, seat.audience, waiter) {
-            // There was room for both.
+            // There was room for it.
             overloaded(refused);
         }
         self.resound(sid);
