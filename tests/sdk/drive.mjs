@@ -104,20 +104,20 @@ async function driveMute(seats, found) {
   assert.equal((await chosen.update({ muted: false })).muted, false, "muted after the unmute");
   assert.deepEqual(await callsOf({ muted: true }), [], "those muted, after the unmute");
   assert.deepEqual(await callsOf({ hold: true }), [], "those on hold");
-  await driveSeat(seats, callsOf);
+  await driveSeat(seats, found, callsOf);
   assert.equal((await callsOf({ coaching: false })).length, found.length, "those who do not coach");
 }
 
-async function driveSeat(seats, callsOf) {
-  const seat = seats(calls[0]);
+async function driveSeat(seats, found, callsOf) {
+  const seat = seats.get(found[0]);
   assert.equal((await seat.update({ hold: true })).hold, true);
-  assert.deepEqual(await callsOf({ hold: true }), [calls[0]], "those on hold");
+  assert.deepEqual(await callsOf({ hold: true }), [found[0]], "those on hold");
   assert.equal((await seat.update({ hold: false })).hold, false);
   assert.equal((await seat.update({ endConferenceOnExit: true })).endConferenceOnExit, true);
   assert.equal((await seat.update({ endConferenceOnExit: false })).endConferenceOnExit, false);
-  const coach = await seat.update({ coaching: true, callSidToCoach: calls[1] });
-  assert.deepEqual([coach.coaching, coach.callSidToCoach], [true, calls[1]]);
-  assert.deepEqual(await callsOf({ coaching: true }), [calls[0]], "those who coach");
+  const coach = await seat.update({ coaching: true, callSidToCoach: found[1] });
+  assert.deepEqual([coach.coaching, coach.callSidToCoach], [true, found[1]]);
+  assert.deepEqual(await callsOf({ coaching: true }), [found[0]], "those who coach");
   assert.deepEqual((await seat.update({ coaching: false })).callSidToCoach, null);
 }
 

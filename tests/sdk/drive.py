@@ -126,7 +126,7 @@ def drive_mute(node, conference, calls):
 
 
 def drive_seat(seats, calls):
-    seat = seats(calls[0])
+    seat = seats.get(calls[0])
     equal(seat.update(hold=True).hold, True, "hold")
     equal([one.call_sid for one in seats.list(hold=True)], [calls[0]], "those on hold")
     equal(seat.update(hold=False).hold, False, "the end of hold")
