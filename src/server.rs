@@ -195,7 +195,9 @@ impl Node {
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
         let scripts = script::Scripts { calls: calls.clone(), web, saying };
-        tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
+        let scripts = Arc::new(scripts);
+        tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
+        tokio::spawn(script::serve(scripts, adapters.arrivals));
         let endpoint =
             sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));

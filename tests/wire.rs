@@ -17,6 +17,8 @@ mod api;
 mod app;
 #[path = "wire/calls.rs"]
 mod calls;
+#[path = "wire/conference_news.rs"]
+mod conference_news;
 #[path = "wire/digits.rs"]
 mod digits;
 #[path = "wire/faults.rs"]
@@ -41,6 +43,8 @@ mod queues;
 mod rtp;
 #[path = "wire/scripts.rs"]
 mod scripts;
+#[path = "wire/seats.rs"]
+mod seats;
 #[path = "wire/secrets.rs"]
 mod secrets;
 #[path = "wire/silence.rs"]

@@ -32,6 +32,9 @@ pub enum Ask {
     /// Play this to the leg instead of what it was played. It hears it while it has no seat, and on one whose
     /// [`Hearing`] is `Played`.
     Play(LegId, Box<Player>),
+    /// Play this to all who hear the conference, over what is said and played there. Its end is told by
+    /// [`ConferenceEvent::Played`](crate::ConferenceEvent::Played).
+    PlayToAll(ConferenceId, Box<Player>),
     /// Stop what is played to the leg.
     StopPlaying(LegId),
     /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.

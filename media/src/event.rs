@@ -70,12 +70,19 @@ pub enum LegEvent {
     Speech(SpeechChange),
 }
 
-/// What can be otherwise in a conference. It waits in the conference and is overwritten by what is newer.
+/// What can be otherwise in a conference. It waits in the conference; who speaks is overwritten by who does later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConferenceEvent {
     /// This leg is the active speaker now: a participant whom everybody hears, and who speaks or was the last to. By
     /// voices alone it changes four times a second at most.
     ActiveSpeaker(Option<LegId>),
+    /// What was played to all has ended.
+    Played {
+        /// Which.
+        player: PlayerId,
+        /// How.
+        end: PlayEnd,
+    },
 }
 
 /// How loud those are who speak to everyone in a conference, as was asked.
@@ -160,6 +167,8 @@ pub enum Refusal {
     NotPlaying,
     /// The conference has no means for the leg's codec, or the leg none for the one it is to change to.
     NotEquipped,
+    /// As much is played to the conference as can be at a time.
+    AnnouncementsFull,
     /// More keys wait to be pressed than there is room for: none of these will be.
     DigitsFull,
     /// The engine holds as many legs or conferences as it was built for.
@@ -175,7 +184,7 @@ pub enum Retired {
     Conference(Box<Conference>),
     /// What a leg had before a change, or a change that was refused.
     LegChange(Box<LegChange>),
-    /// What a leg was played before, or a player that found no leg.
+    /// What a leg or a conference was played before, or a player that found none.
     Player(Box<Player>),
     /// What pressed keys, and is done or was not needed.
     Presses(Box<DigitSender>),

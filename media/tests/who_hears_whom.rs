@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event, Hearing, Leg, LegChange,
-    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, PlayEnd, Player, PlayerId, Plays, Port,
-    Refusal, Retired, SampleRate, Seat, Sound, Tap, TapSide, Tick, Time, WallClock,
+    Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceEvent, ConferenceId,
+    ConferenceSettings, Datagram, DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event,
+    Hearing, Leg, LegChange, LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, PlayEnd, Player,
+    PlayerId, Plays, Port, Refusal, Retired, SampleRate, Seat, Sound, Tap, TapSide, Tick, Time, WallClock,
 };
 use proptest::prelude::*;
 
@@ -110,6 +110,57 @@ fn who_is_played_something_on_hold_hears_that_and_not_the_conference() {
     stage.ask(Ask::SetHearing(LegId(0), Hearing::Conference));
     stage.run(3);
     stage.expect_heard(0, |other| other != 0);
+}
+
+#[test]
+fn what_is_played_to_all_is_heard_over_the_talk_by_all_who_hear_the_conference() {
+    let mut stage = Stage::with_legs(4);
+    stage.ask(Ask::SetAudience(LegId(1), Audience::Nobody));
+    stage.ask(Ask::SetHearing(LegId(3), Hearing::Played));
+    for leg in [0, 1, 2] {
+        stage.far_ends[leg].talks = false;
+    }
+    stage.run(30);
+    stage.ask(Ask::PlayToAll(ConferenceId(1), player(7, 500, 1_600)));
+    stage.ask(Ask::PlayToAll(ConferenceId(1), player(8, 250, 1_600)));
+    stage.far_ends[3].talks = false;
+    stage.run(8);
+    for leg in [0, 1, 2] {
+        stage.expect_played(leg, 750);
+    }
+    stage.expect_heard(3, |_| false);
+    stage.far_ends[2].talks = true;
+    stage.run(1);
+    let talk = stage.far_ends[2].played(1).to_vec();
+    let over: Vec<i16> = talk.iter().map(|sample| sample + 750).collect();
+    let mut expected = vec![0; FRAME];
+    stage.far_ends[0].codec.encode(&over, &mut expected);
+    assert!(*stage.far_ends[0].heard.last().unwrap() == expected, "the talk goes on under it");
+    stage.run(5);
+    stage.expect_heard(0, |other| other == 2);
+    let ended = |id| (PlayerId(id), PlayEnd::Finished);
+    assert_eq!(stage.played_to_all, [ended(7), ended(8)]);
+}
+
+#[test]
+fn more_than_can_be_played_to_all_at_a_time_comes_home() {
+    let mut stage = Stage::with_legs(1);
+    let ask = |id| Ask::PlayToAll(ConferenceId(1), player(id, 100, 1_600));
+    (0..4).for_each(|id| stage.ask(ask(id)));
+    assert_eq!(stage.try_ask(ask(4)), Err(Refusal::AnnouncementsFull));
+    assert_eq!(stage.try_ask(Ask::PlayToAll(ConferenceId(9), player(5, 1, 1))), Err(Refusal::NoConference));
+    stage.run(12);
+    // When those before are over and told, there is room again, and they come home.
+    stage.ask(ask(6));
+    let home: Vec<PlayerId> = stage
+        .retired
+        .iter()
+        .filter_map(|retired| match retired {
+            Retired::Player(player) => Some(player.id()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(home, [PlayerId(4), PlayerId(5), PlayerId(0)]);
 }
 
 #[test]
@@ -502,6 +553,7 @@ struct Stage {
     engine: Engine,
     far_ends: Vec<FarEnd>,
     events: Vec<(LegId, LegEvent)>,
+    played_to_all: Vec<(PlayerId, PlayEnd)>,
     retired: Vec<Retired>,
     taps: Vec<Tap>,
     fetches_taps: bool,
@@ -588,6 +640,7 @@ impl Stage {
             engine,
             far_ends: Vec::new(),
             events: Vec::new(),
+            played_to_all: Vec::new(),
             retired: Vec::new(),
             taps: Vec::new(),
             fetches_taps: true,
@@ -702,7 +755,10 @@ impl Stage {
                 }
                 Event::Refused { refusal, .. } => answer = Some(Err(refusal)),
                 Event::Leg { leg, event } => self.events.push((leg, event)),
-                Event::Conference { .. } => {}
+                Event::Conference { event: ConferenceEvent::Played { player, end }, .. } => {
+                    self.played_to_all.push((player, end));
+                }
+                Event::Conference { event: ConferenceEvent::ActiveSpeaker(_), .. } => {}
             }
         }
         while self.fetches_taps

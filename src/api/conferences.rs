@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::auth::Acting;
 use super::date::{rfc2822, span};
+use super::dial::webhook;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
@@ -17,9 +18,6 @@ use crate::call::{
     AccountSid, CallError, CallSid, ConferenceEnd, ConferenceFilter, ConferenceSid, ConferenceStatus,
     ConferenceView,
 };
-
-/// Documented for an update and not done yet.
-const UNSUPPORTED: [&str; 2] = ["AnnounceUrl", "AnnounceMethod"];
 
 /// `GET …/Conferences.json`: filtered by `FriendlyName`, `Status`, `DateCreated`, `DateUpdated`.
 pub(super) async fn list(
@@ -41,16 +39,19 @@ pub(super) async fn fetch(
     answer(conference, state.calls.of(account).fetch_conference(conference).await)
 }
 
-/// `POST …/Conferences/{CF}.json`: `Status=completed` ends it and the calls in it. Without a parameter it changes
-/// nothing and answers as a fetch does.
+/// `POST …/Conferences/{CF}.json`: `Status=completed` ends it and the calls in it; `AnnounceUrl` is played to all in it.
+/// Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
     ConferencePath(conference): ConferencePath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.check_update(&["Status"], &UNSUPPORTED)?;
+    parameters.check_update(&["AnnounceMethod", "AnnounceUrl", "Status"], &[])?;
+    let announcement = webhook(&parameters, "AnnounceUrl", "AnnounceMethod")?;
     let done = match parameters.one("Status")? {
+        // Whoever ends it would not let it be heard.
+        None if let Some(url) = announcement => state.calls.of(account).announce(conference, url).await,
         None => state.calls.of(account).fetch_conference(conference).await,
         Some("completed") => state.calls.of(account).end_conference(conference).await,
         Some(other) => return Err(ApiError::value("Status", other, "completed")),
@@ -119,7 +120,7 @@ impl Representation {
             friendly_name: view.friendly_name,
             region: "unknown",
             status: status_word(view.status),
-            reason_conference_ended: view.reason_ended.map(reason_words),
+            reason_conference_ended: view.reason_ended.map(ConferenceEnd::word),
             call_sid_ending_conference: view.call_sid_ending.as_ref().map(CallSid::to_string),
             date_created: rfc2822(view.created),
             date_updated: rfc2822(view.updated),
@@ -142,15 +143,5 @@ fn status_word(status: ConferenceStatus) -> &'static str {
         ConferenceStatus::Init => "init",
         ConferenceStatus::InProgress => "in-progress",
         ConferenceStatus::Completed => "completed",
-    }
-}
-
-fn reason_words(reason: ConferenceEnd) -> &'static str {
-    match reason {
-        ConferenceEnd::ViaApi => "conference-ended-via-api",
-        ConferenceEnd::LastParticipantLeft => "last-participant-left",
-        ConferenceEnd::LastParticipantKicked => "last-participant-kicked",
-        ConferenceEnd::ModeratorLeft => "participant-with-end-conference-on-exit-left",
-        ConferenceEnd::ModeratorKicked => "participant-with-end-conference-on-exit-kicked",
     }
 }

@@ -137,6 +137,17 @@ impl ApiError {
             CallError::QueueFull(_) | CallError::TooManyQueues => {
                 Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
             }
+            CallError::CoachedOnHold => {
+                Self::new(StatusCode::BAD_REQUEST, 16_027, format!("The {asked}: {error}."))
+            }
+            CallError::CoachedAbsent => {
+                Self::new(StatusCode::BAD_REQUEST, 16_028, format!("The {asked}: {error}."))
+            }
+            CallError::AnnouncementsFull => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                20_429,
+                format!("The {asked}: {error}. Try again when one is over."),
+            ),
             CallError::NotAllowed => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_215,

@@ -182,6 +182,7 @@ enum Subject {
     Call(Box<calls::Representation>),
     Conference(Box<conferences::Representation>),
     Participant(participants::Representation),
+    Announcement { conference_sid: String, call_sid: Option<String>, failed: Option<String> },
     ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
     Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
     Queue(queues::Representation),
@@ -195,12 +196,19 @@ impl Subject {
             What::Conference(view) => {
                 Self::Conference(Box::new(conferences::Representation::of(view.clone())))
             }
-            What::Joined(seat) | What::Left(seat) | What::Muted(seat) => {
-                Self::Participant(participants::Representation::of(seat.clone()))
-            }
+            What::Joined(seat)
+            | What::Left(seat)
+            | What::Muted(seat)
+            | What::Held(seat)
+            | What::Modified(seat) => Self::Participant(participants::Representation::of(seat.clone())),
             What::Speech { participant, .. } => {
                 Self::Participant(participants::Representation::of(participant.clone()))
             }
+            What::Announced { conference, participant, failed, .. } => Self::Announcement {
+                conference_sid: conference.to_string(),
+                call_sid: participant.as_ref().map(|seat| seat.call_sid.to_string()),
+                failed: failed.clone(),
+            },
             What::ActiveSpeaker { conference, participant, .. } => Self::ActiveSpeaker {
                 conference_sid: conference.to_string(),
                 call_sid: participant.map(|call| call.to_string()),
@@ -241,6 +249,11 @@ fn type_of(what: &What) -> &'static str {
         What::Left(_) => "participant.left",
         What::Muted(seat) if seat.muted => "participant.muted",
         What::Muted(_) => "participant.unmuted",
+        What::Held(seat) if seat.hold => "participant.held",
+        What::Held(_) => "participant.unheld",
+        What::Modified(_) => "participant.modified",
+        What::Announced { failed: None, .. } => "announcement.ended",
+        What::Announced { failed: Some(_), .. } => "announcement.failed",
         What::Speech { change: SpeechChange::Started, .. } => "participant.speech-started",
         What::Speech { change: SpeechChange::Stopped, .. } => "participant.speech-stopped",
         What::ActiveSpeaker { .. } => "conference.active-speaker",

@@ -25,6 +25,7 @@ mod participants;
 mod path;
 mod quality;
 mod queues;
+mod seating;
 mod serve;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Participants of a conference: list, dial in, fetch, mute, and remove. Only those who are there now.
+//! Participants of a conference: list, dial in, fetch, change how they sit, and remove. Only those who are there now.
 
 use std::sync::Arc;
 
@@ -16,25 +16,11 @@ use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::{ConferenceNamed, ConferencePath, Named, ParticipantPath};
+use super::seating::{self, CHANGEABLE, flag, join_terms};
 use crate::call::{
-    CallError, CallSid, ConferenceStatus, Destination, JoinTerms, ParticipantFilter, ParticipantStatus,
-    ParticipantView,
+    CallError, ConferenceStatus, Destination, ParticipantFilter, ParticipantStatus, ParticipantView,
+    SeatChange,
 };
-
-/// Documented for an update and not done yet.
-const UNSUPPORTED: [&str; 11] = [
-    "AnnounceMethod",
-    "AnnounceUrl",
-    "BeepOnExit",
-    "CallSidToCoach",
-    "Coaching",
-    "EndConferenceOnExit",
-    "Hold",
-    "HoldMethod",
-    "HoldUrl",
-    "WaitMethod",
-    "WaitUrl",
-];
 
 /// `GET …/Participants.json`: filtered by `Muted`, `Hold`, `Coaching`.
 pub(super) async fn list(
@@ -79,58 +65,6 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(representation)))
 }
 
-/// Documented for a new participant and not done yet.
-const UNSUPPORTED_AT_FIRST: [&str; 8] = [
-    "CallSidToCoach",
-    "Coaching",
-    "ConferenceRecord",
-    "ConferenceRecordingStatusCallback",
-    "ConferenceStatusCallback",
-    "JitterBufferSize",
-    "WaitMethod",
-    "WaitUrl",
-];
-
-fn join_terms(conference: String, parameters: &Parameters) -> Result<JoinTerms, ApiError> {
-    for name in UNSUPPORTED_AT_FIRST {
-        let is_off = |value: &str| value.eq_ignore_ascii_case("false") || value == "do-not-record";
-        if parameters.one(name)?.is_some_and(|value| !is_off(value)) {
-            return Err(ApiError::parameter(format!(
-                "{name} is not supported by this node; leave it out. No call was placed."
-            )));
-        }
-    }
-    let participants_max = match parameters.one("MaxParticipants")? {
-        None => None,
-        Some(value) => match value.parse() {
-            Ok(most @ 2..=250) => Some(most),
-            _ => return Err(ApiError::value("MaxParticipants", value, "a whole number from 2 to 250")),
-        },
-    };
-    Ok(JoinTerms {
-        conference,
-        label: parameters.one("Label")?.map(label).transpose()?,
-        muted: flag(parameters, "Muted")?.unwrap_or(false),
-        start_on_enter: flag(parameters, "StartConferenceOnEnter")?.unwrap_or(true),
-        end_on_exit: flag(parameters, "EndConferenceOnExit")?.unwrap_or(false),
-        participants_max,
-    })
-}
-
-/// The longest label.
-const LABEL_MAX: usize = 128;
-
-fn label(text: &str) -> Result<String, ApiError> {
-    let is_sid = text.parse::<CallSid>().is_ok();
-    if text.is_empty() || text.chars().count() > LABEL_MAX || text.contains('/') || is_sid {
-        return Err(ApiError::call(
-            16_024,
-            "Label must be 1 to 128 characters without a slash, and must not look like a call's SID.",
-        ));
-    }
-    Ok(text.to_owned())
-}
-
 /// `GET …/Participants/{CA or label}.json`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
@@ -142,21 +76,20 @@ pub(super) async fn fetch(
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
-/// `POST …/Participants/{CA or label}.json`: `Muted=true` mutes, any other value unmutes. Answers when the mixer
-/// has done it. Without a parameter it changes nothing and answers as a fetch does.
+/// `POST …/Participants/{CA or label}.json` changes how they sit: `Muted`, `Hold`, `Coaching` and others. Answers when the
+/// mixer has done it. Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
-    parameters.check_update(&["Muted"], &UNSUPPORTED)?;
-    let done = match parameters.one("Muted")? {
-        None => state.calls.of(account).fetch_participant(conference, key.clone()).await,
-        Some(value) => {
-            let muted = value.eq_ignore_ascii_case("true");
-            state.calls.of(account).mute_participant(conference, key.clone(), muted).await
-        }
+    parameters.check_update(&CHANGEABLE, &[])?;
+    let change = seating::change(&parameters)?;
+    let done = if change == SeatChange::default() {
+        state.calls.of(account).fetch_participant(conference, key.clone()).await
+    } else {
+        state.calls.of(account).change_seat(conference, key.clone(), change).await
     };
     done.map(|view| Json(Representation::of(view)))
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
@@ -180,16 +113,6 @@ fn filter(parameters: &Parameters) -> Result<ParticipantFilter, ApiError> {
         hold: flag(parameters, "Hold")?,
         coaching: flag(parameters, "Coaching")?,
     })
-}
-
-/// In a filter a word that is neither would silently list the wrong people, so it is refused.
-fn flag(parameters: &Parameters, name: &str) -> Result<Option<bool>, ApiError> {
-    match parameters.one(name)? {
-        None => Ok(None),
-        Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        Some(value) => Err(ApiError::value(name, value, "true or false")),
-    }
 }
 
 /// A participant as the API shows them.
@@ -220,8 +143,8 @@ impl Representation {
             account_sid: account.to_string(),
             call_sid: view.call_sid.to_string(),
             label: view.label,
-            call_sid_to_coach: None,
-            coaching: false,
+            call_sid_to_coach: view.call_sid_to_coach.map(|call| call.to_string()),
+            coaching: view.coaching,
             conference_sid: view.conference_sid.to_string(),
             date_created: rfc2822(view.created),
             date_updated: rfc2822(view.updated),

@@ -16,7 +16,10 @@ use super::view::{CallStatus, CallView, ConferenceEnd, ConferenceStatus, Confere
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaving {
     HungUp,
+    /// The API removed them.
     Kicked,
+    /// The API ended their call, or sent it elsewhere.
+    Updated,
     ConferenceEnded,
 }
 
@@ -33,7 +36,7 @@ impl Model {
             _ => return answer(reply, Err(CallError::WrongState)),
         };
         self.signal(sid, Signal::HangUp(HangUp::Asked));
-        self.end(sid, ended, AfterLeaving::AnswerCall(reply));
+        self.end_as(sid, ended, Leaving::Updated, AfterLeaving::AnswerCall(reply));
     }
 
     pub(super) fn call_ended(&mut self, sid: CallSid, end: CallEnd, sip_status: Option<u16>) {
@@ -151,7 +154,7 @@ impl Model {
         let seats = conference.seats.clone();
         let reason = match why {
             Leaving::Kicked => ConferenceEnd::ModeratorKicked,
-            Leaving::HungUp | Leaving::ConferenceEnded => ConferenceEnd::ModeratorLeft,
+            Leaving::HungUp | Leaving::Updated | Leaving::ConferenceEnded => ConferenceEnd::ModeratorLeft,
         };
         self.close_conference(sid, reason, Some(moderator), None);
         self.dismiss(sid, &seats, HangUp::Asked);
@@ -186,7 +189,7 @@ impl Model {
             return;
         }
         let reason = match why {
-            Leaving::HungUp => ConferenceEnd::LastParticipantLeft,
+            Leaving::HungUp | Leaving::Updated => ConferenceEnd::LastParticipantLeft,
             Leaving::Kicked => ConferenceEnd::LastParticipantKicked,
             Leaving::ConferenceEnded => ConferenceEnd::ViaApi,
         };
@@ -215,6 +218,8 @@ impl Model {
         self.media.remove_conference(conference.place, Waiter::ConferenceGone(sid, reply));
         self.conferences.end(sid);
         info!(conference = %sid, ?reason, "conference ended");
+        self.silence_everybody(sid);
+        self.tell_end_if_empty(sid);
     }
 
     pub(super) fn stopped(&mut self) {

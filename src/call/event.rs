@@ -54,6 +54,21 @@ pub enum What {
     Left(ParticipantView),
     /// A participant was muted, or unmuted.
     Muted(ParticipantView),
+    /// A participant was put on hold, or taken off.
+    Held(ParticipantView),
+    /// How a participant sits was changed otherwise.
+    Modified(ParticipantView),
+    /// An announcement was made, or failed.
+    Announced {
+        /// Whose conference it is.
+        account: AccountSid,
+        /// The conference.
+        conference: ConferenceSid,
+        /// To whom; to all, if to nobody.
+        participant: Option<ParticipantView>,
+        /// Why it was not heard to its end, if it was not.
+        failed: Option<String>,
+    },
     /// A participant began to speak, or stopped.
     Speech {
         /// Who.
@@ -125,11 +140,17 @@ impl What {
         match self {
             Self::Call(call) => call.account,
             Self::Conference(conference) => conference.account,
-            Self::Joined(seat) | Self::Left(seat) | Self::Muted(seat) => seat.account,
+            Self::Joined(seat)
+            | Self::Left(seat)
+            | Self::Muted(seat)
+            | Self::Held(seat)
+            | Self::Modified(seat) => seat.account,
             Self::Speech { participant, .. } => participant.account,
-            Self::ActiveSpeaker { account, .. } | Self::Digit { account, .. } => *account,
             Self::Queue { queue, .. } => queue.account,
             Self::Waiter { waiter, .. } => waiter.account,
+            Self::ActiveSpeaker { account, .. }
+            | Self::Digit { account, .. }
+            | Self::Announced { account, .. } => *account,
         }
     }
 }

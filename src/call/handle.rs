@@ -7,13 +7,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
-use super::news::CallNews;
+use super::news::News;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
 use super::queue::QueueExit;
 use super::queue::request::QueueRequest;
 use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
 use super::transfer::{ReferStep, TransferRequest};
+use super::seating::SeatChange;
+use super::sounds::{SoundId, SoundOrder};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
@@ -99,6 +101,15 @@ pub enum CallError {
     /// More keys wait to be pressed towards the far end than there is room for.
     #[error("too many keys wait to be pressed")]
     DigitsFull,
+    /// The one to be coached is not in the conference.
+    #[error("the call to be coached is not in the conference")]
+    CoachedAbsent,
+    /// The one to be coached is on hold and would not hear their coach.
+    #[error("the call to be coached is on hold")]
+    CoachedOnHold,
+    /// As many announcements wait as may.
+    #[error("too many announcements wait to be heard")]
+    AnnouncementsFull,
     /// A queue on the way is full; try again in a second.
     #[error("the node is overloaded")]
     Overloaded,
@@ -233,7 +244,9 @@ pub struct Adapters {
     /// Calls that are to be dialled.
     pub outgoing: mpsc::Receiver<OutgoingCall>,
     /// What somebody asked to be told.
-    pub news: mpsc::Receiver<CallNews>,
+    pub news: mpsc::Receiver<News>,
+    /// Sounds that are to be fetched and played in conferences.
+    pub sounds: mpsc::Receiver<SoundOrder>,
 }
 
 /// Why a call is to be ended.
@@ -344,7 +357,10 @@ pub(super) enum Request {
     EndConference(ConferenceSid, Reply<ConferenceView>),
     ListParticipants(ConferenceSid, ParticipantFilter, PageRequest, Reply<Page<ParticipantView>>),
     FetchParticipant(ConferenceSid, ParticipantKey, Reply<ParticipantView>),
-    MuteParticipant(ConferenceSid, ParticipantKey, bool, Reply<ParticipantView>),
+    ChangeSeat(ConferenceSid, ParticipantKey, Box<SeatChange>, Reply<ParticipantView>),
+    Announce(ConferenceSid, VoiceUrl, Reply<ConferenceView>),
+    PlaySound(SoundId, Sound, Plays, Reply<PlayEnd>),
+    SoundOver(SoundId, Option<String>),
     KickParticipant(ConferenceSid, ParticipantKey, Reply<()>),
 }
 
@@ -431,7 +447,39 @@ impl Handle {
         participant: ParticipantKey,
         muted: bool,
     ) -> Result<ParticipantView, CallError> {
-        self.ask(|reply| Request::MuteParticipant(conference, participant, muted, reply)).await
+        let change = SeatChange { muted: Some(muted), ..SeatChange::default() };
+        self.change_seat(conference, participant, change).await
+    }
+
+    /// Changes how a participant sits; answers when the mixer has done it. An announcement is made later.
+    pub async fn change_seat(
+        &self,
+        conference: ConferenceSid,
+        participant: ParticipantKey,
+        change: SeatChange,
+    ) -> Result<ParticipantView, CallError> {
+        self.ask(|reply| Request::ChangeSeat(conference, participant, Box::new(change), reply)).await
+    }
+
+    /// Tells all in a conference something, over the talk. Answers at once.
+    pub async fn announce(
+        &self,
+        conference: ConferenceSid,
+        url: VoiceUrl,
+    ) -> Result<ConferenceView, CallError> {
+        self.ask(|reply| Request::Announce(conference, url, reply)).await
+    }
+
+    /// Plays the next piece of an order; answers when it was heard to its end, or with [`CallError::NotPlaying`] when the
+    /// order is of no use any more.
+    pub async fn play_sound(&self, id: SoundId, sound: Sound, plays: Plays) -> Result<PlayEnd, CallError> {
+        self.ask(|reply| Request::PlaySound(id, sound, plays, reply)).await
+    }
+
+    /// Tells that an order is carried out, or why it could not be.
+    pub async fn sound_over(&self, id: SoundId, failed: Option<String>) {
+        // An owner that is gone wants to know nothing more.
+        let _ = self.requests.send((self.account, Request::SoundOver(id, failed))).await;
     }
 
     /// Removes a participant and ends their call; answers when the mixer has done it.

@@ -69,7 +69,6 @@ impl ParticipantFilter {
     pub(super) fn takes(&self, seat: &ParticipantView) -> bool {
         self.muted.is_none_or(|muted| muted == seat.muted)
             && self.hold.is_none_or(|hold| hold == seat.hold)
-            // Nobody coaches yet.
-            && self.coaching != Some(true)
+            && self.coaching.is_none_or(|coaching| coaching == seat.coaching)
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
-    ConferenceSettings, DigitPassage, DigitSender, EncoderSettings, Equipment, Leg, LegChange, LegId,
-    LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit, QualityReport,
+    ConferenceSettings, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg, LegChange,
+    LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit, QualityReport,
     SampleRate, Seat, Sound,
 };
 
@@ -237,10 +237,38 @@ impl<W> Media<W> {
         self.ask(place.worker, Ask::StopPlaying(place.leg), waiter)
     }
 
-    /// Changes a participant's place in who hears whom, without anybody waiting for it.
-    pub(super) fn set_seat(&mut self, place: &LegPlace, seat: Seat) {
-        self.surely(place.worker, Ask::SetAudience(place.leg, seat.audience), None);
-        self.surely(place.worker, Ask::SetHearing(place.leg, seat.hearing), None);
+    /// The same, without anybody waiting for it.
+    pub(super) fn stop_playing_surely(&mut self, place: &LegPlace) {
+        self.surely(place.worker, Ask::StopPlaying(place.leg), None);
+    }
+
+    /// Plays a sound to a leg instead of what it was played, without anybody waiting for it to begin.
+    pub(super) fn play_surely(&mut self, place: &LegPlace, sound: Sound, plays: Plays) -> PlayerId {
+        let id = PlayerId(self.next());
+        self.surely(place.worker, Ask::Play(place.leg, Player::new(id, sound, plays)), None);
+        id
+    }
+
+    /// Plays a sound to all who hear a conference.
+    pub(super) fn play_to_all(&mut self, place: ConferencePlace, sound: Sound, plays: Plays) -> PlayerId {
+        let id = PlayerId(self.next());
+        self.surely(place.worker, Ask::PlayToAll(place.conference, Player::new(id, sound, plays)), None);
+        id
+    }
+
+    /// Whether a leg's thread would take so many orders at once.
+    pub(super) fn has_room(&self, place: &LegPlace, orders: usize) -> bool {
+        self.workers.room(place.worker) >= orders && self.backlog.is_empty()
+    }
+
+    /// Changes what a participant hears, without anybody waiting for it.
+    pub(super) fn set_hearing(&mut self, place: &LegPlace, hearing: Hearing) {
+        self.surely(place.worker, Ask::SetHearing(place.leg, hearing), None);
+    }
+
+    /// Changes who hears a participant, without anybody waiting for it.
+    pub(super) fn set_audience_surely(&mut self, place: &LegPlace, audience: Audience) {
+        self.surely(place.worker, Ask::SetAudience(place.leg, audience), None);
     }
 
     pub(super) fn set_leg_media(

@@ -11,10 +11,12 @@
 //! ```
 
 mod change;
+mod conference_news;
 mod digits;
 mod ending;
 mod event;
 mod handle;
+mod hearing;
 mod list;
 mod media;
 mod model;
@@ -29,8 +31,11 @@ mod reports;
 mod scope;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod seating;
 mod seats;
 mod sid;
+mod sitting;
+mod sounds;
 #[cfg(test)]
 pub(crate) mod stalled;
 mod state;
@@ -41,6 +46,7 @@ mod view;
 mod voice;
 
 pub use change::CallChange;
+pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, QueueChange, WaiterChange, What};
 pub use handle::{
@@ -49,7 +55,7 @@ pub use handle::{
 };
 pub use media::Receiving;
 pub use model::Limits;
-pub use news::{CallNews, CallStep};
+pub use news::{CallNews, CallStep, News};
 pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use quality::CallQuality;
@@ -60,6 +66,10 @@ pub use queue::{
 };
 pub use sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RequestSid, SidError};
 pub use transfer::ReferStep;
+pub use seating::{
+    Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound,
+};
+pub use sounds::{SoundId, SoundOrder, SoundPurpose};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

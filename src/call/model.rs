@@ -19,12 +19,14 @@ use super::handle::{
     Rejection, Reply, Signal,
 };
 use super::media::{Full, Media};
-use super::news::{CallNews, NEWS_MAX};
+use super::news::{NEWS_MAX, News};
 use super::outbound::OutgoingCall;
 use super::quality::{CallQuality, Departures, QualityStats};
 use super::queue::Queues;
 use super::records::Records;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
+use super::sitting::Reseated;
+use super::sounds::{SOUND_ORDERS_MAX, SoundDesk};
 use super::state::{Call, Conference, JoinReply, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ConferenceView, ParticipantView};
 use super::voice::{Destination, Voice};
@@ -68,7 +70,8 @@ pub(super) struct Model {
     pub(super) journal: Journal,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) outgoing: mpsc::Sender<OutgoingCall>,
-    pub(super) news: mpsc::Sender<CallNews>,
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) desk: SoundDesk,
     pub(super) stopping: Option<Vec<oneshot::Sender<()>>>,
     /// Calls whose media are being stopped.
     pub(super) leaving: usize,
@@ -84,7 +87,8 @@ pub(super) enum Waiter {
     MediaSet(Reply<()>),
     DigitHeard(Reply<()>),
     DigitsPressed(Reply<()>),
-    Muted(CallSid, bool, Reply<ParticipantView>),
+    /// The mixer knows how somebody sits now.
+    Reseated(Box<Reseated>, Reply<ParticipantView>),
     /// The call's report has come home.
     Quality(CallSid, Reply<CallQuality>),
     Playing(CallSid, PlayerId, Reply<PlayerId>),
@@ -114,6 +118,7 @@ impl Model {
         let (arrivals, arrived) = mpsc::channel(ADAPTER_QUEUE_MAX);
         let (outgoing, to_dial) = mpsc::channel(ADAPTER_QUEUE_MAX);
         let (news, told) = mpsc::channel(NEWS_MAX);
+        let (orders, sounds) = mpsc::channel(SOUND_ORDERS_MAX);
         let model = Self {
             calls: Records::new(),
             conferences: Records::new(),
@@ -128,12 +133,13 @@ impl Model {
             arrivals,
             outgoing,
             news,
+            desk: SoundDesk::new(orders),
             stopping: None,
             leaving: 0,
             departures: Departures::default(),
             stats: QualityStats::new(metrics),
         };
-        (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told })
+        (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told, sounds })
     }
 
     pub(super) fn admit(&mut self, incoming: IncomingCall) -> Result<Admission, NotAdmitted> {
@@ -191,6 +197,7 @@ impl Model {
         let call = Call {
             view,
             seat: None,
+            sitting: Default::default(),
             leg,
             signals: incoming.signals,
             script: None,
@@ -203,6 +210,7 @@ impl Model {
             status: None,
             told: 0,
             send_digits: None,
+            is_sent_away: false,
             report: None,
         };
         self.begin_call(leg_id, call);
@@ -230,12 +238,13 @@ impl Model {
 
     /// Lets a call follow another script. One that has none follows this one from now on, out of its conference.
     pub(super) fn redirect(&mut self, sid: CallSid, voice: Voice, reply: Reply<CallView>) {
-        let living = self.calls.get(sid).filter(|call| call.view.status == CallStatus::InProgress);
+        let living = self.calls.get_mut(sid).filter(|call| call.view.status == CallStatus::InProgress);
         let Some(call) = living else {
             let error = if self.calls.get(sid).is_some() { CallError::WrongState } else { CallError::NoCall };
             return answer(reply, Err(error));
         };
         let view = call.view.clone();
+        call.is_sent_away = true;
         if self.redirect_out_of_queue(sid, &voice) {
             return answer(reply, Ok(view));
         }
@@ -414,7 +423,7 @@ pub(super) fn overloaded((Full, waiter): (Full, Waiter)) {
         | Waiter::StoppedPlaying(reply)
         | Waiter::Unseated(reply)
         | Waiter::Joined(_, JoinReply::Connecting(reply)) => answer(reply, Err(CallError::Overloaded)),
-        Waiter::Joined(_, JoinReply::Joining(reply)) | Waiter::Muted(_, _, reply) => {
+        Waiter::Joined(_, JoinReply::Joining(reply)) | Waiter::Reseated(_, reply) => {
             answer(reply, Err(CallError::Overloaded));
         }
         Waiter::Playing(_, _, reply) => answer(reply, Err(CallError::Overloaded)),

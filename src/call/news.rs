@@ -2,6 +2,7 @@
 
 use tracing::error;
 
+use super::conference_news::ConferenceNews;
 use super::model::Model;
 use super::sid::CallSid;
 use super::view::{CallStatus, CallView};
@@ -10,6 +11,15 @@ use super::voice::VoiceUrl;
 /// News that may wait to be written down for delivery. Nothing of that waits for an application, so a full queue means that
 /// something is badly wrong.
 pub(super) const NEWS_MAX: usize = 16_384;
+
+/// What somebody asked to be told.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Of a call.
+    Call(CallNews),
+    /// Of a conference.
+    Conference(Box<ConferenceNews>),
+}
 
 /// A step of a call that somebody wants to be told of.
 #[derive(Clone, Debug)]
@@ -74,7 +84,7 @@ impl Model {
         }
         let news = CallNews { to: callback.url.clone(), step, number: call.told, call: call.view.clone() };
         call.told += 1;
-        if self.news.try_send(news).is_err() {
+        if self.news.try_send(News::Call(news)).is_err() {
             error!(call = %sid, "news of a call was lost: nobody takes it");
         }
     }

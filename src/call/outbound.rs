@@ -148,6 +148,7 @@ impl Model {
         let call = Call {
             view: view.clone(),
             seat: None,
+            sitting: Default::default(),
             leg,
             signals,
             script: None,
@@ -160,6 +161,7 @@ impl Model {
             status,
             told: 0,
             send_digits,
+            is_sent_away: false,
             report: None,
         };
         self.begin_call(leg_id, call);

@@ -113,9 +113,12 @@ fn handle(model: &mut Model, request: Request) {
             let seat = model.participant(conference, &key).map(|call| call.seat.clone());
             answer(reply, seat.and_then(|seat| seat.ok_or(CallError::NoParticipant)));
         }
-        Request::MuteParticipant(conference, key, muted, reply) => {
-            model.mute(conference, &key, muted, reply);
+        Request::ChangeSeat(conference, key, change, reply) => {
+            model.change_seat(conference, &key, *change, reply);
         }
+        Request::Announce(conference, url, reply) => model.announce_to_everybody(conference, url, reply),
+        Request::PlaySound(id, sound, plays, reply) => model.play_sound(id, sound, plays, reply),
+        Request::SoundOver(id, failed) => model.sound_over(id, failed),
         Request::KickParticipant(conference, key, reply) => model.kick(conference, &key, reply),
     }
 }

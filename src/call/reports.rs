@@ -7,6 +7,7 @@ use confab_media::{
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::conference_news::ConferenceStep;
 use super::event::What;
 use super::handle::{CallError, CallEvent, HangUp, Reply, Signal};
 use super::model::digits::not_pressed;
@@ -124,6 +125,7 @@ impl Model {
                 }
             }
             LegEvent::Speech(change) => self.speech(sid, change),
+            LegEvent::Played { player, end } if self.piece_is_over(sid, player, end) => {}
             LegEvent::Played { player, end } => {
                 let playing = self.calls.get_mut(sid).filter(|call| call.playing == Some(player));
                 if let Some(call) = playing {
@@ -134,22 +136,26 @@ impl Model {
         }
     }
 
-    fn speech(&self, sid: CallSid, change: SpeechChange) {
+    fn speech(&mut self, sid: CallSid, change: SpeechChange) {
         if let Some(seat) = self.calls.get(sid).and_then(|call| call.seat.clone()) {
+            self.tell_conference(seat.conference_sid, ConferenceStep::Speech(seat.clone(), change));
             self.journal.append(Utc::now(), What::Speech { participant: seat, change });
         }
     }
 
-    fn conference_event(&self, id: ConferenceId, event: ConferenceEvent) {
+    fn conference_event(&mut self, id: ConferenceId, event: ConferenceEvent) {
         let found = self.places.get(&id).and_then(|&sid| self.conferences.get(sid));
-        match (found.map(|found| &found.view).filter(|view| view.is_listed), event) {
-            (Some(view), ConferenceEvent::ActiveSpeaker(leg)) => {
+        let listed = found.map(|found| &found.view).filter(|view| view.is_listed);
+        match (listed.map(|view| (view.account, view.sid)), event) {
+            (Some((account, conference)), ConferenceEvent::ActiveSpeaker(leg)) => {
                 let participant = leg.and_then(|leg| self.legs.get(&leg)).copied();
-                let (account, conference) = (view.account, view.sid);
                 self.journal.append(Utc::now(), What::ActiveSpeaker { account, conference, participant });
             }
+            (Some((_, conference)), ConferenceEvent::Played { player, end }) => {
+                self.played_to_everybody(conference, player, end);
+            }
             // One that is over has no speaker; of two who are bridged nobody asks.
-            (None, ConferenceEvent::ActiveSpeaker(_)) => {}
+            (None, ConferenceEvent::ActiveSpeaker(_) | ConferenceEvent::Played { .. }) => {}
         }
     }
 
@@ -180,19 +186,7 @@ impl Model {
             }
             // Refused, the leg is gone: it was removed in between.
             Waiter::Quality(sid, reply) => self.remembered_quality(sid, reply),
-            Waiter::Muted(sid, muted, reply) => {
-                let seat = self.calls.get_mut(sid).filter(|_| applied).and_then(|call| call.seat.as_mut());
-                let seat = seat.map(|seat| {
-                    let changed = seat.muted != muted;
-                    seat.muted = muted;
-                    seat.updated = Utc::now();
-                    if changed {
-                        self.journal.append(seat.updated, What::Muted(seat.clone()));
-                    }
-                    seat.clone()
-                });
-                answer(reply, seat.ok_or(CallError::NoParticipant));
-            }
+            Waiter::Reseated(done, reply) => self.reseated(*done, applied, reply),
             Waiter::Playing(sid, player, reply) => {
                 let call = self.calls.get_mut(sid).filter(|_| applied);
                 let playing = call.map(|call| call.playing = Some(player));

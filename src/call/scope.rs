@@ -59,7 +59,8 @@ impl Request {
             | Self::EndConference(conference, _)
             | Self::ListParticipants(conference, ..)
             | Self::FetchParticipant(conference, ..)
-            | Self::MuteParticipant(conference, ..)
+            | Self::ChangeSeat(conference, ..)
+            | Self::Announce(conference, ..)
             | Self::KickParticipant(conference, ..) => Subject::Conference(*conference),
             Self::Queue(request) => match (request.call(), request.queue()) {
                 (Some(call), _) => Subject::Call(call),
@@ -70,6 +71,8 @@ impl Request {
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
             | Self::ListConferences(..)
+            | Self::PlaySound(..)
+            | Self::SoundOver(..)
             | Self::Stop(_) => Subject::Anything,
         }
     }
@@ -78,7 +81,7 @@ impl Request {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
-            Self::CallProgressed(..) | Self::CallEnded(..) => {}
+            Self::CallProgressed(..) | Self::CallEnded(..) | Self::SoundOver(..) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)
@@ -97,8 +100,11 @@ impl Request {
             | Self::EndCall(_, _, reply) => drop(reply.send(Err(why))),
             Self::JoinConference(_, _, reply)
             | Self::FetchParticipant(_, _, reply)
-            | Self::MuteParticipant(_, _, _, reply) => drop(reply.send(Err(why))),
-            Self::FetchConference(_, reply) | Self::EndConference(_, reply) => drop(reply.send(Err(why))),
+            | Self::ChangeSeat(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::FetchConference(_, reply) | Self::EndConference(_, reply) | Self::Announce(_, _, reply) => {
+                drop(reply.send(Err(why)))
+            }
+            Self::PlaySound(_, _, _, reply) => drop(reply.send(Err(why))),
             Self::PlaceCall(_, reply) => drop(reply.send(Err(why))),
             Self::Play(_, _, _, reply) => drop(reply.send(Err(why))),
             Self::ListCalls(_, _, reply) => drop(reply.send(Err(why))),

@@ -10,6 +10,7 @@ use super::event::{Events, Journal, What};
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::list::page;
 use super::quality::CallQuality;
+use super::seating::{CoachChange, SeatChange};
 use super::sid::{CallSid, ConferenceSid};
 pub(crate) use super::stalled::account;
 use super::view::{
@@ -91,14 +92,17 @@ impl Script {
             Request::FetchParticipant(sid, key, reply) => {
                 drop(reply.send(self.seat(sid, &key).map(|at| self.participants[at].clone())));
             }
-            Request::MuteParticipant(sid, key, muted, reply) => {
-                let done = self.mute(sid, &key, muted);
+            Request::ChangeSeat(sid, key, change, reply) => {
+                let done = self.change_seat(sid, &key, &change);
                 if let Ok(seat) = &done {
                     journal.append(Utc::now(), What::Muted(seat.clone()));
                 }
                 drop(reply.send(done));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
+            Request::Announce(sid, _, reply) => {
+                drop(reply.send(self.conference_mut(sid).map(|view| view.clone())));
+            }
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::ChangeCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
@@ -115,6 +119,8 @@ impl Script {
             | Request::Queue(..)
             | Request::Transfer(..)
             | Request::Whispered(..)
+            | Request::PlaySound(..)
+            | Request::SoundOver(..)
             | Request::CallProgressed(..)
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)
@@ -165,15 +171,23 @@ impl Script {
         at.ok_or(CallError::NoParticipant)
     }
 
-    fn mute(
+    fn change_seat(
         &mut self,
         sid: ConferenceSid,
         key: &ParticipantKey,
-        muted: bool,
+        change: &SeatChange,
     ) -> Result<ParticipantView, CallError> {
         let at = self.seat(sid, key)?;
-        self.participants[at].muted = muted;
-        Ok(self.participants[at].clone())
+        let seat = &mut self.participants[at];
+        seat.muted = change.muted.unwrap_or(seat.muted);
+        seat.hold = change.hold.unwrap_or(seat.hold);
+        seat.end_on_exit = change.end_on_exit.unwrap_or(seat.end_on_exit);
+        match change.coaching {
+            None => {}
+            Some(CoachChange::Nobody) => (seat.coaching, seat.call_sid_to_coach) = (false, None),
+            Some(CoachChange::Of(call)) => (seat.coaching, seat.call_sid_to_coach) = (true, Some(call)),
+        }
+        Ok(seat.clone())
     }
 
     fn kick(&mut self, sid: ConferenceSid, key: &ParticipantKey) -> Result<(), CallError> {
@@ -263,6 +277,8 @@ fn participant(call_sid: CallSid, conference_sid: ConferenceSid, at: DateTime<Ut
         label: None,
         muted: false,
         hold: false,
+        coaching: false,
+        call_sid_to_coach: None,
         start_on_enter: true,
         end_on_exit: false,
         status: ParticipantStatus::Connected,

@@ -1,9 +1,10 @@
 //! Who sits in which conference: taking a seat, leaving it, being muted or removed.
 
 use chrono::{DateTime, Utc};
-use confab_media::{Audience, ConferenceSettings, Hearing, Seat};
+use confab_media::{ConferenceSettings, Seat};
 use tracing::info;
 
+use super::conference_news::{ConferenceStep, Telling};
 use super::ending::Leaving;
 use super::event::What;
 use super::handle::{
@@ -12,9 +13,11 @@ use super::handle::{
 use super::media::{ConferencePlace, Full};
 use super::model::{AfterLeaving, Model, Waiter, answer, overloaded};
 use super::sid::{AccountSid, CallSid, ConferenceSid};
+use super::sounds::{Announcing, Sitting};
 use super::state::{Call, Conference, JoinReply, Stage};
 use super::view::{CallStatus, ConferenceStatus, ConferenceView, ParticipantStatus, ParticipantView};
 use super::voice::JoinTerms;
+use crate::sound::Chime;
 
 impl Model {
     /// Lets a call in that goes straight into a conference: its seat is taken before it is answered.
@@ -77,13 +80,23 @@ impl Model {
     ) -> Result<ConferenceSid, CallError> {
         let name = (account, terms.conference.clone());
         let Some(&sid) = self.open.get(&name) else {
+            if terms.coach.is_some() {
+                return Err(CallError::CoachedAbsent);
+            }
             let sid = self.begin_conference(account, &terms.conference, terms.participants_max, true);
+            let telling = terms.news.clone().map(Telling::new);
+            if let Some(conference) = self.conferences.get_mut(sid) {
+                conference.telling = telling;
+            }
             self.open.insert(name, sid);
             return Ok(sid);
         };
         let conference = self.conferences.get(sid).ok_or(CallError::NoConference)?;
         if conference.seats.len() >= conference.participants_max {
             return Err(CallError::ConferenceFull);
+        }
+        if let Some(coached) = terms.coach {
+            self.may_be_coached(sid, coached, None)?;
         }
         if let Some(label) = &terms.label
             && self.participant(sid, &ParticipantKey::Label(label.clone())).is_ok()
@@ -121,7 +134,9 @@ impl Model {
         if is_listed {
             self.journal.append(now, What::Conference(view.clone()));
         }
-        self.conferences.insert(sid, Conference { view, place, seats: Vec::new(), participants_max });
+        let (telling, announcing) = (None, Announcing::default());
+        let conference = Conference { view, place, seats: Vec::new(), participants_max, telling, announcing };
+        self.conferences.insert(sid, conference);
         info!(conference = %sid, "conference begun");
         sid
     }
@@ -153,6 +168,8 @@ impl Model {
             record.seats.push(sid);
         }
         if let Some(call) = self.calls.get_mut(sid) {
+            call.sitting = Sitting::new(terms.beep, terms.wait.clone());
+            call.is_sent_away = false;
             call.seat = Some(ParticipantView {
                 account: call.view.account,
                 call_sid: sid,
@@ -160,6 +177,8 @@ impl Model {
                 label: terms.label.clone(),
                 muted: terms.muted,
                 hold: false,
+                coaching: terms.coach.is_some(),
+                call_sid_to_coach: terms.coach,
                 start_on_enter: terms.start_on_enter,
                 end_on_exit: terms.end_on_exit,
                 status: ParticipantStatus::Connecting,
@@ -191,13 +210,14 @@ impl Model {
         }
     }
 
-    /// Where a call sits or will sit, and how.
-    pub(super) fn seat_of(&self, sid: CallSid, conference: ConferenceSid) -> Option<(ConferencePlace, Seat)> {
-        let record = self.conferences.get(conference)?;
-        let seat = self.calls.get(sid)?.seat.as_ref()?;
-        // Whoever starts it is heard at once: it starts as they come in.
-        let started = record.view.status == ConferenceStatus::InProgress || seat.start_on_enter;
-        Some((record.place, settings(seat, started)))
+    /// Where a call sits or will sit, and how; the mixer is to be told so.
+    pub(super) fn seat_of(
+        &mut self,
+        sid: CallSid,
+        conference: ConferenceSid,
+    ) -> Option<(ConferencePlace, Seat)> {
+        let place = self.conferences.get(conference)?.place;
+        Some((place, self.seat_to_order(sid)?))
     }
 
     pub(super) fn joined(&mut self, sid: CallSid, applied: bool, reply: JoinReply) {
@@ -258,23 +278,17 @@ impl Model {
             self.journal.append(now, What::Joined(seat.clone()));
         }
         if begins {
-            self.seat_those_who_waited(seat.conference_sid);
+            self.tell_conference(seat.conference_sid, ConferenceStep::Started);
         }
-    }
-
-    /// The conference has started: those who waited for it hear each other.
-    fn seat_those_who_waited(&mut self, conference: ConferenceSid) {
-        let seats = self.conferences.get(conference).map(|found| found.seats.clone()).unwrap_or_default();
-        for sid in seats {
-            let waited = self.calls.get(sid).filter(|call| {
-                matches!(call.stage, Stage::Seated)
-                    && call.seat.as_ref().is_some_and(|seat| !seat.start_on_enter)
-            });
-            if let Some(call) = waited
-                && let Some(seat) = &call.seat
-            {
-                self.media.set_seat(&call.leg, settings(seat, true));
-            }
+        self.tell_conference(seat.conference_sid, ConferenceStep::Joined(seat.clone()));
+        if begins {
+            self.reseat_all(seat.conference_sid);
+        } else {
+            self.reseat(seat.call_sid);
+            self.resound(seat.call_sid);
+        }
+        if self.calls.get(seat.call_sid).is_some_and(|call| call.sitting.beep.on_enter) {
+            self.chime(seat.conference_sid, Chime::Enter);
         }
     }
 
@@ -287,8 +301,9 @@ impl Model {
         let Some(call) = self.calls.get(sid) else {
             return;
         };
+        let why = if call.is_sent_away { Leaving::Updated } else { Leaving::HungUp };
         match self.media.leave(&call.leg, Waiter::Unseated(reply)) {
-            Ok(()) => self.vacate(sid, Leaving::HungUp),
+            Ok(()) => self.vacate(sid, why),
             Err(refused) => overloaded(refused),
         }
     }
@@ -297,7 +312,7 @@ impl Model {
     pub(super) fn unseat_unasked(&mut self, sid: CallSid) {
         if let Some(call) = self.calls.get(sid).filter(|call| matches!(call.stage, Stage::Seated)) {
             self.media.leave_surely(&call.leg);
-            self.vacate(sid, Leaving::HungUp);
+            self.vacate(sid, Leaving::Updated);
         }
     }
 
@@ -318,8 +333,15 @@ impl Model {
             seat.status = ParticipantStatus::Complete;
             seat.updated = now;
             let is_listed = self.conferences.get(conference).is_some_and(|found| found.view.is_listed);
+            let (seat, beeps) = (seat.clone(), was_there && call.sitting.beep.on_exit);
             if was_there && is_listed {
                 self.journal.append(now, What::Left(seat.clone()));
+            }
+            self.silence_seat(sid);
+            self.tell_left(seat, was_there, why);
+            self.abandon_coaches_of(sid, conference);
+            if beeps {
+                self.chime(conference, Chime::Exit);
             }
         }
         self.unseat(sid, conference, why);
@@ -339,35 +361,9 @@ impl Model {
             self.end_with_moderator(conference, call, why);
         }
         self.close_if_empty(conference, Some(call), why);
+        self.tell_end_if_empty(conference);
     }
 
-    pub(super) fn mute(
-        &mut self,
-        conference: ConferenceSid,
-        key: &ParticipantKey,
-        muted: bool,
-        reply: Reply<ParticipantView>,
-    ) {
-        let found = self.participant(conference, key).map(|call| (call.is_connected(), call.view.sid));
-        let sid = match found {
-            Ok((true, sid)) => sid,
-            Ok((false, _)) => return answer(reply, Err(CallError::WrongState)),
-            Err(e) => return answer(reply, Err(e)),
-        };
-        let started =
-            self.conferences.get(conference).is_some_and(|c| c.view.status == ConferenceStatus::InProgress);
-        let Some(call) = self.calls.get(sid) else {
-            return answer(reply, Err(CallError::NoParticipant));
-        };
-        let waits = call.seat.as_ref().is_some_and(|seat| !seat.start_on_enter) && !started;
-        let audience = if muted || waits { Audience::Nobody } else { Audience::Everyone };
-        let waiter = Waiter::Muted(sid, muted, reply);
-        if let Err(refused) = self.media.set_audience(&call.leg, audience, waiter) {
-            overloaded(refused);
-        }
-    }
-
-    /// Removes a participant. A call that follows a script goes on with it; any other is over.
     pub(super) fn kick(&mut self, conference: ConferenceSid, key: &ParticipantKey, reply: Reply<()>) {
         let (sid, has_script) = match self.participant(conference, key) {
             Ok(call) => (call.view.sid, call.script.is_some()),
@@ -406,15 +402,6 @@ impl Model {
             }
         };
         found.ok_or(CallError::NoParticipant)
-    }
-}
-
-/// What a seat means to the mixer. Who waits for the conference to start hears what they are played, and nobody
-/// hears them.
-fn settings(seat: &ParticipantView, started: bool) -> Seat {
-    Seat {
-        audience: if seat.muted || !started { Audience::Nobody } else { Audience::Everyone },
-        hearing: if started { Hearing::Conference } else { Hearing::Played },
     }
 }
 

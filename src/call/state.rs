@@ -6,11 +6,13 @@ use confab_media::{PlayerId, QualityReport};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::conference_news::Telling;
 use super::digits::DigitString;
 use super::handle::{CallEvent, Reply, Signal};
 use super::media::{ConferencePlace, LegPlace};
 use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
+use super::sounds::{Announcing, Sitting};
 use super::view::{CallView, ConferenceView, ParticipantStatus, ParticipantView};
 use super::voice::{Destination, StatusCallback};
 
@@ -19,6 +21,8 @@ pub(super) struct Call {
     pub(super) view: CallView,
     /// The seat it has, or had last.
     pub(super) seat: Option<ParticipantView>,
+    /// What others do not see of it.
+    pub(super) sitting: Sitting,
     pub(super) leg: LegPlace,
     /// How its adapter is told.
     pub(super) signals: mpsc::Sender<Signal>,
@@ -41,6 +45,8 @@ pub(super) struct Call {
     pub(super) told: u32,
     /// Keys to be pressed when it is answered.
     pub(super) send_digits: Option<DigitString>,
+    /// The API has sent it elsewhere, and it leaves its conference for that.
+    pub(super) is_sent_away: bool,
     /// How it sounded when that was asked last, or at its end.
     pub(super) report: Option<Box<QualityReport>>,
 }
@@ -76,6 +82,10 @@ pub(super) struct Conference {
     pub(super) seats: Vec<CallSid>,
     /// Participants that are let in.
     pub(super) participants_max: usize,
+    /// Who is told of it.
+    pub(super) telling: Option<Telling>,
+    /// What all in it are played.
+    pub(super) announcing: Announcing,
 }
 
 impl Call {

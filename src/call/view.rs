@@ -153,6 +153,19 @@ pub enum ConferenceEnd {
     ModeratorKicked,
 }
 
+impl ConferenceEnd {
+    /// As the API and webhooks say it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ViaApi => "conference-ended-via-api",
+            Self::LastParticipantLeft => "last-participant-left",
+            Self::LastParticipantKicked => "last-participant-kicked",
+            Self::ModeratorLeft => "participant-with-end-conference-on-exit-left",
+            Self::ModeratorKicked => "participant-with-end-conference-on-exit-kicked",
+        }
+    }
+}
+
 /// A call's seat in a conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantView {
@@ -168,6 +181,10 @@ pub struct ParticipantView {
     pub muted: bool,
     /// They hear music instead of the conference, and nobody hears them.
     pub hold: bool,
+    /// They coach: at most one hears them.
+    pub coaching: bool,
+    /// Whom they coach; nobody when that one has left.
+    pub call_sid_to_coach: Option<CallSid>,
     /// The conference starts with them.
     pub start_on_enter: bool,
     /// The conference ends when they leave.

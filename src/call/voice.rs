@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::seating::{Beep, ConferenceCallback, SeatSound};
+use super::sid::CallSid;
+
 /// What a call is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
@@ -105,10 +108,18 @@ pub struct JoinTerms {
     pub end_on_exit: bool,
     /// Participants that are let in, if fewer than the node allows.
     pub participants_max: Option<usize>,
+    /// When all hear a tone of them.
+    pub beep: Beep,
+    /// What they hear until the conference starts.
+    pub wait: SeatSound,
+    /// The call that alone hears them; it must be in the conference.
+    pub coach: Option<CallSid>,
+    /// Who is told of the conference, if it begins with them.
+    pub news: Option<ConferenceCallback>,
 }
 
 impl JoinTerms {
-    /// The usual terms.
+    /// The usual terms, without tones and music.
     pub fn named(conference: impl Into<String>) -> Self {
         Self {
             conference: conference.into(),
@@ -117,6 +128,10 @@ impl JoinTerms {
             start_on_enter: true,
             end_on_exit: false,
             participants_max: None,
+            beep: Beep::NEVER,
+            wait: SeatSound::Silence,
+            coach: None,
+            news: None,
         }
     }
 }

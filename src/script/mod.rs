@@ -29,7 +29,7 @@ pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
 pub use error::{ScriptError, Warning};
 pub use gathering::{Gathered, Gathering};
 pub use news::deliver;
-pub use run::{Scripts, serve};
+pub use run::{Scripts, serve, serve_sounds};
 pub use secret::{SecretDigits, SecretText};
 pub use target::{Callback, Method, Target};
 pub use verbs::Verb;

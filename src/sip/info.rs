@@ -57,6 +57,9 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::QueueNameTaken
             | CallError::QueueNotEmpty
             | CallError::TooManyQueues
+            | CallError::CoachedAbsent
+            | CallError::CoachedOnHold
+            | CallError::AnnouncementsFull
             | CallError::NodeFull
             | CallError::NotAllowed
             | CallError::NotPlaying

@@ -5,6 +5,7 @@
 //! bytes ───┤                        ├─▶ rendering: one line, one rate ─▶ Sound
 //!          └─ mp3 ──────────────────┘
 //! text ──── say: a command ─▶ bytes, as above
+//! music ─── made here
 //! ```
 //!
 //! What a file is, its content says before its type does. Files come from strangers: lengths that they claim are never
@@ -15,6 +16,7 @@ mod aiff;
 mod au;
 mod error;
 mod mp3;
+mod music;
 mod pcm;
 mod rendering;
 mod say;
@@ -23,6 +25,7 @@ mod tests;
 mod wav;
 
 pub use error::SoundError;
+pub use music::{Chime, hold_music};
 pub use say::{CACHE_BYTES, Said, SayCommand, SayError, SayRequest, Saying, attention};
 
 use std::fmt;

@@ -321,7 +321,7 @@ impl Run {
 
     fn check_conference(&self, conference: ConferenceId, event: ConferenceEvent) {
         match event {
-            ConferenceEvent::ActiveSpeaker(None) => {}
+            ConferenceEvent::ActiveSpeaker(None) | ConferenceEvent::Played { .. } => {}
             ConferenceEvent::ActiveSpeaker(Some(leg)) => self.model.check_speaker(conference, leg),
         }
     }

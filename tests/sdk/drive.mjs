@@ -105,7 +105,21 @@ async function driveMute(seats, found) {
   assert.equal((await chosen.update({ muted: false })).muted, false, "muted after the unmute");
   assert.deepEqual(await callsOf({ muted: true }), [], "those muted, after the unmute");
   assert.deepEqual(await callsOf({ hold: true }), [], "those on hold");
+  await driveSeat(seats, found, callsOf);
   assert.equal((await callsOf({ coaching: false })).length, found.length, "those who do not coach");
+}
+
+async function driveSeat(seats, found, callsOf) {
+  const seat = seats.get(found[0]);
+  assert.equal((await seat.update({ hold: true })).hold, true);
+  assert.deepEqual(await callsOf({ hold: true }), [found[0]], "those on hold");
+  assert.equal((await seat.update({ hold: false })).hold, false);
+  assert.equal((await seat.update({ endConferenceOnExit: true })).endConferenceOnExit, true);
+  assert.equal((await seat.update({ endConferenceOnExit: false })).endConferenceOnExit, false);
+  const coach = await seat.update({ coaching: true, callSidToCoach: found[1] });
+  assert.deepEqual([coach.coaching, coach.callSidToCoach], [true, found[1]]);
+  assert.deepEqual(await callsOf({ coaching: true }), [found[0]], "those who coach");
+  assert.deepEqual((await seat.update({ coaching: false })).callSidToCoach, null);
 }
 
 async function driveCalls() {
@@ -169,8 +183,9 @@ async function driveRefusals(call) {
   await refused(404, 20404, "an unknown conference", node.conferences(`CF${NOWHERE}`).fetch());
   await refused(404, 20404, "an unknown label", seats.get("no such label").fetch());
   await refused(401, 20003, "a wrong token", client(`not ${TOKEN}`).conferences.list());
-  await refused(400, 20001, "hold", seat.update({ hold: true }));
-  await refused(400, 20001, "an announcement", seat.update({ announceUrl: "http://127.0.0.1/a.wav" }));
+  await refused(400, 20001, "a coach of nobody", seat.update({ coaching: true }));
+  await refused(400, 21205, "an announcement from nowhere", seat.update({ announceUrl: "a.wav" }));
+  await refused(400, 21209, "another method", seat.update({ waitUrl: "http://127.0.0.1/", waitMethod: "PUT" }));
   await refused(400, 20001, "a status that is none", node.calls(call).update({ status: "paused" }));
   await refused(400, 21220, "canceling an answered call", node.calls(call).update({ status: "canceled" }));
   await refused(405, 20004, "deleting a call's record", node.calls(call).remove());

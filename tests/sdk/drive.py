@@ -121,7 +121,23 @@ def drive_mute(node, conference, calls):
     equal(chosen.update(muted=False).muted, False, "muted after update(muted=False)")
     equal(seats.list(muted=True), [], "those muted, after the unmute")
     equal(seats.list(hold=True), [], "those on hold")
+    drive_seat(seats, calls)
     equal(len(seats.list(coaching=False)), len(calls), "those who do not coach")
+
+
+def drive_seat(seats, calls):
+    seat = seats.get(calls[0])
+    equal(seat.update(hold=True).hold, True, "hold")
+    equal([one.call_sid for one in seats.list(hold=True)], [calls[0]], "those on hold")
+    equal(seat.update(hold=False).hold, False, "the end of hold")
+    equal(seat.update(end_conference_on_exit=True).end_conference_on_exit, True, "a moderator")
+    equal(seat.update(end_conference_on_exit=False).end_conference_on_exit, False, "no moderator")
+    coach = seat.update(coaching=True, call_sid_to_coach=calls[1])
+    equal((coach.coaching, coach.call_sid_to_coach), (True, calls[1]), "a coach")
+    equal([one.call_sid for one in seats.list(coaching=True)], [calls[0]], "those who coach")
+    coach = seat.update(coaching=False)
+    equal((coach.coaching, coach.call_sid_to_coach), (False, None), "a coach no more")
+    equal(seat.update(beep_on_exit=False, wait_url="http://127.0.0.1/").call_sid, calls[0], "tones and music")
 
 
 def drive_calls(node, calls):
@@ -216,8 +232,9 @@ def drive_refusals(node, conference, call):
     stranger = client(token=f"not {TOKEN}")
     refused(401, 20003, "a wrong token", stranger.conferences(conference).fetch)
     list_refused(401, "a list with a wrong token", stranger.conferences.list)
-    refused(400, 20001, "hold", lambda: seat.update(hold=True))
-    refused(400, 20001, "an announcement", lambda: seat.update(announce_url="http://127.0.0.1/a.wav"))
+    refused(400, 20001, "a coach of nobody", lambda: seat.update(coaching=True))
+    refused(400, 21205, "an announcement from nowhere", lambda: seat.update(announce_url="a.wav"))
+    refused(400, 21209, "another method", lambda: seat.update(wait_url="http://127.0.0.1/", wait_method="PUT"))
     refused(400, 20001, "a status that is none", lambda: node.calls(call).update(status="paused"))
     refused(400, 21220, "canceling an answered call", lambda: node.calls(call).update(status="canceled"))
     refused(405, 20004, "deleting a call's record", node.calls(call).delete)

@@ -30,7 +30,7 @@ struct Shared {
 pub(crate) struct Told {
     pub(crate) path: String,
     pub(crate) signature: Option<String>,
-    parameters: Vec<(String, String)>,
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 impl Told {

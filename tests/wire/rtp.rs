@@ -211,6 +211,17 @@ impl Rtp {
         .await;
     }
 
+    /// Waits until a tone was in any packet, from the first on.
+    pub(crate) async fn has_heard(&self, hertz: u32) {
+        self.has_heard_since(0, hertz).await;
+    }
+
+    /// The same, from a packet on.
+    pub(crate) async fn has_heard_since(&self, start: usize, hertz: u32) {
+        let has = |heard: &[Packet]| heard[start..].iter().any(|packet| packet.loudness(hertz) > HEARD);
+        self.wait(&format!("{hertz} Hz at any time"), has).await;
+    }
+
     /// Whether a tone is in any of the packets.
     pub(crate) fn any_has(packets: &[Packet], hertz: u32) -> bool {
         packets.iter().any(|packet| packet.loudness(hertz) > UNHEARD)

@@ -96,3 +96,34 @@ async fn the_dialler_says_how_its_call_went() {
         assert_eq!(said.as_deref(), Some(status));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reception_welcomes_each_caller_and_says_who_is_there() {
+    let port = free_port().await;
+    let mut config = NamedTempFile::new().unwrap();
+    let routes = std::fs::read_to_string(format!("{ROOT}/docs/tour/confab.toml")).unwrap();
+    write!(config, "{}", routes.replace(":5000", &format!(":{port}"))).unwrap();
+    let flags = [format!("--config={}", config.path().display()), "--egress-allow=127.0.0.0/8".to_owned()];
+    let node = Running::start_with(Options::default(), &flags.each_ref().map(String::as_str)).await;
+    let mut reception = program("reception.py", &node, port).await.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(reception.stdout.take().unwrap()).lines();
+    let mut said = async || within("a line", lines.next_line()).await.unwrap().unwrap();
+    listens(port).await;
+
+    let mut alice = Peer::udp(node.node.sip).await;
+    alice.dial("lobby").await;
+    alice.rtp.speak(700);
+    assert_eq!(said().await, "1 in lobby");
+    let mut bob = Peer::udp(node.node.sip).await;
+    bob.dial("lobby").await;
+    bob.rtp.speak(1_100);
+    assert_eq!(said().await, "lobby starts");
+    assert_eq!(said().await, "2 in lobby");
+    // Each was told something alone, and then they hear each other.
+    tokio::join!(alice.rtp.hears(1_100), bob.rtp.hears(700));
+    bob.hang_up().await;
+    assert_eq!(said().await, "1 in lobby");
+    alice.hang_up().await;
+    assert_eq!(said().await, "0 in lobby");
+    assert_eq!(said().await, "lobby ends: last-participant-left");
+}

@@ -6,6 +6,7 @@
 //!                └▶ private talkers ─▶ added for those who are in their audience
 //! ```
 
+mod announcements;
 mod bus;
 mod converters;
 mod equipment;
@@ -15,6 +16,7 @@ mod talkers;
 mod voices;
 mod whispers;
 
+use self::announcements::Announcements;
 use self::bus::Bus;
 use self::converters::Converters;
 pub use self::equipment::Equipment;
@@ -31,6 +33,7 @@ use crate::event::{ConferenceEvent, LevelReport, TapSide};
 use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
+use crate::leg::Player;
 use crate::stats::Counters;
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -72,6 +75,7 @@ pub struct Conference {
     converters: Converters,
     whispers: Whispers,
     speakers: Speakers,
+    announcements: Announcements,
     scratch: Scratch,
 }
 
@@ -117,6 +121,7 @@ impl Conference {
             converters: Converters::default(),
             whispers: Whispers::new(seats_max),
             speakers: Speakers::default(),
+            announcements: Announcements::default(),
             scratch: Scratch { heard: Frame::silence(SampleRate::Hz8000), own_mix: [0; FRAME_LEN_MAX] },
         })
     }
@@ -200,8 +205,16 @@ impl Conference {
         report_levels(self.participants.iter().filter_map(Participant::speaker), report);
     }
 
+    /// Plays this to all who hear the conference. What is not needed any more, or finds no place, comes back.
+    pub(crate) fn announce(&mut self, player: Box<Player>) -> Result<Option<Box<Player>>, Box<Player>> {
+        self.announcements.begin(player)
+    }
+
     /// The next thing that is otherwise and was not fetched.
     pub(crate) fn take_event(&mut self) -> Option<ConferenceEvent> {
+        if let Some((player, end)) = self.announcements.take_ended() {
+            return Some(ConferenceEvent::Played { player, end });
+        }
         self.speakers.take_event(self.participants.iter().filter_map(Participant::speaker))
     }
 
@@ -214,6 +227,7 @@ impl Conference {
         let crowded = take_turns(&mut self.participants, self.talkers_max, &mut self.voices);
         step.counters.crowded += u64::from(crowded);
         self.sum(step.faults);
+        self.announcements.mix(&mut self.buses);
         self.mix(step.counters);
         self.whispers.hear(&self.participants, &self.voices, step.legs);
     }

@@ -230,6 +230,7 @@ impl Engine {
             Ask::DetachLeg(leg) => self.detach_leg(leg),
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
             Ask::Play(leg, player) => self.play(leg, player),
+            Ask::PlayToAll(conference, player) => self.play_to_all(conference, player),
             Ask::StopPlaying(leg) => self.stop_playing(leg),
             Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
             Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
@@ -320,6 +321,18 @@ impl Engine {
             None => (Some(player), Err(Refusal::NoLeg)),
         };
         self.retired.extend(replaced.map(Retired::Player));
+        played
+    }
+
+    fn play_to_all(&mut self, conference: ConferenceId, player: Box<Player>) -> Result<(), Refusal> {
+        let (home, played) = match self.conference(conference) {
+            Err(refusal) => (Some(player), Err(refusal)),
+            Ok(conference) => match conference.announce(player) {
+                Ok(over) => (over, Ok(())),
+                Err(player) => (Some(player), Err(Refusal::AnnouncementsFull)),
+            },
+        };
+        self.retired.extend(home.map(Retired::Player));
         played
     }
 

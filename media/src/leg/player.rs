@@ -111,6 +111,11 @@ impl Player {
         self.id
     }
 
+    /// The rate of its sound.
+    pub(crate) const fn rate(&self) -> SampleRate {
+        self.sound.rate()
+    }
+
     /// How much was played, all times together.
     pub fn played(&self) -> Duration {
         duration(self.played, self.sound.rate())

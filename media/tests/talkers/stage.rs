@@ -159,7 +159,7 @@ impl Stage {
                 Event::Conference { event: ConferenceEvent::ActiveSpeaker(leg), .. } => {
                     self.active.push((self.ticks, leg.map(|leg| leg.0)));
                 }
-                Event::Leg { .. } => {}
+                Event::Leg { .. } | Event::Conference { event: ConferenceEvent::Played { .. }, .. } => {}
                 Event::Applied { .. } | Event::Refused { .. } => panic!("nothing was asked: {event:?}"),
             }
         }

@@ -49,6 +49,7 @@ pub(in crate::call) const fn not_pressed(refusal: Refusal) -> CallError {
         | Refusal::ConferenceFull
         | Refusal::NotEquipped
         | Refusal::NotPlaying
+        | Refusal::AnnouncementsFull
         | Refusal::EngineFull => CallError::WrongState,
     }
 }

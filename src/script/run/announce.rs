@@ -8,16 +8,17 @@ use confab_media::{DIGIT_DURATION, DIGIT_PAUSE, PlayerId, Plays, SampleRate, Sou
 use tracing::debug;
 use zeroize::Zeroizing;
 
+use super::super::code::Code;
 use super::super::verbs::{Play, Playable, Repeat, Say};
 use super::super::{KeySequence, KeyStep, Target};
 use super::wait::Woken;
 use super::{Flow, Runner, parameters};
 use crate::call::DigitString;
-use crate::sound::{self, Limits, SayRequest};
-use crate::webhook::{Cookies, Request};
+use crate::sound::{self, Limits, SayRequest, Saying};
+use crate::webhook::{Client, Cookies, Failure, Request};
 
 /// The rate of what is played: as good as G.722 has it; narrower callers hear it as if it had been made for them.
-const RATE: SampleRate = SampleRate::Hz16000;
+pub(super) const RATE: SampleRate = SampleRate::Hz16000;
 
 /// Who speaks where neither the script nor the account says.
 const VOICE: &str = "man";
@@ -76,11 +77,7 @@ impl Runner {
 
     /// None if the call is over.
     pub(super) async fn begin_playing(&mut self, sound: Sound, repeat: Repeat) -> Option<PlayerId> {
-        let plays = match repeat {
-            Repeat::Times(times) => Plays::Times(times),
-            Repeat::Forever => Plays::Forever,
-        };
-        match self.scripts.calls.play(self.call.sid, sound, plays).await {
+        match self.scripts.calls.play(self.call.sid, sound, plays(repeat)).await {
             Ok(player) => Some(player),
             Err(error) => {
                 debug!(call = %self.call.sid, %error, "not played");
@@ -98,23 +95,11 @@ impl Runner {
 
     /// A text as sound.
     pub(super) async fn spoken(&mut self, say: &Say) -> Sound {
-        let request = SayRequest {
-            voice: say.voice.clone().unwrap_or_else(|| VOICE.to_owned()),
-            language: say.language.clone(),
-            text: say.text.clone(),
-        };
-        let saying = Arc::clone(&self.scripts.saying);
-        let said = tokio::task::spawn_blocking(move || saying.say(&request, RATE)).await;
-        match said {
-            Ok(said) => {
-                if let Some(problem) = &said.warning {
-                    self.note(problem.code, &problem.message);
-                }
-                Sound::new(said.sound.rate, said.sound.samples.as_slice())
-            }
-            // The task was cancelled: the node stops.
-            Err(_) => Sound::new(RATE, Vec::new()),
+        let (sound, problem) = spoken(&self.scripts.saying, say).await;
+        if let Some(problem) = problem {
+            self.note(problem.code, &problem.message);
         }
+        sound
     }
 
     /// The sound behind a URL; none, which is noted, if there is none that can be played.
@@ -123,42 +108,73 @@ impl Runner {
         let request = Request::get(url.as_str(), self.call.account.to_string(), Vec::new());
         let request = request.about(self.call.sid.to_string());
         let mut cookies: Cookies = self.cookies.clone();
-        let mut coming = match self.web().fetch_sound(&request, &mut cookies).await {
-            Ok(coming) => coming,
-            Err(failure) => {
-                self.note(failure.code(), &failure.to_string());
-                return None;
+        match fetched(&self.web(), &request, &mut cookies).await {
+            Ok(sound) => {
+                self.cookies = cookies;
+                Some(sound)
             }
-        };
-        self.cookies = cookies;
-        let kind = coming.content_type().map(str::to_owned);
-        let limits = Limits::default();
-        let mut bytes = Vec::new();
-        loop {
-            match coming.chunk().await {
-                Ok(Some(chunk)) if bytes.len() + chunk.len() <= limits.bytes => {
-                    bytes.extend_from_slice(&chunk)
-                }
-                Ok(Some(_)) => {
-                    self.note(13_420, "The sound is larger than is read.");
-                    return None;
-                }
-                Ok(None) => break,
-                Err(failure) => {
-                    self.note(failure.code(), &failure.to_string());
-                    return None;
-                }
-            }
-        }
-        let read =
-            tokio::task::spawn_blocking(move || sound::read(&bytes, kind.as_deref(), RATE, &limits)).await;
-        match read.ok()? {
-            Ok(sound) => Some(Sound::new(sound.rate, sound.samples)),
-            Err(error) => {
-                self.note(error.code, &error.message);
+            Err(problem) => {
+                self.note(problem.code, &problem.message);
                 None
             }
         }
+    }
+}
+
+/// Why there is no sound.
+pub(super) struct Problem {
+    pub(super) code: Code,
+    pub(super) message: String,
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self { code: failure.code(), message: failure.to_string() }
+    }
+}
+
+/// A text as sound, and what is wrong with it.
+pub(super) async fn spoken(saying: &Arc<Saying>, say: &Say) -> (Sound, Option<Problem>) {
+    let request = SayRequest {
+        voice: say.voice.clone().unwrap_or_else(|| VOICE.to_owned()),
+        language: say.language.clone(),
+        text: say.text.clone(),
+    };
+    let saying = Arc::clone(saying);
+    match tokio::task::spawn_blocking(move || saying.say(&request, RATE)).await {
+        Ok(said) => {
+            let problem = said
+                .warning
+                .as_ref()
+                .map(|problem| Problem { code: problem.code, message: problem.message.clone() });
+            (Sound::new(said.sound.rate, said.sound.samples.as_slice()), problem)
+        }
+        // The task was cancelled: the node stops.
+        Err(_) => (Sound::new(RATE, Vec::new()), None),
+    }
+}
+
+/// The sound that a request brings.
+pub(super) async fn fetched(
+    web: &Client,
+    request: &Request,
+    cookies: &mut Cookies,
+) -> Result<Sound, Problem> {
+    let mut coming = web.fetch_sound(request, cookies).await?;
+    let kind = coming.content_type().map(str::to_owned);
+    let limits = Limits::default();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = coming.chunk().await? {
+        if bytes.len() + chunk.len() > limits.bytes {
+            return Err(Problem { code: 13_420, message: "The sound is larger than is read.".to_owned() });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let read = tokio::task::spawn_blocking(move || sound::read(&bytes, kind.as_deref(), RATE, &limits)).await;
+    match read {
+        Ok(Ok(sound)) => Ok(Sound::new(sound.rate, sound.samples)),
+        Ok(Err(error)) => Err(Problem { code: error.code, message: error.message }),
+        Err(_) => Err(Problem { code: 13_420, message: "The node stops.".to_owned() }),
     }
 }
 
@@ -182,6 +198,14 @@ fn lasts(sequence: &KeySequence) -> Duration {
         KeyStep::Pause(pause) => *pause,
     };
     sequence.steps().iter().map(step).sum()
+}
+
+/// As the engine has it.
+pub(super) const fn plays(repeat: Repeat) -> Plays {
+    match repeat {
+        Repeat::Times(times) => Plays::Times(times),
+        Repeat::Forever => Plays::Forever,
+    }
 }
 
 /// Once.

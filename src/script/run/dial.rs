@@ -22,28 +22,6 @@ impl Runner {
         }
     }
 
-    async fn dial_conference(&mut self, dial: &Dial, conference: &Conference) -> Flow {
-        if let Err(flow) = self.answer().await {
-            return flow;
-        }
-        let terms = JoinTerms {
-            conference: conference.name.clone(),
-            label: conference.label.clone(),
-            muted: conference.muted,
-            start_on_enter: conference.start_on_enter,
-            end_on_exit: conference.end_on_exit,
-            participants_max: Some(usize::from(conference.max_participants)),
-        };
-        if let Err(error) = self.scripts.calls.join_conference(self.call.sid, terms).await {
-            self.note(13_000, &format!("No seat in the conference: {error}."));
-            return self.after(dial.action.as_ref(), vec![told("DialCallStatus", "failed")]);
-        }
-        match self.connected(dial, Instant::now()).await {
-            Some(flow) => flow,
-            None => self.after(dial.action.as_ref(), vec![told("DialCallStatus", "answered")]),
-        }
-    }
-
     /// Waits until the call is connected no more; what happens then if it is not what comes after the verb.
     pub(super) async fn connected(&mut self, dial: &Dial, since: Instant) -> Option<Flow> {
         let until = Some(since + dial.time_limit);

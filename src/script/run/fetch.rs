@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use url::Url;
 
+use super::super::error::ScriptError;
 use super::super::verbs::{Play, Playable, Repeat, Say};
-use super::super::{Callback, Document, Target, Verb};
+use super::super::{Callback, Document, Target, Use, Verb};
 use super::{Runner, Source, parameters};
 use crate::call::{HttpMethod, Voice, VoiceSource, VoiceUrl};
 use crate::webhook::{Content, Fallback, Method, Payload, Request, Script};
@@ -76,15 +77,7 @@ impl Runner {
     fn read(&mut self, asked: &VoiceUrl, script: Script) -> Result<Document, u32> {
         let base = Url::parse(&script.url).or_else(|_| Url::parse(&asked.url)).map_err(|_| 11_100_u32)?;
         self.document = Source::Web { url: asked.clone(), base };
-        let read = match script.content {
-            Content::Empty => Ok(Document { verbs: Vec::new(), warnings: Vec::new() }),
-            Content::Markup(body) => Document::parse_for(&text(&body), self.purpose),
-            Content::Text(body) => {
-                Ok(Document::parse_for(&text(&body), self.purpose).unwrap_or_else(|_| spoken(&text(&body))))
-            }
-            Content::Sound(sound) => Ok(played(sound.url())),
-        };
-        read.map_err(|error| {
+        document(script.content, self.purpose).map_err(|error| {
             self.note(error.code, &error.message);
             error.code
         })
@@ -106,6 +99,18 @@ impl Runner {
     /// What comes after a verb that may have an action: that, or the next verb.
     pub(super) fn after(&self, action: Option<&Callback>, more: Vec<(String, String)>) -> super::Flow {
         action.map_or(super::Flow::Next, |action| self.go_to(action, more))
+    }
+}
+
+/// What came, as a document.
+pub(super) fn document(content: Content, purpose: Use) -> Result<Document, ScriptError> {
+    match content {
+        Content::Empty => Ok(Document { verbs: Vec::new(), warnings: Vec::new() }),
+        Content::Markup(body) => Document::parse_for(&text(&body), purpose),
+        Content::Text(body) => {
+            Ok(Document::parse_for(&text(&body), purpose).unwrap_or_else(|_| spoken(&text(&body))))
+        }
+        Content::Sound(sound) => Ok(played(sound.url())),
     }
 }
 
@@ -134,7 +139,7 @@ fn played(url: &str) -> Document {
     Document { verbs: vec![Verb::Play(play)], warnings: Vec::new() }
 }
 
-const fn method(method: HttpMethod) -> Method {
+pub(super) const fn method(method: HttpMethod) -> Method {
     match method {
         HttpMethod::Get => Method::Get,
         HttpMethod::Post => Method::Post,

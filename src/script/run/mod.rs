@@ -10,6 +10,7 @@
 //! the call's end and for a redirect, so neither is ever late.
 
 mod announce;
+mod conference;
 mod dial;
 mod dial_parties;
 mod dial_queue;
@@ -18,10 +19,13 @@ mod fetch;
 mod gather;
 pub(super) mod parameters;
 mod refer;
+mod sounds;
 mod wait;
 mod whisper;
 
 use std::collections::VecDeque;
+pub use self::sounds::serve_sounds;
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;

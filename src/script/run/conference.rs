@@ -1,0 +1,91 @@
+//! Dial Conference: the call takes a seat and keeps it until it leaves, or is sent away.
+
+use tokio::time::Instant;
+
+use super::super::code::{CONFERENCE_COACH, MIXED_NOUNS, PARTICIPANT_LABEL_IN_USE};
+use super::super::verbs::Waiting;
+use super::super::verbs::dial::{Beep as BeepWord, Conference, ConferenceEvent, Dial};
+use super::announce::told;
+use super::{Flow, Runner};
+use crate::call::{Beep, CallError, ConferenceCallback, ConferenceWord, JoinTerms, SeatSound, VoiceUrl};
+
+impl Runner {
+    pub(super) async fn dial_conference(&mut self, dial: &Dial, conference: &Conference) -> Flow {
+        if let Err(flow) = self.answer().await {
+            return flow;
+        }
+        let terms = self.join_terms(conference);
+        if let Err(error) = self.scripts.calls.join_conference(self.call.sid, terms).await {
+            let code = match error {
+                CallError::LabelInUse => PARTICIPANT_LABEL_IN_USE,
+                CallError::CoachedAbsent | CallError::CoachedOnHold => CONFERENCE_COACH,
+                _ => MIXED_NOUNS,
+            };
+            self.note(code, &format!("No seat in the conference: {error}."));
+            return self.after(dial.action.as_ref(), vec![told("DialCallStatus", "failed")]);
+        }
+        match self.connected(dial, Instant::now()).await {
+            Some(flow) => flow,
+            None => self.after(dial.action.as_ref(), vec![told("DialCallStatus", "answered")]),
+        }
+    }
+
+    fn join_terms(&self, conference: &Conference) -> JoinTerms {
+        JoinTerms {
+            conference: conference.name.clone(),
+            label: conference.label.clone(),
+            muted: conference.muted,
+            start_on_enter: conference.start_on_enter,
+            end_on_exit: conference.end_on_exit,
+            participants_max: Some(usize::from(conference.max_participants)),
+            beep: match conference.beep {
+                BeepWord::Both => Beep::BOTH,
+                BeepWord::Never => Beep::NEVER,
+                BeepWord::OnEnter => Beep { on_enter: true, on_exit: false },
+                BeepWord::OnExit => Beep { on_enter: false, on_exit: true },
+            },
+            wait: self.wait_sound(&conference.wait),
+            // The script's reader takes nothing else.
+            coach: conference.coach.as_ref().and_then(|coached| coached.parse().ok()),
+            news: self.conference_callback(conference),
+        }
+    }
+
+    fn wait_sound(&self, wait: &Waiting) -> SeatSound {
+        match wait {
+            Waiting::Music => SeatSound::Music,
+            Waiting::Silence => SeatSound::Silence,
+            Waiting::At(callback) => match self.resolve(&callback.target) {
+                Some(url) => {
+                    SeatSound::At(VoiceUrl { url: url.into(), method: super::method(callback.method) })
+                }
+                None => SeatSound::Music,
+            },
+        }
+    }
+
+    /// Who is told of the conference. An event that nobody asked for is not told.
+    fn conference_callback(&self, conference: &Conference) -> Option<ConferenceCallback> {
+        let callback = conference.status.as_ref()?;
+        let url = self.resolve(&callback.target)?;
+        let events = conference.status_events.iter().map(|event| word(*event)).collect();
+        Some(ConferenceCallback {
+            url: VoiceUrl { url: url.into(), method: super::method(callback.method) },
+            events,
+        })
+    }
+}
+
+const fn word(event: ConferenceEvent) -> ConferenceWord {
+    match event {
+        ConferenceEvent::Start => ConferenceWord::Start,
+        ConferenceEvent::End => ConferenceWord::End,
+        ConferenceEvent::Join => ConferenceWord::Join,
+        ConferenceEvent::Leave => ConferenceWord::Leave,
+        ConferenceEvent::Mute => ConferenceWord::Mute,
+        ConferenceEvent::Hold => ConferenceWord::Hold,
+        ConferenceEvent::Modify => ConferenceWord::Modify,
+        ConferenceEvent::Speaker => ConferenceWord::Speaker,
+        ConferenceEvent::Announcement => ConferenceWord::Announcement,
+    }
+}

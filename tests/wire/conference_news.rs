@@ -1,0 +1,196 @@
+//! What an application is told of a conference: all of it, once, in order, and nothing else.
+
+use confab::config::Secret;
+use confab::server::Options;
+use confab::webhook::sign;
+
+use crate::app::{App, Told, wav};
+use crate::peer::Peer;
+use crate::running::Running;
+
+const ALL: &str = "start end join leave mute hold modify announcement";
+
+/// A node that may call and ask this machine.
+async fn node() -> Running {
+    let ours = ["--outbound-allow=sip:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"];
+    Running::start_with(Options::default(), &ours).await
+}
+
+fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// Dials a phone into the conference of a name; its call.
+async fn dial_in(node: &Running, peer: &mut Peer, conference: &str, more: &str) -> String {
+    let form = format!("To=sip:agent@{}&From=%2B4930123&Beep=false&WaitUrl=&{more}", peer.address());
+    let (status, seat) = node.create(&format!("Conferences/{conference}/Participants.json"), &form).await;
+    assert_eq!(status, 201, "{seat}");
+    let invite = peer.is_called().await;
+    peer.pick_up(&invite).await;
+    let call = seat["call_sid"].as_str().unwrap().to_owned();
+    let path = format!("Conferences/{}/Participants/{call}.json", seat["conference_sid"].as_str().unwrap());
+    node.wait_for(&path, "status", "connected").await;
+    path
+}
+
+/// The events of a story, each with what it is about, and checks what all of them have: numbers from 1 without a gap, the
+/// conference, and a signature that holds.
+fn story(node: &Running, app: &App, page: &str, told: &[Told]) -> Vec<String> {
+    for (n, told) in told.iter().enumerate() {
+        assert_eq!(told.get("SequenceNumber"), (n + 1).to_string());
+        assert_eq!(told.get("ConferenceSid"), told.get("ConferenceSid"));
+        assert_eq!(told.get("AccountSid"), node.account_sid);
+        let token = Secret::new(node.auth_token.clone());
+        assert_eq!(told.signature, Some(sign(&token, &app.url(page), &told.parameters)));
+        assert!(chrono::DateTime::parse_from_rfc2822(told.get("Timestamp")).is_ok());
+    }
+    told.iter().map(|told| told.get("StatusCallbackEvent").to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_is_told_the_whole_story_of_a_conference_and_its_end_last() {
+    let app = App::start().await;
+    app.gives("told", "text/plain", Vec::new());
+    app.gives("hello.wav", "audio/wav", wav(1_300.0, 0.3));
+    let node = node().await;
+    let (mut alice, mut bob) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    let callback = format!(
+        "ConferenceStatusCallback={}&ConferenceStatusCallbackEvent={}&EndConferenceOnExit=true&Label=boss",
+        encoded(&app.url("told")),
+        encoded(ALL)
+    );
+    let first = dial_in(&node, &mut alice, "desk", &callback).await;
+    // Whoever comes later changes nothing of who is told.
+    let other = format!("ConferenceStatusCallback={}&Label=bob", encoded(&app.url("other")));
+    let second = dial_in(&node, &mut bob, "desk", &other).await;
+
+    let muted = node.post(&second, "Muted=true").await;
+    assert_eq!((&muted["muted"], &muted["label"]), (&true.into(), &"bob".into()));
+    assert_eq!(node.post(&second, "Muted=perhaps").await["muted"], false);
+    assert_eq!(node.post(&second, "Hold=true").await["hold"], true);
+    assert_eq!(node.post(&second, "Hold=false").await["hold"], false);
+    assert_eq!(node.post(&second, "EndConferenceOnExit=true").await["end_conference_on_exit"], true);
+    node.post(&second, "EndConferenceOnExit=false").await;
+    node.post(&second, &format!("AnnounceUrl={}&AnnounceMethod=GET", encoded(&app.url("hello.wav")))).await;
+    app.told("told", 10).await;
+    node.post(&second, &format!("AnnounceUrl={}", encoded(&app.url("nothing")))).await;
+    app.told("told", 11).await;
+    let conference = first.split('/').nth(1).unwrap().to_owned();
+    let path = format!("Conferences/{conference}.json");
+    node.post(&path, &format!("AnnounceUrl={}", encoded(&app.url("hello.wav")))).await;
+    app.told("told", 12).await;
+    alice.hang_up().await;
+    bob.is_hung_up().await;
+
+    let told = app.told("told", 15).await;
+    assert_eq!(
+        story(&node, &app, "told", &told),
+        [
+            "participant-join",
+            "conference-start",
+            "participant-join",
+            "participant-mute",
+            "participant-unmute",
+            "participant-hold",
+            "participant-unhold",
+            "participant-modify",
+            "participant-modify",
+            "announcement-end",
+            "announcement-fail",
+            "announcement-end",
+            "participant-leave",
+            "participant-leave",
+            "conference-end",
+        ]
+    );
+    assert!(told.iter().all(|told| told.get("ConferenceSid") == conference));
+    assert_eq!((told[3].get("Muted"), told[3].get("ParticipantLabel")), ("true", "bob"));
+    assert_eq!((told[5].get("Hold"), told[6].get("Hold")), ("true", "false"));
+    assert_eq!(told[7].get("EndConferenceOnExit"), "true");
+    assert_eq!(
+        (told[9].get("AnnounceUrl"), told[9].get("ParticipantLabel")),
+        (&*app.url("hello.wav"), "bob")
+    );
+    assert!(!told[10].get("ReasonAnnouncementFailed").is_empty());
+    assert_eq!((told[11].get("CallSid"), told[11].get("AnnounceUrl")), ("", &*app.url("hello.wav")));
+    let left = |at: usize| (told[at].get("ReasonParticipantLeft"), told[at].get("ParticipantCallStatus"));
+    assert_eq!(left(12), ("participant_hung_up", "completed"));
+    assert_eq!(left(13), ("moderator_ended_conference", "completed"));
+    let end = &told[14];
+    assert_eq!(end.get("ReasonConferenceEnded"), "participant-with-end-conference-on-exit-left");
+    assert_eq!(end.get("CallSidEndingConference"), told[0].get("CallSid"));
+    assert_eq!(end.get("ParticipantLabelEndingConference"), "boss");
+    assert!(!end.get("Reason").is_empty());
+    assert_eq!(app.told("other", 0).await.len(), 0);
+    assert_eq!(app.told("told", 0).await.len(), 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_to_leave_has_its_reason() {
+    let app = App::start().await;
+    app.gives("told", "text/plain", Vec::new());
+    let node = node().await;
+    let mut alice = Peer::udp(node.node.sip).await;
+    let callback = format!(
+        "ConferenceStatusCallback={}&ConferenceStatusCallbackEvent=leave+end",
+        encoded(&app.url("told"))
+    );
+    let first = dial_in(&node, &mut alice, "desk", &callback).await;
+    let mut busy = Peer::udp(node.node.sip).await;
+    let form = format!("To=sip:busy@{}&From=x", busy.address());
+    assert_eq!(node.create("Conferences/desk/Participants.json", &form).await.0, 201);
+    let invite = busy.is_called().await;
+    busy.reply(&invite, "486 Busy Here").await;
+    app.told("told", 1).await;
+    let mut kicked = Peer::udp(node.node.sip).await;
+    let path = dial_in(&node, &mut kicked, "desk", "").await;
+    assert_eq!(node.delete(&path).await, 204);
+    app.told("told", 2).await;
+    let mut ended = Peer::udp(node.node.sip).await;
+    let path = dial_in(&node, &mut ended, "desk", "").await;
+    let call = path.rsplit('/').next().unwrap();
+    node.post(&format!("Calls/{call}"), "Status=completed").await;
+    app.told("told", 3).await;
+    let conference = first.split('/').nth(1).unwrap();
+    node.post(&format!("Conferences/{conference}.json"), "Status=completed").await;
+    let told = app.told("told", 5).await;
+    let reasons: Vec<(&str, &str)> = told
+        .iter()
+        .map(|told| (told.get("ReasonParticipantLeft"), told.get("ParticipantCallStatus")))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("participant_add_failed", "busy"),
+            ("participant_updated_via_api", "completed"),
+            ("participant_updated_via_api", "completed"),
+            ("conference_ended_via_api", "completed"),
+            ("", ""),
+        ]
+    );
+    assert_eq!(told[4].get("ReasonConferenceEnded"), "conference-ended-via-api");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_says_who_is_told_and_by_which_method() {
+    let app = App::start().await;
+    app.gives("told", "text/plain", Vec::new());
+    app.says(
+        "join",
+        "<Dial><Conference statusCallback=\"/told\" statusCallbackMethod=\"GET\" statusCallbackEvent=\"join \
+         leave end\" participantLabel=\"caller\" waitUrl=\"\">desk</Conference></Dial>",
+    );
+    let node = node().await;
+    let mut caller = Peer::udp(node.node.sip).await;
+    let form = format!("To=sip:caller@{}&From=x&Url={}", caller.address(), encoded(&app.url("join")));
+    assert_eq!(node.create("Calls.json", &form).await.0, 201);
+    let invite = caller.is_called().await;
+    caller.pick_up(&invite).await;
+    app.told("told", 1).await;
+    caller.hang_up().await;
+    let told = app.told("told", 3).await;
+    let events: Vec<&str> = told.iter().map(|told| told.get("StatusCallbackEvent")).collect();
+    assert_eq!(events, ["participant-join", "participant-leave", "conference-end"]);
+    assert_eq!(told[2].get("ReasonConferenceEnded"), "last-participant-left");
+    assert_eq!(told[0].get("ParticipantLabel"), "caller");
+}
