@@ -26,7 +26,6 @@ mod reports;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod seats;
-mod sid;
 #[cfg(test)]
 pub(crate) mod stalled;
 mod state;
@@ -34,6 +33,8 @@ mod state;
 mod tests;
 mod view;
 mod voice;
+
+use crate::sid;
 
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, What};
