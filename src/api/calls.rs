@@ -15,7 +15,7 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
+use crate::call::{CallError, CallFilter, CallSid, CallStatus, CallView, Destination, DialOrder, EndCall, Voice};
 
 /// Documented for an update and not done yet.
 const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeLimit"];
@@ -37,13 +37,13 @@ pub(super) async fn create(
     Acting(account): Acting,
     Form(parameters): Form,
 ) -> Result<(StatusCode, Json<Representation>), ApiError> {
-    let voice = dial::voice(&parameters)?.ok_or_else(|| {
-        ApiError::call(
-            21_205,
-            "Url or Twiml is missing: what the call does when it is answered must be said.",
-        )
-    })?;
-    let order = dial::order(account, &parameters, Destination::Script(voice))?;
+    let order = match dial::application(&state.directory, account, &parameters)? {
+        Some(application) => DialOrder {
+            status: application.status,
+            ..dial::order(account, &parameters, Destination::Script(application.voice))?
+        },
+        None => dial::order(account, &parameters, Destination::Script(voice(&parameters)?))?,
+    };
     let placed =
         state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
     Ok((StatusCode::CREATED, Json(Representation::of(placed.call))))
@@ -86,6 +86,15 @@ pub(super) async fn update(
         Some(other) => return Err(ApiError::value("Status", other, "completed or canceled")),
     };
     answer(call, done)
+}
+
+fn voice(parameters: &Parameters) -> Result<Voice, ApiError> {
+    dial::voice(parameters)?.ok_or_else(|| {
+        ApiError::call(
+            21_205,
+            "Url, Twiml or ApplicationSid is missing: what the call does when it is answered must be said.",
+        )
+    })
 }
 
 fn answer(call: CallSid, done: Result<CallView, CallError>) -> Result<Json<Representation>, ApiError> {

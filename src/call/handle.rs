@@ -14,7 +14,7 @@ use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
 };
-use super::voice::{Destination, JoinTerms, Voice};
+use super::voice::{Destination, JoinTerms, StatusCallback, Voice};
 
 /// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
 /// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
@@ -103,8 +103,10 @@ pub struct IncomingCall {
     pub from: String,
     /// Whom they call.
     pub to: String,
-    /// Where a route sends them.
+    /// Where a route or the number sends them.
     pub destination: Destination,
+    /// Who is told how far it gets.
+    pub status: Option<StatusCallback>,
     /// Where the adapter is told what to do. When the adapter drops the other end, the call is over.
     pub signals: mpsc::Sender<Signal>,
 }

@@ -197,7 +197,7 @@ impl Model {
             deadline: None,
             time_limit: None,
             destination: None,
-            status: None,
+            status: incoming.status,
             told: 0,
             send_digits: None,
             report: None,

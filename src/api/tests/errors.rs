@@ -14,7 +14,6 @@ use crate::call::scripted::{overloaded, silent, stopped};
 async fn what_is_not_there_is_not_found() {
     check(&[
         "GET / => 404 20404 no resource",
-        "GET .json => 404 20404 no resource",
         "GET /Recordings.json => 404 20404 /Recordings.json",
         "GET /calls.json => 404 20404 no resource",
         "GET /Calls/ => 404 20404 no resource",
@@ -76,7 +75,7 @@ async fn a_wrong_parameter_is_named() {
 #[tokio::test]
 async fn what_cannot_be_done_is_refused() {
     check(&[
-        "POST /Calls.json To=sip:a@b&From=b => 400 21205 Url or Twiml is missing",
+        "POST /Calls.json To=sip:a@b&From=b => 400 21205 ApplicationSid is missing",
         "POST /Calls.json To=sip:a@b&From=b&Url=c => 400 21205 begins with http",
         "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Method=PUT => 400 21209 Method must be GET or POST",
         "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Timeout=0 => 400 21208 Timeout",
