@@ -99,6 +99,7 @@ impl Node {
             directory: Directory::in_memory(main),
             listening,
             stopping: is_stopping,
+            followers: super::followers(),
             metrics: Box::new(|| "confab_calls 3\n".to_owned()),
         });
         Self { router, account, stopping }
