@@ -9,6 +9,7 @@
 //! 2  worker   sound         media threads around the engine; files and text as samples
 //!    webhook                requests to applications
 //! 1  sdp                    pure
+//!    store                  the database, below all services that keep something in it
 //! 0  confab_media, config, telemetry
 //! ```
 
@@ -21,6 +22,7 @@ pub mod sdp;
 pub mod server;
 pub mod sip;
 pub mod sound;
+pub mod store;
 pub mod telemetry;
 pub mod webhook;
 pub mod worker;
