@@ -9,6 +9,7 @@
 //! 2  worker   sound         media threads around the engine; files and text as samples
 //!    webhook   directory    requests to applications; whose credentials, numbers and applications there are
 //! 1  sdp                    pure
+//!    store                  the database, below all services that keep something in it
 //! 0  confab_media, config, telemetry, sid
 //! ```
 
@@ -23,6 +24,7 @@ pub mod server;
 pub mod sid;
 pub mod sip;
 pub mod sound;
+pub mod store;
 pub mod telemetry;
 pub mod webhook;
 pub mod worker;

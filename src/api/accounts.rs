@@ -15,7 +15,9 @@ use super::paging::Paging;
 use super::settings::{acting, friendly_name};
 use super::{API_VERSION, ApiState};
 use crate::call::AccountSid;
-use crate::directory::{Account, AccountChange, AccountFilter, AccountStatus, Directory, Principal, PrincipalKind};
+use crate::directory::{
+    Account, AccountChange, AccountFilter, AccountStatus, Directory, Principal, PrincipalKind,
+};
 
 /// `GET /2010-04-01/Accounts.json`: the caller's own account, and for the main one all others. Filtered by
 /// `FriendlyName` and `Status`.
@@ -31,9 +33,8 @@ pub(super) async fn list(
     };
     let (skip, take) = paging.part();
     let found = state.directory.accounts(caller.account, &filter, skip, take);
-    Ok(paging.answer_part("accounts", found, |account| {
-        Representation::of(&state.directory, caller, &account)
-    }))
+    Ok(paging
+        .answer_part("accounts", found, |account| Representation::of(&state.directory, caller, &account)))
 }
 
 /// `POST /2010-04-01/Accounts.json` makes an account below the main one.

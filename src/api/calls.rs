@@ -15,7 +15,9 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{CallError, CallFilter, CallSid, CallStatus, CallView, Destination, DialOrder, EndCall, Voice};
+use crate::call::{
+    CallError, CallFilter, CallSid, CallStatus, CallView, Destination, DialOrder, EndCall, Voice,
+};
 
 /// Documented for an update and not done yet.
 const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeLimit"];

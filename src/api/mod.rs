@@ -148,10 +148,7 @@ fn directory_routes(account: &str) -> Router<Shared> {
     }
     routes
         .route(account, get(accounts::fetch).post(accounts::update))
-        .route(
-            &format!("{account}/Keys/{{key}}"),
-            get(keys::fetch).post(keys::update).delete(keys::delete),
-        )
+        .route(&format!("{account}/Keys/{{key}}"), get(keys::fetch).post(keys::update).delete(keys::delete))
         .route(
             &format!("{account}/Applications/{{application}}"),
             get(applications::fetch).post(applications::update).delete(applications::delete),

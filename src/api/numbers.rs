@@ -19,14 +19,11 @@ use super::path::NumberPath;
 use super::settings::{MESSAGING, flag, friendly_name, refuse, voice};
 use super::{API_VERSION, ApiState, accounts};
 use crate::call::AccountSid;
-use crate::directory::{
-    IncomingNumber, NumberChange, NumberFilter, NumberKind, PhoneNumber, VoiceSettings,
-};
+use crate::directory::{IncomingNumber, NumberChange, NumberFilter, NumberKind, PhoneNumber, VoiceSettings};
 use crate::sid::ApplicationSid;
 
 /// Documented, and of things that the node does not have.
-const UNSUPPORTED: [&str; 5] =
-    ["TrunkSid", "EmergencyAddressSid", "IdentitySid", "AddressSid", "BundleSid"];
+const UNSUPPORTED: [&str; 5] = ["TrunkSid", "EmergencyAddressSid", "IdentitySid", "AddressSid", "BundleSid"];
 
 /// What an update takes beside what it refuses.
 const KNOWN: [&str; 15] = [

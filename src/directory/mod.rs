@@ -21,9 +21,11 @@ mod tables;
 mod tests;
 mod voice;
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::Mutex;
+use tracing::warn;
 
 pub use access::{Denied, NotAuthenticated, Principal, PrincipalKind, Subject};
 pub use account::{Account, AccountChange, AccountFilter, AccountStatus};
@@ -34,7 +36,7 @@ pub use key::Key;
 pub use number::{
     Called, CalledNumber, IncomingNumber, NotANumber, NumberChange, NumberFilter, NumberKind, PhoneNumber,
 };
-pub use shelf::{Document, Shelf, ShelfError};
+pub use shelf::{Shelf, ShelfError};
 pub use voice::{Method, VoiceChange, VoiceSettings};
 
 use crate::config::Secret;
@@ -57,6 +59,12 @@ pub struct MainAccount {
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
 
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory").field("main", &self.main()).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     main: MainAccount,
     tables: RwLock<Tables>,
@@ -74,7 +82,10 @@ impl Directory {
         let mut tables = Tables::read(&main, shelf.as_ref()).await?;
         if tables.accounts.get(main.sid).is_none() {
             let account = Account::main(&main);
-            shelf.put(shelf::document(&account)?).await?;
+            // Of the main account there is nothing yet that would be missed: the node can do without.
+            if let Err(error) = shelf.put(shelf::document(&account)?).await {
+                warn!(%error, "the main account was not written down");
+            }
             tables.put_account(account);
         }
         tables.put_main_token(&main);

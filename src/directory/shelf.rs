@@ -1,31 +1,11 @@
-//! Where the directory is written down: documents of a kind, by name.
-
-use std::fmt;
+//! Where the directory is written down: documents of a kind, by name. In the store; in tests, in memory.
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::error::DirectoryError;
 use super::register::Record;
-
-/// Something written down.
-#[derive(Clone)]
-pub struct Document {
-    /// What it is: `account`, `key`, `application`, `number`.
-    pub kind: String,
-    /// Its name, one of its kind.
-    pub sid: String,
-    /// Whose it is.
-    pub account: String,
-    /// It, as JSON. Holds secrets.
-    pub body: Zeroizing<String>,
-}
-
-impl fmt::Debug for Document {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Document").field("kind", &self.kind).field("sid", &self.sid).finish_non_exhaustive()
-    }
-}
+use crate::store::{Document, Store, StoreError};
 
 /// What keeps documents failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +23,27 @@ pub trait Shelf: Send + Sync {
 
     /// Removes one. One that is not there is removed already.
     async fn remove(&self, kind: &str, sid: &str) -> Result<(), ShelfError>;
+}
+
+impl From<StoreError> for ShelfError {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[async_trait]
+impl Shelf for Store {
+    async fn documents(&self, kind: &str) -> Result<Vec<Document>, ShelfError> {
+        Ok(Self::documents(self, kind).await?)
+    }
+
+    async fn put(&self, document: Document) -> Result<(), ShelfError> {
+        Ok(self.put_document(document).await?)
+    }
+
+    async fn remove(&self, kind: &str, sid: &str) -> Result<(), ShelfError> {
+        Ok(self.remove_document(kind, sid).await?)
+    }
 }
 
 /// A record as it is written down.

@@ -15,6 +15,7 @@ use super::number::{IncomingNumber, PhoneNumber};
 use super::register::{Record, Register};
 use super::shelf::Shelf;
 use crate::sid::{AccountSid, PhoneNumberSid};
+use crate::store::Document;
 
 /// What the directory knows.
 #[derive(Default)]
@@ -105,7 +106,7 @@ impl Tables {
 }
 
 async fn records<R: Record>(shelf: &dyn Shelf) -> Result<Vec<R>, DirectoryError> {
-    let read = |document: super::Document| {
+    let read = |document: Document| {
         serde_json::from_str(&document.body).map_err(|error| DirectoryError::Unreadable {
             kind: R::KIND,
             // Not the error's words, which may repeat a secret.

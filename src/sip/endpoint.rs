@@ -142,7 +142,8 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { account, advertised, routes, directory, codecs, srtp, session_interval_min } = settings;
+        let Settings { account, advertised, routes, directory, codecs, srtp, session_interval_min } =
+            settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());

@@ -78,9 +78,8 @@ impl Way {
             }
             Some(Called::Reached(number)) => {
                 way.account = number.account;
-                way.status = number
-                    .told
-                    .map(|url| StatusCallback { url: url.into(), events: CallEvents::default() });
+                way.status =
+                    number.told.map(|url| StatusCallback { url: url.into(), events: CallEvents::default() });
                 if let Some(script) = number.script {
                     way.destination = Destination::Script(script.into());
                     return Ok(way);
