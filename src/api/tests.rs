@@ -1,10 +1,12 @@
 //! The whole API over a scripted model: each request goes through every layer, none through a socket unless
 //! connections are what is tested.
 
+mod accounts;
 mod connections;
 mod errors;
 mod events;
 mod full;
+mod numbers;
 mod quality;
 mod resources;
 mod sdk;

@@ -99,7 +99,7 @@ pub enum NumberKind {
 }
 
 /// An incoming phone number.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct IncomingNumber {
     /// Its name.
     pub sid: PhoneNumberSid,
@@ -119,6 +119,16 @@ pub struct IncomingNumber {
     pub created: DateTime<Utc>,
     /// When it last changed.
     pub updated: DateTime<Utc>,
+}
+
+/// Its name is often the number again.
+impl fmt::Debug for IncomingNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingNumber")
+            .field("sid", &self.sid)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is to be changed of a number; what is none stays.

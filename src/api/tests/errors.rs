@@ -196,7 +196,7 @@ async fn the_scheme_may_be_spelt_in_any_case() {
 async fn whatever_lies_under_the_version_wants_credentials() {
     let node = Node::over(Script::default().play());
     let ask = |path: &'static str| node.ask(Request::get(path).body(Body::empty()).expect("a request"));
-    for path in ["/2010-04-01", "/2010-04-01/", "/2010-04-01/x", "/2010-04-01/Accounts"] {
+    for path in ["/2010-04-01", "/2010-04-01/", "/2010-04-01/x", "/2010-04-01/AccountsX"] {
         ask(path).await.assert_error(401, 20003);
         node.send("GET", path, None).await.assert_error(404, 20404);
     }
