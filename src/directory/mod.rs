@@ -14,6 +14,7 @@ mod change;
 mod error;
 mod key;
 mod number;
+mod numbers;
 mod register;
 mod shelf;
 mod tables;

@@ -11,7 +11,7 @@ export async function driveDirectory({ node, client, refused, ACCOUNT, NOWHERE }
     voiceUrl: "https://app.example/voice",
   });
   assert.deepEqual([application.friendlyName, application.voiceMethod], ["menu", "POST"]);
-  const changed = await application.update({ voiceMethod: "GET" });
+  const changed = await node.applications(application.sid).update({ voiceMethod: "GET" });
   assert.deepEqual([changed.voiceMethod, changed.voiceUrl], ["GET", "https://app.example/voice"]);
   await driveNumber(application);
   await driveKey();
@@ -26,10 +26,12 @@ export async function driveDirectory({ node, client, refused, ACCOUNT, NOWHERE }
     await refused(400, 21422, "a taken number", node.incomingPhoneNumbers.create({ phoneNumber: NUMBER }));
     const listed = await node.incomingPhoneNumbers.list({ phoneNumber: "946012*" });
     assert.deepEqual(listed.map((one) => one.sid), [number.sid]);
-    assert.equal(await application.remove(), true);
-    assert.equal((await number.fetch()).voiceApplicationSid, null);
-    assert.equal(await number.remove(), true);
-    await refused(404, 20404, "a deleted number", number.fetch());
+    assert.equal(await node.applications(application.sid).remove(), true);
+    // An instance that was made does not know its own SID in this SDK, so it is asked for by it.
+    const itself = node.incomingPhoneNumbers(number.sid);
+    assert.equal((await itself.fetch()).voiceApplicationSid, null);
+    assert.equal(await itself.remove(), true);
+    await refused(404, 20404, "a deleted number", itself.fetch());
     await refused(404, 20404, "an unknown application", node.applications(`AP${NOWHERE}`).fetch());
   }
 
