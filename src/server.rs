@@ -173,6 +173,7 @@ impl Node {
         let store = Store::open(&config.data_dir, StoreSettings::default(), &metrics).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let (calls, adapters) = start_model(&config, options, &metrics)?;
+        let calls = calls.recording(store.clone(), &metrics);
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),

@@ -192,6 +192,12 @@ impl Store {
         done.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Runs SQL of a test.
+    #[cfg(test)]
+    pub(crate) async fn run(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.write(vec![Statement::new(sql)]).await
+    }
+
     /// Hands a statement in without waiting. What is dropped is counted.
     fn try_write(&self, statement: Statement, importance: Importance) -> Result<(), StoreError> {
         let writes = &self.inner.writes;

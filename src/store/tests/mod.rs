@@ -102,7 +102,8 @@ async fn a_document_that_was_answered_for_outlives_a_kill() {
     let place = Place::new();
     let store = place.open().await;
     store.put_document(document("SK1", "one")).await.unwrap();
-    let after = place.killed().open().await;
+    let next = place.killed();
+    let after = next.open().await;
     assert_eq!(after.documents("key").await.unwrap(), [document("SK1", "one")]);
 }
 
@@ -121,7 +122,8 @@ async fn a_clean_stop_writes_what_waits() {
         store.try_put_job(job, false).unwrap();
     }
     assert!(store.stop(std::time::Duration::from_secs(60)).await);
-    let after = place.killed().open().await;
+    let next = place.killed();
+    let after = next.open().await;
     let ids: Vec<String> = after.pending_jobs(2_000).await.unwrap().into_iter().map(|job| job.id).collect();
     assert_eq!(ids, (0..1_000).map(|n| n.to_string()).collect::<Vec<_>>());
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::{
-    CallQuery, CallRow, ConferenceQuery, ConferenceRow, Part, ParticipantRow, Record, Retention, Store, now,
+    CallQuery, CallRow, ConferenceQuery, ConferenceRow, Part, ParticipantRow, Record, Retention, Store,
+    StoreSettings, now,
 };
 use super::{Place, call};
 
@@ -115,7 +116,8 @@ async fn what_a_killed_node_left_open_is_closed_when_it_was_last_known_to_live()
     let alive: i64 =
         sqlx::query_scalar("SELECT alive FROM life").fetch_one(&store.inner.readers).await.unwrap();
 
-    let after = place.killed().open().await;
+    let next = place.killed();
+    let after = next.open().await;
     let one = after.call("CA1").await.unwrap().unwrap();
     assert_eq!((one.status.as_str(), one.ended), ("completed", Some(alive)));
     let two = after.call("CA2").await.unwrap().unwrap();
@@ -131,7 +133,8 @@ async fn what_a_killed_node_left_open_is_closed_when_it_was_last_known_to_live()
 #[tokio::test]
 async fn what_is_old_is_deleted_and_no_time_means_never() {
     let place = Place::new();
-    let store = place.open().await;
+    let forever = Retention { calls: None, conferences: None, notifications: None };
+    let store = place.open_with(StoreSettings { retention: forever, ..StoreSettings::default() }).await;
     let day = 24 * 3_600 * 1_000_000;
     let (old, young) = (now() - 40 * day, now() - 20 * day);
     // More than one batch.
@@ -140,7 +143,6 @@ async fn what_is_old_is_deleted_and_no_time_means_never() {
     put(&store, [Record::Conference(conference("CF1", old, true))]).await;
     put(&store, [Record::Participant(participant("CF1", "CA1", old))]).await;
 
-    let forever = Retention { calls: None, conferences: None, notifications: None };
     store.purge(forever).await.unwrap();
     assert_eq!(sids(&store, Part { limit: 2_000, ..ALL }).await.len(), 1_201);
 
