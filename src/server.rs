@@ -23,7 +23,7 @@ use crate::sound::{self, SayCommand, Saying};
 use crate::store::{Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
-    Client, ClientSettings, Courier, CourierSettings, Egress, MemorySpool, OnFailure, SystemNetwork,
+    Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, StoreSpool, SystemNetwork,
     TrustError, system_jitter,
 };
 use crate::worker::{Ports, WorkerSettings, Workers};
@@ -40,6 +40,9 @@ const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the database has to take what waits for it when the node stops.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Open files beyond a leg's two sockets each: listeners, connections, the data directory.
 const DESCRIPTORS_BESIDE_LEGS: u64 = 4_096;
@@ -66,8 +69,8 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
-    /// The database cannot be had, not even in memory.
-    #[error("the database in `data_dir`: {0}")]
+    /// Not even a database in memory can be had.
+    #[error("cannot open a database: {0}")]
     Store(#[from] StoreError),
     /// The accounts, keys, applications or numbers cannot be read.
     #[error("the accounts and numbers in `data_dir`: {0}")]
@@ -179,6 +182,7 @@ impl Node {
         let directory = Directory::open(main, Arc::new(store.clone())).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let (calls, adapters) = start_model(&config, options, &metrics)?;
+        let calls = calls.recording(store.clone(), &metrics);
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),
@@ -205,7 +209,7 @@ impl Node {
             session_interval_min,
         };
         let web = web_client(&config.webhook, directory, &metrics)?;
-        let courier = start_courier(&web, &metrics).await;
+        let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
         let scripts = script::Scripts { calls: calls.clone(), web, saying };
@@ -240,7 +244,7 @@ impl Node {
             warn!("some HTTP requests were cut off");
         }
         if !self.store.stop(STORE_PATIENCE).await {
-            warn!("not all that was to be kept was written");
+            warn!("not everything could be written to the database");
         }
     }
 }
@@ -267,11 +271,10 @@ fn web_client(
     Ok(Client::new(&settings, Arc::new(SystemNetwork::new()), Arc::new(keys), on_failure, metrics)?)
 }
 
-/// News waits in memory: a restart loses what was not delivered.
-async fn start_courier(web: &Client, metrics: &Metrics) -> Courier {
-    let settings = CourierSettings::default();
-    let spool = Arc::new(MemorySpool::new(settings.capacity));
-    Courier::start(settings, web.clone(), spool, system_jitter(), metrics).await
+/// News waits in the database: a node that starts again delivers what was pending.
+async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
+    let spool = Arc::new(StoreSpool::new(store.clone()));
+    Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
 }
 
 fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::digits::DigitString;
 use super::event::Events;
+use super::history::{Kept, Owed, Scribe, Unkept};
 use super::news::CallNews;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
@@ -15,6 +16,8 @@ use super::view::{
     ParticipantView,
 };
 use super::voice::{Destination, JoinTerms, StatusCallback, Voice};
+use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
 /// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
@@ -27,6 +30,8 @@ pub struct Handle {
     pub(super) events: Events,
     /// Whose calls and conferences it reaches; without, everybody's.
     pub(super) account: Option<AccountSid>,
+    /// Where records of what the model has forgotten are.
+    pub(super) store: Option<Store>,
 }
 
 /// A request, and the account in whose name it is made, if it is made in one's.
@@ -284,6 +289,11 @@ pub(super) enum Request {
     FetchParticipant(ConferenceSid, ParticipantKey, Reply<ParticipantView>),
     MuteParticipant(ConferenceSid, ParticipantKey, bool, Reply<ParticipantView>),
     KickParticipant(ConferenceSid, ParticipantKey, Reply<()>),
+    UnkeptCalls(CallFilter, usize, Reply<Unkept<CallView>>),
+    UnkeptConferences(ConferenceFilter, usize, Reply<Unkept<ConferenceView>>),
+    Owed(Reply<Owed>),
+    Kept(Kept),
+    ForgetCall(CallSid, Reply<()>),
 }
 
 impl Handle {
@@ -298,6 +308,20 @@ impl Handle {
         Self { account: Some(account), ..self.clone() }
     }
 
+    /// The same with a store, into which what happens is recorded from now on, and out of which lists and fetches reach
+    /// beyond the model's memory. To be called once, before the first call.
+    #[must_use]
+    pub fn recording(self, store: Store, metrics: &Metrics) -> Self {
+        let scribe = Scribe {
+            store: store.clone(),
+            events: self.events.clone(),
+            model: self.requests.downgrade(),
+            missed: Scribe::missed(metrics),
+        };
+        tokio::spawn(scribe.run());
+        Self { store: Some(store), ..self }
+    }
+
     /// Calls, newest first.
     pub async fn list_calls(
         &self,
@@ -305,12 +329,23 @@ impl Handle {
         page: PageRequest,
     ) -> Result<Page<CallView>, CallError> {
         filter.account = self.account.or(filter.account);
-        self.ask(|reply| Request::ListCalls(filter, page, reply)).await
+        match &self.store {
+            Some(store) => self.list_all_calls(store, filter, page).await,
+            None => self.ask(|reply| Request::ListCalls(filter, page, reply)).await,
+        }
     }
 
-    /// One call, live or among the last that ended.
+    /// One call, live or recorded.
     pub async fn fetch_call(&self, call: CallSid) -> Result<CallView, CallError> {
-        self.ask(|reply| Request::FetchCall(call, reply)).await
+        match (self.ask(|reply| Request::FetchCall(call, reply)).await, &self.store) {
+            (Err(CallError::NoCall), Some(store)) => self.stored_call(store, call).await,
+            (found, _) => found,
+        }
+    }
+
+    /// Deletes the record of a call that is over. One that is not is [`CallError::WrongState`].
+    pub async fn delete_call(&self, call: CallSid) -> Result<(), CallError> {
+        self.forget_call(call).await
     }
 
     /// How a call sounds, or sounded if it is among the last that ended.
@@ -320,7 +355,13 @@ impl Handle {
 
     /// Ends a call; answers when its media have stopped. The far end is told at the same time.
     pub async fn end_call(&self, call: CallSid, how: EndCall) -> Result<CallView, CallError> {
-        self.ask(|reply| Request::EndCall(call, how, reply)).await
+        match (self.ask(|reply| Request::EndCall(call, how, reply)).await, &self.store) {
+            (Err(CallError::NoCall), Some(store)) => {
+                self.stored_call(store, call).await?;
+                Err(CallError::WrongState)
+            }
+            (done, _) => done,
+        }
     }
 
     /// Conferences, newest first.
@@ -330,17 +371,26 @@ impl Handle {
         page: PageRequest,
     ) -> Result<Page<ConferenceView>, CallError> {
         filter.account = self.account.or(filter.account);
-        self.ask(|reply| Request::ListConferences(filter, page, reply)).await
+        match &self.store {
+            Some(store) => self.list_all_conferences(store, filter, page).await,
+            None => self.ask(|reply| Request::ListConferences(filter, page, reply)).await,
+        }
     }
 
-    /// One conference, live or among the last that ended.
+    /// One conference, live or recorded.
     pub async fn fetch_conference(&self, conference: ConferenceSid) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::FetchConference(conference, reply)).await
+        match (self.ask(|reply| Request::FetchConference(conference, reply)).await, &self.store) {
+            (Err(CallError::NoConference), Some(store)) => self.stored_conference(store, conference).await,
+            (found, _) => found,
+        }
     }
 
     /// Ends a conference and the calls in it. Ending one that is over changes nothing.
     pub async fn end_conference(&self, conference: ConferenceSid) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::EndConference(conference, reply)).await
+        match (self.ask(|reply| Request::EndConference(conference, reply)).await, &self.store) {
+            (Err(CallError::NoConference), Some(store)) => self.stored_conference(store, conference).await,
+            (done, _) => done,
+        }
     }
 
     /// Those who are in a conference now, newest first; nobody, when it is over.
@@ -350,7 +400,14 @@ impl Handle {
         filter: ParticipantFilter,
         page: PageRequest,
     ) -> Result<Page<ParticipantView>, CallError> {
-        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await
+        let found = self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await;
+        match (found, &self.store) {
+            (Err(CallError::NoConference), Some(store)) => {
+                self.stored_conference(store, conference).await?;
+                Ok(Page { items: Vec::new(), request: page, more: false })
+            }
+            (found, _) => found,
+        }
     }
 
     /// One who is in a conference now.

@@ -14,6 +14,7 @@ mod digits;
 mod ending;
 mod event;
 mod handle;
+mod history;
 mod list;
 mod media;
 mod model;

@@ -49,7 +49,8 @@ impl Request {
             | Self::PressDigits(call, ..)
             | Self::FetchCall(call, _)
             | Self::CallQuality(call, _)
-            | Self::EndCall(call, ..) => Subject::Call(*call),
+            | Self::EndCall(call, ..)
+            | Self::ForgetCall(call, _) => Subject::Call(*call),
             Self::FetchConference(conference, _)
             | Self::EndConference(conference, _)
             | Self::ListParticipants(conference, ..)
@@ -60,6 +61,10 @@ impl Request {
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
             | Self::ListConferences(..)
+            | Self::UnkeptCalls(..)
+            | Self::UnkeptConferences(..)
+            | Self::Owed(_)
+            | Self::Kept(_)
             | Self::Stop(_) => Subject::Anything,
         }
     }
@@ -68,7 +73,7 @@ impl Request {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
-            Self::CallProgressed(..) | Self::CallEnded(..) => {}
+            Self::CallProgressed(..) | Self::CallEnded(..) | Self::Kept(_) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)
@@ -78,6 +83,7 @@ impl Request {
             | Self::StopPlaying(_, reply)
             | Self::HearDigit(_, _, reply)
             | Self::PressDigits(_, _, reply)
+            | Self::ForgetCall(_, reply)
             | Self::KickParticipant(_, _, reply) => drop(reply.send(Err(why))),
             Self::AnswerCall(_, reply)
             | Self::RedirectCall(_, _, reply)
@@ -92,6 +98,9 @@ impl Request {
             Self::ListCalls(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListConferences(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListParticipants(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::UnkeptCalls(_, _, reply) => drop(reply.send(Err(why))),
+            Self::UnkeptConferences(_, _, reply) => drop(reply.send(Err(why))),
+            Self::Owed(reply) => drop(reply.send(Err(why))),
             Self::CallQuality(_, reply) => drop(reply.send(Err(why))),
         }
     }

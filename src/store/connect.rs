@@ -13,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use tracing::{error, warn};
 
 use super::error::StoreError;
+use super::tend::close_open_records;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
 
@@ -100,7 +101,8 @@ async fn prepare(writer: &SqlitePool) -> Result<(), StoreError> {
     if verdict != "ok" {
         return Err(StoreError::Damaged(verdict));
     }
-    Ok(MIGRATIONS.run(writer).await?)
+    MIGRATIONS.run(writer).await?;
+    Ok(close_open_records(writer).await?)
 }
 
 /// A connection lives as long as its pool: a new one would begin with another in-memory database, or find a disk that

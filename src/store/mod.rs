@@ -24,8 +24,11 @@ mod connect;
 mod document;
 mod error;
 mod figures;
+mod note;
+mod records;
 mod spool;
 mod statement;
+mod tend;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -35,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use sqlx::SqlitePool;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -43,6 +47,10 @@ use crate::telemetry::Metrics;
 
 pub use document::Document;
 pub use error::StoreError;
+pub use note::{ExchangeRow, NotificationQuery, NotificationRow};
+pub use records::{
+    Between, CallQuery, CallRow, ConferenceQuery, ConferenceRow, Part, ParticipantRow, Record,
+};
 pub use spool::SpooledJob;
 
 use connect::Database;
@@ -62,11 +70,31 @@ pub struct StoreSettings {
     pub reserved: usize,
     /// The most pages (of 4 KiB) that the database may have. Default none.
     pub pages_max: Option<u32>,
+    /// How long rows are kept.
+    pub retention: Retention,
+}
+
+/// How long rows are kept after their last change; without a time, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Calls that are over. Default 30 days.
+    pub calls: Option<Duration>,
+    /// Conferences that are over, and who was in them. Default 30 days.
+    pub conferences: Option<Duration>,
+    /// Notifications, and what applications were asked and answered. Default 30 days.
+    pub notifications: Option<Duration>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let month = Some(Duration::from_secs(30 * 24 * 3_600));
+        Self { calls: month, conferences: month, notifications: month }
+    }
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { queue: 16_384, reserved: 4_096, pages_max: None }
+        Self { queue: 16_384, reserved: 4_096, pages_max: None, retention: Retention::default() }
     }
 }
 
@@ -125,7 +153,9 @@ impl Store {
             is_makeshift: database.is_makeshift,
             figures,
         };
-        Self { inner: Arc::new(inner) }
+        let inner = Arc::new(inner);
+        tend::start(&inner, settings.retention);
+        Self { inner }
     }
 
     /// Whether it is in memory because no file could be had.
@@ -162,6 +192,12 @@ impl Store {
         done.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Runs SQL of a test.
+    #[cfg(test)]
+    pub(crate) async fn run(&self, sql: &'static str) -> Result<(), StoreError> {
+        self.write(vec![Statement::new(sql)]).await
+    }
+
     /// Hands a statement in without waiting. What is dropped is counted.
     fn try_write(&self, statement: Statement, importance: Importance) -> Result<(), StoreError> {
         let writes = &self.inner.writes;
@@ -176,4 +212,9 @@ impl Store {
         };
         sent.inspect_err(|_| self.inner.figures.dropped.increment())
     }
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    Utc::now().timestamp_micros()
 }

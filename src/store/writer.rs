@@ -73,6 +73,11 @@ impl Write {
         matches!(self.then, Then::Answer(_, Durability::Power))
     }
 
+    /// Nothing to write, and somebody who waits for all that was handed in before.
+    const fn is_flush(&self) -> bool {
+        self.statements.is_empty()
+    }
+
     const fn is_lasting(&self) -> bool {
         matches!(self.then, Then::Nobody(Importance::Lasting))
     }
@@ -126,16 +131,31 @@ impl Writer {
         }
     }
 
-    /// Writes what is owed and this; says whether the database took it.
+    /// Writes this and what is owed; says whether the database took it. What is new and not owed goes first, and by itself:
+    /// it may be what makes room.
     async fn write(&mut self, new: VecDeque<Write>) -> bool {
-        let mut batch = std::mem::take(&mut self.owed);
-        batch.extend(new);
+        let took = if self.owed.is_empty() {
+            self.attempt(new).await
+        } else {
+            let (after, before): (VecDeque<_>, VecDeque<_>) =
+                new.into_iter().partition(|write| write.is_lasting() || write.is_flush());
+            let took = self.attempt(before).await;
+            let mut owed = std::mem::take(&mut self.owed);
+            owed.extend(after);
+            self.attempt(owed).await && took
+        };
+        if took {
+            self.recover();
+        }
+        took
+    }
+
+    async fn attempt(&mut self, batch: VecDeque<Write>) -> bool {
         if batch.is_empty() {
             return true;
         }
         match self.commit(&batch).await {
             Ok(refused) => {
-                self.recover();
                 self.settle(batch, refused);
                 true
             }

@@ -1,1 +1,0 @@
-//! The store, with real files.
