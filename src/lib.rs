@@ -7,20 +7,24 @@
 //! 4  api   sip   script     adapters on the model; they never import each other
 //! 3  call                   the model
 //! 2  worker   sound         media threads around the engine; files and text as samples
-//!    webhook                requests to applications
+//!    webhook   directory    requests to applications; whose credentials, numbers and applications there are
 //! 1  sdp                    pure
-//! 0  confab_media, config, telemetry
+//!    store                  the database, below all services that keep something in it
+//! 0  confab_media, config, telemetry, sid
 //! ```
 
 pub mod api;
 pub mod call;
 pub mod config;
+pub mod directory;
 pub mod load;
 pub mod script;
 pub mod sdp;
 pub mod server;
+pub mod sid;
 pub mod sip;
 pub mod sound;
+pub mod store;
 pub mod telemetry;
 pub mod webhook;
 pub mod worker;

@@ -15,13 +15,15 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::{self, Config, Secret};
+use crate::config::{self, Config};
+use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::script;
 use crate::sip;
 use crate::sound::{self, SayCommand, Saying};
+use crate::store::{Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
-    Client, ClientSettings, Courier, CourierSettings, Egress, MemorySpool, OnFailure, SystemNetwork,
+    Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, StoreSpool, SystemNetwork,
     TrustError, system_jitter,
 };
 use crate::worker::{Ports, WorkerSettings, Workers};
@@ -33,8 +35,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(6);
 /// How long status callbacks have to be delivered when the node stops.
 const COURIER_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long what is to be kept has to be written when the node stops.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the database has to take what waits for it when the node stops.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Open files beyond a leg's two sockets each: listeners, connections, the data directory.
 const DESCRIPTORS_BESIDE_LEGS: u64 = 4_096;
@@ -61,6 +69,12 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
+    /// Not even a database in memory can be had.
+    #[error("cannot open a database: {0}")]
+    Store(#[from] StoreError),
+    /// The accounts, keys, applications or numbers cannot be read.
+    #[error("the accounts and numbers in `data_dir`: {0}")]
+    Directory(#[from] DirectoryError),
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
@@ -141,6 +155,7 @@ pub struct Node {
     pub sip_tls: Option<SocketAddr>,
     calls: call::Handle,
     courier: Courier,
+    store: Store,
     endpoint: sip::Endpoint,
     stopping: watch::Sender<bool>,
     api: JoinHandle<()>,
@@ -162,13 +177,16 @@ impl Node {
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
+        let store = Store::open(&config.data_dir, StoreSettings::default(), &metrics).await?;
+        let main = MainAccount { sid: account, auth_token: config.credentials.auth_token.clone() };
+        let directory = Directory::open(main, Arc::new(store.clone())).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let (calls, adapters) = start_model(&config, options, &metrics)?;
+        let calls = calls.recording(store.clone(), &metrics);
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),
-            account,
-            auth_token: config.credentials.auth_token.clone(),
+            directory: directory.clone(),
             listening: Listening {
                 http: http_address.to_string(),
                 sip_udp: sip_address.to_string(),
@@ -181,17 +199,17 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let token = config.credentials.auth_token.clone();
         let settings = sip::Settings {
             account,
             advertised: config.sip.advertised(),
             routes: config.routes,
+            directory: directory.clone(),
             codecs: config.media.codecs,
             srtp: config.media.srtp,
             session_interval_min,
         };
-        let web = web_client(&config.webhook, account, token, &metrics)?;
-        let courier = start_courier(&web, &metrics).await;
+        let web = web_client(&config.webhook, directory, &metrics)?;
+        let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
         let scripts = script::Scripts { calls: calls.clone(), web, saying };
@@ -201,7 +219,17 @@ impl Node {
         let endpoint =
             sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
-        Ok(Self { http: http_address, sip: sip_address, sip_tls, calls, courier, endpoint, stopping, api })
+        Ok(Self {
+            http: http_address,
+            sip: sip_address,
+            sip_tls,
+            calls,
+            courier,
+            store,
+            endpoint,
+            stopping,
+            api,
+        })
     }
 
     /// Takes no more calls, ends all there are and tells their far ends, lets requests in progress finish.
@@ -217,6 +245,9 @@ impl Node {
         if tokio::time::timeout(HTTP_PATIENCE, self.api).await.is_err() {
             warn!("some HTTP requests were cut off");
         }
+        if !self.store.stop(STORE_PATIENCE).await {
+            warn!("not everything could be written to the database");
+        }
     }
 }
 
@@ -226,8 +257,7 @@ fn say_command(template: Option<&str>) -> Result<Option<SayCommand>, StartError>
 
 fn web_client(
     settings: &config::Webhook,
-    account: call::AccountSid,
-    token: Secret,
+    directory: Directory,
     metrics: &Metrics,
 ) -> Result<Client, StartError> {
     let settings = ClientSettings {
@@ -235,8 +265,7 @@ fn web_client(
         extra_authorities: settings.ca.clone(),
         ..ClientSettings::default()
     };
-    let ours = account.to_string();
-    let keys = move |asked: &str| (asked == ours).then(|| token.clone());
+    let keys = move |account: &str| directory.auth_token(account.parse().ok()?);
     let on_failure: OnFailure = Arc::new(|failure| {
         let subject = failure.subject.as_deref();
         info!(code = failure.code(), subject, error = %failure, "request to an application failed");
@@ -244,11 +273,10 @@ fn web_client(
     Ok(Client::new(&settings, Arc::new(SystemNetwork::new()), Arc::new(keys), on_failure, metrics)?)
 }
 
-/// News waits in memory: a restart loses what was not delivered.
-async fn start_courier(web: &Client, metrics: &Metrics) -> Courier {
-    let settings = CourierSettings::default();
-    let spool = Arc::new(MemorySpool::new(settings.capacity));
-    Courier::start(settings, web.clone(), spool, system_jitter(), metrics).await
+/// News waits in the database: a node that starts again delivers what was pending.
+async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
+    let spool = Arc::new(StoreSpool::new(store.clone()));
+    Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
 }
 
 fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {

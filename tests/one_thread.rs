@@ -138,6 +138,7 @@ impl Node {
             from,
             to,
             destination: Destination::Conference(JoinTerms::named(conference)),
+            status: None,
             signals,
         };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
@@ -152,7 +153,8 @@ impl Node {
         self.signals.push(listening);
         let (from, to) = ("caller".to_owned(), "nobody".to_owned());
         let account = self.account;
-        let incoming = IncomingCall { account, from, to, destination: Destination::Wait, signals };
+        let incoming =
+            IncomingCall { account, from, to, destination: Destination::Wait, status: None, signals };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
         let media = call::CallMedia { leg: media(), srtp: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");

@@ -16,10 +16,11 @@ use source::{Finding, Source, positions, repository, root, snake_case};
 
 /// The layers of the server, the lowest first. A module imports only from the layers before its own, so those of
 /// one layer never import each other. The engine and other crates are below all of them.
-const LAYERS: [&[&str]; 7] = [
-    &["config", "telemetry"],
+const LAYERS: [&[&str]; 8] = [
+    &["config", "telemetry", "sid"],
     &["sdp", "signalling"],
-    &["worker", "sound", "recording", "fork", "webhook", "store"],
+    &["store"],
+    &["worker", "sound", "recording", "fork", "webhook", "directory"],
     &["call"],
     &["api", "sip", "webrtc", "script", "payment", "console"],
     &["server", "load"],

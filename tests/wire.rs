@@ -31,6 +31,8 @@ mod limits;
 mod message;
 #[path = "wire/negotiation.rs"]
 mod negotiation;
+#[path = "wire/numbers.rs"]
+mod numbers;
 #[path = "wire/outbound.rs"]
 mod outbound;
 #[path = "wire/peer.rs"]

@@ -1,22 +1,23 @@
-//! Who may ask: HTTP Basic (RFC 7617) with the account's SID and its auth token.
+//! Who may ask: HTTP Basic (RFC 7617) with an account's SID and its auth token, or with a key's SID and its secret.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use subtle::ConstantTimeEq;
+use tracing::info;
 use zeroize::Zeroizing;
 
 use super::error::{ApiError, Quoted};
 use super::form::check_encoding;
 use super::{API_VERSION, ApiState};
 use crate::call::AccountSid;
+use crate::directory::{Denied, NotAuthenticated, Principal, Subject};
 
 /// The account in whose name a request is made: the one in its path, or where there is none that of the credentials.
 #[derive(Clone, Copy)]
@@ -31,21 +32,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Acting {
     }
 }
 
-/// Lets a request through if it brings the credentials and its path is well-formed and in their account.
+/// Whose credentials a request brought.
+#[derive(Clone, Copy)]
+pub(super) struct Caller(pub(super) Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().copied().ok_or_else(|| ApiError::unknown_path(parts.uri.path()))
+    }
+}
+
+/// Lets a request through if it brings credentials, its path is well-formed, and they reach what it is about.
 pub(super) async fn guard(
     State(state): State<Arc<ApiState>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    authenticate(&state, request.headers())?;
-    check_path(&state, request.uri().path())?;
-    request.extensions_mut().insert(Acting(state.account));
+    let caller = authenticate(&state, request.headers())?;
+    let path = request.uri().path();
+    check_encoding(path.as_bytes(), "The path")?;
+    let (account, subject) = target(path, caller.account)?;
+    let changes = request.method() == Method::POST;
+    let checked = state.directory.check(caller, account, subject, changes);
+    checked.map_err(|denied| refusal(denied, &account.to_string()))?;
+    request.extensions_mut().insert(Acting(account));
+    request.extensions_mut().insert(Caller(caller));
     Ok(next.run(request).await)
 }
 
-fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
-    const HOW: &str =
-        "use HTTP Basic with the account SID as the user name and its auth token as the password";
+fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Principal, ApiError> {
+    const HOW: &str = "use HTTP Basic with the account SID as the user name and its auth token as the password, \
+                       or a key's SID and its secret";
 
     if !headers.contains_key(AUTHORIZATION) {
         return Err(ApiError::unauthenticated(&format!("No credentials were sent; {HOW}.")));
@@ -55,13 +74,15 @@ fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(), ApiError> {
             "The Authorization header cannot be read as credentials; {HOW}."
         )));
     };
-    // Both are compared whichever differs: how long a refusal takes says nothing of which was right.
-    let account = bool::from(state.account.to_string().as_bytes().ct_eq(&credentials.user));
-    let token = state.auth_token.matches(&credentials.password);
-    if account & token {
-        return Ok(());
-    }
-    Err(ApiError::unauthenticated(&format!("The user name or the password is wrong; {HOW}.")))
+    state.directory.authenticate(&credentials.user, &credentials.password).map_err(|refused| match refused {
+        NotAuthenticated::Unknown => {
+            ApiError::unauthenticated(&format!("The user name or the password is wrong; {HOW}."))
+        }
+        NotAuthenticated::Inactive(account) => {
+            info!(%account, "credentials of an account that is not active");
+            ApiError::unauthenticated(&format!("The account {account} is not active: suspended or closed."))
+        }
+    })
 }
 
 struct Credentials {
@@ -82,20 +103,45 @@ fn basic_credentials(headers: &HeaderMap) -> Option<Credentials> {
     })
 }
 
-/// Another account is answered as one that does not exist: on this node it does not.
-fn check_path(state: &ApiState, path: &str) -> Result<(), ApiError> {
-    check_encoding(path.as_bytes(), "The path")?;
-    let Some(rest) = path.strip_prefix(&format!("/{API_VERSION}/Accounts/")) else {
-        return Ok(());
+/// What a path is about: the account in it, or the caller's own where there is none, and what of that account.
+///
+/// The path is read as the router reads it, so that neither takes for keys what the other takes for something else.
+fn target(path: &str, own: AccountSid) -> Result<(AccountSid, Subject), ApiError> {
+    let bare = |segment: &str| segment.strip_suffix(".json").unwrap_or(segment).to_owned();
+    let Some(below) = path.strip_prefix(&format!("/{API_VERSION}/Accounts")) else {
+        return Ok((own, Subject::Resources));
     };
-    let account = rest.split('/').next().unwrap_or_default();
-    let account = account.strip_suffix(".json").unwrap_or(account);
-    if account.parse() == Ok(state.account) {
-        return Ok(());
+    if below.is_empty() || below == ".json" {
+        return Ok((own, Subject::Accounts));
     }
-    Err(ApiError::not_found(format!(
-        "There is no account {} on this node; its account is {}.",
-        Quoted(account),
-        state.account
-    )))
+    let Some(below) = below.strip_prefix('/') else {
+        return Ok((own, Subject::Resources));
+    };
+    let mut segments = below.split('/').map(bare);
+    let account = segments.next().unwrap_or_default();
+    let account = account.parse().map_err(|_| refusal(Denied::NoAccount, &account))?;
+    let subject = match segments.next().as_deref() {
+        None => Subject::Accounts,
+        Some("Keys") => Subject::Keys,
+        Some(_) => Subject::Resources,
+    };
+    Ok((account, subject))
+}
+
+/// Another's account is answered as one that does not exist.
+fn refusal(denied: Denied, account: &str) -> ApiError {
+    match denied {
+        Denied::NoAccount => ApiError::not_found(format!(
+            "There is no account {} that these credentials reach.",
+            Quoted(account)
+        )),
+        Denied::StandardKey => ApiError::unauthenticated(
+            "A standard key manages neither accounts nor keys; use the account's auth token or a main key.",
+        ),
+        Denied::KeyOfAnother => ApiError::unauthenticated(
+            "A key reaches what its own account has; use the main account's auth token, or credentials of the \
+             account in the path.",
+        ),
+        Denied::Inactive => ApiError::inactive(account),
+    }
 }

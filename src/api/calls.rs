@@ -15,7 +15,9 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{CallChange, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
+use crate::call::{
+    CallChange, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, DialOrder, EndCall, Voice,
+};
 
 /// `GET …/Calls.json`: filtered by `To`, `From`, `Status`, `StartTime`, `EndTime`, `ParentCallSid`.
 pub(super) async fn list(
@@ -34,13 +36,13 @@ pub(super) async fn create(
     Acting(account): Acting,
     Form(parameters): Form,
 ) -> Result<(StatusCode, Json<Representation>), ApiError> {
-    let voice = dial::voice(&parameters)?.ok_or_else(|| {
-        ApiError::call(
-            21_205,
-            "Url or Twiml is missing: what the call does when it is answered must be said.",
-        )
-    })?;
-    let order = dial::order(account, &parameters, Destination::Script(voice))?;
+    let order = match dial::application(&state.directory, account, &parameters)? {
+        Some(application) => DialOrder {
+            status: application.status,
+            ..dial::order(account, &parameters, Destination::Script(application.voice))?
+        },
+        None => dial::order(account, &parameters, Destination::Script(voice(&parameters)?))?,
+    };
     let placed =
         state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
     Ok((StatusCode::CREATED, Json(Representation::of(placed.call))))
@@ -110,6 +112,15 @@ fn parse_end(value: &str) -> Result<EndCall, ApiError> {
         "canceled" => Ok(EndCall::Canceled),
         other => Err(ApiError::value("Status", other, "completed or canceled")),
     }
+}
+
+fn voice(parameters: &Parameters) -> Result<Voice, ApiError> {
+    dial::voice(parameters)?.ok_or_else(|| {
+        ApiError::call(
+            21_205,
+            "Url, Twiml or ApplicationSid is missing: what the call does when it is answered must be said.",
+        )
+    })
 }
 
 fn answer(call: CallSid, done: Result<CallView, CallError>) -> Result<Json<Representation>, ApiError> {

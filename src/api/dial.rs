@@ -10,9 +10,10 @@ use crate::call::{
     StatusCallback, Voice, VoiceSource, VoiceUrl,
 };
 use crate::config::Secret;
+use crate::directory::Directory;
 
 /// Documented and not done yet; a request with one of them is refused, whatever it asks for.
-const UNSUPPORTED: [&str; 11] = [
+const UNSUPPORTED: [&str; 10] = [
     "AsyncAmd",
     "Byoc",
     "CallReason",
@@ -23,7 +24,6 @@ const UNSUPPORTED: [&str; 11] = [
     "RecordingStatusCallback",
     "RecordingTrack",
     "Trim",
-    "ApplicationSid",
 ];
 
 /// The longest script in a parameter, in characters.
@@ -201,10 +201,15 @@ fn status_callback(parameters: &Parameters) -> Result<Option<StatusCallback>, Ap
     let Some(url) = webhook(parameters, "StatusCallback", "StatusCallbackMethod")? else {
         return Ok(None);
     };
+    Ok(Some(StatusCallback { url, events: call_events(parameters)? }))
+}
+
+/// Which steps of the call the request wants to be told of.
+fn call_events(parameters: &Parameters) -> Result<CallEvents, ApiError> {
     let asked = parameters.all("StatusCallbackEvent");
     let mut words = asked.iter().flat_map(|value| value.split_whitespace()).peekable();
     if words.peek().is_none() {
-        return Ok(Some(StatusCallback { url, events: CallEvents::default() }));
+        return Ok(CallEvents::default());
     }
     let mut events = CallEvents { completed: false, ..CallEvents::default() };
     for word in words {
@@ -219,7 +224,35 @@ fn status_callback(parameters: &Parameters) -> Result<Option<StatusCallback>, Ap
             }
         }
     }
-    Ok(Some(StatusCallback { url, events }))
+    Ok(events)
+}
+
+/// What an application says in place of the request: which script, and who is told.
+pub(super) struct FromApplication {
+    pub(super) voice: Voice,
+    pub(super) status: Option<StatusCallback>,
+}
+
+/// The application that a request names. What the request itself says of scripts and callbacks is ignored beside it.
+pub(super) fn application(
+    directory: &Directory,
+    account: AccountSid,
+    parameters: &Parameters,
+) -> Result<Option<FromApplication>, ApiError> {
+    let Some(sid) = parameters.one("ApplicationSid")?.filter(|sid| !sid.is_empty()) else {
+        return Ok(None);
+    };
+    let found = sid.parse().ok().and_then(|sid| directory.application(account, sid));
+    let found = found.ok_or_else(|| {
+        ApiError::call(21_218, "ApplicationSid must be the SID of an application of this account.")
+    })?;
+    let script = found.voice.script().ok_or_else(|| {
+        ApiError::call(21_218, "The application of ApplicationSid has no VoiceUrl; a call needs one.")
+    })?;
+    let told = found.voice.told();
+    let events = call_events(parameters)?;
+    let status = told.map(|url| StatusCallback { url: url.into(), events });
+    Ok(Some(FromApplication { voice: script.into(), status }))
 }
 
 /// The URL of one parameter and the method of another.
@@ -248,7 +281,7 @@ pub(super) fn webhook(
     }
 }
 
-fn is_web(url: &str) -> bool {
+pub(super) fn is_web(url: &str) -> bool {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']));
     has_host && !url.contains(|c: char| c.is_control() || c.is_whitespace())

@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use super::BODY_MAX;
 use super::form::Json;
-use crate::call::{CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid};
+use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid};
+use crate::directory::{DirectoryError, Limited};
+use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -52,6 +54,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, message.to_owned())
     }
 
+    /// Something that is not done, by the code of what is wrong with it.
+    pub(super) fn coded(code: u32, message: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
     /// The parameter has a value it cannot have.
     pub(super) fn value(name: &str, value: &str, right: &str) -> Self {
         Self::parameter(format!("{name} is {}; it must be {right}.", Quoted(value)))
@@ -61,6 +68,20 @@ impl ApiError {
     pub(super) fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned())
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Confab API\""))
+    }
+
+    /// The account is suspended or closed.
+    pub(super) fn inactive(account: &str) -> Self {
+        let message = format!(
+            "The account {} is not active: what it has can be read and deleted, and nothing else.",
+            Quoted(account)
+        );
+        Self::new(StatusCode::FORBIDDEN, 20_005, message)
+    }
+
+    /// What was asked about is not there.
+    pub(super) fn no(asked: Asked<'_>) -> Self {
+        Self::not_found(format!("There is no {asked}."))
     }
 
     /// What the path names is not there.
@@ -175,6 +196,28 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// What the directory answered about `asked`.
+    pub(super) fn of_directory(error: &DirectoryError, asked: Asked<'_>) -> Self {
+        let code = match error {
+            DirectoryError::NotFound => return Self::no(asked),
+            DirectoryError::Shelf(_) | DirectoryError::Unreadable { .. } => {
+                return Self::unavailable(format!("The {asked}: {error}; nothing was changed."));
+            }
+            DirectoryError::TooMany { what: Limited::Accounts, .. } => 21_480,
+            DirectoryError::TooMany { what: Limited::Applications, .. } => 21_301,
+            DirectoryError::TooMany { what: Limited::Keys | Limited::Numbers, .. } => 20_001,
+            DirectoryError::NumberTaken => 21_422,
+            DirectoryError::NoTarget => 21_471,
+            DirectoryError::TargetInactive => 21_472,
+            DirectoryError::NoApplication => 21_420,
+            DirectoryError::MainStatus => 21_477,
+            DirectoryError::Closed => 21_479,
+        };
+        Self::coded(code, format!("The {asked}: {error}. Nothing was changed."))
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = Body {
@@ -208,6 +251,14 @@ pub(super) enum Asked<'a> {
     Queue(QueueSid),
     /// One who waits in a queue.
     Waiter(QueueSid),
+    /// An account, or something new that is to be its.
+    Account(AccountSid),
+    /// A key.
+    Key(KeySid),
+    /// An application.
+    Application(ApplicationSid),
+    /// An incoming phone number.
+    Number(PhoneNumberSid),
     /// A participant of a conference.
     Participant(ConferenceSid, &'a ParticipantKey),
 }
@@ -218,6 +269,10 @@ impl fmt::Display for Asked<'_> {
             Self::List => f.write_str("list"),
             Self::NewCall => f.write_str("call was not placed"),
             Self::Call(call) => write!(f, "call {call}"),
+            Self::Account(account) => write!(f, "account {account}"),
+            Self::Key(key) => write!(f, "key {key}"),
+            Self::Application(application) => write!(f, "application {application}"),
+            Self::Number(number) => write!(f, "incoming phone number {number}"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::NewQueue => f.write_str("queue was not made"),
             Self::Queue(queue) => write!(f, "queue {queue}"),

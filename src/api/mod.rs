@@ -10,6 +10,8 @@
 //! A parameter that the original documents and this node cannot honour yet is refused, because to ignore it
 //! would leave the asker believing it was done; a parameter nobody documents is ignored, as the original does.
 
+mod accounts;
+mod applications;
 mod auth;
 mod calls;
 mod conferences;
@@ -19,7 +21,9 @@ mod error;
 mod events;
 mod form;
 mod health;
+mod keys;
 mod layers;
+mod numbers;
 mod paging;
 mod participants;
 mod path;
@@ -27,6 +31,7 @@ mod quality;
 mod queues;
 mod seating;
 mod serve;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -39,14 +44,15 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, any, get};
 use tokio::sync::{Semaphore, watch};
 
-use crate::call::{AccountSid, Handle};
-use crate::config::Secret;
+use crate::call::Handle;
+use crate::directory::Directory;
 
 pub use events::followers;
 pub use health::Listening;
 pub use serve::serve;
 
 use error::ApiError;
+use numbers::Shop;
 
 /// The version in every path and in the resources that tell theirs.
 const API_VERSION: &str = "2010-04-01";
@@ -59,10 +65,8 @@ const BODY_MAX: usize = 64 * 1_024;
 pub struct ApiState {
     /// The model that is asked.
     pub calls: Handle,
-    /// The one account of this node: the user name, and part of every path.
-    pub account: AccountSid,
-    /// The password that goes with it.
-    pub auth_token: Secret,
+    /// Who may ask, and what they have.
+    pub directory: Directory,
     /// Where the node really listens, for `/healthz`.
     pub listening: Listening,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
@@ -113,6 +117,7 @@ fn control(state: &Shared) -> Router<Shared> {
             .route(&format!("{waiters}{suffix}"), get(queues::list_waiters));
     }
     routes
+        .merge(directory_routes(&account))
         .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update))
         .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
         .route(
@@ -129,6 +134,37 @@ fn control(state: &Shared) -> Router<Shared> {
         .route(&format!("/{API_VERSION}/{{*rest}}"), any(unknown_path))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn_with_state(Arc::clone(state), auth::guard))
+}
+
+/// Accounts, and what they have of their own.
+fn directory_routes(account: &str) -> Router<Shared> {
+    let mut routes = Router::new();
+    for suffix in ["", ".json"] {
+        let accounts = format!("/{API_VERSION}/Accounts{suffix}");
+        routes = routes
+            .route(&accounts, get(accounts::list).post(accounts::create))
+            .route(&format!("{account}/Keys{suffix}"), get(keys::list).post(keys::create))
+            .route(
+                &format!("{account}/Applications{suffix}"),
+                get(applications::list).post(applications::create),
+            );
+        for shop in Shop::ALL {
+            let list = move |state, acting, query| shop.list(state, acting, query);
+            let create = move |state, acting, form| shop.create(state, acting, form);
+            routes = routes.route(&format!("{account}/{}{suffix}", shop.path()), get(list).post(create));
+        }
+    }
+    routes
+        .route(account, get(accounts::fetch).post(accounts::update))
+        .route(&format!("{account}/Keys/{{key}}"), get(keys::fetch).post(keys::update).delete(keys::delete))
+        .route(
+            &format!("{account}/Applications/{{application}}"),
+            get(applications::fetch).post(applications::update).delete(applications::delete),
+        )
+        .route(
+            &format!("{account}/IncomingPhoneNumbers/{{number}}"),
+            get(numbers::fetch).post(numbers::update).delete(numbers::delete),
+        )
 }
 
 fn participants_routes() -> MethodRouter<Shared> {

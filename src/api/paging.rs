@@ -32,9 +32,13 @@ pub(super) struct Paging {
 impl Paging {
     /// Of a list of the account, named as in its path: `Calls`.
     pub(super) fn new(account: AccountSid, list: &str, parameters: &Parameters) -> Result<Self, ApiError> {
+        Self::at(format!("/{API_VERSION}/Accounts/{account}/{list}.json"), parameters)
+    }
+
+    /// Of the list at a path.
+    pub(super) fn at(path: String, parameters: &Parameters) -> Result<Self, ApiError> {
         parameters.one(PAGE_TOKEN)?;
         let request = PageRequest { page: page(parameters)?, size: page_size(parameters)? };
-        let path = format!("/{API_VERSION}/Accounts/{account}/{list}.json");
         let filters = parameters.without(&[PAGE, PAGE_SIZE, PAGE_TOKEN]);
         Ok(Self { request, path, filters })
     }
@@ -49,8 +53,23 @@ impl Paging {
         represent: impl Fn(T) -> R,
     ) -> Result<Response, ApiError> {
         let page = found.map_err(|error| ApiError::of(error, asked))?;
-        let items: Vec<R> = page.items.into_iter().map(represent).collect();
-        Ok(Json(Envelope { key, items, more: page.more, paging: self }).into_response())
+        Ok(self.answer_part(key, (page.items, page.more), represent))
+    }
+
+    /// How many items are before the page, and how many it may have.
+    pub(super) fn part(&self) -> (usize, usize) {
+        (self.request.page.saturating_mul(self.request.size), self.request.size)
+    }
+
+    /// The answer: what was `found` for the page, and whether there is more behind it, in the envelope.
+    pub(super) fn answer_part<T, R: Serialize>(
+        &self,
+        key: &'static str,
+        (found, more): (Vec<T>, bool),
+        represent: impl Fn(T) -> R,
+    ) -> Response {
+        let items: Vec<R> = found.into_iter().map(represent).collect();
+        Json(Envelope { key, items, more, paging: self }).into_response()
     }
 
     fn uri(&self, page: usize) -> String {

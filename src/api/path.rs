@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 
 use super::error::{ApiError, Quoted};
 use crate::call::{CallSid, ConferenceSid, ParticipantKey, QueueSid, WaiterKey};
+use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
 /// A call named by the path.
 pub(super) struct CallPath(pub(super) CallSid);
@@ -116,6 +117,36 @@ fn parse_queue(text: &str) -> Result<QueueSid, ApiError> {
     text.parse()
         .map_err(|error| ApiError::not_found(format!("There is no queue {}: that is {error}.", Quoted(text))))
 }
+macro_rules! named_by_sid {
+    ($(#[$doc:meta])* $path:ident, $sid:ident, $segment:literal, $what:literal) => {
+        $(#[$doc])*
+        pub(super) struct $path(pub(super) $sid);
+
+        impl<S: Send + Sync> FromRequestParts<S> for $path {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+                let [sid] = segments(parts, state, [$segment]).await?;
+                sid.parse().map(Self).map_err(|error| {
+                    ApiError::not_found(format!("There is no {} {}: that is {error}.", $what, Quoted(&sid)))
+                })
+            }
+        }
+    };
+}
+
+named_by_sid!(
+    /// A key named by the path.
+    KeyPath, KeySid, "key", "key"
+);
+named_by_sid!(
+    /// An application named by the path.
+    ApplicationPath, ApplicationSid, "application", "application"
+);
+named_by_sid!(
+    /// An incoming phone number named by the path.
+    NumberPath, PhoneNumberSid, "number", "incoming phone number"
+);
 
 /// A name in its place is refused too: several conferences may have had it.
 fn parse_conference(text: &str) -> Result<ConferenceSid, ApiError> {

@@ -1,10 +1,12 @@
 //! The whole API over a scripted model: each request goes through every layer, none through a socket unless
 //! connections are what is tested.
 
+mod accounts;
 mod connections;
 mod errors;
 mod events;
 mod full;
+mod numbers;
 mod quality;
 mod resources;
 mod sdk;
@@ -24,6 +26,7 @@ use super::{ApiState, Listening, router};
 use crate::call::scripted::{Script, account};
 use crate::call::{AccountSid, CallSid, ConferenceSid, Handle};
 use crate::config::Secret;
+use crate::directory::{Directory, MainAccount};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -92,10 +95,10 @@ impl Node {
             sip_udp: "127.0.0.1:5060".to_owned(),
             sip_tcp: "127.0.0.1:5061".to_owned(),
         };
+        let main = MainAccount { sid: account, auth_token: Secret::new(TOKEN.to_owned()) };
         let router = router(ApiState {
             calls,
-            account,
-            auth_token: Secret::new(TOKEN.to_owned()),
+            directory: Directory::in_memory(main),
             listening,
             stopping: is_stopping,
             followers: super::followers(),

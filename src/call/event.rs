@@ -256,17 +256,22 @@ impl Follower {
     /// The next event, when it has happened. `None` when the model is gone and all was read.
     pub async fn next(&mut self) -> Option<Followed> {
         loop {
-            let followed = lock(&self.ring).look(self.next);
-            if let Some(followed) = followed {
-                self.next = match &followed {
-                    Followed::Event(event) => EventId(event.id.0 + 1),
-                    Followed::Missed(_, last) => EventId(last.0 + 1),
-                };
+            if let Some(followed) = self.ready() {
                 return Some(followed);
             }
             let next = self.next;
             self.newest.wait_for(|newest| *newest >= next).await.ok()?;
         }
+    }
+
+    /// The next event, if it has happened.
+    pub fn ready(&mut self) -> Option<Followed> {
+        let followed = lock(&self.ring).look(self.next)?;
+        self.next = match &followed {
+            Followed::Event(event) => EventId(event.id.0 + 1),
+            Followed::Missed(_, last) => EventId(last.0 + 1),
+        };
+        Some(followed)
     }
 }
 

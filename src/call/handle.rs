@@ -8,6 +8,7 @@ use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
 use super::news::News;
+use super::history::{Kept, Owed, Scribe, Unkept};
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
 use super::queue::QueueExit;
@@ -20,7 +21,9 @@ use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
 };
-use super::voice::{Destination, JoinTerms, Voice, VoiceUrl};
+use super::voice::{Destination, JoinTerms, StatusCallback, Voice, VoiceUrl};
+use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// Requests that wait for the model's owner at a time. Each is some microseconds of work, so a full queue
 /// means that something is badly wrong: whoever asks is told [`CallError::Overloaded`] at once.
@@ -33,6 +36,8 @@ pub struct Handle {
     pub(super) events: Events,
     /// Whose calls and conferences it reaches; without, everybody's.
     pub(super) account: Option<AccountSid>,
+    /// Where records of what the model has forgotten are.
+    pub(super) store: Option<Store>,
 }
 
 /// A request, and the account in whose name it is made, if it is made in one's.
@@ -136,8 +141,10 @@ pub struct IncomingCall {
     pub from: String,
     /// Whom they call.
     pub to: String,
-    /// Where a route sends them.
+    /// Where a route or the number sends them.
     pub destination: Destination,
+    /// Who is told how far it gets.
+    pub status: Option<StatusCallback>,
     /// Where the adapter is told what to do. When the adapter drops the other end, the call is over.
     pub signals: mpsc::Sender<Signal>,
 }
@@ -362,6 +369,11 @@ pub(super) enum Request {
     PlaySound(SoundId, Sound, Plays, Reply<PlayEnd>),
     SoundOver(SoundId, Option<String>),
     KickParticipant(ConferenceSid, ParticipantKey, Reply<()>),
+    UnkeptCalls(CallFilter, usize, Reply<Unkept<CallView>>),
+    UnkeptConferences(ConferenceFilter, usize, Reply<Unkept<ConferenceView>>),
+    Owed(Reply<Owed>),
+    Kept(Kept),
+    ForgetCall(CallSid, Reply<()>),
 }
 
 impl Handle {
@@ -376,6 +388,20 @@ impl Handle {
         Self { account: Some(account), ..self.clone() }
     }
 
+    /// The same with a store, into which what happens is recorded from now on, and out of which lists and fetches reach
+    /// beyond the model's memory. To be called once, before the first call.
+    #[must_use]
+    pub fn recording(self, store: Store, metrics: &Metrics) -> Self {
+        let scribe = Scribe {
+            store: store.clone(),
+            events: self.events.clone(),
+            model: self.requests.downgrade(),
+            missed: Scribe::missed(metrics),
+        };
+        tokio::spawn(scribe.run());
+        Self { store: Some(store), ..self }
+    }
+
     /// Calls, newest first.
     pub async fn list_calls(
         &self,
@@ -383,12 +409,23 @@ impl Handle {
         page: PageRequest,
     ) -> Result<Page<CallView>, CallError> {
         filter.account = self.account.or(filter.account);
-        self.ask(|reply| Request::ListCalls(filter, page, reply)).await
+        match &self.store {
+            Some(store) => self.list_all_calls(store, filter, page).await,
+            None => self.ask(|reply| Request::ListCalls(filter, page, reply)).await,
+        }
     }
 
-    /// One call, live or among the last that ended.
+    /// One call, live or recorded.
     pub async fn fetch_call(&self, call: CallSid) -> Result<CallView, CallError> {
-        self.ask(|reply| Request::FetchCall(call, reply)).await
+        match (self.ask(|reply| Request::FetchCall(call, reply)).await, &self.store) {
+            (Err(CallError::NoCall), Some(store)) => self.stored_call(store, call).await,
+            (found, _) => found,
+        }
+    }
+
+    /// Deletes the record of a call that is over. One that is not is [`CallError::WrongState`].
+    pub async fn delete_call(&self, call: CallSid) -> Result<(), CallError> {
+        self.forget_call(call).await
     }
 
     /// How a call sounds, or sounded if it is among the last that ended.
@@ -398,7 +435,13 @@ impl Handle {
 
     /// Ends a call; answers when its media have stopped. The far end is told at the same time.
     pub async fn end_call(&self, call: CallSid, how: EndCall) -> Result<CallView, CallError> {
-        self.ask(|reply| Request::EndCall(call, how, reply)).await
+        match (self.ask(|reply| Request::EndCall(call, how, reply)).await, &self.store) {
+            (Err(CallError::NoCall), Some(store)) => {
+                self.stored_call(store, call).await?;
+                Err(CallError::WrongState)
+            }
+            (done, _) => done,
+        }
     }
 
     /// Conferences, newest first.
@@ -408,17 +451,26 @@ impl Handle {
         page: PageRequest,
     ) -> Result<Page<ConferenceView>, CallError> {
         filter.account = self.account.or(filter.account);
-        self.ask(|reply| Request::ListConferences(filter, page, reply)).await
+        match &self.store {
+            Some(store) => self.list_all_conferences(store, filter, page).await,
+            None => self.ask(|reply| Request::ListConferences(filter, page, reply)).await,
+        }
     }
 
-    /// One conference, live or among the last that ended.
+    /// One conference, live or recorded.
     pub async fn fetch_conference(&self, conference: ConferenceSid) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::FetchConference(conference, reply)).await
+        match (self.ask(|reply| Request::FetchConference(conference, reply)).await, &self.store) {
+            (Err(CallError::NoConference), Some(store)) => self.stored_conference(store, conference).await,
+            (found, _) => found,
+        }
     }
 
     /// Ends a conference and the calls in it. Ending one that is over changes nothing.
     pub async fn end_conference(&self, conference: ConferenceSid) -> Result<ConferenceView, CallError> {
-        self.ask(|reply| Request::EndConference(conference, reply)).await
+        match (self.ask(|reply| Request::EndConference(conference, reply)).await, &self.store) {
+            (Err(CallError::NoConference), Some(store)) => self.stored_conference(store, conference).await,
+            (done, _) => done,
+        }
     }
 
     /// Those who are in a conference now, newest first; nobody, when it is over.
@@ -428,7 +480,14 @@ impl Handle {
         filter: ParticipantFilter,
         page: PageRequest,
     ) -> Result<Page<ParticipantView>, CallError> {
-        self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await
+        let found = self.ask(|reply| Request::ListParticipants(conference, filter, page, reply)).await;
+        match (found, &self.store) {
+            (Err(CallError::NoConference), Some(store)) => {
+                self.stored_conference(store, conference).await?;
+                Ok(Page { items: Vec::new(), request: page, more: false })
+            }
+            (found, _) => found,
+        }
     }
 
     /// One who is in a conference now.

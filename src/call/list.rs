@@ -1,8 +1,9 @@
 //! Lists, filtered and cut into pages.
 
 use super::handle::CallError;
+use super::history::{Kept, Owed, Unkept};
 use super::model::Model;
-use super::sid::ConferenceSid;
+use super::sid::{CallSid, ConferenceSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
@@ -22,6 +23,46 @@ impl Model {
         let conferences = self.conferences.newest_first().map(|conference| &conference.view);
         let conferences = conferences.filter(|conference| conference.is_listed);
         page(conferences.filter(|conference| filter.takes(conference)), request)
+    }
+
+    pub(super) fn unkept_calls(&self, filter: &CallFilter, count: usize) -> Unkept<CallView> {
+        let calls = self.calls.unkept().map(|call| &call.view);
+        Unkept::of(calls, |call| filter.takes(call), |call| call.sid.to_string(), CallView::age, count)
+    }
+
+    pub(super) fn unkept_conferences(
+        &self,
+        filter: &ConferenceFilter,
+        count: usize,
+    ) -> Unkept<ConferenceView> {
+        let conferences = self.conferences.unkept().map(|conference| &conference.view);
+        let listed = conferences.filter(|conference| conference.is_listed);
+        let takes = |conference: &ConferenceView| filter.takes(conference);
+        Unkept::of(listed, takes, |conference| conference.sid.to_string(), ConferenceView::age, count)
+    }
+
+    /// All that no store has confirmed and one should keep.
+    pub(super) fn owed(&self) -> Owed {
+        let conferences = self.conferences.unkept().map(|conference| &conference.view);
+        Owed {
+            calls: self.calls.unkept().map(|call| call.view.clone()).collect(),
+            conferences: conferences.filter(|conference| conference.is_listed).cloned().collect(),
+        }
+    }
+
+    pub(super) fn kept(&mut self, kept: &Kept) {
+        kept.calls.iter().for_each(|call| self.calls.keep(*call));
+        kept.conferences.iter().for_each(|conference| self.conferences.keep(*conference));
+    }
+
+    /// Forgets a call that is over, before its time.
+    pub(super) fn forget_call(&mut self, sid: CallSid) -> Result<(), CallError> {
+        let call = self.calls.get(sid).ok_or(CallError::NoCall)?;
+        if !call.view.status.is_final() {
+            return Err(CallError::WrongState);
+        }
+        self.calls.forget(sid);
+        Ok(())
     }
 
     pub(super) fn list_participants(

@@ -17,6 +17,7 @@ mod ending;
 mod event;
 mod handle;
 mod hearing;
+mod history;
 mod list;
 mod media;
 mod model;
@@ -33,7 +34,6 @@ mod scope;
 pub(crate) mod scripted;
 mod seating;
 mod seats;
-mod sid;
 mod sitting;
 mod sounds;
 #[cfg(test)]
@@ -47,6 +47,8 @@ mod voice;
 
 pub use change::CallChange;
 pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
+use crate::sid;
+
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, QueueChange, WaiterChange, What};
 pub use handle::{

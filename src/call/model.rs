@@ -207,7 +207,7 @@ impl Model {
             deadline: None,
             time_limit: None,
             destination: None,
-            status: None,
+            status: incoming.status,
             told: 0,
             send_digits: None,
             is_sent_away: false,

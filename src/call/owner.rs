@@ -34,7 +34,7 @@ pub fn start(
     let media = Media::new(workers, ports, receiving);
     let (model, adapters) = Model::new(media, limits, outbound, journal, metrics);
     tokio::spawn(own(model, incoming, reports));
-    (Handle { requests, events, account: None }, adapters)
+    (Handle { requests, events, account: None, store: None }, adapters)
 }
 
 async fn own(
@@ -120,6 +120,13 @@ fn handle(model: &mut Model, request: Request) {
         Request::PlaySound(id, sound, plays, reply) => model.play_sound(id, sound, plays, reply),
         Request::SoundOver(id, failed) => model.sound_over(id, failed),
         Request::KickParticipant(conference, key, reply) => model.kick(conference, &key, reply),
+        Request::UnkeptCalls(filter, count, reply) => answer(reply, Ok(model.unkept_calls(&filter, count))),
+        Request::UnkeptConferences(filter, count, reply) => {
+            answer(reply, Ok(model.unkept_conferences(&filter, count)));
+        }
+        Request::Owed(reply) => answer(reply, Ok(model.owed())),
+        Request::Kept(kept) => model.kept(&kept),
+        Request::ForgetCall(call, reply) => answer(reply, model.forget_call(call)),
     }
 }
 

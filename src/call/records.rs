@@ -12,6 +12,8 @@ const ENDED_MAX: usize = 10_000;
 pub(super) struct Records<K, T> {
     by_name: HashMap<K, Record<T>>,
     by_age: BTreeMap<u64, K>,
+    /// Those that no store has confirmed.
+    unkept: BTreeMap<u64, K>,
     ended: VecDeque<K>,
     next: u64,
 }
@@ -24,13 +26,20 @@ struct Record<T> {
 
 impl<K: Copy + Eq + Hash, T> Records<K, T> {
     pub(super) fn new() -> Self {
-        Self { by_name: HashMap::new(), by_age: BTreeMap::new(), ended: VecDeque::new(), next: 0 }
+        Self {
+            by_name: HashMap::new(),
+            by_age: BTreeMap::new(),
+            unkept: BTreeMap::new(),
+            ended: VecDeque::new(),
+            next: 0,
+        }
     }
 
     pub(super) fn insert(&mut self, name: K, thing: T) {
         let number = self.next;
         self.next += 1;
         self.by_age.insert(number, name);
+        self.unkept.insert(number, name);
         self.by_name.insert(name, Record { number, thing });
     }
 
@@ -39,10 +48,34 @@ impl<K: Copy + Eq + Hash, T> Records<K, T> {
         self.ended.push_back(name);
         if self.ended.len() > ENDED_MAX
             && let Some(oldest) = self.ended.pop_front()
-            && let Some(record) = self.by_name.remove(&oldest)
         {
-            self.by_age.remove(&record.number);
+            self.drop(oldest);
         }
+    }
+
+    fn drop(&mut self, name: K) {
+        if let Some(record) = self.by_name.remove(&name) {
+            self.by_age.remove(&record.number);
+            self.unkept.remove(&record.number);
+        }
+    }
+
+    /// Forgets a thing that lives no longer, before its time.
+    pub(super) fn forget(&mut self, name: K) {
+        self.ended.retain(|ended| *ended != name);
+        self.drop(name);
+    }
+
+    /// Notes that a store keeps what became of the thing.
+    pub(super) fn keep(&mut self, name: K) {
+        if let Some(record) = self.by_name.get(&name) {
+            self.unkept.remove(&record.number);
+        }
+    }
+
+    /// Those that no store has confirmed, the newest first.
+    pub(super) fn unkept(&self) -> impl Iterator<Item = &T> {
+        self.unkept.values().rev().filter_map(|name| self.get(*name))
     }
 
     pub(super) fn get(&self, name: K) -> Option<&T> {
@@ -79,7 +112,11 @@ mod tests {
         assert_eq!(records.living(), 5);
         assert!((0..5).all(|n| records.get(n).is_some()));
         assert!((5..10).all(|n| records.get(n).is_none()));
+        records.keep(ENDED_MAX);
+        records.forget(ENDED_MAX + 1);
+        assert_eq!(records.unkept().count(), ENDED_MAX + 3);
+        assert_eq!(records.living(), 5);
         assert_eq!(records.newest_first().next(), Some(&(ENDED_MAX + 9)));
-        assert_eq!(records.newest_first().count(), ENDED_MAX + 5);
+        assert_eq!(records.newest_first().count(), ENDED_MAX + 4);
     }
 }

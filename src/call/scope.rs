@@ -53,7 +53,8 @@ impl Request {
             | Self::CallQuality(call, _)
             | Self::Whispered(call, ..)
             | Self::ChangeCall(call, ..)
-            | Self::EndCall(call, ..) => Subject::Call(*call),
+            | Self::EndCall(call, ..)
+            | Self::ForgetCall(call, _) => Subject::Call(*call),
             Self::Transfer(request) => Subject::Call(request.call()),
             Self::FetchConference(conference, _)
             | Self::EndConference(conference, _)
@@ -73,6 +74,10 @@ impl Request {
             | Self::ListConferences(..)
             | Self::PlaySound(..)
             | Self::SoundOver(..)
+            | Self::UnkeptCalls(..)
+            | Self::UnkeptConferences(..)
+            | Self::Owed(_)
+            | Self::Kept(_)
             | Self::Stop(_) => Subject::Anything,
         }
     }
@@ -81,7 +86,7 @@ impl Request {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
-            Self::CallProgressed(..) | Self::CallEnded(..) | Self::SoundOver(..) => {}
+            Self::CallProgressed(..) | Self::CallEnded(..) | Self::SoundOver(..) | Self::Kept(_) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)
@@ -92,6 +97,7 @@ impl Request {
             | Self::HearDigit(_, _, reply)
             | Self::PressDigits(_, _, reply)
             | Self::Whispered(_, _, reply)
+            | Self::ForgetCall(_, reply)
             | Self::KickParticipant(_, _, reply) => drop(reply.send(Err(why))),
             Self::AnswerCall(_, reply)
             | Self::RedirectCall(_, _, reply)
@@ -110,6 +116,9 @@ impl Request {
             Self::ListCalls(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListConferences(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListParticipants(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::UnkeptCalls(_, _, reply) => drop(reply.send(Err(why))),
+            Self::UnkeptConferences(_, _, reply) => drop(reply.send(Err(why))),
+            Self::Owed(reply) => drop(reply.send(Err(why))),
             Self::CallQuality(_, reply) => drop(reply.send(Err(why))),
             Self::Queue(request) => request.refuse(why),
             Self::Transfer(request) => request.refuse(why),

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::event::{Events, Journal, What};
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
+use super::history::{Owed, Unkept};
 use super::list::page;
 use super::quality::CallQuality;
 use super::seating::{CoachChange, SeatChange};
@@ -65,7 +66,7 @@ impl Script {
                 self.answer(request, &journal);
             }
         });
-        Handle { requests, events, account: None }
+        Handle { requests, events, account: None, store: None }
     }
 
     fn answer(&mut self, request: Request, journal: &Journal) {
@@ -106,6 +107,20 @@ impl Script {
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::ChangeCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
+            Request::UnkeptCalls(filter, count, reply) => {
+                let takes = |call: &CallView| filter.takes(call);
+                let name = |call: &CallView| call.sid.to_string();
+                drop(reply.send(Ok(Unkept::of(self.calls.iter(), takes, name, CallView::age, count))));
+            }
+            Request::UnkeptConferences(filter, count, reply) => {
+                let takes = |view: &ConferenceView| filter.takes(view);
+                let name = |view: &ConferenceView| view.sid.to_string();
+                let all = self.conferences.iter();
+                drop(reply.send(Ok(Unkept::of(all, takes, name, ConferenceView::age, count))));
+            }
+            Request::ForgetCall(call, reply) => drop(reply.send(self.forget_call(call))),
+            Request::Owed(reply) => drop(reply.send(Ok(Owed::default()))),
+            Request::Kept(_) => {}
             Request::RedirectCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             // Of adapters that bring calls; whoever asks sees the model gone.
             Request::AdmitCall(..)
@@ -129,6 +144,14 @@ impl Script {
             | Request::PressDigits(..)
             | Request::Stop(_) => {}
         }
+    }
+
+    fn forget_call(&mut self, sid: CallSid) -> Result<(), CallError> {
+        if !self.call(sid)?.status.is_final() {
+            return Err(CallError::WrongState);
+        }
+        self.calls.retain(|call| call.sid != sid);
+        Ok(())
     }
 
     fn calls(&self, filter: &CallFilter, request: PageRequest) -> Page<CallView> {
@@ -231,18 +254,18 @@ pub(crate) fn overloaded() -> (Handle, impl Sized) {
     let (reply, _) = tokio::sync::oneshot::channel();
     let waiting = Request::FetchCall(CallSid::generate(), reply);
     requests.try_send((None, waiting)).map_err(|_| ()).expect("room for one");
-    (Handle { requests, events: no_events(), account: None }, asked)
+    (Handle { requests, events: no_events(), account: None, store: None }, asked)
 }
 
 /// A handle of a model that has stopped.
 pub(crate) fn stopped() -> Handle {
-    Handle { requests: mpsc::channel(1).0, events: no_events(), account: None }
+    Handle { requests: mpsc::channel(1).0, events: no_events(), account: None, store: None }
 }
 
 /// A handle of a model that takes requests and never answers them.
 pub(crate) fn silent() -> (Handle, impl Sized) {
     let (requests, asked) = mpsc::channel(16);
-    (Handle { requests, events: no_events(), account: None }, asked)
+    (Handle { requests, events: no_events(), account: None, store: None }, asked)
 }
 
 /// When the first call of a script was answered.

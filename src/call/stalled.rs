@@ -107,6 +107,7 @@ pub(crate) async fn admit_to(
         from: "caller".to_owned(),
         to: format!("conf-{conference}"),
         destination: Destination::Conference(JoinTerms::named(conference)),
+        status: None,
         signals,
     };
     let admission = handle.admit_call(incoming).await?;

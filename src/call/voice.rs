@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::seating::{Beep, ConferenceCallback, SeatSound};
 use super::sid::CallSid;
+use crate::config::{RouteScript, ScriptSource, WebhookUrl};
 
 /// What a call is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,22 @@ pub struct VoiceUrl {
     pub url: String,
     /// The method.
     pub method: HttpMethod,
+}
+
+impl From<WebhookUrl> for VoiceUrl {
+    fn from(url: WebhookUrl) -> Self {
+        Self { url: url.url, method: if url.get { HttpMethod::Get } else { HttpMethod::Post } }
+    }
+}
+
+impl From<RouteScript> for Voice {
+    fn from(script: RouteScript) -> Self {
+        let source = match script.source {
+            ScriptSource::Url(url) => VoiceSource::Url(url.into()),
+            ScriptSource::Inline(text) => VoiceSource::Inline(text),
+        };
+        Self { source, fallback: script.fallback.map(VoiceUrl::from) }
+    }
 }
 
 /// How a webhook is asked.

@@ -80,6 +80,7 @@ async fn admit(
         from: headers::caller(request),
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),
+        status: invitation.status.clone(),
         signals,
     };
     match inbound.calls.admit_call(incoming).await {

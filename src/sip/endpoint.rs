@@ -28,6 +28,7 @@ use super::udp::{Gate, GuardedUdp};
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
 use crate::config::{Codecs, Routes, SrtpPolicy};
+use crate::directory::Directory;
 use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
@@ -113,6 +114,8 @@ pub struct Settings {
     pub account: AccountSid,
     /// Where calls go.
     pub routes: Routes,
+    /// Whose numbers are called, and what they say: before any route.
+    pub directory: Directory,
     /// Codecs, the best liked first.
     pub codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
@@ -139,7 +142,8 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { account, advertised, routes, codecs, srtp, session_interval_min } = settings;
+        let Settings { account, advertised, routes, directory, codecs, srtp, session_interval_min } =
+            settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -171,6 +175,7 @@ impl Endpoint {
             calls,
             account,
             routes,
+            directory,
             codecs,
             srtp,
             advertised: public,

@@ -23,6 +23,7 @@ use super::headers::{self, merge_key, other};
 use super::merged::Recent;
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
+use crate::directory::Directory;
 
 /// How long a request within a call waits for the ACK of the call's INVITE: T1, within which an ACK that was sent
 /// before it has come (RFC 3261 §17.1.1.1).
@@ -41,6 +42,8 @@ pub(super) struct Inbound {
     /// Whose calls those are that a route lets in.
     pub(super) account: call::AccountSid,
     pub(super) routes: Routes,
+    /// Whose numbers are called, and what they say.
+    pub(super) directory: Directory,
     /// Codecs, the best liked first.
     pub(super) codecs: Codecs,
     /// Whether media are SRTP where the route does not say.

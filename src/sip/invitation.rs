@@ -7,8 +7,9 @@ use super::counters::SipCounters;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
-use crate::call::{AccountSid, Destination, HttpMethod, JoinTerms, Voice, VoiceSource, VoiceUrl};
-use crate::config::{Decision, RouteScript, ScriptSource, SrtpPolicy, WebhookUrl};
+use crate::call::{AccountSid, CallEvents, Destination, JoinTerms, StatusCallback};
+use crate::config::{Decision, SrtpPolicy};
+use crate::directory::Called;
 use crate::sdp::{self, Offer, SdpError};
 
 /// An INVITE that we understood.
@@ -16,6 +17,8 @@ pub(super) struct Invitation {
     /// Whose number was called.
     pub(super) account: AccountSid,
     pub(super) destination: Destination,
+    /// Who is told how far it gets.
+    pub(super) status: Option<StatusCallback>,
     /// Whether its media are to be SRTP.
     pub(super) srtp: SrtpPolicy,
     /// None: the caller wants ours.
@@ -37,39 +40,67 @@ impl From<StatusCode> for Refusal {
 
 impl Invitation {
     pub(super) fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
-        let user = headers::user(&request.uri);
-        let domain = request.uri.host().to_string();
-        let (destination, srtp) = match inbound.routes.decide(&user, &domain) {
-            Decision::Conference { name, srtp } => {
-                (Destination::Conference(JoinTerms::named(name)), srtp.unwrap_or(inbound.srtp))
-            }
-            Decision::Script { script, srtp } => {
-                (Destination::Script(voice(*script)), srtp.unwrap_or(inbound.srtp))
-            }
-            Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
-        };
+        let way = Way::find(inbound, request)?;
         let timer = agree_timer(request, inbound.session_interval_min)?;
         Ok(Self {
-            account: inbound.account,
-            destination,
-            srtp,
+            account: way.account,
+            destination: way.destination,
+            status: way.status,
+            srtp: way.srtp,
             offer: read_offer(&inbound.counters, request)?,
             timer,
         })
     }
 }
 
-/// A route's script, in the model's words.
-fn voice(script: RouteScript) -> Voice {
-    let webhook = |url: WebhookUrl| VoiceUrl {
-        url: url.url,
-        method: if url.get { HttpMethod::Get } else { HttpMethod::Post },
-    };
-    let source = match script.source {
-        ScriptSource::Url(url) => VoiceSource::Url(webhook(url)),
-        ScriptSource::Inline(text) => VoiceSource::Inline(text),
-    };
-    Voice { source, fallback: script.fallback.map(webhook) }
+/// Where a call goes, and in whose name.
+struct Way {
+    account: AccountSid,
+    destination: Destination,
+    srtp: SrtpPolicy,
+    status: Option<StatusCallback>,
+}
+
+impl Way {
+    /// A number of the directory says so itself; where it does not, and for anything else, the first route that fits.
+    fn find(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
+        let user = headers::user(&request.uri);
+        let mut way = Self {
+            account: inbound.account,
+            destination: Destination::Wait,
+            srtp: inbound.srtp,
+            status: None,
+        };
+        match inbound.directory.number(&user) {
+            Some(Called::Inactive(account)) => {
+                debug!(%account, "a number of an account that is not active was called");
+                return Err(StatusCode::Forbidden.into());
+            }
+            Some(Called::Reached(number)) => {
+                way.account = number.account;
+                way.status =
+                    number.told.map(|url| StatusCallback { url: url.into(), events: CallEvents::default() });
+                if let Some(script) = number.script {
+                    way.destination = Destination::Script(script.into());
+                    return Ok(way);
+                }
+            }
+            None => {}
+        }
+        let srtp = match inbound.routes.decide(&user, &request.uri.host().to_string()) {
+            Decision::Conference { name, srtp } => {
+                way.destination = Destination::Conference(JoinTerms::named(name));
+                srtp
+            }
+            Decision::Script { script, srtp } => {
+                way.destination = Destination::Script((*script).into());
+                srtp
+            }
+            Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
+        };
+        way.srtp = srtp.unwrap_or(way.srtp);
+        Ok(way)
+    }
 }
 
 /// The session timer of a request, if it asks for one.

@@ -109,6 +109,11 @@ impl Board {
     }
 
     /// Jobs that are not done, those under way included.
+    /// Whether it holds the job.
+    pub(super) fn knows(&self, job: &Job) -> bool {
+        self.known.contains(&job.id)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.jobs
     }

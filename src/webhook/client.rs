@@ -207,6 +207,11 @@ impl Client {
         }
     }
 
+    /// Reports a callback that is not sent any more because it is too old.
+    pub(super) fn give_up(&self, request: &Request) {
+        self.ledger(request, Purpose::Callback).failed(FailureKind::TooLate);
+    }
+
     fn ledger(&self, request: &Request, purpose: Purpose) -> Ledger {
         Ledger::open(&self.inner.books, request, purpose)
     }

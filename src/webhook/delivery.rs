@@ -4,6 +4,7 @@
 //! - A server that stalls or is dead holds at most its host's share of what may be under way.
 //! - What may pass (no connection, no answer, 5xx, 429) is tried again with growing pauses, until a job is given up. Other
 //!   failures would be the same the next time: they are given up at once.
+//! - A job that a node finds in its spool when it starts, older than jobs are tried, is given up untried.
 //! - A job is in the spool from the moment it is accepted until it is taken or given up. A node that dies in between
 //!   delivers it again when it starts: with the same idempotency token, since it cannot know whether it was heard.
 //! - Whoever hands a job in never waits.
@@ -208,6 +209,18 @@ impl Shared {
         Instant::now() + self.settings.give_up_after.saturating_sub(age)
     }
 
+    fn is_too_old(&self, job: &Job) -> bool {
+        let age = SystemTime::now().duration_since(job.accepted_at).unwrap_or_default();
+        age > self.settings.give_up_after && !self.lock().board.knows(job)
+    }
+
+    /// What was pending for longer than it is tried is given up untried, and whoever keeps failures is told.
+    fn give_up(&self, job: &Job) {
+        self.metrics.given_up.increment();
+        self.spool.done(&job.id);
+        self.client.give_up(&job.request);
+    }
+
     async fn run(self: Arc<Self>) {
         let mut stop_at = self.stop_at.subscribe();
         let mut flights = Flights::default();
@@ -312,6 +325,10 @@ impl Shared {
             }
         };
         for mut job in pending {
+            if self.is_too_old(&job) {
+                self.give_up(&job);
+                continue;
+            }
             job.request.idempotency_token = Some(job.id.clone());
             let (host, until) = (host_of(&job.request), self.until(&job));
             let mut state = self.lock();

@@ -69,6 +69,9 @@ pub enum FailureKind {
     /// The account has no key to sign with.
     #[error("the account is not known any more, so the request could not be signed")]
     NoKey,
+    /// News that is too old to be told: the node was not running while it could have been.
+    #[error("the callback waited for too long, and was given up")]
+    TooLate,
 }
 
 impl FailureKind {
@@ -77,7 +80,7 @@ impl FailureKind {
         match self {
             Self::BadUrl(_) => 11100,
             // The reference counts private addresses among the causes of its general code.
-            Self::Refused | Self::ReadTimedOut | Self::Status(_) | Self::NoKey => 11200,
+            Self::Refused | Self::ReadTimedOut | Self::Status(_) | Self::NoKey | Self::TooLate => 11200,
             Self::ConnectTimedOut => 11201,
             Self::ConnectRefused => 11202,
             Self::TimedOut => 11203,
@@ -120,7 +123,8 @@ impl FailureKind {
             | Self::BadRedirect
             | Self::TooLarge(_)
             | Self::ContentType
-            | Self::NoKey => false,
+            | Self::NoKey
+            | Self::TooLate => false,
         }
     }
 
@@ -131,7 +135,7 @@ impl FailureKind {
             Self::Refused => "refused",
             Self::UnknownHost => "unknown_host",
             Self::ConnectTimedOut | Self::ConnectRefused | Self::NotConnected => "not_connected",
-            Self::ReadTimedOut | Self::TimedOut => "timed_out",
+            Self::ReadTimedOut | Self::TimedOut | Self::TooLate => "timed_out",
             Self::Broken => "broken",
             Self::TooManyRedirects | Self::BadRedirect => "redirects",
             Self::Status(_) => "status",

@@ -30,6 +30,7 @@ mod network;
 mod overrides;
 mod request;
 mod signature;
+mod spool;
 mod target;
 
 pub use board::Admission;
@@ -44,6 +45,7 @@ pub use job::{Job, MemorySpool, Spool, SpoolError};
 pub use network::{Network, Stream, SystemNetwork};
 pub use request::{Fallback, Method, Payload, Purpose, Request};
 pub use signature::{HEADER, body_hash, sign};
+pub use spool::StoreSpool;
 
 #[cfg(test)]
 mod tests;

@@ -117,7 +117,8 @@ impl RetryPolicy {
             | FailureKind::CertificateUntrusted
             | FailureKind::TooLarge(_)
             | FailureKind::ContentType
-            | FailureKind::NoKey => false,
+            | FailureKind::NoKey
+            | FailureKind::TooLate => false,
         }
     }
 }

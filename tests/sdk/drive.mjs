@@ -7,6 +7,8 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import twilio from "twilio";
 
+import { driveDirectory } from "./directory.mjs";
+
 // How long a call may take to be seen as ended, once its media have stopped.
 const SETTLE_MS = 5_000;
 
@@ -20,6 +22,7 @@ const PREFIX = `/2010-04-01/Accounts/${ACCOUNT}`;
 assert(URL && ACCOUNT && TOKEN, "CONFAB_URL, CONFAB_ACCOUNT_SID and CONFAB_AUTH_TOKEN must be set");
 
 const node = client(TOKEN);
+await driveDirectory({ node, client, refused, ACCOUNT, NOWHERE });
 const conference = await findConference();
 const calls = await driveParticipants();
 await driveCalls();
@@ -30,8 +33,8 @@ await driveHangUp(calls[1]);
 await driveEnd(calls[2]);
 console.log(`node: all as it should be, with ${calls.length} calls`);
 
-function client(token) {
-  const made = twilio(ACCOUNT, token);
+function client(token, user = ACCOUNT, accountSid = undefined) {
+  const made = twilio(user, token, { accountSid: accountSid ?? (user.startsWith("AC") ? user : ACCOUNT) });
   made.api.baseUrl = URL;
   return made;
 }

@@ -4,66 +4,22 @@ Wants the environment that run.sh describes and at least three calls in the conf
 Stops at the first thing that is not as it should be, with exit status 1.
 """
 
-import os
-import sys
-import time
 from datetime import datetime, timedelta, timezone
 
-from twilio.base.exceptions import TwilioException, TwilioRestException
-from twilio.rest import Client
-
-# How long a call may take to be seen as ended, once its media have stopped.
-SETTLE_SECONDS = 5.0
-
-URL = os.environ["CONFAB_URL"]
-ACCOUNT = os.environ["CONFAB_ACCOUNT_SID"]
-TOKEN = os.environ["CONFAB_AUTH_TOKEN"]
-NAME = os.environ.get("CONFAB_CONFERENCE", "sdk-tour")
-NOWHERE = "0123456789abcdef0123456789abcdef"
-PREFIX = f"/2010-04-01/Accounts/{ACCOUNT}"
-
-
-def client(token=TOKEN):
-    made = Client(ACCOUNT, token)
-    made.api.base_url = URL
-    return made
-
-
-def check(holds, what):
-    if not holds:
-        sys.exit(f"python: {what}")
-
-
-def equal(found, expected, what):
-    check(found == expected, f"{what}: expected {expected!r}, found {found!r}")
-
-
-def refused(status, code, what, ask):
-    try:
-        ask()
-    except TwilioRestException as error:
-        equal((error.status, error.code), (status, code), f"{what}: {error.msg}")
-        check(error.msg, f"{what}: no message")
-        return
-    check(False, f"{what}: expected HTTP {status} with code {code}, but it was done")
-
-
-def list_refused(status, what, ask):
-    """A list that is refused raises another error, which has the answer but does not read it."""
-    try:
-        ask()
-    except TwilioException as error:
-        equal(error.args[1].status_code, status, what)
-        return
-    check(False, f"{what}: expected HTTP {status}, but it was done")
-
-
-def settles(what, holds):
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while not holds():
-        check(time.monotonic() < deadline, f"{what}: not so after {SETTLE_SECONDS} s")
-        time.sleep(0.02)
-
+from directory import drive_directory
+from expect import (
+    ACCOUNT,
+    NAME,
+    NOWHERE,
+    PREFIX,
+    TOKEN,
+    check,
+    client,
+    equal,
+    list_refused,
+    refused,
+    settles,
+)
 
 def find_conference(node):
     found = node.conferences.list(friendly_name=NAME, status="in-progress")
@@ -268,6 +224,7 @@ def status_of(node, call):
 
 def main():
     node = client()
+    drive_directory(node)
     conference = find_conference(node)
     calls = drive_participants(node, conference)
     drive_calls(node, calls)

@@ -40,6 +40,12 @@ impl Running {
         self.http("DELETE", &format!("{}/{path}", self.account()), "").await.0
     }
 
+    /// Asks for a whole path, with the main account's credentials; the status and what it says.
+    pub(crate) async fn ask(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
+        let (status, body) = self.http(method, path, form).await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}")))
+    }
+
     /// Waits until what is at a path has a value.
     pub(crate) async fn wait_for(&self, path: &str, field: &str, value: &str) -> Value {
         within(&format!("{field} {value} at {path}"), async {

@@ -14,7 +14,6 @@ use crate::call::scripted::{overloaded, silent, stopped};
 async fn what_is_not_there_is_not_found() {
     check(&[
         "GET / => 404 20404 no resource",
-        "GET .json => 404 20404 no resource",
         "GET /Recordings.json => 404 20404 /Recordings.json",
         "GET /calls.json => 404 20404 no resource",
         "GET /Calls/ => 404 20404 no resource",
@@ -79,7 +78,7 @@ async fn a_wrong_parameter_is_named() {
 #[tokio::test]
 async fn what_cannot_be_done_is_refused() {
     check(&[
-        "POST /Calls.json To=sip:a@b&From=b => 400 21205 Url or Twiml is missing",
+        "POST /Calls.json To=sip:a@b&From=b => 400 21205 ApplicationSid is missing",
         "POST /Calls.json To=sip:a@b&From=b&Url=c => 400 21205 begins with http",
         "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Method=PUT => 400 21209 Method must be GET or POST",
         "POST /Calls.json To=sip:a@b&From=b&Url=http://a/&Timeout=0 => 400 21208 Timeout",
@@ -205,7 +204,7 @@ async fn the_scheme_may_be_spelt_in_any_case() {
 async fn whatever_lies_under_the_version_wants_credentials() {
     let node = Node::over(Script::default().play());
     let ask = |path: &'static str| node.ask(Request::get(path).body(Body::empty()).expect("a request"));
-    for path in ["/2010-04-01", "/2010-04-01/", "/2010-04-01/x", "/2010-04-01/Accounts"] {
+    for path in ["/2010-04-01", "/2010-04-01/", "/2010-04-01/x", "/2010-04-01/AccountsX"] {
         ask(path).await.assert_error(401, 20003);
         node.send("GET", path, None).await.assert_error(404, 20404);
     }

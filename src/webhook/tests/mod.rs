@@ -8,5 +8,6 @@ mod egress;
 mod parsers;
 mod patience;
 mod redirects;
+mod spool;
 mod tls;
 mod world;

@@ -1,7 +1,10 @@
-//! The names that calls, conferences and accounts have at the API: two letters and 32 hex digits.
+//! The names that calls, conferences, accounts and what is theirs have at the API: two letters and 32 hex digits.
 
 use std::fmt;
 use std::str::FromStr;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A text that is not the SID it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +55,18 @@ macro_rules! sid {
                 parse_hex(hex).map(Self).ok_or(SidError { prefix: $prefix })
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
     };
 }
 
@@ -70,6 +85,18 @@ sid!(
 sid!(
     /// A queue of callers.
     QueueSid, "QU"
+);
+sid!(
+    /// A key of an account: a user name beside its own, with a secret for a password.
+    KeySid, "SK"
+);
+sid!(
+    /// An application: where to ask, by one name, for whatever refers to it.
+    ApplicationSid, "AP"
+);
+sid!(
+    /// An incoming phone number.
+    PhoneNumberSid, "PN"
 );
 sid!(
     /// One HTTP request.
@@ -99,6 +126,15 @@ mod tests {
         let sid = CallSid::generate();
         assert_eq!(sid.to_string().len(), 34);
         assert_eq!(sid.to_string().parse(), Ok(sid));
+    }
+
+    #[test]
+    fn it_is_kept_as_it_is_shown() {
+        let sid = KeySid::generate();
+        let kept = serde_json::to_string(&sid).expect("text");
+        assert_eq!(kept, format!("\"{sid}\""));
+        assert_eq!(serde_json::from_str::<KeySid>(&kept).expect("a SID"), sid);
+        assert!(serde_json::from_str::<CallSid>(&kept).is_err());
     }
 
     #[test]

@@ -1,0 +1,147 @@
+//! Accounts: the main one, and those below it, which it makes, suspends and closes.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::auth::{Acting, Caller};
+use super::date::rfc2822;
+use super::error::{ApiError, Asked};
+use super::form::{Form, Json, Parameters, Query};
+use super::paging::Paging;
+use super::settings::{acting, friendly_name};
+use super::{API_VERSION, ApiState};
+use crate::call::AccountSid;
+use crate::directory::{
+    Account, AccountChange, AccountFilter, AccountStatus, Directory, Principal, PrincipalKind,
+};
+
+/// `GET /2010-04-01/Accounts.json`: the caller's own account, and for the main one all others. Filtered by
+/// `FriendlyName` and `Status`.
+pub(super) async fn list(
+    State(state): State<Arc<ApiState>>,
+    Caller(caller): Caller,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::at(format!("/{API_VERSION}/Accounts.json"), &parameters)?;
+    let filter = AccountFilter {
+        friendly_name: parameters.one("FriendlyName")?.map(str::to_owned),
+        status: status(&parameters)?,
+    };
+    let (skip, take) = paging.part();
+    let found = state.directory.accounts(caller.account, &filter, skip, take);
+    Ok(paging
+        .answer_part("accounts", found, |account| Representation::of(&state.directory, caller, &account)))
+}
+
+/// `POST /2010-04-01/Accounts.json` makes an account below the main one.
+pub(super) async fn create(
+    State(state): State<Arc<ApiState>>,
+    Caller(caller): Caller,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Representation>), ApiError> {
+    if caller.account != state.directory.main() {
+        let message = "An account below another has none below itself; use the main account's credentials.";
+        return Err(ApiError::coded(21_101, message.to_owned()));
+    }
+    let name = friendly_name(&parameters)?.filter(|name| !name.is_empty());
+    let made = state.directory.create_account(name).await;
+    let account = made.map_err(|error| ApiError::of_directory(&error, Asked::Account(caller.account)))?;
+    Ok((StatusCode::CREATED, Json(Representation::of(&state.directory, caller, &account))))
+}
+
+/// `GET /2010-04-01/Accounts/{AC}.json`
+pub(super) async fn fetch(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Caller(caller): Caller,
+) -> Result<Json<Representation>, ApiError> {
+    let account = acting(&state, account)?;
+    Ok(Json(Representation::of(&state.directory, caller, &account)))
+}
+
+/// `POST /2010-04-01/Accounts/{AC}.json`: `FriendlyName`, and `Status` for accounts below the main one, by that one.
+pub(super) async fn update(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Caller(caller): Caller,
+    Form(parameters): Form,
+) -> Result<Json<Representation>, ApiError> {
+    parameters.check_update(&["FriendlyName", "Status"], &[])?;
+    let change = AccountChange { friendly_name: friendly_name(&parameters)?, status: status(&parameters)? };
+    if change.status.is_some() && caller.account != state.directory.main() {
+        return Err(ApiError::unauthenticated(
+            "An account cannot change its own status; use the main account's credentials.",
+        ));
+    }
+    let done = state.directory.change_account(account, change).await;
+    let account = done.map_err(|error| ApiError::of_directory(&error, Asked::Account(account)))?;
+    Ok(Json(Representation::of(&state.directory, caller, &account)))
+}
+
+fn status(parameters: &Parameters) -> Result<Option<AccountStatus>, ApiError> {
+    match parameters.one("Status")? {
+        None => Ok(None),
+        Some("active") => Ok(Some(AccountStatus::Active)),
+        Some("suspended") => Ok(Some(AccountStatus::Suspended)),
+        Some("closed") => Ok(Some(AccountStatus::Closed)),
+        Some(_) => Err(ApiError::coded(21_475, "Status must be active, suspended or closed.".to_owned())),
+    }
+}
+
+/// An account as the API shows it. The token is shown only to who could have it anyway, or has the main account's.
+#[derive(Serialize)]
+pub(super) struct Representation {
+    sid: String,
+    friendly_name: String,
+    auth_token: Option<String>,
+    owner_account_sid: String,
+    status: &'static str,
+    r#type: &'static str,
+    date_created: String,
+    date_updated: String,
+    uri: String,
+    subresource_uris: Subresources,
+}
+
+#[derive(Serialize)]
+struct Subresources {
+    applications: String,
+    calls: String,
+    conferences: String,
+    incoming_phone_numbers: String,
+    keys: String,
+}
+
+impl Representation {
+    fn of(directory: &Directory, caller: Principal, account: &Account) -> Self {
+        let token = directory.auth_token(account.sid).filter(|_| caller.kind == PrincipalKind::Account);
+        let path = path(account.sid);
+        Self {
+            sid: account.sid.to_string(),
+            friendly_name: account.friendly_name.clone(),
+            auth_token: token.map(|token| token.expose().to_owned()),
+            owner_account_sid: directory.main().to_string(),
+            status: account.status.word(),
+            r#type: "Full",
+            date_created: rfc2822(account.created),
+            date_updated: rfc2822(account.updated),
+            uri: format!("{path}.json"),
+            subresource_uris: Subresources {
+                applications: format!("{path}/Applications.json"),
+                calls: format!("{path}/Calls.json"),
+                conferences: format!("{path}/Conferences.json"),
+                incoming_phone_numbers: format!("{path}/IncomingPhoneNumbers.json"),
+                keys: format!("{path}/Keys.json"),
+            },
+        }
+    }
+}
+
+/// Where an account is, relative to the host and without suffix.
+pub(super) fn path(account: AccountSid) -> String {
+    format!("/{API_VERSION}/Accounts/{account}")
+}

@@ -1,0 +1,157 @@
+//! Applications: where calls ask, under one name that numbers and other requests refer to.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::auth::Acting;
+use super::date::rfc2822;
+use super::error::{ApiError, Asked};
+use super::form::{Form, Json, Parameters, Query};
+use super::paging::Paging;
+use super::path::ApplicationPath;
+use super::settings::{MESSAGING, flag, friendly_name, refuse, voice};
+use super::{API_VERSION, ApiState, accounts};
+use crate::directory::{Application, ApplicationChange};
+
+/// What an update takes beside what it refuses.
+const KNOWN: [&str; 12] = [
+    "FriendlyName",
+    "ApiVersion",
+    "VoiceUrl",
+    "VoiceMethod",
+    "VoiceFallbackUrl",
+    "VoiceFallbackMethod",
+    "StatusCallback",
+    "StatusCallbackMethod",
+    "VoiceCallerIdLookup",
+    "PublicApplicationConnectEnabled",
+    "SmsMethod",
+    "SmsFallbackMethod",
+];
+
+/// `GET …/Applications.json`: filtered by `FriendlyName`.
+pub(super) async fn list(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::new(account, "Applications", &parameters)?;
+    let (skip, take) = paging.part();
+    let found = state.directory.applications(account, parameters.one("FriendlyName")?, skip, take);
+    Ok(paging.answer_part("applications", found, |application| Representation::of(&application)))
+}
+
+/// `POST …/Applications.json`
+pub(super) async fn create(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Representation>), ApiError> {
+    let made = state.directory.create_application(account, change(&parameters)?).await;
+    let application = made.map_err(|error| ApiError::of_directory(&error, Asked::Account(account)))?;
+    Ok((StatusCode::CREATED, Json(Representation::of(&application))))
+}
+
+/// `GET …/Applications/{AP}.json`
+pub(super) async fn fetch(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    ApplicationPath(sid): ApplicationPath,
+) -> Result<Json<Representation>, ApiError> {
+    let found = state.directory.application(account, sid);
+    let application = found.ok_or_else(|| ApiError::no(Asked::Application(sid)))?;
+    Ok(Json(Representation::of(&application)))
+}
+
+/// `POST …/Applications/{AP}.json`: what is given is changed; what is given empty is taken away.
+pub(super) async fn update(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    ApplicationPath(sid): ApplicationPath,
+    Form(parameters): Form,
+) -> Result<Json<Representation>, ApiError> {
+    let change = change(&parameters)?;
+    parameters.check_update(&[&KNOWN[..], &MESSAGING].concat(), &[])?;
+    let done = state.directory.change_application(account, sid, change).await;
+    let application = done.map_err(|error| ApiError::of_directory(&error, Asked::Application(sid)))?;
+    Ok(Json(Representation::of(&application)))
+}
+
+/// `DELETE …/Applications/{AP}.json`: numbers that refer to it go by their own settings again.
+pub(super) async fn delete(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    ApplicationPath(sid): ApplicationPath,
+) -> Result<StatusCode, ApiError> {
+    let done = state.directory.delete_application(account, sid).await;
+    done.map(|()| StatusCode::NO_CONTENT)
+        .map_err(|error| ApiError::of_directory(&error, Asked::Application(sid)))
+}
+
+fn change(parameters: &Parameters) -> Result<ApplicationChange, ApiError> {
+    refuse(parameters, &MESSAGING)?;
+    Ok(ApplicationChange {
+        friendly_name: friendly_name(parameters)?,
+        voice: voice(parameters)?,
+        public_connect: flag(parameters, "PublicApplicationConnectEnabled")?,
+    })
+}
+
+/// An application as the API shows it. Of messages there is nothing.
+#[derive(Serialize)]
+pub(super) struct Representation {
+    sid: String,
+    account_sid: String,
+    friendly_name: String,
+    api_version: &'static str,
+    voice_url: Option<String>,
+    voice_method: &'static str,
+    voice_fallback_url: Option<String>,
+    voice_fallback_method: &'static str,
+    status_callback: Option<String>,
+    status_callback_method: &'static str,
+    voice_caller_id_lookup: bool,
+    public_application_connect_enabled: bool,
+    sms_url: Option<String>,
+    sms_method: Option<String>,
+    sms_fallback_url: Option<String>,
+    sms_fallback_method: Option<String>,
+    sms_status_callback: Option<String>,
+    message_status_callback: Option<String>,
+    date_created: String,
+    date_updated: String,
+    uri: String,
+}
+
+impl Representation {
+    fn of(application: &Application) -> Self {
+        let voice = &application.voice;
+        Self {
+            sid: application.sid.to_string(),
+            account_sid: application.account.to_string(),
+            friendly_name: application.friendly_name.clone(),
+            api_version: API_VERSION,
+            voice_url: voice.url.clone(),
+            voice_method: voice.method.word(),
+            voice_fallback_url: voice.fallback_url.clone(),
+            voice_fallback_method: voice.fallback_method.word(),
+            status_callback: voice.status_callback.clone(),
+            status_callback_method: voice.status_callback_method.word(),
+            voice_caller_id_lookup: voice.caller_id_lookup,
+            public_application_connect_enabled: application.public_connect,
+            sms_url: None,
+            sms_method: None,
+            sms_fallback_url: None,
+            sms_fallback_method: None,
+            sms_status_callback: None,
+            message_status_callback: None,
+            date_created: rfc2822(application.created),
+            date_updated: rfc2822(application.updated),
+            uri: format!("{}/Applications/{}.json", accounts::path(application.account), application.sid),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Keys: further credentials of an account, each of which can be taken back by itself.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::ApiState;
+use super::auth::Acting;
+use super::date::rfc2822;
+use super::error::{ApiError, Asked};
+use super::form::{Form, Json, Parameters, Query};
+use super::paging::Paging;
+use super::path::KeyPath;
+use super::settings::friendly_name;
+use crate::config::Secret;
+use crate::directory::Key;
+
+/// `GET …/Keys.json`
+pub(super) async fn list(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::new(account, "Keys", &parameters)?;
+    let (skip, take) = paging.part();
+    let found = state.directory.keys(account, skip, take);
+    Ok(paging.answer_part("keys", found, |key| Representation::of(&key)))
+}
+
+/// `POST …/Keys.json` makes a key; its secret is in this answer and in no other. `KeyType=main`, which is ours, makes one
+/// that may manage accounts and keys; the original makes those in its console only.
+pub(super) async fn create(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Made>), ApiError> {
+    let name = friendly_name(&parameters)?.unwrap_or_default();
+    let is_main = is_main(&parameters)?;
+    let made = state.directory.create_key(account, name, is_main).await;
+    let (key, secret) = made.map_err(|error| ApiError::of_directory(&error, Asked::Account(account)))?;
+    Ok((StatusCode::CREATED, Json(Made::of(&key, &secret))))
+}
+
+/// `GET …/Keys/{SK}.json`
+pub(super) async fn fetch(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    KeyPath(sid): KeyPath,
+) -> Result<Json<Representation>, ApiError> {
+    let key = state.directory.key(account, sid).ok_or_else(|| ApiError::no(Asked::Key(sid)))?;
+    Ok(Json(Representation::of(&key)))
+}
+
+/// `POST …/Keys/{SK}.json`: `FriendlyName`.
+pub(super) async fn update(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    KeyPath(sid): KeyPath,
+    Form(parameters): Form,
+) -> Result<Json<Representation>, ApiError> {
+    parameters.check_update(&["FriendlyName"], &["KeyType"])?;
+    let done = state.directory.change_key(account, sid, friendly_name(&parameters)?).await;
+    let key = done.map_err(|error| ApiError::of_directory(&error, Asked::Key(sid)))?;
+    Ok(Json(Representation::of(&key)))
+}
+
+/// `DELETE …/Keys/{SK}.json`: nobody is let in with it any more.
+pub(super) async fn delete(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    KeyPath(sid): KeyPath,
+) -> Result<StatusCode, ApiError> {
+    let done = state.directory.delete_key(account, sid).await;
+    done.map(|()| StatusCode::NO_CONTENT).map_err(|error| ApiError::of_directory(&error, Asked::Key(sid)))
+}
+
+fn is_main(parameters: &Parameters) -> Result<bool, ApiError> {
+    match parameters.one("KeyType")? {
+        None | Some("standard") => Ok(false),
+        Some("main") => Ok(true),
+        Some(other) => Err(ApiError::value("KeyType", other, "standard or main")),
+    }
+}
+
+/// A key as the API shows it.
+#[derive(Serialize)]
+pub(super) struct Representation {
+    sid: String,
+    friendly_name: String,
+    date_created: String,
+    date_updated: String,
+}
+
+impl Representation {
+    fn of(key: &Key) -> Self {
+        Self {
+            sid: key.sid.to_string(),
+            friendly_name: key.friendly_name.clone(),
+            date_created: rfc2822(key.created),
+            date_updated: rfc2822(key.updated),
+        }
+    }
+}
+
+/// A key that was made just now.
+#[derive(Serialize)]
+pub(super) struct Made {
+    #[serde(flatten)]
+    key: Representation,
+    secret: String,
+}
+
+impl Made {
+    fn of(key: &Key, secret: &Secret) -> Self {
+        Self { key: Representation::of(key), secret: secret.expose().to_owned() }
+    }
+}
