@@ -92,7 +92,14 @@ impl Routes {
     /// What happens to a call for `user@domain` (the Request-URI's, unescaped; `user` is empty if it has
     /// none). Users are told apart by case, domains are not (RFC 3261 §19.1.4).
     pub fn decide(&self, user: &str, domain: &str) -> Decision {
-        self.routes.iter().find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
+        self.decide_from(None, user, domain)
+    }
+
+    /// The same for a call that came over a trunk, which may have routes of its own.
+    pub fn decide_from(&self, trunk: Option<&str>, user: &str, domain: &str) -> Decision {
+        let of_trunk = |route: &&Route| route.trunk.is_none() || route.trunk.as_deref() == trunk;
+        let mut fitting = self.routes.iter().filter(of_trunk);
+        fitting.find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
@@ -105,7 +112,13 @@ impl Default for Routes {
     fn default() -> Self {
         let user = Pattern { before: "conf-".to_owned(), after: Some(String::new()) };
         let to_its_name = Template { before: String::new(), after: Some(String::new()) };
-        Self::new(vec![Route { user, domain: None, action: Action::Conference(to_its_name), srtp: None }])
+        Self::new(vec![Route {
+            user,
+            domain: None,
+            trunk: None,
+            action: Action::Conference(to_its_name),
+            srtp: None,
+        }])
     }
 }
 
@@ -114,6 +127,8 @@ impl Default for Routes {
 pub(super) struct Route {
     pub(super) user: Pattern,
     pub(super) domain: Option<String>,
+    /// Only calls that came over it.
+    pub(super) trunk: Option<String>,
     pub(super) action: Action,
     pub(super) srtp: Option<SrtpPolicy>,
 }
@@ -137,6 +152,9 @@ impl fmt::Display for Route {
         write!(f, "{}", self.user)?;
         if let Some(domain) = &self.domain {
             write!(f, "@{domain}")?;
+        }
+        if let Some(trunk) = &self.trunk {
+            write!(f, " over {trunk}")?;
         }
         match &self.action {
             Action::Conference(name) => write!(f, " -> conference {name}")?,
@@ -249,7 +267,7 @@ mod tests {
 
     fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
         let user = Pattern::parse(user).unwrap();
-        Route { user, domain: domain.map(str::to_owned), action, srtp: None }
+        Route { user, domain: domain.map(str::to_owned), trunk: None, action, srtp: None }
     }
 
     #[test]
@@ -275,6 +293,16 @@ mod tests {
         assert_eq!(routes.decide("blue-room", "example.com"), conference("team-blue!"));
         assert_eq!(routes.decide("-room", "example.com"), Decision::Refuse(603));
         assert_eq!(routes.decide("", "example.com"), Decision::Refuse(404));
+    }
+
+    #[test]
+    fn a_trunks_route_is_for_its_calls_only() {
+        let mut first = route("*", None, Action::Conference(Template::parse("carrier").unwrap()));
+        first.trunk = Some("carrier".to_owned());
+        let routes = Routes::new(vec![first, route("*", None, Action::Refuse(603))]);
+        assert_eq!(routes.decide_from(Some("carrier"), "x", ""), conference("carrier"));
+        assert_eq!(routes.decide_from(Some("other"), "x", ""), Decision::Refuse(603));
+        assert_eq!(routes.decide("x", ""), Decision::Refuse(603));
     }
 
     #[test]
