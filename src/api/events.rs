@@ -17,6 +17,7 @@ use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::auth::Acting;
 use super::error::ApiError;
 use super::form::Query;
 use super::{ApiState, calls, conferences, participants};
@@ -28,6 +29,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// `GET /v1/events`
 pub(super) async fn follow(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     headers: HeaderMap,
     Query(parameters): Query,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
@@ -36,7 +38,7 @@ pub(super) async fn follow(
         Some(last) => events.follow_after(last),
         None => events.follow(),
     };
-    let feed = Feed { follower, stopping: state.stopping.clone(), account: state.account };
+    let feed = Feed { follower, stopping: state.stopping.clone(), account };
     let messages = unfold(feed, |mut feed| async { Some((Ok(feed.next().await?), feed)) });
     Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -62,25 +64,30 @@ struct Feed {
 impl Feed {
     /// `None` when the node stops.
     async fn next(&mut self) -> Option<Message> {
-        let followed = tokio::select! {
-            followed = self.follower.next() => followed?,
-            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-        };
-        Some(match followed {
-            Followed::Event(event) => self.message(&event),
-            Followed::Missed(first, last) => {
-                message(last, "missed", &Missed { first: first.0, last: last.0 })
+        loop {
+            let followed = tokio::select! {
+                followed = self.follower.next() => followed?,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            match followed {
+                Followed::Event(event) if event.what.account() == self.account => {
+                    return Some(Self::message(&event));
+                }
+                Followed::Event(_) => {}
+                Followed::Missed(first, last) => {
+                    return Some(message(last, "missed", &Missed { first: first.0, last: last.0 }));
+                }
             }
-        })
+        }
     }
 
-    fn message(&self, event: &Event) -> Message {
+    fn message(event: &Event) -> Message {
         let representation = Representation {
             id: event.id.0,
             r#type: type_of(&event.what),
             at: event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
-            account_sid: self.account.to_string(),
-            subject: Subject::of(self.account, &event.what),
+            account_sid: event.what.account().to_string(),
+            subject: Subject::of(&event.what),
         };
         message(event.id, representation.r#type, &representation)
     }
@@ -120,23 +127,23 @@ enum Subject {
 }
 
 impl Subject {
-    fn of(account: AccountSid, what: &What) -> Self {
+    fn of(what: &What) -> Self {
         match what {
-            What::Call(view) => Self::Call(Box::new(calls::Representation::of(account, view.clone()))),
+            What::Call(view) => Self::Call(Box::new(calls::Representation::of(view.clone()))),
             What::Conference(view) => {
-                Self::Conference(Box::new(conferences::Representation::of(account, view.clone())))
+                Self::Conference(Box::new(conferences::Representation::of(view.clone())))
             }
             What::Joined(seat) | What::Left(seat) | What::Muted(seat) => {
-                Self::Participant(participants::Representation::of(account, seat.clone()))
+                Self::Participant(participants::Representation::of(seat.clone()))
             }
             What::Speech { participant, .. } => {
-                Self::Participant(participants::Representation::of(account, participant.clone()))
+                Self::Participant(participants::Representation::of(participant.clone()))
             }
-            What::ActiveSpeaker { conference, participant } => Self::ActiveSpeaker {
+            What::ActiveSpeaker { conference, participant, .. } => Self::ActiveSpeaker {
                 conference_sid: conference.to_string(),
                 call_sid: participant.map(|call| call.to_string()),
             },
-            What::Digit { call, pressed } => Self::Digit {
+            What::Digit { call, pressed, .. } => Self::Digit {
                 call_sid: call.to_string(),
                 digit: pressed.digit.expose(),
                 duration_ms: u64::try_from(pressed.duration.as_millis()).unwrap_or(u64::MAX),
