@@ -185,6 +185,7 @@ impl Node {
             account,
             advertised: config.sip.advertised(),
             routes: config.routes,
+            trunks: config.trunks,
             codecs: config.media.codecs,
             srtp: config.media.srtp,
             session_interval_min,

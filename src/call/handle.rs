@@ -103,6 +103,8 @@ pub struct IncomingCall {
     pub from: String,
     /// Whom they call.
     pub to: String,
+    /// The trunk they came over, if they came over one.
+    pub trunk: Option<String>,
     /// Where a route sends them.
     pub destination: Destination,
     /// Where the adapter is told what to do. When the adapter drops the other end, the call is over.
@@ -259,6 +261,7 @@ pub(super) enum Request {
     SetCallMedia(CallSid, CallMedia, Reply<()>),
     CallProgressed(CallSid, Progress),
     CallEnded(CallSid, CallEnd, Option<u16>),
+    CallUsesTrunk(CallSid, String),
     AnswerCall(CallSid, Reply<CallView>),
     RejectCall(CallSid, Rejection, Reply<()>),
     PlaceCall(Box<DialOrder>, Reply<Placed>),
@@ -415,6 +418,12 @@ impl Handle {
     pub async fn call_progressed(&self, call: CallSid, progress: Progress) {
         // An owner that is gone wants to know nothing more.
         let _ = self.requests.send((self.account, Request::CallProgressed(call, progress))).await;
+    }
+
+    /// Tells over which trunk an outgoing call is dialled.
+    pub async fn call_uses_trunk(&self, call: CallSid, trunk: String) {
+        // An owner that is gone wants to know nothing more.
+        let _ = self.requests.send((self.account, Request::CallUsesTrunk(call, trunk))).await;
     }
 
     /// Tells that a call is over, and the SIP status that said so, if one did.

@@ -183,6 +183,7 @@ impl Model {
             started: None,
             ended: None,
             queue_time: TimeDelta::zero(),
+            trunk: incoming.trunk,
             sip_status: None,
         };
         let call = Call {

@@ -203,6 +203,12 @@ impl Model {
         }
     }
 
+    pub(super) fn uses_trunk(&mut self, sid: CallSid, trunk: String) {
+        if let Some(call) = self.calls.get_mut(sid).filter(|call| !call.view.status.is_final()) {
+            call.view.trunk = Some(trunk);
+        }
+    }
+
     /// An answered call does what it was made for, if that was not begun before.
     pub(super) fn begin_destination(&mut self, sid: CallSid) {
         match self.calls.get_mut(sid).and_then(|call| call.destination.take()) {
@@ -246,6 +252,7 @@ fn outgoing_view(sid: CallSid, order: &DialOrder) -> CallView {
         started: None,
         ended: None,
         queue_time: TimeDelta::zero(),
+        trunk: None,
         sip_status: None,
     }
 }

@@ -75,6 +75,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
         Request::CallProgressed(call, progress) => model.progressed(call, progress),
         Request::CallEnded(call, end, status) => model.call_ended(call, end, status),
+        Request::CallUsesTrunk(call, trunk) => model.uses_trunk(call, trunk),
         Request::AnswerCall(call, reply) => model.answer_call(call, reply),
         Request::RejectCall(call, how, reply) => model.reject(call, how, reply),
         Request::PlaceCall(order, reply) => model.place(*order, reply),

@@ -247,6 +247,7 @@ pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
         started: Some(at),
         ended: None,
         queue_time: TimeDelta::zero(),
+        trunk: None,
         sip_status: None,
     }
 }

@@ -76,6 +76,7 @@ async fn admit(
 ) -> Result<(Invitation, Admission), Refusal> {
     let incoming = IncomingCall {
         account: invitation.account,
+        trunk: None,
         from: headers::caller(request),
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),

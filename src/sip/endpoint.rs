@@ -24,10 +24,11 @@ use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::stream::Serving;
 use super::tls::Certificate;
+use super::trunk::Trunks;
 use super::udp::{Gate, GuardedUdp};
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
-use crate::config::{Codecs, Routes, SrtpPolicy};
+use crate::config::{self, Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
@@ -113,6 +114,8 @@ pub struct Settings {
     pub account: AccountSid,
     /// Where calls go.
     pub routes: Routes,
+    /// Ways to the telephone network.
+    pub trunks: config::Trunks,
     /// Codecs, the best liked first.
     pub codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
@@ -139,7 +142,7 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { account, advertised, routes, codecs, srtp, session_interval_min } = settings;
+        let Settings { account, advertised, routes, trunks, codecs, srtp, session_interval_min } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -168,6 +171,8 @@ impl Endpoint {
         let inner = endpoint.inner.clone();
         let inbound = Inbound {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
+            endpoint: inner.clone(),
+            trunks: Trunks::new(&trunks, metrics),
             calls,
             account,
             routes,

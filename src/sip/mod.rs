@@ -12,7 +12,9 @@
 pub mod dtmf_info;
 pub mod guard;
 
+mod attempt;
 mod call;
+mod challenge;
 mod counters;
 mod endpoint;
 mod headers;
@@ -27,6 +29,7 @@ mod session_timer;
 mod stream;
 mod tcp;
 mod tls;
+mod trunk;
 mod udp;
 
 pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, bind, bind_tls};
