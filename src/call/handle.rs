@@ -69,8 +69,20 @@ pub enum CallError {
     #[error("the node is full")]
     NodeFull,
     /// The node's configuration does not let this be dialled.
-    #[error("dialling it is not allowed on this node")]
+    #[error("dialling it is not allowed")]
     NotAllowed,
+    /// No trunk reaches the number.
+    #[error("no trunk of this node reaches it")]
+    NotReached,
+    /// The account has as many calls made for it as it may have.
+    #[error("the account has as many calls as it may have")]
+    TooManyCalls,
+    /// As many calls of the account wait to be dialled as may.
+    #[error("too many calls wait to be dialled")]
+    QueueFull {
+        /// When there will be room, in seconds.
+        retry_after: u64,
+    },
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,

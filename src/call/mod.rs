@@ -46,7 +46,7 @@ pub use handle::{
 pub use media::Receiving;
 pub use model::Limits;
 pub use news::{CallNews, CallStep};
-pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
+pub use outbound::{DialCredentials, DialOrder, DialRules, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use pacing::Pace;
 pub use quality::CallQuality;

@@ -105,6 +105,7 @@ impl Script {
             // Of adapters that bring calls; whoever asks sees the model gone.
             Request::AdmitCall(..)
             | Request::AnswerCall(..)
+            | Request::CallUsesTrunk(..)
             | Request::RejectCall(..)
             | Request::JoinConference(..)
             | Request::LeaveConference(..)
