@@ -175,6 +175,7 @@ impl Node {
                 sip_tcp: sip_address.to_string(),
             },
             stopping: is_stopping.clone(),
+            followers: api::followers(),
             metrics: {
                 let metrics = metrics.clone();
                 Box::new(move || metrics.render())
@@ -182,6 +183,7 @@ impl Node {
         };
         let token = config.credentials.auth_token.clone();
         let settings = sip::Settings {
+            account,
             advertised: config.sip.advertised(),
             routes: config.routes,
             codecs: config.media.codecs,
@@ -190,9 +192,9 @@ impl Node {
         };
         let web = web_client(&config.webhook, account, token, &metrics)?;
         let courier = start_courier(&web, &metrics).await;
-        tokio::spawn(script::deliver(account, courier.clone(), adapters.news));
+        tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying, account };
+        let scripts = script::Scripts { calls: calls.clone(), web, saying };
         tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
         let endpoint =
             sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use confab::call::{
-    self, CallEnd, CallSid, ConferenceFilter, ConferenceStatus, Destination, Handle, IncomingCall, JoinTerms,
-    Limits, PageRequest, Signal,
+    self, AccountSid, CallEnd, CallSid, ConferenceFilter, ConferenceStatus, Destination, Handle,
+    IncomingCall, JoinTerms, Limits, PageRequest, Signal,
 };
 use confab::config::{OutboundAllow, RtpPorts};
 use confab::telemetry::Metrics;
@@ -96,6 +96,7 @@ async fn a_call_whose_conference_lives_on_another_thread_moves_there() {
 
 /// Media threads and the model over them.
 struct Node {
+    account: AccountSid,
     handle: Handle,
     metrics: Metrics,
     /// Where the adapter of each call would listen.
@@ -124,7 +125,7 @@ impl Node {
         };
         let allow = OutboundAllow::default();
         let (handle, _) = call::start(workers, reports, ports, receiving, limits, allow, &metrics);
-        Self { handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
+        Self { account: AccountSid::generate(), handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
 
     /// Connects a call, and says on which thread its leg is.
@@ -133,6 +134,7 @@ impl Node {
         self.signals.push(listening);
         let (from, to) = ("caller".to_owned(), format!("conf-{conference}"));
         let incoming = IncomingCall {
+            account: self.account,
             from,
             to,
             destination: Destination::Conference(JoinTerms::named(conference)),
@@ -149,7 +151,8 @@ impl Node {
         let (signals, listening) = mpsc::channel(4);
         self.signals.push(listening);
         let (from, to) = ("caller".to_owned(), "nobody".to_owned());
-        let incoming = IncomingCall { from, to, destination: Destination::Wait, signals };
+        let account = self.account;
+        let incoming = IncomingCall { account, from, to, destination: Destination::Wait, signals };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
         let media = call::CallMedia { leg: media(), srtp: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
@@ -15,15 +16,30 @@ use zeroize::Zeroizing;
 use super::error::{ApiError, Quoted};
 use super::form::check_encoding;
 use super::{API_VERSION, ApiState};
+use crate::call::AccountSid;
+
+/// The account in whose name a request is made: the one in its path, or where there is none that of the credentials.
+#[derive(Clone, Copy)]
+pub(super) struct Acting(pub(super) AccountSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for Acting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Put there by the guard, which is around every resource that wants it.
+        parts.extensions.get().copied().ok_or_else(|| ApiError::unknown_path(parts.uri.path()))
+    }
+}
 
 /// Lets a request through if it brings the credentials and its path is well-formed and in their account.
 pub(super) async fn guard(
     State(state): State<Arc<ApiState>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     authenticate(&state, request.headers())?;
     check_path(&state, request.uri().path())?;
+    request.extensions_mut().insert(Acting(state.account));
     Ok(next.run(request).await)
 }
 

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::auth::Acting;
 use super::date::{rfc2822, span};
 use super::dial;
 use super::error::{ApiError, Asked};
@@ -14,7 +15,7 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
-use crate::call::{AccountSid, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
+use crate::call::{CallError, CallFilter, CallSid, CallStatus, CallView, Destination, EndCall};
 
 /// Documented for an update and not done yet.
 const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeLimit"];
@@ -22,16 +23,18 @@ const UNSUPPORTED: [&str; 3] = ["StatusCallback", "StatusCallbackMethod", "TimeL
 /// `GET …/Calls.json`: filtered by `To`, `From`, `Status`, `StartTime`, `EndTime`, `ParentCallSid`.
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(state.account, "Calls", &parameters)?;
-    let found = state.calls.list_calls(filter(&parameters)?, paging.request).await;
+    let paging = Paging::new(account, "Calls", &parameters)?;
+    let found = state.calls.of(account).list_calls(filter(&parameters)?, paging.request).await;
     paging.answer("calls", Asked::List, found, Representation::of)
 }
 
 /// `POST …/Calls.json` places a call. Answers when it is queued to be dialled.
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     Form(parameters): Form,
 ) -> Result<(StatusCode, Json<Representation>), ApiError> {
     let voice = dial::voice(&parameters)?.ok_or_else(|| {
@@ -40,17 +43,19 @@ pub(super) async fn create(
             "Url or Twiml is missing: what the call does when it is answered must be said.",
         )
     })?;
-    let order = dial::order(&parameters, Destination::Script(voice))?;
-    let placed = state.calls.place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
-    Ok((StatusCode::CREATED, Json(Representation::of(state.account, placed.call))))
+    let order = dial::order(account, &parameters, Destination::Script(voice))?;
+    let placed =
+        state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
+    Ok((StatusCode::CREATED, Json(Representation::of(placed.call))))
 }
 
 /// `GET …/Calls/{CA}.json`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     CallPath(call): CallPath,
 ) -> Result<Json<Representation>, ApiError> {
-    answer(&state, call, state.calls.fetch_call(call).await)
+    answer(call, state.calls.of(account).fetch_call(call).await)
 }
 
 /// `POST …/Calls/{CA}.json`: `Status=completed` ends the call, `Status=canceled` only before it is answered;
@@ -58,6 +63,7 @@ pub(super) async fn fetch(
 /// Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     CallPath(call): CallPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
@@ -71,30 +77,26 @@ pub(super) async fn update(
             ));
         }
         None if voice.is_some() => match voice {
-            Some(voice) => state.calls.redirect_call(call, voice).await,
-            None => state.calls.fetch_call(call).await,
+            Some(voice) => state.calls.of(account).redirect_call(call, voice).await,
+            None => state.calls.of(account).fetch_call(call).await,
         },
-        None => state.calls.fetch_call(call).await,
-        Some("completed") => state.calls.end_call(call, EndCall::Completed).await,
-        Some("canceled") => state.calls.end_call(call, EndCall::Canceled).await,
+        None => state.calls.of(account).fetch_call(call).await,
+        Some("completed") => state.calls.of(account).end_call(call, EndCall::Completed).await,
+        Some("canceled") => state.calls.of(account).end_call(call, EndCall::Canceled).await,
         Some(other) => return Err(ApiError::value("Status", other, "completed or canceled")),
     };
-    answer(&state, call, done)
+    answer(call, done)
 }
 
-fn answer(
-    state: &ApiState,
-    call: CallSid,
-    done: Result<CallView, CallError>,
-) -> Result<Json<Representation>, ApiError> {
-    done.map(|view| Json(Representation::of(state.account, view)))
-        .map_err(|error| ApiError::of(error, Asked::Call(call)))
+fn answer(call: CallSid, done: Result<CallView, CallError>) -> Result<Json<Representation>, ApiError> {
+    done.map(|view| Json(Representation::of(view))).map_err(|error| ApiError::of(error, Asked::Call(call)))
 }
 
 fn filter(parameters: &Parameters) -> Result<CallFilter, ApiError> {
     let status = parameters.one("Status")?.map(parse_status).transpose()?;
     let parent = parameters.one("ParentCallSid")?.map(parse_parent).transpose()?;
     Ok(CallFilter {
+        account: None,
         to: parameters.one("To")?.map(str::to_owned),
         from: parameters.one("From")?.map(str::to_owned),
         status,
@@ -172,7 +174,8 @@ struct Subresources {
 }
 
 impl Representation {
-    pub(super) fn of(account: AccountSid, view: CallView) -> Self {
+    pub(super) fn of(view: CallView) -> Self {
+        let account = view.account;
         let path = format!("/{API_VERSION}/Accounts/{account}/Calls/{}", view.sid);
         Self {
             sid: view.sid.to_string(),

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::auth::Acting;
 use super::date::{rfc2822, span};
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
@@ -23,48 +24,51 @@ const UNSUPPORTED: [&str; 2] = ["AnnounceUrl", "AnnounceMethod"];
 /// `GET …/Conferences.json`: filtered by `FriendlyName`, `Status`, `DateCreated`, `DateUpdated`.
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
-    let paging = Paging::new(state.account, "Conferences", &parameters)?;
-    let found = state.calls.list_conferences(filter(&parameters)?, paging.request).await;
+    let paging = Paging::new(account, "Conferences", &parameters)?;
+    let found = state.calls.of(account).list_conferences(filter(&parameters)?, paging.request).await;
     paging.answer("conferences", Asked::List, found, Representation::of)
 }
 
 /// `GET …/Conferences/{CF}.json`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ConferencePath(conference): ConferencePath,
 ) -> Result<Json<Representation>, ApiError> {
-    answer(&state, conference, state.calls.fetch_conference(conference).await)
+    answer(conference, state.calls.of(account).fetch_conference(conference).await)
 }
 
 /// `POST …/Conferences/{CF}.json`: `Status=completed` ends it and the calls in it. Without a parameter it changes
 /// nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ConferencePath(conference): ConferencePath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
     parameters.check_update(&["Status"], &UNSUPPORTED)?;
     let done = match parameters.one("Status")? {
-        None => state.calls.fetch_conference(conference).await,
-        Some("completed") => state.calls.end_conference(conference).await,
+        None => state.calls.of(account).fetch_conference(conference).await,
+        Some("completed") => state.calls.of(account).end_conference(conference).await,
         Some(other) => return Err(ApiError::value("Status", other, "completed")),
     };
-    answer(&state, conference, done)
+    answer(conference, done)
 }
 
 fn answer(
-    state: &ApiState,
     conference: ConferenceSid,
     done: Result<ConferenceView, CallError>,
 ) -> Result<Json<Representation>, ApiError> {
-    done.map(|view| Json(Representation::of(state.account, view)))
+    done.map(|view| Json(Representation::of(view)))
         .map_err(|error| ApiError::of(error, Asked::Conference(conference)))
 }
 
 fn filter(parameters: &Parameters) -> Result<ConferenceFilter, ApiError> {
     Ok(ConferenceFilter {
+        account: None,
         friendly_name: parameters.one("FriendlyName")?.map(str::to_owned),
         status: parameters.one("Status")?.map(parse_status).transpose()?,
         created: span(parameters, "DateCreated")?,
@@ -105,7 +109,8 @@ struct Subresources {
 }
 
 impl Representation {
-    pub(super) fn of(account: AccountSid, view: ConferenceView) -> Self {
+    pub(super) fn of(view: ConferenceView) -> Self {
+        let account = view.account;
         let path = path(account, view.sid);
         Self {
             sid: view.sid.to_string(),

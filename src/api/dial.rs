@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::error::ApiError;
 use super::form::Parameters;
 use crate::call::{
-    CallEvents, Destination, DialCredentials, DialOrder, DialTarget, DigitString, HttpMethod, StatusCallback,
-    Voice, VoiceSource, VoiceUrl,
+    AccountSid, CallEvents, Destination, DialCredentials, DialOrder, DialTarget, DigitString, HttpMethod,
+    StatusCallback, Voice, VoiceSource, VoiceUrl,
 };
 use crate::config::Secret;
 
@@ -37,7 +37,11 @@ const RING_MAX: u64 = 600;
 const TIME_LIMIT_MAX: u64 = 86_400;
 
 /// The leg that a request describes.
-pub(super) fn order(parameters: &Parameters, destination: Destination) -> Result<DialOrder, ApiError> {
+pub(super) fn order(
+    account: AccountSid,
+    parameters: &Parameters,
+    destination: Destination,
+) -> Result<DialOrder, ApiError> {
     refuse_unsupported(parameters)?;
     let to = parameters.one("To")?.filter(|to| !to.is_empty());
     let to = to.ok_or_else(|| ApiError::call(21_201, "To is missing: whom to call must be said."))?;
@@ -45,6 +49,7 @@ pub(super) fn order(parameters: &Parameters, destination: Destination) -> Result
     let from = from.ok_or_else(|| ApiError::call(21_213, "From is missing: who calls must be said."))?;
     let caller = parameters.one("CallerId")?.unwrap_or(from);
     Ok(DialOrder {
+        account,
         to: target(to)?,
         from: caller_id(caller)?,
         display_name: display_name(parameters)?,

@@ -25,7 +25,6 @@ const PAGE_TOKEN: &str = "PageToken";
 /// One list as it was asked for: the part, the path, and the filters that its other pages need as well.
 pub(super) struct Paging {
     pub(super) request: PageRequest,
-    account: AccountSid,
     path: String,
     filters: Vec<(String, String)>,
 }
@@ -37,7 +36,7 @@ impl Paging {
         let request = PageRequest { page: page(parameters)?, size: page_size(parameters)? };
         let path = format!("/{API_VERSION}/Accounts/{account}/{list}.json");
         let filters = parameters.without(&[PAGE, PAGE_SIZE, PAGE_TOKEN]);
-        Ok(Self { request, account, path, filters })
+        Ok(Self { request, path, filters })
     }
 
     /// The answer: the page that was `found` in its envelope, each item as `represent` shows it, under `key`; or why
@@ -47,10 +46,10 @@ impl Paging {
         key: &'static str,
         asked: Asked<'_>,
         found: Result<Page<T>, CallError>,
-        represent: impl Fn(AccountSid, T) -> R,
+        represent: impl Fn(T) -> R,
     ) -> Result<Response, ApiError> {
         let page = found.map_err(|error| ApiError::of(error, asked))?;
-        let items: Vec<R> = page.items.into_iter().map(|item| represent(self.account, item)).collect();
+        let items: Vec<R> = page.items.into_iter().map(represent).collect();
         Ok(Json(Envelope { key, items, more: page.more, paging: self }).into_response())
     }
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::ApiState;
+use super::auth::Acting;
 use super::conferences;
 use super::date::rfc2822;
 use super::dial;
@@ -16,8 +17,8 @@ use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
 use super::path::{ConferenceNamed, ConferencePath, Named, ParticipantPath};
 use crate::call::{
-    AccountSid, CallError, CallSid, ConferenceStatus, Destination, JoinTerms, ParticipantFilter,
-    ParticipantStatus, ParticipantView,
+    CallError, CallSid, ConferenceStatus, Destination, JoinTerms, ParticipantFilter, ParticipantStatus,
+    ParticipantView,
 };
 
 /// Documented for an update and not done yet.
@@ -38,12 +39,14 @@ const UNSUPPORTED: [&str; 11] = [
 /// `GET …/Participants.json`: filtered by `Muted`, `Hold`, `Coaching`.
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ConferencePath(conference): ConferencePath,
     Query(parameters): Query,
 ) -> Result<Response, ApiError> {
     let list = format!("Conferences/{conference}/Participants");
-    let paging = Paging::new(state.account, &list, &parameters)?;
-    let found = state.calls.list_participants(conference, filter(&parameters)?, paging.request).await;
+    let paging = Paging::new(account, &list, &parameters)?;
+    let found =
+        state.calls.of(account).list_participants(conference, filter(&parameters)?, paging.request).await;
     paging.answer("participants", Asked::Conference(conference), found, Representation::of)
 }
 
@@ -51,13 +54,14 @@ pub(super) async fn list(
 /// of the name. Answers when the call is queued to be dialled.
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ConferenceNamed(named): ConferenceNamed,
     Form(parameters): Form,
 ) -> Result<(StatusCode, Json<Representation>), ApiError> {
     let name = match named {
         Named::Friendly(name) => name,
         Named::Sid(sid) => {
-            let found = state.calls.fetch_conference(sid).await;
+            let found = state.calls.of(account).fetch_conference(sid).await;
             let view = found.map_err(|e| ApiError::of(e, Asked::Conference(sid)))?;
             if view.status == ConferenceStatus::Completed {
                 return Err(ApiError::of(CallError::ConferenceCompleted, Asked::Conference(sid)));
@@ -66,10 +70,11 @@ pub(super) async fn create(
         }
     };
     let terms = join_terms(name, &parameters)?;
-    let order = dial::order(&parameters, Destination::Conference(terms))?;
-    let placed = state.calls.place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
+    let order = dial::order(account, &parameters, Destination::Conference(terms))?;
+    let placed =
+        state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
     let seat = placed.seat.ok_or_else(|| ApiError::of(CallError::NoConference, Asked::NewCall))?;
-    let mut representation = Representation::of(state.account, seat);
+    let mut representation = Representation::of(seat);
     representation.queue_time = Some("0".to_owned());
     Ok((StatusCode::CREATED, Json(representation)))
 }
@@ -129,10 +134,11 @@ fn label(text: &str) -> Result<String, ApiError> {
 /// `GET …/Participants/{CA or label}.json`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
 ) -> Result<Json<Representation>, ApiError> {
-    let view = state.calls.fetch_participant(conference, key.clone()).await;
-    view.map(|view| Json(Representation::of(state.account, view)))
+    let view = state.calls.of(account).fetch_participant(conference, key.clone()).await;
+    view.map(|view| Json(Representation::of(view)))
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
@@ -140,18 +146,19 @@ pub(super) async fn fetch(
 /// has done it. Without a parameter it changes nothing and answers as a fetch does.
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
     Form(parameters): Form,
 ) -> Result<Json<Representation>, ApiError> {
     parameters.check_update(&["Muted"], &UNSUPPORTED)?;
     let done = match parameters.one("Muted")? {
-        None => state.calls.fetch_participant(conference, key.clone()).await,
+        None => state.calls.of(account).fetch_participant(conference, key.clone()).await,
         Some(value) => {
             let muted = value.eq_ignore_ascii_case("true");
-            state.calls.mute_participant(conference, key.clone(), muted).await
+            state.calls.of(account).mute_participant(conference, key.clone(), muted).await
         }
     };
-    done.map(|view| Json(Representation::of(state.account, view)))
+    done.map(|view| Json(Representation::of(view)))
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
@@ -159,9 +166,10 @@ pub(super) async fn update(
 /// done it.
 pub(super) async fn kick(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     ParticipantPath(conference, key): ParticipantPath,
 ) -> Result<StatusCode, ApiError> {
-    let done = state.calls.kick_participant(conference, key.clone()).await;
+    let done = state.calls.of(account).kick_participant(conference, key.clone()).await;
     done.map(|()| StatusCode::NO_CONTENT)
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
@@ -205,7 +213,8 @@ pub(super) struct Representation {
 }
 
 impl Representation {
-    pub(super) fn of(account: AccountSid, view: ParticipantView) -> Self {
+    pub(super) fn of(view: ParticipantView) -> Self {
+        let account = view.account;
         let conference = conferences::path(account, view.conference_sid);
         Self {
             account_sid: account.to_string(),

@@ -13,6 +13,7 @@ use confab_media::{DirectionQuality, Micros, Quality, QualityReport, SampleRate}
 use serde::Serialize;
 
 use super::ApiState;
+use super::auth::Acting;
 use super::error::{ApiError, Asked};
 use super::form::Json;
 use super::path::CallPath;
@@ -21,9 +22,10 @@ use crate::call::{CallQuality, CallSid};
 /// `GET /v1/calls/{CA}/quality`
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
     CallPath(call): CallPath,
 ) -> Result<Json<Representation>, ApiError> {
-    let quality = state.calls.quality(call).await;
+    let quality = state.calls.of(account).quality(call).await;
     let quality = quality.map_err(|error| ApiError::of(error, Asked::Call(call)))?;
     Ok(Json(Representation::of(call, &quality)))
 }

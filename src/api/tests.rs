@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::{ApiState, Listening, router};
-use crate::call::scripted::Script;
+use crate::call::scripted::{Script, account};
 use crate::call::{AccountSid, CallSid, ConferenceSid, Handle};
 use crate::config::Secret;
 
@@ -86,7 +86,7 @@ impl Tour {
 impl Node {
     fn over(calls: Handle) -> Self {
         let (stopping, is_stopping) = watch::channel(false);
-        let account = AccountSid::generate();
+        let account = account();
         let listening = Listening {
             http: "127.0.0.1:8080".to_owned(),
             sip_udp: "127.0.0.1:5060".to_owned(),
@@ -98,6 +98,7 @@ impl Node {
             auth_token: Secret::new(TOKEN.to_owned()),
             listening,
             stopping: is_stopping,
+            followers: super::followers(),
             metrics: Box::new(|| "confab_calls 3\n".to_owned()),
         });
         Self { router, account, stopping }

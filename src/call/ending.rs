@@ -208,7 +208,7 @@ impl Model {
         conference.view.updated = Utc::now();
         if conference.view.is_listed {
             self.journal.append(conference.view.updated, What::Conference(conference.view.clone()));
-            self.open.remove(&conference.view.friendly_name);
+            self.open.remove(&(conference.view.account, conference.view.friendly_name.clone()));
         }
         self.places.remove(&conference.place.conference);
         self.media.remove_conference(conference.place, Waiter::ConferenceGone(sid, reply));

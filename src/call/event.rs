@@ -17,7 +17,7 @@ use confab_media::PressedDigit;
 use confab_media::dsp::level::SpeechChange;
 use tokio::sync::watch;
 
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::view::{CallView, ConferenceView, ParticipantView};
 
 /// Events that are kept for those who follow. A busy node has some hundreds a second, so a follower may be away for
@@ -62,6 +62,8 @@ pub enum What {
     },
     /// Who speaks loudest in a conference is somebody else now.
     ActiveSpeaker {
+        /// Whose conference it is.
+        account: AccountSid,
         /// The conference.
         conference: ConferenceSid,
         /// Who; nobody, when they left and no other has spoken.
@@ -69,11 +71,26 @@ pub enum What {
     },
     /// A key was pressed at the far end of a call.
     Digit {
+        /// Whose call it is.
+        account: AccountSid,
         /// The call.
         call: CallSid,
         /// Which key, how long, and how that was told. It cannot be printed.
         pressed: PressedDigit,
     },
+}
+
+impl What {
+    /// Whose it is.
+    pub const fn account(&self) -> AccountSid {
+        match self {
+            Self::Call(call) => call.account,
+            Self::Conference(conference) => conference.account,
+            Self::Joined(seat) | Self::Left(seat) | Self::Muted(seat) => seat.account,
+            Self::Speech { participant, .. } => participant.account,
+            Self::ActiveSpeaker { account, .. } | Self::Digit { account, .. } => *account,
+        }
+    }
 }
 
 /// The ring, as its readers hold it. Cheap to clone.
@@ -206,8 +223,8 @@ mod tests {
 
     fn happen(journal: &Journal, times: usize) {
         for _ in 0..times {
-            let conference = ConferenceSid::generate();
-            journal.append(Utc::now(), What::ActiveSpeaker { conference, participant: None });
+            let (account, conference) = (AccountSid::generate(), ConferenceSid::generate());
+            journal.append(Utc::now(), What::ActiveSpeaker { account, conference, participant: None });
         }
     }
 

@@ -9,7 +9,7 @@ use super::event::Events;
 use super::news::CallNews;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
@@ -23,9 +23,14 @@ pub(super) const REQUESTS_MAX: usize = 1_024;
 /// Asks the model. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) requests: mpsc::Sender<Asked>,
     pub(super) events: Events,
+    /// Whose calls and conferences it reaches; without, everybody's.
+    pub(super) account: Option<AccountSid>,
 }
+
+/// A request, and the account in whose name it is made, if it is made in one's.
+pub(super) type Asked = (Option<AccountSid>, Request);
 
 /// How a participant is named in a conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +97,8 @@ pub enum EndCall {
 /// A call that has come to an adapter and asks to be let in.
 #[derive(Debug)]
 pub struct IncomingCall {
+    /// Whose number it came to.
+    pub account: AccountSid,
     /// Who calls.
     pub from: String,
     /// Whom they call.
@@ -283,12 +290,19 @@ impl Handle {
         &self.events
     }
 
+    /// The same for one account: what belongs to others is not there.
+    #[must_use]
+    pub fn of(&self, account: AccountSid) -> Self {
+        Self { account: Some(account), ..self.clone() }
+    }
+
     /// Calls, newest first.
     pub async fn list_calls(
         &self,
-        filter: CallFilter,
+        mut filter: CallFilter,
         page: PageRequest,
     ) -> Result<Page<CallView>, CallError> {
+        filter.account = self.account.or(filter.account);
         self.ask(|reply| Request::ListCalls(filter, page, reply)).await
     }
 
@@ -310,9 +324,10 @@ impl Handle {
     /// Conferences, newest first.
     pub async fn list_conferences(
         &self,
-        filter: ConferenceFilter,
+        mut filter: ConferenceFilter,
         page: PageRequest,
     ) -> Result<Page<ConferenceView>, CallError> {
+        filter.account = self.account.or(filter.account);
         self.ask(|reply| Request::ListConferences(filter, page, reply)).await
     }
 
@@ -367,7 +382,8 @@ impl Handle {
     /// Asks for a call to be let in.
     pub async fn admit_call(&self, call: IncomingCall) -> Result<Admission, NotAdmitted> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(Request::AdmitCall(call, reply)).map_err(|refused| match refused {
+        let asked = (self.account, Request::AdmitCall(call, reply));
+        self.requests.try_send(asked).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => NotAdmitted::Overloaded,
             mpsc::error::TrySendError::Closed(_) => NotAdmitted::Stopping,
         })?;
@@ -398,13 +414,13 @@ impl Handle {
     /// Tells how far an outgoing call got.
     pub async fn call_progressed(&self, call: CallSid, progress: Progress) {
         // An owner that is gone wants to know nothing more.
-        let _ = self.requests.send(Request::CallProgressed(call, progress)).await;
+        let _ = self.requests.send((self.account, Request::CallProgressed(call, progress))).await;
     }
 
     /// Tells that a call is over, and the SIP status that said so, if one did.
     pub async fn call_ended(&self, call: CallSid, end: CallEnd, status: Option<u16>) {
         // Waits for room: this must not be lost. If the owner is gone, so is the call.
-        let _ = self.requests.send(Request::CallEnded(call, end, status)).await;
+        let _ = self.requests.send((self.account, Request::CallEnded(call, end, status))).await;
     }
 
     /// Answers a call that rings here; answers when its media flow. One that is answered already stays so.
@@ -460,7 +476,7 @@ impl Handle {
     /// Lets no more calls in, ends all there are, and returns when their media have stopped.
     pub async fn stop(&self) {
         let (reply, stopped) = oneshot::channel();
-        if self.requests.send(Request::Stop(reply)).await.is_ok() {
+        if self.requests.send((self.account, Request::Stop(reply))).await.is_ok() {
             // An owner that is gone has stopped.
             let _ = stopped.await;
         }
@@ -469,7 +485,7 @@ impl Handle {
     /// Puts a request before the model's owner and waits for the answer.
     pub(super) async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, CallError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(request(reply)).map_err(|refused| match refused {
+        self.requests.try_send((self.account, request(reply))).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => CallError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
         })?;

@@ -45,7 +45,8 @@ pub(super) fn page<'a, T: Clone + 'a>(all: impl Iterator<Item = &'a T>, request:
 
 impl CallFilter {
     pub(super) fn takes(&self, call: &CallView) -> bool {
-        self.parent.is_none_or(|parent| Some(parent) == call.parent)
+        self.account.is_none_or(|account| account == call.account)
+            && self.parent.is_none_or(|parent| Some(parent) == call.parent)
             && self.to.as_ref().is_none_or(|to| *to == call.to)
             && self.from.as_ref().is_none_or(|from| *from == call.from)
             && self.status.is_none_or(|status| status == call.status)
@@ -56,7 +57,8 @@ impl CallFilter {
 
 impl ConferenceFilter {
     pub(super) fn takes(&self, conference: &ConferenceView) -> bool {
-        self.friendly_name.as_ref().is_none_or(|name| *name == conference.friendly_name)
+        self.account.is_none_or(|account| account == conference.account)
+            && self.friendly_name.as_ref().is_none_or(|name| *name == conference.friendly_name)
             && self.status.is_none_or(|status| status == conference.status)
             && self.created.contains(Some(conference.created))
             && self.updated.contains(Some(conference.updated))

@@ -23,6 +23,7 @@ mod owner;
 mod quality;
 mod records;
 mod reports;
+mod scope;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod seats;

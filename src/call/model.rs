@@ -23,7 +23,7 @@ use super::news::{CallNews, NEWS_MAX};
 use super::outbound::OutgoingCall;
 use super::quality::{CallQuality, Departures, QualityStats};
 use super::records::Records;
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::state::{Call, Conference, JoinReply, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ConferenceView, ParticipantView};
 use super::voice::{Destination, Voice};
@@ -54,8 +54,8 @@ pub struct Limits {
 pub(super) struct Model {
     pub(super) calls: Records<CallSid, Call>,
     pub(super) conferences: Records<ConferenceSid, Conference>,
-    /// The conferences that can be joined, by the name people dial.
-    pub(super) open: HashMap<String, ConferenceSid>,
+    /// The conferences that can be joined, by whose they are and the name people dial.
+    pub(super) open: HashMap<(AccountSid, String), ConferenceSid>,
     pub(super) legs: HashMap<LegId, CallSid>,
     /// The conferences on the media threads.
     pub(super) places: HashMap<ConferenceId, ConferenceSid>,
@@ -172,6 +172,7 @@ impl Model {
         let (sid, leg_id, now) = (CallSid::generate(), leg.leg, Utc::now());
         let view = CallView {
             sid,
+            account: incoming.account,
             parent: None,
             from: incoming.from,
             to: incoming.to,

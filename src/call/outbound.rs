@@ -12,7 +12,7 @@ use super::ending::Leaving;
 use super::event::What;
 use super::handle::{CallError, CallEvent, HangUp, Progress, Reply, Signal};
 use super::model::{Model, SIGNALS_MAX, answer};
-use super::sid::CallSid;
+use super::sid::{AccountSid, CallSid};
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
 use super::voice::{Destination, StatusCallback};
@@ -21,6 +21,8 @@ use crate::config::Secret;
 /// A call to be made.
 #[derive(Clone, Debug)]
 pub struct DialOrder {
+    /// In whose name.
+    pub account: AccountSid,
     /// Whom to call.
     pub to: DialTarget,
     /// Who calls, as the far end is told: a number or a SIP user.
@@ -119,7 +121,9 @@ impl Model {
         }
         // One who is to take a seat has it from now on, or the conference might be full when they answer.
         let seat = match &order.destination {
-            Destination::Conference(terms) => Some((self.conference_for(terms)?, terms.clone())),
+            Destination::Conference(terms) => {
+                Some((self.conference_for(order.account, terms)?, terms.clone()))
+            }
             Destination::Script(_) | Destination::Wait => None,
         };
         let conference = seat.as_ref().map(|(conference, _)| *conference);
@@ -228,6 +232,7 @@ fn outgoing_view(sid: CallSid, order: &DialOrder) -> CallView {
     let now = Utc::now();
     CallView {
         sid,
+        account: order.account,
         parent: order.parent,
         from: order.from.clone(),
         to: order.to.to_string(),

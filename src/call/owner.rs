@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 
 use super::event::Journal;
-use super::handle::{Adapters, CallEnd, CallError, Handle, REQUESTS_MAX, Reply, Request};
+use super::handle::{Adapters, Asked, CallEnd, CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
 use super::state::JoinReply;
@@ -34,12 +34,12 @@ pub fn start(
     let media = Media::new(workers, ports, receiving);
     let (model, adapters) = Model::new(media, limits, outbound, journal, metrics);
     tokio::spawn(own(model, incoming, reports));
-    (Handle { requests, events }, adapters)
+    (Handle { requests, events, account: None }, adapters)
 }
 
 async fn own(
     mut model: Model,
-    mut requests: mpsc::Receiver<Request>,
+    mut requests: mpsc::Receiver<Asked>,
     mut reports: mpsc::Receiver<(WorkerIndex, Report)>,
 ) {
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
@@ -47,12 +47,19 @@ async fn own(
     loop {
         tokio::select! {
             request = requests.recv() => match request {
-                Some(request) => handle(&mut model, request),
+                Some(asked) => take(&mut model, asked),
                 None => return,
             },
             Some((worker, report)) = reports.recv() => model.report(worker, report),
             _ = sweep.tick() => model.sweep(),
         }
+    }
+}
+
+fn take(model: &mut Model, (account, request): Asked) {
+    match account.and_then(|account| model.beyond(account, &request)) {
+        Some(why) => request.refuse(why),
+        None => handle(model, request),
     }
 }
 

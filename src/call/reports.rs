@@ -12,7 +12,7 @@ use super::handle::{CallError, CallEvent, HangUp, Reply, Signal};
 use super::model::digits::not_pressed;
 use super::model::{AfterLeaving, Model, Waiter, answer};
 use super::quality::{Arrived, answer_all};
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::CallSid;
 use super::state::{Call, Stage};
 use super::view::CallStatus;
 use crate::worker::{LegSockets, Report, WorkerIndex};
@@ -117,8 +117,9 @@ impl Model {
             }
             LegEvent::Digit(pressed) => {
                 debug!(call = %sid, "key pressed");
-                self.journal.append(Utc::now(), What::Digit { call: sid, pressed });
                 if let Some(call) = self.calls.get(sid) {
+                    let what = What::Digit { account: call.view.account, call: sid, pressed };
+                    self.journal.append(Utc::now(), what);
                     call.tell(CallEvent::Digit(pressed));
                 }
             }
@@ -140,12 +141,12 @@ impl Model {
     }
 
     fn conference_event(&self, id: ConferenceId, event: ConferenceEvent) {
-        let conference = self.places.get(&id).copied();
-        let is_listed = |sid: &ConferenceSid| self.conferences.get(*sid).is_some_and(|c| c.view.is_listed);
-        match (conference.filter(is_listed), event) {
-            (Some(conference), ConferenceEvent::ActiveSpeaker(leg)) => {
+        let found = self.places.get(&id).and_then(|&sid| self.conferences.get(sid));
+        match (found.map(|found| &found.view).filter(|view| view.is_listed), event) {
+            (Some(view), ConferenceEvent::ActiveSpeaker(leg)) => {
                 let participant = leg.and_then(|leg| self.legs.get(&leg)).copied();
-                self.journal.append(Utc::now(), What::ActiveSpeaker { conference, participant });
+                let (account, conference) = (view.account, view.sid);
+                self.journal.append(Utc::now(), What::ActiveSpeaker { account, conference, participant });
             }
             // One that is over has no speaker; of two who are bridged nobody asks.
             (None, ConferenceEvent::ActiveSpeaker(_)) => {}

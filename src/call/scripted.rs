@@ -11,6 +11,7 @@ use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::list::page;
 use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
+pub(crate) use super::stalled::account;
 use super::view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView,
@@ -39,6 +40,7 @@ impl Script {
         }
         let view = ConferenceView {
             sid,
+            account: account(),
             friendly_name: name.to_owned(),
             status: ConferenceStatus::InProgress,
             created,
@@ -58,11 +60,11 @@ impl Script {
         let journal = Journal::new(Utc::now());
         let events = journal.events();
         tokio::spawn(async move {
-            while let Some(request) = asked.recv().await {
+            while let Some((_, request)) = asked.recv().await {
                 self.answer(request, &journal);
             }
         });
-        Handle { requests, events }
+        Handle { requests, events, account: None }
     }
 
     fn answer(&mut self, request: Request, journal: &Journal) {
@@ -210,19 +212,19 @@ pub(crate) fn overloaded() -> (Handle, impl Sized) {
     let (requests, asked) = mpsc::channel(1);
     let (reply, _) = tokio::sync::oneshot::channel();
     let waiting = Request::FetchCall(CallSid::generate(), reply);
-    requests.try_send(waiting).map_err(|_| ()).expect("room for one");
-    (Handle { requests, events: no_events() }, asked)
+    requests.try_send((None, waiting)).map_err(|_| ()).expect("room for one");
+    (Handle { requests, events: no_events(), account: None }, asked)
 }
 
 /// A handle of a model that has stopped.
 pub(crate) fn stopped() -> Handle {
-    Handle { requests: mpsc::channel(1).0, events: no_events() }
+    Handle { requests: mpsc::channel(1).0, events: no_events(), account: None }
 }
 
 /// A handle of a model that takes requests and never answers them.
 pub(crate) fn silent() -> (Handle, impl Sized) {
     let (requests, asked) = mpsc::channel(16);
-    (Handle { requests, events: no_events() }, asked)
+    (Handle { requests, events: no_events(), account: None }, asked)
 }
 
 /// When the first call of a script was answered.
@@ -234,6 +236,7 @@ pub(crate) fn began() -> DateTime<Utc> {
 pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
     CallView {
         sid: CallSid::generate(),
+        account: account(),
         parent: None,
         from: from.to_owned(),
         to: to.to_owned(),
@@ -250,6 +253,7 @@ pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
 
 fn participant(call_sid: CallSid, conference_sid: ConferenceSid, at: DateTime<Utc>) -> ParticipantView {
     ParticipantView {
+        account: account(),
         call_sid,
         conference_sid,
         label: None,

@@ -11,7 +11,7 @@ use super::handle::{
 };
 use super::media::{ConferencePlace, Full};
 use super::model::{AfterLeaving, Model, Waiter, answer, overloaded};
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::state::{Call, Conference, JoinReply, Stage};
 use super::view::{CallStatus, ConferenceStatus, ConferenceView, ParticipantStatus, ParticipantView};
 use super::voice::JoinTerms;
@@ -23,7 +23,8 @@ impl Model {
         incoming: IncomingCall,
         terms: &JoinTerms,
     ) -> Result<Admission, NotAdmitted> {
-        let conference = self.conference_for(terms).map_err(|_| NotAdmitted::ConferenceFull)?;
+        let conference =
+            self.conference_for(incoming.account, terms).map_err(|_| NotAdmitted::ConferenceFull)?;
         let admitted = self.reserve(incoming, Some(conference));
         match &admitted {
             Ok(admission) => {
@@ -64,14 +65,20 @@ impl Model {
         if !matches!(call.stage, Stage::Connected) {
             return Err(CallError::WrongState);
         }
-        self.conference_for(terms)
+        let account = call.view.account;
+        self.conference_for(account, terms)
     }
 
     /// The conference of this name, with a free seat; begun now if there is none.
-    pub(super) fn conference_for(&mut self, terms: &JoinTerms) -> Result<ConferenceSid, CallError> {
-        let Some(&sid) = self.open.get(&terms.conference) else {
-            let sid = self.begin_conference(&terms.conference, terms.participants_max, true);
-            self.open.insert(terms.conference.clone(), sid);
+    pub(super) fn conference_for(
+        &mut self,
+        account: AccountSid,
+        terms: &JoinTerms,
+    ) -> Result<ConferenceSid, CallError> {
+        let name = (account, terms.conference.clone());
+        let Some(&sid) = self.open.get(&name) else {
+            let sid = self.begin_conference(account, &terms.conference, terms.participants_max, true);
+            self.open.insert(name, sid);
             return Ok(sid);
         };
         let conference = self.conferences.get(sid).ok_or(CallError::NoConference)?;
@@ -86,10 +93,17 @@ impl Model {
         Ok(sid)
     }
 
-    fn begin_conference(&mut self, name: &str, most: Option<usize>, is_listed: bool) -> ConferenceSid {
+    fn begin_conference(
+        &mut self,
+        account: AccountSid,
+        name: &str,
+        most: Option<usize>,
+        is_listed: bool,
+    ) -> ConferenceSid {
         let (sid, now) = (ConferenceSid::generate(), Utc::now());
         let view = ConferenceView {
             sid,
+            account,
             friendly_name: name.to_owned(),
             status: ConferenceStatus::Init,
             created: now,
@@ -114,15 +128,19 @@ impl Model {
 
     /// Two calls hear each other and nobody else.
     pub(super) fn bridge(&mut self, one: CallSid, other: CallSid, reply: Reply<()>) {
+        let mut account = None;
         for call in [one, other] {
             match self.connected(call) {
-                Ok(call) if matches!(call.stage, Stage::Connected) => {}
+                Ok(call) if matches!(call.stage, Stage::Connected) => account = Some(call.view.account),
                 Ok(_) => return answer(reply, Err(CallError::WrongState)),
                 Err(e) => return answer(reply, Err(e)),
             }
         }
+        let Some(account) = account else {
+            return;
+        };
         let terms = JoinTerms::named(String::new());
-        let conference = self.begin_conference("", Some(2), false);
+        let conference = self.begin_conference(account, "", Some(2), false);
         for (call, join) in [(one, JoinReply::Nobody), (other, JoinReply::Connecting(reply))] {
             self.take_seat(call, conference, &terms);
             self.order_seat(call, conference, join);
@@ -136,6 +154,7 @@ impl Model {
         }
         if let Some(call) = self.calls.get_mut(sid) {
             call.seat = Some(ParticipantView {
+                account: call.view.account,
                 call_sid: sid,
                 conference_sid: conference,
                 label: terms.label.clone(),

@@ -85,10 +85,25 @@ impl Stalled {
     }
 }
 
+/// The account that everything in these tests belongs to.
+pub(crate) fn account() -> super::AccountSid {
+    "AC00000000000000000000000000000001".parse().expect("a SID")
+}
+
 /// Asks for a call to be let in, whose adapter never goes away.
 pub(crate) async fn admit(handle: &Handle, conference: &str) -> Result<CallSid, super::NotAdmitted> {
+    admit_to(handle, account(), conference).await
+}
+
+/// The same for a number of another account.
+pub(crate) async fn admit_to(
+    handle: &Handle,
+    account: super::AccountSid,
+    conference: &str,
+) -> Result<CallSid, super::NotAdmitted> {
     let (signals, taken) = mpsc::channel(4);
     let incoming = IncomingCall {
+        account,
         from: "caller".to_owned(),
         to: format!("conf-{conference}"),
         destination: Destination::Conference(JoinTerms::named(conference)),

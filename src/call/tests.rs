@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use confab_media::{Ask, Command, Digit, DigitMethod, PressedDigit};
 
-use super::stalled::{Stalled, admit, everything, media};
-use super::{CallError, CallFilter, DigitString, EndCall, Limits, NotAdmitted};
+use super::stalled::{Stalled, account, admit, admit_to, everything, media};
+use super::{CallError, CallFilter, DigitString, EndCall, Limits, NotAdmitted, ParticipantFilter};
 use crate::config::RtpPorts;
 use crate::worker::Order;
 
@@ -113,4 +113,40 @@ async fn keys_of_calls_that_are_not_there_or_not_connected_reach_nobody() {
     let nobody = super::CallSid::generate();
     assert_eq!(stalled.handle.press_digits(nobody, keys).await, Err(CallError::NoCall));
     assert!(key_orders(&mut stalled).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_another_account_is_not_there() {
+    let stalled = Stalled::start(LIMITS).await;
+    let (call, conference) = (stalled.call, stalled.conference);
+    let own = stalled.handle.of(account());
+    assert!(own.fetch_call(call).await.is_ok());
+    assert_eq!(own.list_calls(CallFilter::default(), everything()).await.map(|page| page.items.len()), Ok(1));
+
+    let others = stalled.handle.of(super::AccountSid::generate());
+    assert_eq!(others.fetch_call(call).await, Err(CallError::NoCall));
+    assert_eq!(others.end_call(call, EndCall::Completed).await, Err(CallError::NoCall));
+    assert_eq!(others.fetch_conference(conference).await, Err(CallError::NoConference));
+    assert_eq!(others.end_conference(conference).await, Err(CallError::NoConference));
+    let seats = others.list_participants(conference, ParticipantFilter::default(), everything()).await;
+    assert_eq!(seats, Err(CallError::NoConference));
+    // A filter that names the owner does not help.
+    let filter = CallFilter { account: Some(account()), ..CallFilter::default() };
+    assert_eq!(others.list_calls(filter, everything()).await.map(|page| page.items.len()), Ok(0));
+    let conferences = others.list_conferences(Default::default(), everything()).await;
+    assert_eq!(conferences.map(|page| page.items.len()), Ok(0));
+    assert_eq!(own.fetch_call(call).await.map(|call| call.status), Ok(super::CallStatus::Ringing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_accounts_may_use_one_name_for_two_conferences() {
+    let stalled = Stalled::start(LIMITS).await;
+    let other = super::AccountSid::generate();
+    assert!(admit_to(&stalled.handle, other, "stalled").await.is_ok());
+    for (account, conferences) in [(account(), 1), (other, 1)] {
+        let list = stalled.handle.of(account).list_conferences(Default::default(), everything()).await;
+        let list = list.expect("a list").items;
+        assert_eq!(list.len(), conferences);
+        assert!(list.iter().all(|conference| conference.account == account), "{list:?}");
+    }
 }

@@ -2,13 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::sid::{CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid};
 
 /// A call (at this API, one leg).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallView {
     /// Its name.
     pub sid: CallSid,
+    /// Whose it is.
+    pub account: AccountSid,
     /// The call whose script dialled this one.
     pub parent: Option<CallSid>,
     /// Who called: a SIP user or number, or a whole `sip:` URI if there is no user part.
@@ -105,7 +107,9 @@ impl CallStatus {
 pub struct ConferenceView {
     /// Its name at the API.
     pub sid: ConferenceSid,
-    /// The name people dial; one conference of a name is active at a time.
+    /// Whose it is.
+    pub account: AccountSid,
+    /// The name people dial; one conference of a name is active at a time in an account.
     pub friendly_name: String,
     /// How far it got.
     pub status: ConferenceStatus,
@@ -152,6 +156,8 @@ pub enum ConferenceEnd {
 /// A call's seat in a conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantView {
+    /// Whose it is.
+    pub account: AccountSid,
     /// The call.
     pub call_sid: CallSid,
     /// The conference.
@@ -192,6 +198,8 @@ pub enum ParticipantStatus {
 /// Which calls to list. Empty lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
+    /// Only calls of this account.
+    pub account: Option<AccountSid>,
     /// Only calls to this one.
     pub to: Option<String>,
     /// Only calls from this one.
@@ -209,6 +217,8 @@ pub struct CallFilter {
 /// Which conferences to list. Empty lists all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConferenceFilter {
+    /// Only those of this account.
+    pub account: Option<AccountSid>,
     /// Only those of this name.
     pub friendly_name: Option<String>,
     /// Only those that got so far.

@@ -6,24 +6,24 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 
 use super::run::parameters;
-use crate::call::{AccountSid, CallNews, CallStep, HttpMethod};
+use crate::call::{CallNews, CallStep, HttpMethod};
 use crate::webhook::{Courier, Job, Method, Payload, Request};
 
 /// Hands on news until the model is gone.
-pub async fn deliver(account: AccountSid, courier: Courier, mut news: mpsc::Receiver<CallNews>) {
+pub async fn deliver(courier: Courier, mut news: mpsc::Receiver<CallNews>) {
     while let Some(news) = news.recv().await {
         // What a full courier does is its own affair, and counted there.
-        let _ = courier.send(job(account, news));
+        let _ = courier.send(job(news));
     }
 }
 
-fn job(account: AccountSid, news: CallNews) -> Job {
+fn job(news: CallNews) -> Job {
     let key = news.call.sid.to_string();
     let method = match news.to.method {
         HttpMethod::Get => Method::Get,
         HttpMethod::Post => Method::Post,
     };
-    let request = Request { method, payload: Payload::Form(told(account, &news)), ..blank(account, &news) };
+    let request = Request { method, payload: Payload::Form(told(&news)), ..blank(&news) };
     Job {
         id: format!("{key}-{}", news.number),
         is_last: news.step == CallStep::Completed,
@@ -33,12 +33,12 @@ fn job(account: AccountSid, news: CallNews) -> Job {
     }
 }
 
-fn blank(account: AccountSid, news: &CallNews) -> Request {
-    Request::post(news.to.url.clone(), account.to_string(), Vec::new())
+fn blank(news: &CallNews) -> Request {
+    Request::post(news.to.url.clone(), news.call.account.to_string(), Vec::new())
 }
 
-fn told(account: AccountSid, news: &CallNews) -> Vec<(String, String)> {
-    let mut told = parameters::of(account, &news.call);
+fn told(news: &CallNews) -> Vec<(String, String)> {
+    let mut told = parameters::of(&news.call);
     if news.step == CallStep::Initiated {
         // Of the step, not of the call, which is queued.
         told.retain(|(name, _)| name != "CallStatus");

@@ -75,6 +75,7 @@ async fn admit(
     signals: mpsc::Sender<Signal>,
 ) -> Result<(Invitation, Admission), Refusal> {
     let incoming = IncomingCall {
+        account: invitation.account,
         from: headers::caller(request),
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),

@@ -26,7 +26,7 @@ use super::stream::Serving;
 use super::tls::Certificate;
 use super::udp::{Gate, GuardedUdp};
 use super::{outbound, tcp, tls};
-use crate::call::{self, OutgoingCall};
+use crate::call::{self, AccountSid, OutgoingCall};
 use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
@@ -109,6 +109,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Settings {
     /// The address told to far ends.
     pub advertised: IpAddr,
+    /// Whose calls those are that a route lets in.
+    pub account: AccountSid,
     /// Where calls go.
     pub routes: Routes,
     /// Codecs, the best liked first.
@@ -137,7 +139,7 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { advertised, routes, codecs, srtp, session_interval_min } = settings;
+        let Settings { account, advertised, routes, codecs, srtp, session_interval_min } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -167,6 +169,7 @@ impl Endpoint {
         let inbound = Inbound {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             calls,
+            account,
             routes,
             codecs,
             srtp,

@@ -38,6 +38,8 @@ const RETRY_AFTER: u32 = 1;
 pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
     pub(super) calls: call::Handle,
+    /// Whose calls those are that a route lets in.
+    pub(super) account: call::AccountSid,
     pub(super) routes: Routes,
     /// Codecs, the best liked first.
     pub(super) codecs: Codecs,

@@ -7,12 +7,14 @@ use super::counters::SipCounters;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
-use crate::call::{Destination, HttpMethod, JoinTerms, Voice, VoiceSource, VoiceUrl};
+use crate::call::{AccountSid, Destination, HttpMethod, JoinTerms, Voice, VoiceSource, VoiceUrl};
 use crate::config::{Decision, RouteScript, ScriptSource, SrtpPolicy, WebhookUrl};
 use crate::sdp::{self, Offer, SdpError};
 
 /// An INVITE that we understood.
 pub(super) struct Invitation {
+    /// Whose number was called.
+    pub(super) account: AccountSid,
     pub(super) destination: Destination,
     /// Whether its media are to be SRTP.
     pub(super) srtp: SrtpPolicy,
@@ -47,7 +49,13 @@ impl Invitation {
             Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
         };
         let timer = agree_timer(request, inbound.session_interval_min)?;
-        Ok(Self { destination, srtp, offer: read_offer(&inbound.counters, request)?, timer })
+        Ok(Self {
+            account: inbound.account,
+            destination,
+            srtp,
+            offer: read_offer(&inbound.counters, request)?,
+            timer,
+        })
     }
 }
 

@@ -115,7 +115,7 @@ impl Runner {
     /// The sound behind a URL; none, which is noted, if there is none that can be played.
     pub(super) async fn sound(&mut self, target: &Target) -> Option<Sound> {
         let url = self.resolve(target)?;
-        let request = Request::get(url.as_str(), self.scripts.account.to_string(), Vec::new());
+        let request = Request::get(url.as_str(), self.call.account.to_string(), Vec::new());
         let request = request.about(self.call.sid.to_string());
         let mut cookies: Cookies = self.cookies.clone();
         let mut coming = match self.web().fetch_sound(&request, &mut cookies).await {

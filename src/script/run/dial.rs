@@ -193,6 +193,7 @@ impl Runner {
 
     fn orders(&self, dial: &Dial, party: &Party) -> Vec<DialOrder> {
         let order = |to: DialTarget, credentials: Option<DialCredentials>| DialOrder {
+            account: self.call.account,
             to,
             from: dial.caller_id.clone().unwrap_or_else(|| self.call.from.clone()),
             display_name: None,

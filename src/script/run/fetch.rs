@@ -42,14 +42,13 @@ impl Runner {
         fallback: Option<VoiceUrl>,
         more: Vec<(String, String)>,
     ) -> Option<Document> {
-        let account = self.scripts.account;
-        let mut told = parameters::of(account, &self.call);
+        let mut told = parameters::of(&self.call);
         told.extend(more);
         let request = Request {
             url: url.url.clone(),
             method: method(url.method),
             payload: Payload::Form(told),
-            ..Request::post(String::new(), account.to_string(), Vec::new())
+            ..Request::post(String::new(), self.call.account.to_string(), Vec::new())
         };
         let request = request.about(self.call.sid.to_string());
         let code = match self.web().fetch_script(&request, &mut self.cookies).await {

@@ -28,8 +28,8 @@ use super::code::Code;
 use super::verbs::{Redirect, Reject, RejectReason};
 use super::{Callback, Document, Method, Verb};
 use crate::call::{
-    AccountSid, Arrival, CallError, CallEvent, CallStatus, CallView, EndCall, Handle, HttpMethod, Rejection,
-    VoiceSource, VoiceUrl,
+    Arrival, CallError, CallEvent, CallStatus, CallView, EndCall, Handle, HttpMethod, Rejection, VoiceSource,
+    VoiceUrl,
 };
 use crate::sound::Saying;
 use crate::webhook::{Client, Cookies};
@@ -42,8 +42,6 @@ pub struct Scripts {
     pub web: Client,
     /// Who speaks.
     pub saying: Arc<Saying>,
-    /// In whose name documents are asked for.
-    pub account: AccountSid,
 }
 
 /// Documents that one call may go through. A script that redirects to itself for ever must end some day; a menu that

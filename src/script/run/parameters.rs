@@ -1,15 +1,15 @@
 //! What an application is told of a call with every request (the reference's §3.1).
 
-use crate::call::{AccountSid, CallView};
+use crate::call::CallView;
 
 /// The version of the interface that is spoken.
 const API_VERSION: &str = "2010-04-01";
 
 /// The facts of a call.
-pub(in crate::script) fn of(account: AccountSid, call: &CallView) -> Vec<(String, String)> {
+pub(in crate::script) fn of(call: &CallView) -> Vec<(String, String)> {
     let mut parameters = vec![
         named("CallSid", call.sid),
-        named("AccountSid", account),
+        named("AccountSid", call.account),
         named("From", &call.from),
         named("To", &call.to),
         named("Caller", &call.from),

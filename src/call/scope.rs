@@ -1,0 +1,98 @@
+//! Whose calls a handle reaches: an account's own, or all of the node's.
+
+use super::handle::{CallError, NotAdmitted, Request};
+use super::model::Model;
+use super::sid::{AccountSid, CallSid, ConferenceSid};
+
+/// What a request is about.
+enum Subject {
+    Call(CallSid),
+    Conference(ConferenceSid),
+    /// All there are, or something new.
+    Anything,
+}
+
+impl Model {
+    /// Why somebody who acts for `account` may not ask this: what it is about belongs to another account, and is to them
+    /// as if it were not there.
+    pub(super) fn beyond(&self, account: AccountSid, request: &Request) -> Option<CallError> {
+        match request.subject() {
+            Subject::Call(sid) => {
+                let owner = self.calls.get(sid).map(|call| call.view.account);
+                (owner != Some(account)).then_some(CallError::NoCall)
+            }
+            Subject::Conference(sid) => {
+                let owner = self.conferences.get(sid).map(|conference| conference.view.account);
+                (owner != Some(account)).then_some(CallError::NoConference)
+            }
+            Subject::Anything => None,
+        }
+    }
+}
+
+impl Request {
+    fn subject(&self) -> Subject {
+        match self {
+            Self::ConnectCall(call, ..)
+            | Self::SetCallMedia(call, ..)
+            | Self::CallProgressed(call, _)
+            | Self::CallEnded(call, ..)
+            | Self::AnswerCall(call, _)
+            | Self::RejectCall(call, ..)
+            | Self::RedirectCall(call, ..)
+            | Self::JoinConference(call, ..)
+            | Self::LeaveConference(call, _)
+            | Self::Bridge(call, ..)
+            | Self::Play(call, ..)
+            | Self::StopPlaying(call, _)
+            | Self::HearDigit(call, ..)
+            | Self::PressDigits(call, ..)
+            | Self::FetchCall(call, _)
+            | Self::CallQuality(call, _)
+            | Self::EndCall(call, ..) => Subject::Call(*call),
+            Self::FetchConference(conference, _)
+            | Self::EndConference(conference, _)
+            | Self::ListParticipants(conference, ..)
+            | Self::FetchParticipant(conference, ..)
+            | Self::MuteParticipant(conference, ..)
+            | Self::KickParticipant(conference, ..) => Subject::Conference(*conference),
+            Self::AdmitCall(..)
+            | Self::PlaceCall(..)
+            | Self::ListCalls(..)
+            | Self::ListConferences(..)
+            | Self::Stop(_) => Subject::Anything,
+        }
+    }
+
+    /// Answers that it will not be done. Whoever asked may have gone away.
+    pub(super) fn refuse(self, why: CallError) {
+        match self {
+            Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
+            Self::CallProgressed(..) | Self::CallEnded(..) => {}
+            Self::Stop(reply) => drop(reply),
+            Self::ConnectCall(_, _, reply)
+            | Self::SetCallMedia(_, _, reply)
+            | Self::RejectCall(_, _, reply)
+            | Self::LeaveConference(_, reply)
+            | Self::Bridge(_, _, reply)
+            | Self::StopPlaying(_, reply)
+            | Self::HearDigit(_, _, reply)
+            | Self::PressDigits(_, _, reply)
+            | Self::KickParticipant(_, _, reply) => drop(reply.send(Err(why))),
+            Self::AnswerCall(_, reply)
+            | Self::RedirectCall(_, _, reply)
+            | Self::FetchCall(_, reply)
+            | Self::EndCall(_, _, reply) => drop(reply.send(Err(why))),
+            Self::JoinConference(_, _, reply)
+            | Self::FetchParticipant(_, _, reply)
+            | Self::MuteParticipant(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::FetchConference(_, reply) | Self::EndConference(_, reply) => drop(reply.send(Err(why))),
+            Self::PlaceCall(_, reply) => drop(reply.send(Err(why))),
+            Self::Play(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::ListCalls(_, _, reply) => drop(reply.send(Err(why))),
+            Self::ListConferences(_, _, reply) => drop(reply.send(Err(why))),
+            Self::ListParticipants(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::CallQuality(_, reply) => drop(reply.send(Err(why))),
+        }
+    }
+}
