@@ -11,7 +11,9 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::agents::Agents;
 use super::error::ConfigError;
+use super::file_agents::AGENT;
 use super::routes::{
     Action, Pattern, ROUTES_MAX, Route, RouteScript, Routes, ScriptSource, Template, WebhookUrl,
 };
@@ -22,9 +24,10 @@ use super::value;
 pub(super) const ROUTE: &str = "route";
 
 /// The keys of one route.
-const ROUTE_KEYS: [&str; 11] = [
+const ROUTE_KEYS: [&str; 12] = [
     "user",
     "domain",
+    "agents_only",
     "conference",
     "voice_url",
     "voice_method",
@@ -50,6 +53,8 @@ pub(super) struct Settings {
     pub(super) values: BTreeMap<Setting, (String, usize)>,
     /// The routes with the line of the first, if there are any.
     pub(super) routes: Option<(Routes, usize)>,
+    /// The agents, likewise.
+    pub(super) agents: Option<(Agents, usize)>,
 }
 
 /// Reads `path`.
@@ -86,8 +91,12 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             settings.routes = Some(document.routes(value)?);
             continue;
         }
+        if name == AGENT {
+            settings.agents = Some(document.agents(value)?);
+            continue;
+        }
         let setting = Setting::of_key(name).ok_or_else(|| {
-            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE]);
+            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE, AGENT]);
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
@@ -99,23 +108,23 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
 }
 
 /// The file while it is read: turns places into lines and mistakes into sentences.
-struct Document<'a> {
+pub(super) struct Document<'a> {
     path: &'a str,
     text: &'a str,
 }
 
 impl Document<'_> {
-    fn line(&self, span: &Range<usize>) -> usize {
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
         let end = span.start.min(self.text.len());
         1 + self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count()
     }
 
-    fn wrong(&self, span: &Range<usize>, why: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, span: &Range<usize>, why: impl Into<String>) -> ConfigError {
         let why = why.into().replace('\n', " ");
         ConfigError::File { path: self.path.to_owned(), line: self.line(span), why }
     }
 
-    fn unknown<T: AsRef<str>>(&self, key: &Spanned<T>, nearest: Option<&str>) -> ConfigError {
+    pub(super) fn unknown<T: AsRef<str>>(&self, key: &Spanned<T>, nearest: Option<&str>) -> ConfigError {
         ConfigError::UnknownKey {
             key: key.get_ref().as_ref().to_owned(),
             path: self.path.to_owned(),
@@ -125,7 +134,7 @@ impl Document<'_> {
     }
 
     /// A text, or a whole number as a text: `max_calls = 100` and `max_calls = "100"` are the same.
-    fn scalar(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+    pub(super) fn scalar(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
         match value.get_ref() {
             DeValue::String(text) => Ok(text.as_ref().to_owned()),
             DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
@@ -201,7 +210,16 @@ impl Document<'_> {
                     .map_err(|expected| self.wrong(&at, format!("`srtp` must be {expected}")))
             })
             .transpose()?;
-        Ok(Route { user, domain, action, srtp })
+        let agents_only = self.yes_or_no(table, "agents_only")?.unwrap_or(false);
+        Ok(Route { user, domain, agents_only, action, srtp })
+    }
+
+    fn yes_or_no(&self, table: &DeTable<'_>, key: &str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = table.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.wrong(&value.span(), format!("`{key}` must be `true` or `false`"));
+        value.get_ref().as_bool().map(Some).ok_or_else(wrong)
     }
 
     /// The script of a route, if it has one.

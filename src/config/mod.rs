@@ -11,6 +11,7 @@
 //!                     first that is given ──► parsed once ──► Config
 //! ```
 
+mod agents;
 mod args;
 mod codecs;
 mod conference_digits;
@@ -20,6 +21,7 @@ mod effective;
 mod environment;
 mod error;
 mod file;
+mod file_agents;
 mod gather;
 mod jitter_buffer;
 mod networks;
@@ -34,6 +36,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use agents::{Agent, Agents, Ring};
 pub use args::ServeArgs;
 pub use codecs::Codecs;
 pub use conference_digits::ConferenceDigits;
@@ -77,6 +80,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// Where calls go. Default: user `conf-NAME` to the conference NAME, all else 404.
     pub routes: Routes,
+    /// Who has a phone of their own here. Default: nobody.
+    pub agents: Agents,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -97,6 +102,8 @@ pub struct Sip {
     pub listen: SocketAddr,
     /// SIP over TLS. Default: none, since it takes a certificate.
     pub tls: Option<SipTls>,
+    /// The realm in which agents are asked for their passwords. Default `confab`. Phones show it at most.
+    pub realm: String,
     /// The address told to callers in Contact and SDP. Default: the listening address. A node behind
     /// a NAT, or one that listens on all addresses, must be told.
     pub public_address: Option<IpAddr>,

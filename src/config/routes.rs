@@ -95,6 +95,14 @@ impl Routes {
         self.routes.iter().find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
     }
 
+    /// Whether the route of such a call is for agents only, who have proved that they are.
+    pub fn is_for_agents_only(&self, user: &str, domain: &str) -> bool {
+        self.routes
+            .iter()
+            .find(|route| route.decide(user, domain).is_some())
+            .is_some_and(|route| route.agents_only)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter()
     }
@@ -105,7 +113,13 @@ impl Default for Routes {
     fn default() -> Self {
         let user = Pattern { before: "conf-".to_owned(), after: Some(String::new()) };
         let to_its_name = Template { before: String::new(), after: Some(String::new()) };
-        Self::new(vec![Route { user, domain: None, action: Action::Conference(to_its_name), srtp: None }])
+        Self::new(vec![Route {
+            user,
+            domain: None,
+            agents_only: false,
+            action: Action::Conference(to_its_name),
+            srtp: None,
+        }])
     }
 }
 
@@ -114,6 +128,8 @@ impl Default for Routes {
 pub(super) struct Route {
     pub(super) user: Pattern,
     pub(super) domain: Option<String>,
+    /// Who is no agent is asked for the password of one.
+    pub(super) agents_only: bool,
     pub(super) action: Action,
     pub(super) srtp: Option<SrtpPolicy>,
 }
@@ -137,6 +153,9 @@ impl fmt::Display for Route {
         write!(f, "{}", self.user)?;
         if let Some(domain) = &self.domain {
             write!(f, "@{domain}")?;
+        }
+        if self.agents_only {
+            f.write_str(" from agents")?;
         }
         match &self.action {
             Action::Conference(name) => write!(f, " -> conference {name}")?,
@@ -249,7 +268,7 @@ mod tests {
 
     fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
         let user = Pattern::parse(user).unwrap();
-        Route { user, domain: domain.map(str::to_owned), action, srtp: None }
+        Route { user, domain: domain.map(str::to_owned), agents_only: false, action, srtp: None }
     }
 
     #[test]
