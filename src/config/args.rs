@@ -42,6 +42,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub sip_tls_key: Option<String>,
 
+    /// The realm in which agents are asked for their passwords [env: CONFAB_SIP_REALM] [default: confab]
+    #[arg(long, value_name = "NAME")]
+    pub sip_realm: Option<String>,
+
     /// The address told to callers in Contact and SDP; needed behind a NAT and when listening on all
     /// addresses [env: CONFAB_PUBLIC_ADDRESS] [default: the listening address]
     #[arg(long, value_name = "ADDRESS")]
@@ -187,6 +191,7 @@ impl ServeArgs {
             Setting::SipTlsListen => &self.sip_tls_listen,
             Setting::SipTlsCert => &self.sip_tls_cert,
             Setting::SipTlsKey => &self.sip_tls_key,
+            Setting::SipRealm => &self.sip_realm,
             Setting::PublicAddress => &self.public_address,
             Setting::RtpPorts => &self.rtp_ports,
             Setting::DataDir => &self.data_dir,

@@ -12,7 +12,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::accounts::Accounts;
+use super::agents::Agents;
 use super::error::ConfigError;
+use super::file_agents::AGENT;
 use super::file_trunks::{ACCOUNT, TRUNK};
 use super::routes::{
     Action, Pattern, ROUTES_MAX, Route, RouteScript, Routes, ScriptSource, Template, WebhookUrl,
@@ -25,10 +27,11 @@ use super::value;
 pub(super) const ROUTE: &str = "route";
 
 /// The keys of one route.
-const ROUTE_KEYS: [&str; 12] = [
+const ROUTE_KEYS: [&str; 13] = [
     "user",
     "domain",
     "trunk",
+    "agents_only",
     "conference",
     "voice_url",
     "voice_method",
@@ -58,6 +61,8 @@ pub(super) struct Settings {
     pub(super) trunks: Option<(Trunks, usize)>,
     /// The terms of accounts, likewise.
     pub(super) accounts: Option<(Accounts, usize)>,
+    /// The agents, likewise.
+    pub(super) agents: Option<(Agents, usize)>,
 }
 
 /// Reads `path`.
@@ -102,8 +107,12 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             settings.accounts = Some(document.accounts(value)?);
             continue;
         }
+        if name == AGENT {
+            settings.agents = Some(document.agents(value)?);
+            continue;
+        }
         let setting = Setting::of_key(name).ok_or_else(|| {
-            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE, TRUNK, ACCOUNT]);
+            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE, TRUNK, ACCOUNT, AGENT]);
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
@@ -227,7 +236,16 @@ impl Document<'_> {
                     .map_err(|expected| self.wrong(&at, format!("`srtp` must be {expected}")))
             })
             .transpose()?;
-        Ok(Route { user, domain, trunk: trunk.map(|(name, _)| name), action, srtp })
+        let agents_only = self.yes_or_no(table, "agents_only")?.unwrap_or(false);
+        Ok(Route { user, domain, trunk: trunk.map(|(name, _)| name), agents_only, action, srtp })
+    }
+
+    fn yes_or_no(&self, table: &DeTable<'_>, key: &str) -> Result<Option<bool>, ConfigError> {
+        let Some(value) = table.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || self.wrong(&value.span(), format!("`{key}` must be `true` or `false`"));
+        value.get_ref().as_bool().map(Some).ok_or_else(wrong)
     }
 
     /// The script of a route, if it has one.

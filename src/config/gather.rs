@@ -18,6 +18,7 @@ use super::effective::{Effective, Line, Source};
 use super::environment::{CONFIG_VARIABLE, Environment};
 use super::error::ConfigError;
 use super::file::{self, ROUTE, Settings};
+use super::file_agents::AGENT;
 use super::file_trunks::{ACCOUNT, RATE, TRUNK};
 use super::jitter_buffer::JitterBuffer;
 use super::outbound::OutboundAllow;
@@ -25,8 +26,8 @@ use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Accounts, Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts,
-    Sip, SipTls, SrtpPolicy, Trunks, Webhook,
+    Accounts, Agents, Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes,
+    RtpPorts, Sip, SipTls, SrtpPolicy, Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -82,6 +83,7 @@ pub fn load(
     let routes = gather.routes();
     let trunks = gather.trunks();
     let accounts = gather.accounts();
+    let agents = gather.agents();
     // Last, so that a mistake elsewhere leaves nothing on the disk.
     data_dir::open(&data_dir)?;
     let (credentials, made) = gather.credentials(&data_dir)?;
@@ -100,6 +102,7 @@ pub fn load(
         data_dir,
         credentials,
         routes,
+        agents,
         log,
     };
     Ok(Effective { config, lines: gather.lines, notices: gather.notices, made })
@@ -140,7 +143,8 @@ impl Gather<'_> {
             return Err(ConfigError::Unroutable { listen, source_of });
         }
         let tls = self.sip_tls()?;
-        let sip = Sip { listen, tls, public_address };
+        let realm = self.plain(Setting::SipRealm, value::realm, || "confab".to_owned())?;
+        let sip = Sip { listen, tls, realm, public_address };
         self.line(Setting::PublicAddress.key(), sip.advertised(), source);
         Ok(sip)
     }
@@ -268,6 +272,20 @@ impl Gather<'_> {
             self.line(&format!("{ACCOUNT} {sid}"), terms, source.clone());
         }
         accounts
+    }
+
+    fn agents(&mut self) -> Agents {
+        let Some((agents, line)) = self.file.agents.take() else {
+            return Agents::default();
+        };
+        let source = Source::File(self.file.path.clone(), line);
+        for (index, agent) in agents.iter().enumerate() {
+            self.line(&format!("{AGENT} {}", index + 1), agent, source.clone());
+        }
+        if !agents.is_empty() && self.file.open_to_others {
+            self.notices.push(format!("{} holds passwords of agents and others can read it", self.file.path));
+        }
+        agents
     }
 
     fn credentials(&mut self, data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), ConfigError> {

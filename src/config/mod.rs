@@ -12,6 +12,7 @@
 //! ```
 
 mod accounts;
+mod agents;
 mod args;
 mod codecs;
 mod conference_digits;
@@ -21,6 +22,7 @@ mod effective;
 mod environment;
 mod error;
 mod file;
+mod file_agents;
 mod file_trunks;
 mod gather;
 mod jitter_buffer;
@@ -38,6 +40,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use accounts::{AccountTerms, Accounts};
+pub use agents::{Agent, Agents, Ring};
 pub use args::ServeArgs;
 pub use codecs::Codecs;
 pub use conference_digits::ConferenceDigits;
@@ -89,6 +92,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// Where calls go. Default: user `conf-NAME` to the conference NAME, all else 404.
     pub routes: Routes,
+    /// Who has a phone of their own here. Default: nobody.
+    pub agents: Agents,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -109,6 +114,8 @@ pub struct Sip {
     pub listen: SocketAddr,
     /// SIP over TLS. Default: none, since it takes a certificate.
     pub tls: Option<SipTls>,
+    /// The realm in which agents are asked for their passwords. Default `confab`. Phones show it at most.
+    pub realm: String,
     /// The address told to callers in Contact and SDP. Default: the listening address. A node behind
     /// a NAT, or one that listens on all addresses, must be told.
     pub public_address: Option<IpAddr>,

@@ -102,6 +102,14 @@ impl Routes {
         fitting.find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
     }
 
+    /// Whether the route of such a call is for agents only, who have proved that they are.
+    pub fn is_for_agents_only(&self, user: &str, domain: &str) -> bool {
+        self.routes
+            .iter()
+            .find(|route| route.trunk.is_none() && route.decide(user, domain).is_some())
+            .is_some_and(|route| route.agents_only)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter()
     }
@@ -116,6 +124,7 @@ impl Default for Routes {
             user,
             domain: None,
             trunk: None,
+            agents_only: false,
             action: Action::Conference(to_its_name),
             srtp: None,
         }])
@@ -129,6 +138,8 @@ pub(super) struct Route {
     pub(super) domain: Option<String>,
     /// Only calls that came over it.
     pub(super) trunk: Option<String>,
+    /// Who is no agent is asked for the password of one.
+    pub(super) agents_only: bool,
     pub(super) action: Action,
     pub(super) srtp: Option<SrtpPolicy>,
 }
@@ -155,6 +166,9 @@ impl fmt::Display for Route {
         }
         if let Some(trunk) = &self.trunk {
             write!(f, " over {trunk}")?;
+        }
+        if self.agents_only {
+            f.write_str(" from agents")?;
         }
         match &self.action {
             Action::Conference(name) => write!(f, " -> conference {name}")?,
@@ -267,7 +281,7 @@ mod tests {
 
     fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
         let user = Pattern::parse(user).unwrap();
-        Route { user, domain: domain.map(str::to_owned), trunk: None, action, srtp: None }
+        Route { user, domain: domain.map(str::to_owned), trunk: None, agents_only: false, action, srtp: None }
     }
 
     #[test]

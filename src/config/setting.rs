@@ -16,6 +16,8 @@ pub enum Setting {
     SipTlsCert,
     /// The certificate's key.
     SipTlsKey,
+    /// The realm in which agents are asked for their passwords.
+    SipRealm,
     /// The address callers are told.
     PublicAddress,
     /// UDP ports of legs.
@@ -62,12 +64,13 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
         Self::SipTlsCert,
         Self::SipTlsKey,
+        Self::SipRealm,
         Self::PublicAddress,
         Self::RtpPorts,
         Self::DataDir,
@@ -99,6 +102,7 @@ impl Setting {
             Self::SipTlsListen => "sip_tls_listen",
             Self::SipTlsCert => "sip_tls_cert",
             Self::SipTlsKey => "sip_tls_key",
+            Self::SipRealm => "sip_realm",
             Self::PublicAddress => "public_address",
             Self::RtpPorts => "rtp_ports",
             Self::DataDir => "data_dir",

@@ -9,6 +9,7 @@
 //!
 //! The library's traps are shimmed in front of it (`guard`, `udp`, `stream`) and nowhere else is it known.
 
+pub mod digest;
 pub mod dtmf_info;
 pub mod guard;
 
