@@ -110,6 +110,11 @@ impl Routes {
             .is_some_and(|route| route.agents_only)
     }
 
+    /// The trunk that the first route of such a call is for, if it is for one.
+    pub fn trunk_wanted(&self, user: &str, domain: &str) -> Option<&str> {
+        self.routes.iter().find(|route| route.decide(user, domain).is_some())?.trunk.as_deref()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
         self.routes.iter()
     }
@@ -317,6 +322,8 @@ mod tests {
         assert_eq!(routes.decide_from(Some("carrier"), "x", ""), conference("carrier"));
         assert_eq!(routes.decide_from(Some("other"), "x", ""), Decision::Refuse(603));
         assert_eq!(routes.decide("x", ""), Decision::Refuse(603));
+        assert_eq!(routes.trunk_wanted("x", ""), Some("carrier"));
+        assert_eq!(Routes::default().trunk_wanted("conf-x", ""), None);
     }
 
     #[test]

@@ -196,12 +196,6 @@ impl Trunks {
         }
         if reached.any(|trunk| trunk.allow.allows(number)) { Carriage::Carried } else { Carriage::NotAllowed }
     }
-
-    /// The trunk that a caller from this address belongs to: the first whose networks have it.
-    pub fn of_source(&self, source: IpAddr) -> Option<&Trunk> {
-        let source = source.to_canonical();
-        self.iter().find(|trunk| trunk.inbound_from.contain(source))
-    }
 }
 
 #[cfg(test)]

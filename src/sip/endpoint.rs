@@ -176,7 +176,7 @@ impl Endpoint {
         let inbound = Inbound {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),
-            trunks: Trunks::new(&trunks, metrics),
+            trunks: Trunks::new(&trunks, metrics).map_err(io::Error::other)?,
             calls,
             account,
             routes,

@@ -1,5 +1,6 @@
 //! Trunks at work: which of them is tried for a number, and how each fares. Their registrations are beside it.
 
+pub(super) mod caller;
 mod circuit;
 mod order;
 pub(super) mod register;
@@ -15,6 +16,7 @@ use self::circuit::Circuit;
 use self::order::{Candidate, order};
 use crate::call::Pace;
 use crate::config::{self, Trunk, TrunkAddress};
+use crate::sip::digest::{self, Verifier};
 use crate::telemetry::{Counter, Gauge, Metrics};
 
 /// How long a call waits for its turn on a trunk at most; by then the next one is the better choice, or the caller has
@@ -22,7 +24,12 @@ use crate::telemetry::{Counter, Gauge, Metrics};
 const TURN_MAX: Duration = Duration::from_secs(60);
 
 /// All trunks of the node.
-pub(super) struct Trunks(Vec<Arc<Line>>);
+pub(super) struct Trunks {
+    lines: Vec<Arc<Line>>,
+    /// Asks callers of trunks for their passwords.
+    verifier: Verifier,
+    started: Instant,
+}
 
 /// One trunk.
 pub(super) struct Line {
@@ -88,12 +95,18 @@ pub(super) struct Place {
 }
 
 impl Trunks {
-    pub(super) fn new(trunks: &config::Trunks, metrics: &Metrics) -> Self {
-        Self(trunks.iter().map(|trunk| Arc::new(Line::new(trunk.clone(), metrics))).collect())
+    /// # Errors
+    /// When the system has no entropy.
+    pub(super) fn new(trunks: &config::Trunks, metrics: &Metrics) -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            lines: trunks.iter().map(|trunk| Arc::new(Line::new(trunk.clone(), metrics))).collect(),
+            verifier: Verifier::with_fresh_key(digest::Settings::default())?,
+            started: Instant::now(),
+        })
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Line>> {
-        self.0.iter()
+        self.lines.iter()
     }
 
     /// The addresses to be tried for a number, in order. A trunk's own are together, those that failed last.
@@ -105,14 +118,12 @@ impl Trunks {
         ordered.into_iter().flat_map(|at| Line::choices(lines[at], now)).collect()
     }
 
-    /// The trunk that a caller from this address belongs to.
-    pub(super) fn of_source(&self, source: IpAddr) -> Option<&Arc<Line>> {
+    fn of_source(&self, source: IpAddr) -> Option<&Arc<Line>> {
         let source = source.to_canonical();
         self.iter().find(|line| line.trunk.inbound_from.contain(source))
     }
 
-    /// The trunk of this name.
-    pub(super) fn named(&self, name: &str) -> Option<&Arc<Line>> {
+    fn named(&self, name: &str) -> Option<&Arc<Line>> {
         self.iter().find(|line| line.trunk.name == name)
     }
 }
