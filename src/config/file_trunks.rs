@@ -378,7 +378,7 @@ mod tests {
         let terms = accounts.terms(&sid).unwrap();
         assert_eq!((terms.calls_per_second, terms.max_calls), (Some(2), None));
         assert_eq!(terms.to_string(), "may dial +44*, 2 calls a second");
-        assert!(refused(&format!("{text}{text}")).contains("line 5: this account has terms already"));
+        assert!(refused(&format!("{text}{text}")).contains("line 6: this account has terms already"));
         assert!(refused("[[account]]\nmax_calls = 1").contains("line 1: an account's terms need its `sid`"));
     }
 
