@@ -59,3 +59,5 @@ mod timers;
 mod tour;
 #[path = "wire/transfers.rs"]
 mod transfers;
+#[path = "wire/trunks/mod.rs"]
+mod trunks;

@@ -173,9 +173,21 @@ impl ApiError {
                 StatusCode::BAD_REQUEST,
                 21_215,
                 format!(
-                    "The {asked}: {error}. What may be dialled is said by `--outbound-allow` of the node."
+                    "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
+                     the trunks."
                 ),
             ),
+            CallError::NotReached => {
+                Self::new(StatusCode::BAD_REQUEST, 21_214, format!("The {asked}: {error}."))
+            }
+            CallError::TooManyCalls => {
+                Self::new(StatusCode::BAD_REQUEST, 10_004, format!("The {asked}: {error}."))
+            }
+            CallError::DialQueueFull { retry_after } => {
+                let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
+                Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
+                    .with(RETRY_AFTER, HeaderValue::from(retry_after))
+            }
             CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -305,6 +317,14 @@ impl fmt::Display for Quoted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_finds_the_queue_full_is_told_when_to_come_back() {
+        let error = ApiError::of(CallError::DialQueueFull { retry_after: 3 }, Asked::NewCall);
+        assert_eq!((error.status, error.code), (StatusCode::TOO_MANY_REQUESTS, 20_429));
+        assert_eq!(error.header, Some((RETRY_AFTER, HeaderValue::from(3))));
+        assert!(error.message.contains("Try again in 3 seconds."), "{}", error.message);
+    }
 
     #[test]
     fn a_long_text_is_cut_before_it_is_repeated() {

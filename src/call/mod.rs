@@ -24,6 +24,7 @@ mod model;
 mod news;
 mod outbound;
 mod owner;
+mod pacing;
 mod quality;
 mod queue;
 mod queueing;
@@ -58,8 +59,9 @@ pub use handle::{
 pub use media::Receiving;
 pub use model::Limits;
 pub use news::{CallNews, CallStep, News};
-pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
+pub use outbound::{DialCredentials, DialOrder, DialRules, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
+pub use pacing::Pace;
 pub use quality::CallQuality;
 pub use queue::request::StopTaking;
 pub use queue::{

@@ -20,7 +20,7 @@ use super::handle::{
 };
 use super::media::{Full, Media};
 use super::news::{NEWS_MAX, News};
-use super::outbound::OutgoingCall;
+use super::outbound::{DialQueue, DialRules, OutgoingCall, dial_queue};
 use super::quality::{CallQuality, Departures, QualityStats};
 use super::queue::Queues;
 use super::records::Records;
@@ -30,7 +30,6 @@ use super::sounds::{SOUND_ORDERS_MAX, SoundDesk};
 use super::state::{Call, Conference, JoinReply, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ConferenceView, ParticipantView};
 use super::voice::{Destination, Voice};
-use crate::config::OutboundAllow;
 use crate::telemetry::Metrics;
 
 /// Signals that may wait for an adapter: an answer and an end, and room for more of either.
@@ -66,7 +65,9 @@ pub(super) struct Model {
     pub(super) media: Media<Waiter>,
     pub(super) limits: Limits,
     /// What may be dialled.
-    pub(super) outbound: OutboundAllow,
+    pub(super) outbound: DialRules,
+    /// Calls that wait to be dialled.
+    pub(super) queue: DialQueue,
     pub(super) journal: Journal,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) outgoing: mpsc::Sender<OutgoingCall>,
@@ -111,7 +112,7 @@ impl Model {
     pub(super) fn new(
         media: Media<Waiter>,
         limits: Limits,
-        outbound: OutboundAllow,
+        outbound: DialRules,
         journal: Journal,
         metrics: &Metrics,
     ) -> (Self, Adapters) {
@@ -129,6 +130,7 @@ impl Model {
             media,
             limits,
             outbound,
+            queue: dial_queue(),
             journal,
             arrivals,
             outgoing,
@@ -192,6 +194,7 @@ impl Model {
             started: None,
             ended: None,
             queue_time: TimeDelta::zero(),
+            trunk: incoming.trunk,
             sip_status: None,
         };
         let call = Call {
@@ -219,7 +222,7 @@ impl Model {
 
     pub(super) fn begin_call(&mut self, leg: LegId, call: Call) {
         let sid = call.view.sid;
-        info!(call = %sid, direction = ?call.view.direction, "call begun");
+        info!(call = %sid, direction = ?call.view.direction, trunk = call.view.trunk, "call begun");
         self.legs.insert(leg, sid);
         self.journal.append(call.view.created, What::Call(call.view.clone()));
         self.calls.insert(sid, call);

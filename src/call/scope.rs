@@ -39,6 +39,7 @@ impl Request {
             | Self::SetCallMedia(call, ..)
             | Self::CallProgressed(call, _)
             | Self::CallEnded(call, ..)
+            | Self::CallUsesTrunk(call, _)
             | Self::AnswerCall(call, _)
             | Self::RejectCall(call, ..)
             | Self::RedirectCall(call, ..)
@@ -86,7 +87,11 @@ impl Request {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
-            Self::CallProgressed(..) | Self::CallEnded(..) | Self::SoundOver(..) | Self::Kept(_) => {}
+            Self::CallProgressed(..)
+            | Self::CallEnded(..)
+            | Self::CallUsesTrunk(..)
+            | Self::SoundOver(..)
+            | Self::Kept(_) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

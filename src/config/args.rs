@@ -42,6 +42,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub sip_tls_key: Option<String>,
 
+    /// The realm in which agents are asked for their passwords [env: CONFAB_SIP_REALM] [default: confab]
+    #[arg(long, value_name = "NAME")]
+    pub sip_realm: Option<String>,
+
     /// The address told to callers in Contact and SDP; needed behind a NAT and when listening on all
     /// addresses [env: CONFAB_PUBLIC_ADDRESS] [default: the listening address]
     #[arg(long, value_name = "ADDRESS")]
@@ -103,6 +107,11 @@ pub struct ServeArgs {
     /// `client:*,+4420*,sip:*@192.0.2.1:*`; or `none` [env: CONFAB_OUTBOUND_ALLOW] [default: client:*]
     #[arg(long, value_name = "PATTERNS")]
     pub outbound_allow: Option<String>,
+
+    /// Calls that an account may begin over the API in a second; more wait for their turn
+    /// [env: CONFAB_CALLS_PER_SECOND] [default: 30]
+    #[arg(long, value_name = "NUMBER")]
+    pub calls_per_second: Option<String>,
 
     /// Networks that webhooks may reach though they are not public, `address/bits` joined by commas
     /// [env: CONFAB_EGRESS_ALLOW] [default: none]
@@ -182,6 +191,7 @@ impl ServeArgs {
             Setting::SipTlsListen => &self.sip_tls_listen,
             Setting::SipTlsCert => &self.sip_tls_cert,
             Setting::SipTlsKey => &self.sip_tls_key,
+            Setting::SipRealm => &self.sip_realm,
             Setting::PublicAddress => &self.public_address,
             Setting::RtpPorts => &self.rtp_ports,
             Setting::DataDir => &self.data_dir,
@@ -195,6 +205,7 @@ impl ServeArgs {
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,
             Setting::OutboundAllow => &self.outbound_allow,
+            Setting::CallsPerSecond => &self.calls_per_second,
             Setting::EgressAllow => &self.egress_allow,
             Setting::WebhookCa => &self.webhook_ca,
             Setting::SayCommand => &self.say_command,

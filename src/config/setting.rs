@@ -16,6 +16,8 @@ pub enum Setting {
     SipTlsCert,
     /// The certificate's key.
     SipTlsKey,
+    /// The realm in which agents are asked for their passwords.
+    SipRealm,
     /// The address callers are told.
     PublicAddress,
     /// UDP ports of legs.
@@ -42,6 +44,8 @@ pub enum Setting {
     MaxCalls,
     /// What may be dialled.
     OutboundAllow,
+    /// How many calls an account may begin in a second.
+    CallsPerSecond,
     /// Networks that requests to applications may go to besides the public one.
     EgressAllow,
     /// Authorities trusted by requests to applications besides the machine's.
@@ -60,12 +64,13 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
         Self::SipTlsCert,
         Self::SipTlsKey,
+        Self::SipRealm,
         Self::PublicAddress,
         Self::RtpPorts,
         Self::DataDir,
@@ -79,6 +84,7 @@ impl Setting {
         Self::MaxTalkers,
         Self::MaxCalls,
         Self::OutboundAllow,
+        Self::CallsPerSecond,
         Self::EgressAllow,
         Self::WebhookCa,
         Self::SayCommand,
@@ -96,6 +102,7 @@ impl Setting {
             Self::SipTlsListen => "sip_tls_listen",
             Self::SipTlsCert => "sip_tls_cert",
             Self::SipTlsKey => "sip_tls_key",
+            Self::SipRealm => "sip_realm",
             Self::PublicAddress => "public_address",
             Self::RtpPorts => "rtp_ports",
             Self::DataDir => "data_dir",
@@ -109,6 +116,7 @@ impl Setting {
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
             Self::OutboundAllow => "outbound_allow",
+            Self::CallsPerSecond => "calls_per_second",
             Self::EgressAllow => "egress_allow",
             Self::WebhookCa => "webhook_ca",
             Self::SayCommand => "say_command",

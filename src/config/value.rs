@@ -106,6 +106,14 @@ pub(super) fn auth_token(text: &str) -> Result<Secret, Expected> {
     Ok(Secret::new(text.to_owned()))
 }
 
+/// The name of a realm, which phones show and hash.
+pub(super) fn realm(text: &str) -> Result<String, Expected> {
+    if text.is_empty() || text.len() > 64 || text.contains(char::is_control) {
+        return Err("a name of 1 to 64 characters, such as `sip.example.com`".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A level, or `target=level` parts joined by commas.
 ///
 /// A bare word that is no level would be taken for a target's name, so that `--log inof` would silence the

@@ -25,6 +25,7 @@ use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_o
 use super::media::MediaTerms;
 use super::refer;
 use super::session_timer::{self, SessionTimer};
+use super::trunk::caller::source_of;
 use crate::call::{
     Admission, CallEnd, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall, NotAdmitted,
     ReferStep, Rejection, Signal,
@@ -40,7 +41,7 @@ const RETRY_AFTER: u32 = 5;
 /// needed must not hold memory for as long as the call lasts.
 pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
-    let admitted = match Invitation::read(inbound, &transaction.original) {
+    let admitted = match read(inbound, &transaction) {
         Ok(invitation) => admit(inbound, &transaction.original, invitation, signals).await,
         Err(refusal) => Err(refusal),
     };
@@ -63,6 +64,15 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
     }
 }
 
+/// What an INVITE asks for, by the routes of whoever it comes from.
+fn read(inbound: &Inbound, transaction: &Transaction) -> Result<Invitation, Refusal> {
+    let request = &transaction.original;
+    let (user, domain) = (headers::user(&request.uri), request.uri.host().to_string());
+    let wanted = inbound.routes.trunk_wanted(&user, &domain);
+    let line = inbound.trunks.identify(request, source_of(transaction), wanted)?;
+    Invitation::read(inbound, request, line.map(|line| &line.trunk))
+}
+
 async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refusal) -> rsipstack::Result<()> {
     inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
@@ -77,6 +87,7 @@ async fn admit(
 ) -> Result<(Invitation, Admission), Refusal> {
     let incoming = IncomingCall {
         account: invitation.account,
+        trunk: invitation.trunk.clone(),
         from: headers::caller(request),
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),
@@ -104,7 +115,7 @@ fn prepare(
 ) -> Result<(Call, DialogStateReceiver), Refusal> {
     let signalling = signalling_address(transaction);
     let address = inbound.advertised.ip();
-    let codecs = inbound.codecs.as_slice().to_vec();
+    let codecs = invitation.codecs.as_slice().to_vec();
     let mut terms = MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
         .map_err(|_| StatusCode::ServerInternalError)?;
     let unanswered = match &invitation.offer {

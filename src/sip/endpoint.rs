@@ -24,10 +24,12 @@ use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::stream::Serving;
 use super::tls::Certificate;
-use super::udp::{Gate, GuardedUdp};
+use super::trunk::Trunks;
+use super::trunk::register::keep_registered;
+use super::udp::{Gate, GuardedUdp, KeepAlive};
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
-use crate::config::{Codecs, Routes, SrtpPolicy};
+use crate::config::{self, Codecs, Routes, SrtpPolicy};
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
 
@@ -116,6 +118,8 @@ pub struct Settings {
     pub routes: Routes,
     /// Whose numbers are called, and what they say: before any route.
     pub directory: Directory,
+    /// Ways to the telephone network.
+    pub trunks: config::Trunks,
     /// Codecs, the best liked first.
     pub codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
@@ -128,6 +132,8 @@ pub struct Settings {
 pub struct Endpoint {
     stop: CancellationToken,
     calls: TaskTracker,
+    /// Cancelled first: the node unregisters while its sockets are still open.
+    leaving: CancellationToken,
 }
 
 impl Endpoint {
@@ -142,8 +148,16 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { account, advertised, routes, directory, codecs, srtp, session_interval_min } =
-            settings;
+        let Settings {
+            account,
+            advertised,
+            routes,
+            directory,
+            trunks,
+            codecs,
+            srtp,
+            session_interval_min,
+        } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -152,6 +166,7 @@ impl Endpoint {
 
         let transport = TransportLayer::new(stop.clone());
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
+        let keep_alive = KeepAlive(Arc::clone(&socket));
         let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()))
             .await
             .map_err(io::Error::other)?;
@@ -172,6 +187,8 @@ impl Endpoint {
         let inner = endpoint.inner.clone();
         let inbound = Inbound {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
+            endpoint: inner.clone(),
+            trunks: Trunks::new(&trunks, metrics).map_err(io::Error::other)?,
             calls,
             account,
             routes,
@@ -189,6 +206,8 @@ impl Endpoint {
         tokio::spawn(async move { endpoint.serve().await });
         let inbound = Arc::new(inbound);
         tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
+        let leaving = CancellationToken::new();
+        register(&inbound, &keep_alive, &leaving);
         tokio::spawn(outbound::serve(inbound, outgoing));
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
@@ -196,16 +215,27 @@ impl Endpoint {
         if let Some((tls, public)) = sockets.tls.zip(public_tls) {
             tokio::spawn(tls::listen(tls.tcp, tls.certificate, public, serving(), stop.child_token()));
         }
-        Ok(Self { stop, calls: tasks })
+        Ok(Self { stop, calls: tasks, leaving })
     }
 
     /// Waits until all calls' signalling is done, at most `patience`, then closes the sockets.
     pub async fn stop(self, patience: Duration) {
+        self.leaving.cancel();
         self.calls.close();
         if tokio::time::timeout(patience, self.calls.wait()).await.is_err() {
             tracing::warn!("some far ends did not answer the end of their calls");
         }
         self.stop.cancel();
+    }
+}
+
+/// Registers with the trunks that want it, each by a task of its own.
+fn register(shared: &Arc<Inbound>, keep_alive: &KeepAlive, leaving: &CancellationToken) {
+    for line in shared.trunks.iter().filter(|line| line.trunk.register.is_some()) {
+        let (shared, line) = (Arc::clone(shared), Arc::clone(line));
+        let (keep_alive, leaving) = (keep_alive.clone(), leaving.clone());
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move { keep_registered(&shared, &line, keep_alive, leaving).await });
     }
 }
 

@@ -9,6 +9,7 @@ use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, StatusCode, Transport, Uri};
 use rsipstack::transaction::TransactionReceiver;
+use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,6 +22,7 @@ use super::endpoint::contact;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
 use super::merged::Recent;
+use super::trunk::Trunks;
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::directory::Directory;
@@ -38,6 +40,8 @@ const RETRY_AFTER: u32 = 1;
 /// What all requests need.
 pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
+    pub(super) endpoint: EndpointInnerRef,
+    pub(super) trunks: Trunks,
     pub(super) calls: call::Handle,
     /// Whose calls those are that a route lets in.
     pub(super) account: call::AccountSid,

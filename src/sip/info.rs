@@ -62,6 +62,9 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::AnnouncementsFull
             | CallError::NodeFull
             | CallError::NotAllowed
+            | CallError::NotReached
+            | CallError::TooManyCalls
+            | CallError::DialQueueFull { .. }
             | CallError::NotPlaying
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),

@@ -8,7 +8,7 @@ use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
 use crate::call::{AccountSid, CallEvents, Destination, JoinTerms, StatusCallback};
-use crate::config::{Decision, SrtpPolicy};
+use crate::config::{Codecs, Decision, SrtpPolicy, Trunk};
 use crate::directory::Called;
 use crate::sdp::{self, Offer, SdpError};
 
@@ -21,6 +21,10 @@ pub(super) struct Invitation {
     pub(super) status: Option<StatusCallback>,
     /// Whether its media are to be SRTP.
     pub(super) srtp: SrtpPolicy,
+    /// Codecs, the best liked first.
+    pub(super) codecs: Codecs,
+    /// The trunk that it came over.
+    pub(super) trunk: Option<String>,
     /// None: the caller wants ours.
     pub(super) offer: Option<Offer>,
     pub(super) timer: Option<SessionTimer>,
@@ -39,14 +43,16 @@ impl From<StatusCode> for Refusal {
 }
 
 impl Invitation {
-    pub(super) fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
-        let way = Way::find(inbound, request)?;
+    pub(super) fn read(inbound: &Inbound, request: &Request, trunk: Option<&Trunk>) -> Result<Self, Refusal> {
+        let way = Way::find(inbound, request, trunk)?;
         let timer = agree_timer(request, inbound.session_interval_min)?;
         Ok(Self {
             account: way.account,
             destination: way.destination,
             status: way.status,
             srtp: way.srtp,
+            codecs: trunk.and_then(|trunk| trunk.codecs.as_ref()).unwrap_or(&inbound.codecs).clone(),
+            trunk: trunk.map(|trunk| trunk.name.clone()),
             offer: read_offer(&inbound.counters, request)?,
             timer,
         })
@@ -63,12 +69,12 @@ struct Way {
 
 impl Way {
     /// A number of the directory says so itself; where it does not, and for anything else, the first route that fits.
-    fn find(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
+    fn find(inbound: &Inbound, request: &Request, trunk: Option<&Trunk>) -> Result<Self, Refusal> {
         let user = headers::user(&request.uri);
         let mut way = Self {
             account: inbound.account,
             destination: Destination::Wait,
-            srtp: inbound.srtp,
+            srtp: trunk.and_then(|trunk| trunk.srtp).unwrap_or(inbound.srtp),
             status: None,
         };
         match inbound.directory.number(&user) {
@@ -87,7 +93,11 @@ impl Way {
             }
             None => {}
         }
-        let srtp = match inbound.routes.decide(&user, &request.uri.host().to_string()) {
+        let srtp = match inbound.routes.decide_from(
+            trunk.map(|trunk| trunk.name.as_str()),
+            &user,
+            &request.uri.host().to_string(),
+        ) {
             Decision::Conference { name, srtp } => {
                 way.destination = Destination::Conference(JoinTerms::named(name));
                 srtp

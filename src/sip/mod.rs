@@ -9,10 +9,13 @@
 //!
 //! The library's traps are shimmed in front of it (`guard`, `udp`, `stream`) and nowhere else is it known.
 
+pub mod digest;
 pub mod dtmf_info;
 pub mod guard;
 
+mod attempt;
 mod call;
+mod challenge;
 mod counters;
 mod endpoint;
 mod headers;
@@ -28,6 +31,7 @@ mod session_timer;
 mod stream;
 mod tcp;
 mod tls;
+mod trunk;
 mod udp;
 
 pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, bind, bind_tls};

@@ -23,6 +23,16 @@ impl MessageInspector for AsTheyWroteThem {
     }
 }
 
+/// A URI as it goes out.
+pub(super) fn written(uri: &Uri) -> String {
+    verbatim(uri.clone()).to_string()
+}
+
+/// A Contact as it goes out.
+pub(super) fn written_contact(uri: &Uri) -> String {
+    format!("<{}>", written(uri))
+}
+
 fn put_right(mut request: Request) -> Request {
     request.uri = verbatim(request.uri);
     for header in request.headers.iter_mut() {

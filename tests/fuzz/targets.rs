@@ -15,9 +15,11 @@ mod state_machine;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use confab::config::Secret;
 use confab::script::verbs::{Gather, Redirect};
 use confab::script::{Document, Gathering, Use, Verb};
 use confab::sdp::{self, Codec, Local, Security};
+use confab::sip::digest::{self, Asked, Credentials, Verifier};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use confab::sound::Limits;
 use confab_media::codec::PACKET_SAMPLES_MAX;
@@ -40,6 +42,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 pub(crate) const ALL: &[Target] = &[
     ("guard", guard),
     ("framer", framer),
+    ("digest", credentials),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
     ("rtp", rtp),
@@ -74,6 +77,22 @@ pub(crate) fn guard(data: &[u8]) {
     }
     let text = redact(data);
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+}
+
+/// Credentials are read in one way or not at all, and whatever they say, they prove no password that their writer does
+/// not know.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn credentials(data: &[u8]) {
+    let header = String::from_utf8_lossy(data);
+    if let Ok(credentials) = Credentials::parse(&header) {
+        assert_eq!(Credentials::parse(&credentials.to_string()).as_ref(), Ok(&credentials));
+    }
+    let verifier = Verifier::new([7; 32], digest::Settings::default());
+    let password = Secret::new("open sesame".to_owned());
+    let asked =
+        Asked { method: "REGISTER", uri: "sip:confab.example", realm: "confab.example", now: Duration::ZERO };
+    let verdict = verifier.verify(&asked, [&*header], |_| Some(&password));
+    assert!(matches!(verdict, digest::Verdict::Missing | digest::Verdict::Refused(_)), "{verdict:?}");
 }
 
 /// However a stream is cut, the same messages come out of it, and no byte is kept behind an error.
