@@ -19,7 +19,7 @@ use crate::config::{self, Config, Secret};
 use crate::script;
 use crate::sip;
 use crate::sound::{self, SayCommand, Saying};
-use crate::store::{Store, StoreError, StoreSettings};
+use crate::store::{Retention, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, StoreSpool, SystemNetwork,
@@ -170,13 +170,14 @@ impl Node {
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
-        let store = Store::open(&config.data_dir, StoreSettings::default(), &metrics).await?;
+        let store = Store::open(&config.data_dir, store_settings(&config), &metrics).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let (calls, adapters) = start_model(&config, options, &metrics)?;
         let calls = calls.recording(store.clone(), &metrics);
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),
+            store: store.clone(),
             account,
             auth_token: config.credentials.auth_token.clone(),
             listening: Listening {
@@ -200,10 +201,13 @@ impl Node {
             session_interval_min,
         };
         let web = web_client(&config.webhook, account, token, &metrics)?;
+        let debugger = script::Debugger::new(store.clone());
+        let observer = debugger.clone();
+        web.observe(Arc::new(move |exchange| observer.exchange(exchange)));
         let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying };
+        let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger };
         tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
         let endpoint =
             sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
@@ -268,6 +272,15 @@ fn web_client(
 async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
     let spool = Arc::new(StoreSpool::new(store.clone()));
     Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
+}
+
+fn store_settings(config: &Config) -> StoreSettings {
+    let retention = Retention {
+        calls: config.retention.calls.time(),
+        conferences: config.retention.conferences.time(),
+        notifications: config.retention.notifications.time(),
+    };
+    StoreSettings { retention, ..StoreSettings::default() }
 }
 
 fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {

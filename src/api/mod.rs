@@ -20,6 +20,7 @@ mod events;
 mod form;
 mod health;
 mod layers;
+mod notifications;
 mod paging;
 mod participants;
 mod path;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 
 use crate::call::{AccountSid, Handle};
 use crate::config::Secret;
+use crate::store::Store;
 
 pub use health::Listening;
 pub use serve::serve;
@@ -56,6 +58,8 @@ const BODY_MAX: usize = 64 * 1_024;
 pub struct ApiState {
     /// The model that is asked.
     pub calls: Handle,
+    /// What is on record.
+    pub store: Store,
     /// The one account of this node: the user name, and part of every path.
     pub account: AccountSid,
     /// The password that goes with it.
@@ -101,10 +105,15 @@ fn control(state: &Shared) -> Router<Shared> {
         routes = routes
             .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
             .route(&format!("{conferences}{suffix}"), get(conferences::list))
+            .route(&format!("{account}/Notifications{suffix}"), get(notifications::list))
+            .route(&format!("{calls}/{{call}}/Notifications{suffix}"), get(notifications::list_of_call))
+            .route(&format!("{calls}/{{call}}/Events{suffix}"), get(notifications::events))
             .route(&format!("{participants}{suffix}"), participants_routes());
     }
     routes
-        .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update))
+        .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete))
+        .route(&format!("{calls}/{{call}}/Notifications/{{notification}}"), get(notifications::fetch_of_call))
+        .route(&format!("{account}/Notifications/{{notification}}"), get(notifications::fetch))
         .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
         .route(
             &format!("{participants}/{{participant}}"),

@@ -5,6 +5,7 @@ mod connections;
 mod errors;
 mod events;
 mod full;
+mod notifications;
 mod quality;
 mod resources;
 mod sdk;
@@ -24,6 +25,7 @@ use super::{ApiState, Listening, router};
 use crate::call::scripted::{Script, account};
 use crate::call::{AccountSid, CallSid, ConferenceSid, Handle};
 use crate::config::Secret;
+use crate::store::Store;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -85,6 +87,10 @@ impl Tour {
 
 impl Node {
     fn over(calls: Handle) -> Self {
+        Self::with(calls, Store::blank())
+    }
+
+    fn with(calls: Handle, store: Store) -> Self {
         let (stopping, is_stopping) = watch::channel(false);
         let account = account();
         let listening = Listening {
@@ -94,6 +100,7 @@ impl Node {
         };
         let router = router(ApiState {
             calls,
+            store,
             account,
             auth_token: Secret::new(TOKEN.to_owned()),
             listening,

@@ -68,6 +68,10 @@ sid!(
     ConferenceSid, "CF"
 );
 sid!(
+    /// Something that went wrong in an application.
+    NotificationSid, "NO"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );
