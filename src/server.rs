@@ -201,9 +201,7 @@ impl Node {
             session_interval_min,
         };
         let web = web_client(&config.webhook, account, token, &metrics)?;
-        let debugger = script::Debugger::new(store.clone());
-        let observer = debugger.clone();
-        web.observe(Arc::new(move |exchange| observer.exchange(exchange)));
+        let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
@@ -238,7 +236,7 @@ impl Node {
         if tokio::time::timeout(HTTP_PATIENCE, self.api).await.is_err() {
             warn!("some HTTP requests were cut off");
         }
-        if !self.store.stop(STORE_PATIENCE).await {
+        if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
             warn!("not everything could be written to the database");
         }
     }
@@ -272,6 +270,14 @@ fn web_client(
 async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
     let spool = Arc::new(StoreSpool::new(store.clone()));
     Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
+}
+
+/// Who keeps notes of what goes wrong, and of each request.
+fn debugger(web: &Client, store: &Store) -> script::Debugger {
+    let debugger = script::Debugger::new(store.clone());
+    let observer = debugger.clone();
+    web.observe(Arc::new(move |exchange| observer.exchange(exchange)));
+    debugger
 }
 
 fn store_settings(config: &Config) -> StoreSettings {
