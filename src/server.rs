@@ -186,6 +186,7 @@ impl Node {
                 sip_tcp: sip_address.to_string(),
             },
             stopping: is_stopping.clone(),
+            followers: api::followers(),
             metrics: {
                 let metrics = metrics.clone();
                 Box::new(move || metrics.render())

@@ -105,6 +105,7 @@ impl Node {
             auth_token: Secret::new(TOKEN.to_owned()),
             listening,
             stopping: is_stopping,
+            followers: super::followers(),
             metrics: Box::new(|| "confab_calls 3\n".to_owned()),
         });
         Self { router, account, stopping }
