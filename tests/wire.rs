@@ -41,6 +41,8 @@ mod peer;
 mod quality;
 #[path = "wire/queues.rs"]
 mod queues;
+#[path = "wire/restart.rs"]
+mod restart;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]

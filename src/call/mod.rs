@@ -68,7 +68,7 @@ pub use queue::{
     QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueExit, QueuePlace, QueueResult, QueueUpdate, QueueView,
     WaiterKey, WaiterView,
 };
-pub use sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RequestSid, SidError};
+pub use sid::{AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RequestSid, SidError};
 pub use transfer::ReferStep;
 pub use seating::{
     Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound,

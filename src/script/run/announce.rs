@@ -97,7 +97,7 @@ impl Runner {
     pub(super) async fn spoken(&mut self, say: &Say) -> Sound {
         let (sound, problem) = spoken(&self.scripts.saying, say).await;
         if let Some(problem) = problem {
-            self.note(problem.code, &problem.message);
+            self.warn(problem.code, &problem.message);
         }
         sound
     }
@@ -114,7 +114,7 @@ impl Runner {
                 Some(sound)
             }
             Err(problem) => {
-                self.note(problem.code, &problem.message);
+                self.suffer(&problem);
                 None
             }
         }
@@ -125,11 +125,19 @@ impl Runner {
 pub(super) struct Problem {
     pub(super) code: Code,
     pub(super) message: String,
+    /// Whether whoever wrote the script has been told: the client tells of requests that failed.
+    pub(super) is_told: bool,
+}
+
+impl Problem {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), is_told: false }
+    }
 }
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        Self { code: failure.code(), message: failure.to_string() }
+        Self { code: failure.code(), message: failure.to_string(), is_told: true }
     }
 }
 
@@ -146,7 +154,7 @@ pub(super) async fn spoken(saying: &Arc<Saying>, say: &Say) -> (Sound, Option<Pr
             let problem = said
                 .warning
                 .as_ref()
-                .map(|problem| Problem { code: problem.code, message: problem.message.clone() });
+                .map(|problem| Problem::new(problem.code, problem.message.clone()));
             (Sound::new(said.sound.rate, said.sound.samples.as_slice()), problem)
         }
         // The task was cancelled: the node stops.
@@ -166,15 +174,15 @@ pub(super) async fn fetched(
     let mut bytes = Vec::new();
     while let Some(chunk) = coming.chunk().await? {
         if bytes.len() + chunk.len() > limits.bytes {
-            return Err(Problem { code: 13_420, message: "The sound is larger than is read.".to_owned() });
+            return Err(Problem::new(13_420, "The sound is larger than is read."));
         }
         bytes.extend_from_slice(&chunk);
     }
     let read = tokio::task::spawn_blocking(move || sound::read(&bytes, kind.as_deref(), RATE, &limits)).await;
     match read {
         Ok(Ok(sound)) => Ok(Sound::new(sound.rate, sound.samples)),
-        Ok(Err(error)) => Err(Problem { code: error.code, message: error.message }),
-        Err(_) => Err(Problem { code: 13_420, message: "The node stops.".to_owned() }),
+        Ok(Err(error)) => Err(Problem::new(error.code, error.message)),
+        Err(_) => Err(Problem::new(13_420, "The node stops.")),
     }
 }
 

@@ -4,11 +4,9 @@ use confab_media::{Plays, SampleRate, Sound};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::super::verbs::dial::{Conference, Dial, DialTo};
-use super::announce::told;
+use super::super::verbs::dial::{Dial, DialTo};
 use super::wait::{Other, Woken};
 use super::{Flow, Runner};
-use crate::call::JoinTerms;
 
 /// The key that ends a connection where `hangupOnStar` says so.
 pub(super) const STAR: char = '*';

@@ -33,9 +33,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 use url::Url;
 
+use self::announce::Problem;
 use self::fetch::Errand;
 use self::wait::QueueTurn;
 use super::code::Code;
+use super::debugger::{Debugger, Severity};
 use super::verbs::{Redirect, Reject, RejectReason};
 use super::{Callback, Document, Method, Use, Verb};
 use crate::call::{
@@ -43,7 +45,7 @@ use crate::call::{
     VoiceUrl,
 };
 use crate::sound::Saying;
-use crate::webhook::{Client, Cookies};
+use crate::webhook::{Client, Cookies, Failure};
 
 /// What all scripts need.
 pub struct Scripts {
@@ -53,6 +55,8 @@ pub struct Scripts {
     pub web: Client,
     /// Who speaks.
     pub saying: Arc<Saying>,
+    /// Who is told what goes wrong.
+    pub debugger: Debugger,
 }
 
 /// Documents that one call may go through. A script that redirects to itself for ever must end some day; a menu that
@@ -154,7 +158,7 @@ impl Runner {
     /// Goes through a document: what its last verb led to.
     async fn perform(&mut self, document: Document) -> Flow {
         for warning in &document.warnings {
-            self.note(warning.code, &warning.message);
+            self.warn(warning.code, &warning.message);
         }
         for verb in document.verbs {
             let flow = Box::pin(self.verb(verb)).await;
@@ -182,12 +186,12 @@ impl Runner {
             Verb::Enqueue(enqueue) => self.enqueue(&enqueue).await,
             Verb::Leave if self.is_queued => Flow::Leave,
             Verb::Leave => {
-                self.note(super::code::SCHEMA, "<Leave> is for those who wait in a queue; skipped.");
+                self.warn(super::code::SCHEMA, "<Leave> is for those who wait in a queue; skipped.");
                 Flow::Next
             }
             Verb::Refer(refer) => self.refer(&refer).await,
             Verb::Record(_) | Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
-                self.note(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
+                self.warn(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
                 Flow::Next
             }
         }
@@ -260,8 +264,36 @@ impl Runner {
         }
     }
 
-    /// Something that whoever wrote the script wants to know of.
+    /// Something that went wrong, for whoever wrote the script.
     fn note(&self, code: Code, message: &str) {
+        self.tell(Severity::Error, code, message);
+    }
+
+    /// Something that was passed over, or taken as something else than it says, for whoever wrote the script.
+    fn warn(&self, code: Code, message: &str) {
+        self.tell(Severity::Warning, code, message);
+    }
+
+    fn tell(&self, severity: Severity, code: Code, message: &str) {
         info!(call = %self.call.sid, code, message, "call script");
+        let url = match &self.document {
+            Source::Web { base, .. } => Some(base[..url::Position::AfterPath].to_owned()),
+            Source::Inline(_) => None,
+        };
+        self.scripts.debugger.note((self.call.account, self.call.sid), severity, code, message, url);
+    }
+
+    /// What could not be had.
+    fn suffer(&self, problem: &Problem) {
+        if problem.is_told {
+            info!(call = %self.call.sid, code = problem.code, message = problem.message, "call script");
+        } else {
+            self.note(problem.code, &problem.message);
+        }
+    }
+
+    /// A request that failed. Its author is told by the client, which knows more of it.
+    fn failed(&self, failure: &Failure) {
+        info!(call = %self.call.sid, code = failure.code(), message = %failure, "call script");
     }
 }
