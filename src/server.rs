@@ -185,6 +185,8 @@ impl Node {
         let settings = sip::Settings {
             account,
             advertised: config.sip.advertised(),
+            agents: config.agents,
+            realm: config.sip.realm,
             routes: config.routes,
             codecs: config.media.codecs,
             srtp: config.media.srtp,

@@ -181,6 +181,7 @@ enum Subject {
     Participant(participants::Representation),
     ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
     Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
+    Agent { name: String, devices: usize },
 }
 
 impl Subject {
@@ -206,6 +207,7 @@ impl Subject {
                 duration_ms: u64::try_from(pressed.duration.as_millis()).unwrap_or(u64::MAX),
                 method: method_word(pressed.method),
             },
+            What::Agent { name, devices, .. } => Self::Agent { name: name.clone(), devices: *devices },
         }
     }
 }
@@ -236,6 +238,8 @@ fn type_of(what: &What) -> &'static str {
         What::Speech { change: SpeechChange::Stopped, .. } => "participant.speech-stopped",
         What::ActiveSpeaker { .. } => "conference.active-speaker",
         What::Digit { .. } => "call.digit",
+        What::Agent { devices: 0, .. } => "agent.unregistered",
+        What::Agent { .. } => "agent.registered",
     }
 }
 

@@ -78,6 +78,15 @@ pub enum What {
         /// Which key, how long, and how that was told. It cannot be printed.
         pressed: PressedDigit,
     },
+    /// An agent has more phones registered than before, or fewer.
+    Agent {
+        /// Whose agent it is.
+        account: AccountSid,
+        /// Its name.
+        name: String,
+        /// How many phones it has now; with none it cannot be called.
+        devices: usize,
+    },
 }
 
 impl What {
@@ -88,7 +97,9 @@ impl What {
             Self::Conference(conference) => conference.account,
             Self::Joined(seat) | Self::Left(seat) | Self::Muted(seat) => seat.account,
             Self::Speech { participant, .. } => participant.account,
-            Self::ActiveSpeaker { account, .. } | Self::Digit { account, .. } => *account,
+            Self::ActiveSpeaker { account, .. }
+            | Self::Digit { account, .. }
+            | Self::Agent { account, .. } => *account,
         }
     }
 }

@@ -57,6 +57,7 @@ impl Request {
             | Self::MuteParticipant(conference, ..)
             | Self::KickParticipant(conference, ..) => Subject::Conference(*conference),
             Self::AdmitCall(..)
+            | Self::AgentIsAt(..)
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
             | Self::ListConferences(..)
@@ -68,7 +69,7 @@ impl Request {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
-            Self::CallProgressed(..) | Self::CallEnded(..) => {}
+            Self::CallProgressed(..) | Self::CallEnded(..) | Self::AgentIsAt(..) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

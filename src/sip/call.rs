@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::caller::{self, Caller};
 use super::counters::SipCounters;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
@@ -39,8 +40,10 @@ const RETRY_AFTER: u32 = 5;
 /// needed must not hold memory for as long as the call lasts.
 pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
-    let admitted = match Invitation::read(inbound, &transaction.original) {
-        Ok(invitation) => admit(inbound, &transaction.original, invitation, signals).await,
+    let understood = caller::identify(inbound, &transaction)
+        .and_then(|caller| Ok((caller, Invitation::read(inbound, &transaction.original)?)));
+    let admitted = match understood {
+        Ok((caller, invitation)) => admit(inbound, &transaction.original, caller, invitation, signals).await,
         Err(refusal) => Err(refusal),
     };
     match admitted {
@@ -71,12 +74,13 @@ async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refus
 async fn admit(
     inbound: &Inbound,
     request: &Request,
+    caller: Caller,
     invitation: Invitation,
     signals: mpsc::Sender<Signal>,
 ) -> Result<(Invitation, Admission), Refusal> {
     let incoming = IncomingCall {
-        account: invitation.account,
-        from: headers::caller(request),
+        account: caller.account.unwrap_or(invitation.account),
+        from: caller.name,
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),
         signals,

@@ -20,14 +20,16 @@ use tokio_util::task::TaskTracker;
 use super::counters::SipCounters;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
+use super::forking::Elsewhere;
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
+use super::registrar::{self, Registrar};
 use super::stream::Serving;
 use super::tls::Certificate;
 use super::udp::{Gate, GuardedUdp};
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
-use crate::config::{Codecs, Routes, SrtpPolicy};
+use crate::config::{Agents, Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
@@ -107,6 +109,10 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 /// What the endpoint is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Who has a phone of their own here.
+    pub agents: Agents,
+    /// The realm in which they are asked for their passwords.
+    pub realm: String,
     /// The address told to far ends.
     pub advertised: IpAddr,
     /// Whose calls those are that a route lets in.
@@ -139,8 +145,11 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { account, advertised, routes, codecs, srtp, session_interval_min } = settings;
+        let Settings { agents, realm, account, advertised, routes, codecs, srtp, session_interval_min } =
+            settings;
         let counters = Arc::new(SipCounters::new(metrics));
+        let registrar = Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
+        let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
@@ -157,7 +166,10 @@ impl Endpoint {
             .with_user_agent(USER_AGENT)
             .with_cancel_token(stop.clone())
             .with_transport_layer(transport)
-            .with_inspector(Box::new(AsTheyWroteThem))
+            .with_inspector(Box::new(AsTheyWroteThem {
+                registrar: Arc::clone(&registrar),
+                elsewhere: Arc::clone(&elsewhere),
+            }))
             .with_option(EndpointOption {
                 callid_suffix: Some(advertised.to_string()),
                 ..EndpointOption::default()
@@ -171,6 +183,8 @@ impl Endpoint {
             calls,
             account,
             routes,
+            registrar,
+            elsewhere,
             codecs,
             srtp,
             advertised: public,
@@ -184,6 +198,7 @@ impl Endpoint {
         tokio::spawn(async move { endpoint.serve().await });
         let inbound = Arc::new(inbound);
         tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
+        tokio::spawn(registrar::sweep(Arc::clone(&inbound), keep_alive, stop.child_token()));
         tokio::spawn(outbound::serve(inbound, outgoing));
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };

@@ -20,7 +20,9 @@ use super::counters::SipCounters;
 use super::endpoint::contact;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
+use super::forking::Elsewhere;
 use super::merged::Recent;
+use super::registrar::{self, Registrar};
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
 
@@ -41,6 +43,10 @@ pub(super) struct Inbound {
     /// Whose calls those are that a route lets in.
     pub(super) account: call::AccountSid,
     pub(super) routes: Routes,
+    /// Agents, and where they are.
+    pub(super) registrar: Arc<Registrar>,
+    /// Calls that were answered elsewhere.
+    pub(super) elsewhere: Arc<Elsewhere>,
     /// Codecs, the best liked first.
     pub(super) codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
@@ -80,6 +86,7 @@ impl Inbound {
         let answered = match transaction.original.method {
             _ if is_in_dialog => Box::pin(self.take_in_dialog(&mut transaction)).await,
             Method::Invite => return log_unanswered(self.take_invite(transaction).await),
+            Method::Register => registrar::register(&self, &mut transaction).await,
             Method::Options => transaction.reply_with(StatusCode::OK, capabilities(), None).await,
             // Never answered, and of no use outside a dialog.
             Method::Ack => Ok(()),
@@ -90,7 +97,6 @@ impl Inbound {
             | Method::Notify
             | Method::Publish
             | Method::Refer
-            | Method::Register
             | Method::Subscribe => {
                 transaction.reply_with(StatusCode::MethodNotAllowed, vec![allow()], None).await
             }
