@@ -188,6 +188,7 @@ impl Node {
             agents: config.agents,
             realm: config.sip.realm,
             routes: config.routes,
+            trunks: config.trunks,
             codecs: config.media.codecs,
             srtp: config.media.srtp,
             session_interval_min,
@@ -301,7 +302,12 @@ fn start_model(
         playout: config.media.jitter_buffer.settings(),
         digits: config.media.digits_in_conference.passage(),
     };
-    let outbound = config.outbound_allow.clone();
+    let outbound = call::DialRules {
+        allow: config.outbound_allow.clone(),
+        trunks: config.trunks.clone(),
+        accounts: config.accounts.clone(),
+        calls_per_second: config.calls_per_second,
+    };
     Ok(call::start(workers, reports, ports, receiving, limits, outbound, metrics))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use confab::call::{
-    self, AccountSid, CallEnd, CallSid, ConferenceFilter, ConferenceStatus, Destination, Handle,
+    self, AccountSid, CallEnd, CallSid, ConferenceFilter, ConferenceStatus, Destination, DialRules, Handle,
     IncomingCall, JoinTerms, Limits, PageRequest, Signal,
 };
 use confab::config::{OutboundAllow, RtpPorts};
@@ -123,7 +123,7 @@ impl Node {
             playout: PlayoutSettings::default(),
             digits: DigitPassage::default(),
         };
-        let allow = OutboundAllow::default();
+        let allow = DialRules::allowing(OutboundAllow::default());
         let (handle, _) = call::start(workers, reports, ports, receiving, limits, allow, &metrics);
         Self { account: AccountSid::generate(), handle, metrics, signals: Vec::new(), legs: vec![0; THREADS] }
     }
@@ -137,6 +137,7 @@ impl Node {
             account: self.account,
             from,
             to,
+            trunk: None,
             destination: Destination::Conference(JoinTerms::named(conference)),
             signals,
         };
@@ -152,7 +153,8 @@ impl Node {
         self.signals.push(listening);
         let (from, to) = ("caller".to_owned(), "nobody".to_owned());
         let account = self.account;
-        let incoming = IncomingCall { account, from, to, destination: Destination::Wait, signals };
+        let incoming =
+            IncomingCall { account, from, to, trunk: None, destination: Destination::Wait, signals };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
         let media = call::CallMedia { leg: media(), srtp: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");

@@ -133,9 +133,21 @@ impl ApiError {
                 StatusCode::BAD_REQUEST,
                 21_215,
                 format!(
-                    "The {asked}: {error}. What may be dialled is said by `--outbound-allow` of the node."
+                    "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
+                     the trunks."
                 ),
             ),
+            CallError::NotReached => {
+                Self::new(StatusCode::BAD_REQUEST, 21_214, format!("The {asked}: {error}."))
+            }
+            CallError::TooManyCalls => {
+                Self::new(StatusCode::BAD_REQUEST, 10_004, format!("The {asked}: {error}."))
+            }
+            CallError::QueueFull { retry_after } => {
+                let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
+                Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
+                    .with(RETRY_AFTER, HeaderValue::from(retry_after))
+            }
             CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,

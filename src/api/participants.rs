@@ -75,7 +75,7 @@ pub(super) async fn create(
         state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
     let seat = placed.seat.ok_or_else(|| ApiError::of(CallError::NoConference, Asked::NewCall))?;
     let mut representation = Representation::of(seat);
-    representation.queue_time = Some("0".to_owned());
+    representation.queue_time = Some(placed.call.queue_time.num_milliseconds().to_string());
     Ok((StatusCode::CREATED, Json(representation)))
 }
 

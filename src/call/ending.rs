@@ -60,7 +60,7 @@ impl Model {
         let Some(call) = living else {
             return after.answer(Err(CallError::WrongState), self.calls.get(sid));
         };
-        let now = Utc::now();
+        let (now, was) = (Utc::now(), call.view.status);
         // What was never answered cannot have been completed.
         call.view.status = match (call.view.started, status) {
             (None, CallStatus::Completed) => CallStatus::Canceled,
@@ -71,6 +71,7 @@ impl Model {
         info!(call = %sid, status = ?call.view.status, "call ended");
         let (stage, answering) =
             (std::mem::replace(&mut call.stage, Stage::Reserved), std::mem::take(&mut call.answering));
+        let (account, was_queued) = (call.view.account, was == CallStatus::Queued);
         // Whoever runs its script sees the end of the channel.
         call.script = None;
         self.media.forget_leg(&call.leg);
@@ -93,6 +94,9 @@ impl Model {
                 call.leg.sockets = None;
                 after.answer(Ok(()), self.calls.get(sid));
             }
+        }
+        if was_queued {
+            self.forget_turn(account, sid);
         }
         self.vacate(sid, why);
         if let Some(call) = self.calls.get(sid) {

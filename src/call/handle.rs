@@ -69,8 +69,20 @@ pub enum CallError {
     #[error("the node is full")]
     NodeFull,
     /// The node's configuration does not let this be dialled.
-    #[error("dialling it is not allowed on this node")]
+    #[error("dialling it is not allowed")]
     NotAllowed,
+    /// No trunk reaches the number.
+    #[error("no trunk of this node reaches it")]
+    NotReached,
+    /// The account has as many calls made for it as it may have.
+    #[error("the account has as many calls as it may have")]
+    TooManyCalls,
+    /// As many calls of the account wait to be dialled as may.
+    #[error("too many calls wait to be dialled")]
+    QueueFull {
+        /// When there will be room, in seconds.
+        retry_after: u64,
+    },
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,
@@ -103,6 +115,8 @@ pub struct IncomingCall {
     pub from: String,
     /// Whom they call.
     pub to: String,
+    /// The trunk they came over, if they came over one.
+    pub trunk: Option<String>,
     /// Where a route sends them.
     pub destination: Destination,
     /// Where the adapter is told what to do. When the adapter drops the other end, the call is over.
@@ -260,6 +274,7 @@ pub(super) enum Request {
     CallProgressed(CallSid, Progress),
     CallEnded(CallSid, CallEnd, Option<u16>),
     AgentIsAt(AccountSid, String, usize),
+    CallUsesTrunk(CallSid, String),
     AnswerCall(CallSid, Reply<CallView>),
     RejectCall(CallSid, Rejection, Reply<()>),
     PlaceCall(Box<DialOrder>, Reply<Placed>),
@@ -416,6 +431,12 @@ impl Handle {
     pub async fn call_progressed(&self, call: CallSid, progress: Progress) {
         // An owner that is gone wants to know nothing more.
         let _ = self.requests.send((self.account, Request::CallProgressed(call, progress))).await;
+    }
+
+    /// Tells over which trunk an outgoing call is dialled.
+    pub async fn call_uses_trunk(&self, call: CallSid, trunk: String) {
+        // An owner that is gone wants to know nothing more.
+        let _ = self.requests.send((self.account, Request::CallUsesTrunk(call, trunk))).await;
     }
 
     /// Tells that a call is over, and the SIP status that said so, if one did.

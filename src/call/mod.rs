@@ -20,6 +20,7 @@ mod model;
 mod news;
 mod outbound;
 mod owner;
+mod pacing;
 mod quality;
 mod records;
 mod reports;
@@ -45,8 +46,9 @@ pub use handle::{
 pub use media::Receiving;
 pub use model::Limits;
 pub use news::{CallNews, CallStep};
-pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
+pub use outbound::{DialCredentials, DialOrder, DialRules, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
+pub use pacing::Pace;
 pub use quality::CallQuality;
 pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
 pub use view::{

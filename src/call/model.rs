@@ -20,14 +20,13 @@ use super::handle::{
 };
 use super::media::{Full, Media};
 use super::news::{CallNews, NEWS_MAX};
-use super::outbound::OutgoingCall;
+use super::outbound::{DialQueue, DialRules, OutgoingCall, dial_queue};
 use super::quality::{CallQuality, Departures, QualityStats};
 use super::records::Records;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::state::{Call, Conference, JoinReply, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ConferenceView, ParticipantView};
 use super::voice::{Destination, Voice};
-use crate::config::OutboundAllow;
 use crate::telemetry::Metrics;
 
 /// Signals that may wait for an adapter: an answer and an end, and room for more of either.
@@ -62,7 +61,9 @@ pub(super) struct Model {
     pub(super) media: Media<Waiter>,
     pub(super) limits: Limits,
     /// What may be dialled.
-    pub(super) outbound: OutboundAllow,
+    pub(super) outbound: DialRules,
+    /// Calls that wait to be dialled.
+    pub(super) queue: DialQueue,
     pub(super) journal: Journal,
     pub(super) arrivals: mpsc::Sender<Arrival>,
     pub(super) outgoing: mpsc::Sender<OutgoingCall>,
@@ -105,7 +106,7 @@ impl Model {
     pub(super) fn new(
         media: Media<Waiter>,
         limits: Limits,
-        outbound: OutboundAllow,
+        outbound: DialRules,
         journal: Journal,
         metrics: &Metrics,
     ) -> (Self, Adapters) {
@@ -121,6 +122,7 @@ impl Model {
             media,
             limits,
             outbound,
+            queue: dial_queue(),
             journal,
             arrivals,
             outgoing,
@@ -183,6 +185,7 @@ impl Model {
             started: None,
             ended: None,
             queue_time: TimeDelta::zero(),
+            trunk: incoming.trunk,
             sip_status: None,
         };
         let call = Call {

@@ -1,10 +1,12 @@
 //! Calls that the node makes: asked for here, dialled by an adapter.
 
+use std::cmp::max;
 use std::fmt;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::digits::DigitString;
@@ -12,11 +14,73 @@ use super::ending::Leaving;
 use super::event::What;
 use super::handle::{CallError, CallEvent, HangUp, Progress, Reply, Signal};
 use super::model::{Model, SIGNALS_MAX, answer};
+use super::pacing::Lanes;
 use super::sid::{AccountSid, CallSid};
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
 use super::voice::{Destination, StatusCallback};
-use crate::config::Secret;
+use crate::config::{Accounts, Carriage, OutboundAllow, Secret, Trunks};
+
+/// Calls of one account that may wait for their turn. At the usual rate the last of them waits half a minute; at one a
+/// second, a quarter of an hour.
+const WAITING_MAX: usize = 1_000;
+
+/// How soon it is tried again when the adapter does not keep up with the calls whose turn has come.
+const ADAPTER_PAUSE: Duration = Duration::from_millis(10);
+
+/// What may be dialled, by whom, and how much of it.
+#[derive(Clone, Debug)]
+pub struct DialRules {
+    /// What anybody may dial.
+    pub allow: OutboundAllow,
+    /// What carries numbers.
+    pub trunks: Trunks,
+    /// Accounts with terms of their own.
+    pub accounts: Accounts,
+    /// Calls that any other account may begin over the API in a second.
+    pub calls_per_second: u32,
+}
+
+impl DialRules {
+    /// Those of a node that nobody told anything, but what may be dialled.
+    pub fn allowing(allow: OutboundAllow) -> Self {
+        Self { allow, trunks: Trunks::default(), accounts: Accounts::default(), calls_per_second: 30 }
+    }
+
+    /// Whether the account may dial it at all.
+    fn check(&self, account: AccountSid, target: &DialTarget) -> Result<(), CallError> {
+        let dialled = target.to_string();
+        let terms = self.accounts.terms(&account.to_string());
+        let of_account = terms.and_then(|terms| terms.allow.as_ref());
+        if !self.allow.allows(&dialled) || of_account.is_some_and(|allow| !allow.allows(&dialled)) {
+            return Err(CallError::NotAllowed);
+        }
+        match target {
+            DialTarget::Number(number) => match self.trunks.carriage(number) {
+                Carriage::Carried => Ok(()),
+                Carriage::NotAllowed => Err(CallError::NotAllowed),
+                Carriage::NotReached => Err(CallError::NotReached),
+            },
+            DialTarget::Sip(_) | DialTarget::Client(_) => Ok(()),
+        }
+    }
+
+    fn calls_max(&self, account: AccountSid) -> Option<usize> {
+        self.accounts.terms(&account.to_string())?.max_calls
+    }
+
+    fn calls_per_second(&self, account: AccountSid) -> u32 {
+        let terms = self.accounts.terms(&account.to_string());
+        terms.and_then(|terms| terms.calls_per_second).unwrap_or(self.calls_per_second)
+    }
+}
+
+/// Calls that wait for their turn to be dialled, by whose they are.
+pub(super) type DialQueue = Lanes<AccountSid, OutgoingCall>;
+
+pub(super) fn dial_queue() -> DialQueue {
+    Lanes::new(WAITING_MAX)
+}
 
 /// A call to be made.
 #[derive(Clone, Debug)]
@@ -107,8 +171,10 @@ impl Model {
         if self.is_stopping() {
             return Err(CallError::Stopping);
         }
-        if !self.outbound.allows(&order.to.to_string()) {
-            return Err(CallError::NotAllowed);
+        self.outbound.check(order.account, &order.to)?;
+        let made = || self.calls_made_for(order.account);
+        if self.outbound.calls_max(order.account).is_some_and(|most| made() >= most) {
+            return Err(CallError::TooManyCalls);
         }
         if self.calls.living() >= self.limits.calls {
             return Err(CallError::NodeFull);
@@ -119,6 +185,7 @@ impl Model {
         if self.outgoing.capacity() == 0 {
             return Err(CallError::Overloaded);
         }
+        let wait = self.expect_turn(&order)?;
         // One who is to take a seat has it from now on, or the conference might be full when they answer.
         let seat = match &order.destination {
             Destination::Conference(terms) => {
@@ -142,9 +209,9 @@ impl Model {
         let (signals, told) = mpsc::channel(SIGNALS_MAX);
         let (status, send_digits) = (order.status.take(), order.send_digits.take());
         let outgoing = OutgoingCall { call: sid, rtp_port, order: order.clone(), signals: told };
-        // There is room: nobody else puts anything in.
-        let _ = self.outgoing.try_send(outgoing);
-        let (leg_id, view) = (leg.leg, outgoing_view(sid, &order));
+        let (leg_id, mut view) = (leg.leg, outgoing_view(sid, &order));
+        // What is expected, until it is known.
+        view.queue_time = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
         let call = Call {
             view: view.clone(),
             seat: None,
@@ -163,6 +230,7 @@ impl Model {
             report: None,
         };
         self.begin_call(leg_id, call);
+        self.send_out(outgoing);
         self.tell_status(sid);
         if let Some((conference, terms)) = &seat {
             self.take_seat(sid, *conference, terms);
@@ -170,6 +238,64 @@ impl Model {
         }
         let seat = self.calls.get(sid).and_then(|call| call.seat.clone());
         Ok(Placed { call: view, seat })
+    }
+
+    /// Calls that the node makes for an account now.
+    fn calls_made_for(&self, account: AccountSid) -> usize {
+        let living = self.legs.values().filter_map(|sid| self.calls.get(*sid));
+        let is_made =
+            |call: &&Call| call.view.account == account && call.view.direction != CallDirection::Inbound;
+        living.filter(is_made).count()
+    }
+
+    /// How long a call will wait to be dialled. Only those that the API asks for wait: a script that dials has a caller
+    /// who is waiting already.
+    fn expect_turn(&mut self, order: &DialOrder) -> Result<Duration, CallError> {
+        if order.parent.is_some() {
+            return Ok(Duration::ZERO);
+        }
+        let rate = self.outbound.calls_per_second(order.account);
+        let expected = self.queue.expect(order.account, rate, Instant::now());
+        expected.map_err(|full| CallError::QueueFull {
+            // Nobody is told to come back at once.
+            retry_after: max(full.retry_after.as_secs(), 1),
+        })
+    }
+
+    /// Hands a call to whoever dials it, now or when its turn comes.
+    fn send_out(&mut self, outgoing: OutgoingCall) {
+        if outgoing.order.parent.is_some() {
+            // There is room: nobody else puts anything in.
+            let _ = self.outgoing.try_send(outgoing);
+            return;
+        }
+        // Its lane is there and has room, as its turn was asked for a moment ago.
+        let _ = self.queue.push(outgoing.order.account, outgoing);
+        self.send_due();
+    }
+
+    /// Hands the calls whose turn has come to whoever dials them.
+    pub(super) fn send_due(&mut self) {
+        let now = Instant::now();
+        while self.outgoing.capacity() > 0
+            && let Some(outgoing) = self.queue.next_due(now)
+        {
+            // There is room.
+            let _ = self.outgoing.try_send(outgoing);
+        }
+    }
+
+    /// When a waiting call's turn comes next.
+    pub(super) fn next_turn(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let turn = self.queue.next_turn(now)?;
+        // One whose turn is past waits for room at the adapter.
+        Some(if turn <= now { now + ADAPTER_PAUSE } else { turn })
+    }
+
+    /// A call is over: if it waited for its turn, it does no more.
+    pub(super) fn forget_turn(&mut self, account: AccountSid, sid: CallSid) {
+        self.queue.remove(account, |waiting| waiting.call == sid);
     }
 
     fn set_seat_status(&mut self, sid: CallSid, status: ParticipantStatus) {
@@ -200,6 +326,12 @@ impl Model {
                 self.tell_status(sid);
             }
             Progress::Ringing => {}
+        }
+    }
+
+    pub(super) fn uses_trunk(&mut self, sid: CallSid, trunk: String) {
+        if let Some(call) = self.calls.get_mut(sid).filter(|call| !call.view.status.is_final()) {
+            call.view.trunk = Some(trunk);
         }
     }
 
@@ -246,6 +378,7 @@ fn outgoing_view(sid: CallSid, order: &DialOrder) -> CallView {
         started: None,
         ended: None,
         queue_time: TimeDelta::zero(),
+        trunk: None,
         sip_status: None,
     }
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::event::{Journal, What};
 use super::handle::{Adapters, Asked, CallEnd, CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
+use super::outbound::DialRules;
 use super::state::JoinReply;
-use crate::config::OutboundAllow;
 use crate::telemetry::Metrics;
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
@@ -25,7 +26,7 @@ pub fn start(
     ports: Ports,
     receiving: Receiving,
     limits: Limits,
-    outbound: OutboundAllow,
+    outbound: DialRules,
     metrics: &Metrics,
 ) -> (Handle, Adapters) {
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
@@ -52,7 +53,15 @@ async fn own(
             },
             Some((worker, report)) = reports.recv() => model.report(worker, report),
             _ = sweep.tick() => model.sweep(),
+            () = at(model.next_turn()) => model.send_due(),
         }
+    }
+}
+
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -78,6 +87,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::AgentIsAt(account, name, devices) => {
             model.journal.append(Utc::now(), What::Agent { account, name, devices });
         }
+        Request::CallUsesTrunk(call, trunk) => model.uses_trunk(call, trunk),
         Request::AnswerCall(call, reply) => model.answer_call(call, reply),
         Request::RejectCall(call, how, reply) => model.reject(call, how, reply),
         Request::PlaceCall(order, reply) => model.place(*order, reply),

@@ -37,6 +37,7 @@ impl Request {
             | Self::SetCallMedia(call, ..)
             | Self::CallProgressed(call, _)
             | Self::CallEnded(call, ..)
+            | Self::CallUsesTrunk(call, _)
             | Self::AnswerCall(call, _)
             | Self::RejectCall(call, ..)
             | Self::RedirectCall(call, ..)
@@ -69,7 +70,10 @@ impl Request {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
-            Self::CallProgressed(..) | Self::CallEnded(..) | Self::AgentIsAt(..) => {}
+            Self::CallProgressed(..)
+            | Self::CallEnded(..)
+            | Self::CallUsesTrunk(..)
+            | Self::AgentIsAt(..) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

@@ -105,6 +105,7 @@ impl Script {
             // Of adapters that bring calls; whoever asks sees the model gone.
             Request::AdmitCall(..)
             | Request::AnswerCall(..)
+            | Request::CallUsesTrunk(..)
             | Request::RejectCall(..)
             | Request::JoinConference(..)
             | Request::LeaveConference(..)
@@ -248,6 +249,7 @@ pub(crate) fn call(from: &str, to: &str, at: DateTime<Utc>) -> CallView {
         started: Some(at),
         ended: None,
         queue_time: TimeDelta::zero(),
+        trunk: None,
         sip_status: None,
     }
 }

@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use super::handle::CallMedia;
 use super::handle::{Adapters, CallError, Handle, IncomingCall, ParticipantKey};
 use super::model::Limits;
+use super::outbound::DialRules;
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{CallFilter, PageRequest};
 use super::voice::{Destination, JoinTerms};
-use crate::config::{OutboundAllow, RtpPorts};
+use crate::config::RtpPorts;
 use crate::telemetry::Metrics;
 use crate::worker::{Desk, Ports, Report, WorkerIndex, Workers};
 
@@ -43,7 +44,7 @@ impl Stalled {
             playout: PlayoutSettings::default(),
             digits: DigitPassage::default(),
         };
-        let allow = OutboundAllow::default();
+        let allow = DialRules::allowing(crate::config::OutboundAllow::default());
         let (handle, adapters) =
             super::start(workers, reports, ports, receiving, limits, allow, &Metrics::new());
         let call = admit(&handle, "stalled").await.expect("the first call is let in");
@@ -106,6 +107,7 @@ pub(crate) async fn admit_to(
         account,
         from: "caller".to_owned(),
         to: format!("conf-{conference}"),
+        trunk: None,
         destination: Destination::Conference(JoinTerms::named(conference)),
         signals,
     };

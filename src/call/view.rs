@@ -31,6 +31,8 @@ pub struct CallView {
     pub ended: Option<DateTime<Utc>>,
     /// How long it waited to be dialled.
     pub queue_time: TimeDelta,
+    /// The trunk that it came or went over.
+    pub trunk: Option<String>,
     /// The last status that the far end's SIP answered to our INVITE.
     pub sip_status: Option<u16>,
 }

@@ -108,6 +108,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATTERNS")]
     pub outbound_allow: Option<String>,
 
+    /// Calls that an account may begin over the API in a second; more wait for their turn
+    /// [env: CONFAB_CALLS_PER_SECOND] [default: 30]
+    #[arg(long, value_name = "NUMBER")]
+    pub calls_per_second: Option<String>,
+
     /// Networks that webhooks may reach though they are not public, `address/bits` joined by commas
     /// [env: CONFAB_EGRESS_ALLOW] [default: none]
     #[arg(long, value_name = "NETWORKS")]
@@ -200,6 +205,7 @@ impl ServeArgs {
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,
             Setting::OutboundAllow => &self.outbound_allow,
+            Setting::CallsPerSecond => &self.calls_per_second,
             Setting::EgressAllow => &self.egress_allow,
             Setting::WebhookCa => &self.webhook_ca,
             Setting::SayCommand => &self.say_command,

@@ -11,22 +11,26 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::accounts::Accounts;
 use super::agents::Agents;
 use super::error::ConfigError;
 use super::file_agents::AGENT;
+use super::file_trunks::{ACCOUNT, TRUNK};
 use super::routes::{
     Action, Pattern, ROUTES_MAX, Route, RouteScript, Routes, ScriptSource, Template, WebhookUrl,
 };
 use super::setting::{Setting, nearest};
+use super::trunks::Trunks;
 use super::value;
 
 /// The array of tables that holds the routes.
 pub(super) const ROUTE: &str = "route";
 
 /// The keys of one route.
-const ROUTE_KEYS: [&str; 12] = [
+const ROUTE_KEYS: [&str; 13] = [
     "user",
     "domain",
+    "trunk",
     "agents_only",
     "conference",
     "voice_url",
@@ -53,6 +57,10 @@ pub(super) struct Settings {
     pub(super) values: BTreeMap<Setting, (String, usize)>,
     /// The routes with the line of the first, if there are any.
     pub(super) routes: Option<(Routes, usize)>,
+    /// The trunks, likewise.
+    pub(super) trunks: Option<(Trunks, usize)>,
+    /// The terms of accounts, likewise.
+    pub(super) accounts: Option<(Accounts, usize)>,
     /// The agents, likewise.
     pub(super) agents: Option<(Agents, usize)>,
 }
@@ -88,7 +96,15 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
     for (key, value) in table.get_ref() {
         let name: &str = key.get_ref();
         if name == ROUTE {
-            settings.routes = Some(document.routes(value)?);
+            settings.routes = Some(document.routes(value, table.get_ref().get(TRUNK))?);
+            continue;
+        }
+        if name == TRUNK {
+            settings.trunks = Some(document.trunks(value)?);
+            continue;
+        }
+        if name == ACCOUNT {
+            settings.accounts = Some(document.accounts(value)?);
             continue;
         }
         if name == AGENT {
@@ -96,11 +112,11 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             continue;
         }
         let setting = Setting::of_key(name).ok_or_else(|| {
-            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE, AGENT]);
+            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE, TRUNK, ACCOUNT, AGENT]);
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());
-        let is_list = matches!(setting, Setting::Codecs | Setting::EgressAllow);
+        let is_list = matches!(setting, Setting::Codecs | Setting::EgressAllow | Setting::OutboundAllow);
         let value = if is_list { document.list(name, value)? } else { document.scalar(name, value)? };
         settings.values.insert(setting, (value, line));
     }
@@ -151,7 +167,7 @@ impl Document<'_> {
     }
 
     /// Texts in brackets, or joined by commas in one text as a flag has them.
-    fn list(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+    pub(super) fn list(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
         let Some(items) = value.get_ref().as_array() else {
             return self.scalar(key, value);
         };
@@ -159,7 +175,12 @@ impl Document<'_> {
         Ok(items?.join(","))
     }
 
-    fn routes(&self, value: &Spanned<DeValue<'_>>) -> Result<(Routes, usize), ConfigError> {
+    fn routes(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        trunks: Option<&Spanned<DeValue<'_>>>,
+    ) -> Result<(Routes, usize), ConfigError> {
+        let (trunks, _) = trunks.map(|trunks| self.trunks(trunks)).transpose()?.unwrap_or_default();
         let shape = "routes are written as `[[route]]` tables";
         let Some(tables) = value.get_ref().as_array() else {
             return Err(self.wrong(&value.span(), shape));
@@ -172,13 +193,13 @@ impl Document<'_> {
         for item in tables.iter() {
             let table = item.get_ref().as_table().ok_or_else(|| self.wrong(&item.span(), shape))?;
             first.get_or_insert_with(|| self.line(&item.span()));
-            routes.push(self.route(table, &item.span())?);
+            routes.push(self.route(table, &item.span(), &trunks)?);
         }
         let line = first.unwrap_or_else(|| self.line(&value.span()));
         Ok((Routes::new(routes), line))
     }
 
-    fn route(&self, table: &DeTable<'_>, span: &Range<usize>) -> Result<Route, ConfigError> {
+    fn route(&self, table: &DeTable<'_>, span: &Range<usize>, trunks: &Trunks) -> Result<Route, ConfigError> {
         if let Some((key, _)) = table.iter().find(|(key, _)| !ROUTE_KEYS.contains(&key.get_ref().as_ref())) {
             return Err(self.unknown(key, nearest(key.get_ref(), ROUTE_KEYS)));
         }
@@ -186,8 +207,13 @@ impl Document<'_> {
             let value = table.get(key);
             value.map(|value| Ok((self.scalar(key, value)?, value.span()))).transpose()
         };
-        let Some((user, user_span)) = text("user")? else {
-            return Err(self.wrong(span, "a route needs a `user`, such as `conf-*`"));
+        let trunk = text("trunk")?;
+        if let Some((name, at)) = trunk.as_ref().filter(|(name, _)| !trunks.has(name)) {
+            return Err(self.wrong(at, format!("there is no trunk of the name `{name}`")));
+        }
+        let anybody = || trunk.is_some().then(|| ("*".to_owned(), span.clone()));
+        let Some((user, user_span)) = text("user")?.or_else(anybody) else {
+            return Err(self.wrong(span, "a route needs a `user`, such as `conf-*`, or a `trunk`"));
         };
         let user = Pattern::parse(&user).ok_or_else(|| {
             self.wrong(&user_span, "`user` must be a user, or a pattern with one `*`, such as `conf-*`")
@@ -211,7 +237,7 @@ impl Document<'_> {
             })
             .transpose()?;
         let agents_only = self.yes_or_no(table, "agents_only")?.unwrap_or(false);
-        Ok(Route { user, domain, agents_only, action, srtp })
+        Ok(Route { user, domain, trunk: trunk.map(|(name, _)| name), agents_only, action, srtp })
     }
 
     fn yes_or_no(&self, table: &DeTable<'_>, key: &str) -> Result<Option<bool>, ConfigError> {

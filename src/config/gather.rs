@@ -19,14 +19,15 @@ use super::environment::{CONFIG_VARIABLE, Environment};
 use super::error::ConfigError;
 use super::file::{self, ROUTE, Settings};
 use super::file_agents::AGENT;
+use super::file_trunks::{ACCOUNT, RATE, TRUNK};
 use super::jitter_buffer::JitterBuffer;
 use super::outbound::OutboundAllow;
 use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Agents, Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts,
-    Sip, SipTls, SrtpPolicy, Webhook,
+    Accounts, Agents, Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes,
+    RtpPorts, Sip, SipTls, SrtpPolicy, Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -43,6 +44,10 @@ const TALKERS: RangeInclusive<usize> = 1..=250;
 
 /// No node has ports for more legs than there are pairs of UDP ports.
 const CALLS: RangeInclusive<usize> = 1..=32_767;
+
+/// What a carrier takes from one customer without complaint, and the most that the hosted services of this kind let their
+/// customers have without a word to somebody.
+const CALLS_PER_SECOND_DEFAULT: usize = 30;
 
 /// A token shorter than this can be guessed over the network in reasonable time; it is reported.
 const TOKEN_LEN_SAFE: usize = 16;
@@ -70,11 +75,14 @@ pub fn load(
     let limits = gather.limits()?;
     let outbound_allow =
         gather.plain(Setting::OutboundAllow, value::outbound_allow, OutboundAllow::default)?;
+    let calls_per_second = gather.calls_per_second()?;
     let webhook = gather.webhook()?;
     let say_command = gather.say_command()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let log = gather.log()?;
     let routes = gather.routes();
+    let trunks = gather.trunks();
+    let accounts = gather.accounts();
     let agents = gather.agents();
     // Last, so that a mistake elsewhere leaves nothing on the disk.
     data_dir::open(&data_dir)?;
@@ -86,6 +94,9 @@ pub fn load(
         media,
         limits,
         outbound_allow,
+        calls_per_second,
+        trunks,
+        accounts,
         webhook,
         say_command,
         data_dir,
@@ -229,6 +240,38 @@ impl Gather<'_> {
             self.line(&format!("{ROUTE} {}", index + 1), route, source.clone());
         }
         routes
+    }
+
+    fn calls_per_second(&mut self) -> Result<u32, ConfigError> {
+        let rate = self.number(Setting::CallsPerSecond, RATE, || CALLS_PER_SECOND_DEFAULT)?;
+        Ok(u32::try_from(rate).unwrap_or(u32::MAX))
+    }
+
+    fn trunks(&mut self) -> Trunks {
+        let Some((trunks, line)) = self.file.trunks.take() else {
+            return Trunks::default();
+        };
+        let source = Source::File(self.file.path.clone(), line);
+        for (index, trunk) in trunks.iter().enumerate() {
+            self.line(&format!("{TRUNK} {}", index + 1), trunk, source.clone());
+        }
+        let has_password =
+            trunks.iter().any(|trunk| trunk.credentials.is_some() || trunk.inbound_credentials.is_some());
+        if has_password && self.file.open_to_others {
+            self.notices.push(format!("{} holds passwords of trunks and others can read it", self.file.path));
+        }
+        trunks
+    }
+
+    fn accounts(&mut self) -> Accounts {
+        let Some((accounts, line)) = self.file.accounts.take() else {
+            return Accounts::default();
+        };
+        let source = Source::File(self.file.path.clone(), line);
+        for (sid, terms) in accounts.iter() {
+            self.line(&format!("{ACCOUNT} {sid}"), terms, source.clone());
+        }
+        accounts
     }
 
     fn agents(&mut self) -> Agents {

@@ -11,6 +11,7 @@
 //!                     first that is given ──► parsed once ──► Config
 //! ```
 
+mod accounts;
 mod agents;
 mod args;
 mod codecs;
@@ -22,6 +23,7 @@ mod environment;
 mod error;
 mod file;
 mod file_agents;
+mod file_trunks;
 mod gather;
 mod jitter_buffer;
 mod networks;
@@ -30,12 +32,14 @@ mod ports;
 mod routes;
 mod secret;
 mod setting;
+mod trunks;
 mod value;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use accounts::{AccountTerms, Accounts};
 pub use agents::{Agent, Agents, Ring};
 pub use args::ServeArgs;
 pub use codecs::Codecs;
@@ -52,6 +56,7 @@ pub use ports::RtpPorts;
 pub use routes::{Decision, RouteScript, Routes, ScriptSource, SrtpPolicy, WebhookUrl};
 pub use secret::Secret;
 pub use setting::{Setting, nearest};
+pub use trunks::{Carriage, InboundCredentials, Rewrite, Trunk, TrunkAddress, TrunkCredentials, Trunks};
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "confab.toml";
@@ -69,6 +74,13 @@ pub struct Config {
     pub limits: Limits,
     /// What may be dialled. Default: registered agents, so that a stolen password is no telephone bill.
     pub outbound_allow: OutboundAllow,
+    /// Calls that an account may begin over the API in a second, unless its own terms say otherwise; more wait. Default
+    /// 30, what a carrier takes from one customer without complaint.
+    pub calls_per_second: u32,
+    /// Ways to the telephone network. Default none.
+    pub trunks: Trunks,
+    /// Accounts with terms of their own. Default none.
+    pub accounts: Accounts,
     /// Requests to applications.
     pub webhook: Webhook,
     /// The command that speaks the texts of scripts, with its arguments. Default none.

@@ -20,6 +20,11 @@ impl Default for OutboundAllow {
 }
 
 impl OutboundAllow {
+    /// Whatever there is.
+    pub fn everything() -> Self {
+        Self { patterns: vec!["*".to_owned()] }
+    }
+
     /// Reads a list with commas; `*` stands for anything, also nothing.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         const RIGHT: &str =

@@ -92,15 +92,26 @@ impl Routes {
     /// What happens to a call for `user@domain` (the Request-URI's, unescaped; `user` is empty if it has
     /// none). Users are told apart by case, domains are not (RFC 3261 §19.1.4).
     pub fn decide(&self, user: &str, domain: &str) -> Decision {
-        self.routes.iter().find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
+        self.decide_from(None, user, domain)
+    }
+
+    /// The same for a call that came over a trunk, which may have routes of its own.
+    pub fn decide_from(&self, trunk: Option<&str>, user: &str, domain: &str) -> Decision {
+        let of_trunk = |route: &&Route| route.trunk.is_none() || route.trunk.as_deref() == trunk;
+        let mut fitting = self.routes.iter().filter(of_trunk);
+        fitting.find_map(|route| route.decide(user, domain)).unwrap_or(Decision::Refuse(NO_ROUTE))
     }
 
     /// Whether the route of such a call is for agents only, who have proved that they are.
-    pub fn is_for_agents_only(&self, user: &str, domain: &str) -> bool {
-        self.routes
-            .iter()
-            .find(|route| route.decide(user, domain).is_some())
-            .is_some_and(|route| route.agents_only)
+    pub fn is_for_agents_only(&self, trunk: Option<&str>, user: &str, domain: &str) -> bool {
+        let of_trunk = |route: &&Route| route.trunk.is_none() || route.trunk.as_deref() == trunk;
+        let mut fitting = self.routes.iter().filter(of_trunk);
+        fitting.find(|route| route.decide(user, domain).is_some()).is_some_and(|route| route.agents_only)
+    }
+
+    /// The trunk that the first route of such a call is for, if it is for one.
+    pub fn trunk_wanted(&self, user: &str, domain: &str) -> Option<&str> {
+        self.routes.iter().find(|route| route.decide(user, domain).is_some())?.trunk.as_deref()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
@@ -116,6 +127,7 @@ impl Default for Routes {
         Self::new(vec![Route {
             user,
             domain: None,
+            trunk: None,
             agents_only: false,
             action: Action::Conference(to_its_name),
             srtp: None,
@@ -128,6 +140,8 @@ impl Default for Routes {
 pub(super) struct Route {
     pub(super) user: Pattern,
     pub(super) domain: Option<String>,
+    /// Only calls that came over it.
+    pub(super) trunk: Option<String>,
     /// Who is no agent is asked for the password of one.
     pub(super) agents_only: bool,
     pub(super) action: Action,
@@ -153,6 +167,9 @@ impl fmt::Display for Route {
         write!(f, "{}", self.user)?;
         if let Some(domain) = &self.domain {
             write!(f, "@{domain}")?;
+        }
+        if let Some(trunk) = &self.trunk {
+            write!(f, " over {trunk}")?;
         }
         if self.agents_only {
             f.write_str(" from agents")?;
@@ -268,7 +285,7 @@ mod tests {
 
     fn route(user: &str, domain: Option<&str>, action: Action) -> Route {
         let user = Pattern::parse(user).unwrap();
-        Route { user, domain: domain.map(str::to_owned), agents_only: false, action, srtp: None }
+        Route { user, domain: domain.map(str::to_owned), trunk: None, agents_only: false, action, srtp: None }
     }
 
     #[test]
@@ -294,6 +311,18 @@ mod tests {
         assert_eq!(routes.decide("blue-room", "example.com"), conference("team-blue!"));
         assert_eq!(routes.decide("-room", "example.com"), Decision::Refuse(603));
         assert_eq!(routes.decide("", "example.com"), Decision::Refuse(404));
+    }
+
+    #[test]
+    fn a_trunks_route_is_for_its_calls_only() {
+        let mut first = route("*", None, Action::Conference(Template::parse("carrier").unwrap()));
+        first.trunk = Some("carrier".to_owned());
+        let routes = Routes::new(vec![first, route("*", None, Action::Refuse(603))]);
+        assert_eq!(routes.decide_from(Some("carrier"), "x", ""), conference("carrier"));
+        assert_eq!(routes.decide_from(Some("other"), "x", ""), Decision::Refuse(603));
+        assert_eq!(routes.decide("x", ""), Decision::Refuse(603));
+        assert_eq!(routes.trunk_wanted("x", ""), Some("carrier"));
+        assert_eq!(Routes::default().trunk_wanted("conf-x", ""), None);
     }
 
     #[test]

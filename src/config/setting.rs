@@ -44,6 +44,8 @@ pub enum Setting {
     MaxCalls,
     /// What may be dialled.
     OutboundAllow,
+    /// How many calls an account may begin in a second.
+    CallsPerSecond,
     /// Networks that requests to applications may go to besides the public one.
     EgressAllow,
     /// Authorities trusted by requests to applications besides the machine's.
@@ -62,7 +64,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -82,6 +84,7 @@ impl Setting {
         Self::MaxTalkers,
         Self::MaxCalls,
         Self::OutboundAllow,
+        Self::CallsPerSecond,
         Self::EgressAllow,
         Self::WebhookCa,
         Self::SayCommand,
@@ -113,6 +116,7 @@ impl Setting {
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
             Self::OutboundAllow => "outbound_allow",
+            Self::CallsPerSecond => "calls_per_second",
             Self::EgressAllow => "egress_allow",
             Self::WebhookCa => "webhook_ca",
             Self::SayCommand => "say_command",

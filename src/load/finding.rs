@@ -1,5 +1,6 @@
 //! What is not as it should be, in words and as data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -189,6 +190,28 @@ pub enum Finding {
         /// What was measured, ms.
         measured_ms: f64,
     },
+    /// Calls that came and went meanwhile did not fare as they should.
+    SetUpsFailed {
+        /// Refused, by SIP status.
+        refused: BTreeMap<u16, u64>,
+        /// Never answered.
+        unanswered: u64,
+        /// Ended by the node.
+        ended_early: u64,
+        /// Whose BYE was not answered.
+        hang_up_unanswered: u64,
+        /// Of so many.
+        of: u64,
+    },
+    /// Requests to the node's API were not done.
+    RequestsFailed {
+        /// How many.
+        failed: u64,
+        /// Of so many.
+        of: u64,
+        /// What was wrong with the first.
+        problem: String,
+    },
     /// The run was cut short, so it proves nothing.
     Interrupted,
     /// The callers themselves could not keep their schedule, so the run proves nothing.
@@ -266,6 +289,19 @@ impl fmt::Display for Finding {
                 write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
             }
             Self::Ledger { told_ms, measured_ms } => ledger(f, *told_ms, *measured_ms),
+            Self::SetUpsFailed { refused, unanswered, ended_early, hang_up_unanswered, of } => {
+                let statuses: Vec<_> =
+                    refused.iter().map(|(status, n)| format!("{n} with {status}")).collect();
+                write!(
+                    f,
+                    "of {of} calls that came and went, refused: {}; {unanswered} never answered, {ended_early} ended by the \
+                     node, {hang_up_unanswered} whose BYE was not answered",
+                    if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }
+                )
+            }
+            Self::RequestsFailed { failed, of, problem } => {
+                write!(f, "{failed} of {of} requests to the API failed, the first because {problem}")
+            }
             Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
             Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
         }

@@ -25,6 +25,7 @@ use super::info;
 use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
 use super::media::MediaTerms;
 use super::session_timer::{self, SessionTimer};
+use super::trunk::caller::source_of;
 use crate::call::{
     Admission, CallEnd, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall, NotAdmitted,
     Rejection, Signal,
@@ -40,9 +41,7 @@ const RETRY_AFTER: u32 = 5;
 /// needed must not hold memory for as long as the call lasts.
 pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
-    let understood = caller::identify(inbound, &transaction)
-        .and_then(|caller| Ok((caller, Invitation::read(inbound, &transaction.original)?)));
-    let admitted = match understood {
+    let admitted = match read(inbound, &transaction) {
         Ok((caller, invitation)) => admit(inbound, &transaction.original, caller, invitation, signals).await,
         Err(refusal) => Err(refusal),
     };
@@ -65,6 +64,17 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
     }
 }
 
+/// Who sent an INVITE, and what it asks for, by the routes of whoever that is.
+fn read(inbound: &Inbound, transaction: &Transaction) -> Result<(Caller, Invitation), Refusal> {
+    let request = &transaction.original;
+    let (user, domain) = (headers::user(&request.uri), request.uri.host().to_string());
+    let wanted = inbound.routes.trunk_wanted(&user, &domain);
+    let line = inbound.trunks.identify(request, source_of(transaction), wanted)?;
+    let trunk = line.map(|line| &line.trunk);
+    let caller = caller::identify(inbound, transaction, trunk.map(|trunk| trunk.name.as_str()))?;
+    Ok((caller, Invitation::read(inbound, request, trunk)?))
+}
+
 async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refusal) -> rsipstack::Result<()> {
     inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
@@ -80,6 +90,7 @@ async fn admit(
 ) -> Result<(Invitation, Admission), Refusal> {
     let incoming = IncomingCall {
         account: caller.account.unwrap_or(invitation.account),
+        trunk: invitation.trunk.clone(),
         from: caller.name,
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),
@@ -106,7 +117,7 @@ fn prepare(
 ) -> Result<(Call, DialogStateReceiver), Refusal> {
     let signalling = signalling_address(transaction);
     let address = inbound.advertised.ip();
-    let codecs = inbound.codecs.as_slice().to_vec();
+    let codecs = invitation.codecs.as_slice().to_vec();
     let mut terms = MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
         .map_err(|_| StatusCode::ServerInternalError)?;
     let unanswered = match &invitation.offer {

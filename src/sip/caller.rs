@@ -20,14 +20,21 @@ pub(super) struct Caller {
 
 /// Finds out who sent an INVITE. Who says that they are an agent of ours, who calls what is for agents only, and who
 /// brings a proof without being asked, must prove it; all others are who they say, as long as they say nothing that only
-/// an agent may.
-pub(super) fn identify(inbound: &Inbound, transaction: &Transaction) -> Result<Caller, Refusal> {
+/// an agent may. Calls over a trunk are from the telephone network, whatever name they bear.
+pub(super) fn identify(
+    inbound: &Inbound,
+    transaction: &Transaction,
+    trunk: Option<&str>,
+) -> Result<Caller, Refusal> {
     let (request, registrar) = (&transaction.original, &inbound.registrar);
     let (user, domain) = (headers::user(&request.uri), request.uri.host().to_string());
-    let claimed = claimed(inbound, request);
-    let must_prove = claimed.is_some()
-        || inbound.routes.is_for_agents_only(&user, &domain)
-        || registrar.has_credentials(request);
+    let is_for_agents = inbound.routes.is_for_agents_only(trunk, &user, &domain);
+    if trunk.is_some() && is_for_agents {
+        return Err(StatusCode::Forbidden.into());
+    }
+    let claimed = claimed(inbound, request).filter(|_| trunk.is_none());
+    let must_prove =
+        claimed.is_some() || is_for_agents || (trunk.is_none() && registrar.has_credentials(request));
     if !must_prove {
         let name = headers::caller(request);
         if name.starts_with("client:") {

@@ -9,6 +9,7 @@ use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{HostWithPort, Param, Scheme, Transport, Uri};
+use rsipstack::transaction::Endpoint as LibraryEndpoint;
 use rsipstack::transaction::endpoint::EndpointOption;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
@@ -18,18 +19,20 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::counters::SipCounters;
+use super::forking::Elsewhere;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
-use super::forking::Elsewhere;
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::registrar::{self, Registrar};
 use super::stream::Serving;
 use super::tls::Certificate;
-use super::udp::{Gate, GuardedUdp};
+use super::trunk::Trunks;
+use super::trunk::register::keep_registered;
+use super::udp::{Gate, GuardedUdp, KeepAlive};
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
-use crate::config::{Agents, Codecs, Routes, SrtpPolicy};
+use crate::config::{self, Agents, Codecs, Routes, SrtpPolicy};
 use crate::telemetry::Metrics;
 
 /// Who we are in `User-Agent`.
@@ -119,6 +122,8 @@ pub struct Settings {
     pub account: AccountSid,
     /// Where calls go.
     pub routes: Routes,
+    /// Ways to the telephone network.
+    pub trunks: config::Trunks,
     /// Codecs, the best liked first.
     pub codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
@@ -131,6 +136,8 @@ pub struct Settings {
 pub struct Endpoint {
     stop: CancellationToken,
     calls: TaskTracker,
+    /// Cancelled first: the node unregisters while its sockets are still open.
+    leaving: CancellationToken,
 }
 
 impl Endpoint {
@@ -145,10 +152,11 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings { agents, realm, account, advertised, routes, codecs, srtp, session_interval_min } =
-            settings;
+        let Settings { account, routes, trunks, codecs, srtp, session_interval_min, .. } = settings;
+        let advertised = settings.advertised;
         let counters = Arc::new(SipCounters::new(metrics));
-        let registrar = Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
+        let registrar =
+            Registrar::new(settings.agents, settings.realm, account, metrics).map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -157,29 +165,22 @@ impl Endpoint {
 
         let transport = TransportLayer::new(stop.clone());
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
+        let keep_alive = KeepAlive(Arc::clone(&socket));
         let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()))
             .await
             .map_err(io::Error::other)?;
         transport.add_transport(udp.into());
 
-        let endpoint = EndpointBuilder::new()
-            .with_user_agent(USER_AGENT)
-            .with_cancel_token(stop.clone())
-            .with_transport_layer(transport)
-            .with_inspector(Box::new(AsTheyWroteThem {
-                registrar: Arc::clone(&registrar),
-                elsewhere: Arc::clone(&elsewhere),
-            }))
-            .with_option(EndpointOption {
-                callid_suffix: Some(advertised.to_string()),
-                ..EndpointOption::default()
-            })
-            .build();
+        let inspector =
+            AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: Arc::clone(&elsewhere) };
+        let endpoint = build(transport, inspector, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
         let inbound = Inbound {
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
+            endpoint: inner.clone(),
+            trunks: Trunks::new(&trunks, metrics).map_err(io::Error::other)?,
             calls,
             account,
             routes,
@@ -198,7 +199,9 @@ impl Endpoint {
         tokio::spawn(async move { endpoint.serve().await });
         let inbound = Arc::new(inbound);
         tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
-        tokio::spawn(registrar::sweep(Arc::clone(&inbound), keep_alive, stop.child_token()));
+        tokio::spawn(registrar::sweep(Arc::clone(&inbound), keep_alive.clone(), stop.child_token()));
+        let leaving = CancellationToken::new();
+        register(&inbound, &keep_alive, &leaving);
         tokio::spawn(outbound::serve(inbound, outgoing));
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
@@ -206,16 +209,45 @@ impl Endpoint {
         if let Some((tls, public)) = sockets.tls.zip(public_tls) {
             tokio::spawn(tls::listen(tls.tcp, tls.certificate, public, serving(), stop.child_token()));
         }
-        Ok(Self { stop, calls: tasks })
+        Ok(Self { stop, calls: tasks, leaving })
     }
 
     /// Waits until all calls' signalling is done, at most `patience`, then closes the sockets.
     pub async fn stop(self, patience: Duration) {
+        self.leaving.cancel();
         self.calls.close();
         if tokio::time::timeout(patience, self.calls.wait()).await.is_err() {
             tracing::warn!("some far ends did not answer the end of their calls");
         }
         self.stop.cancel();
+    }
+}
+
+fn build(
+    transport: TransportLayer,
+    inspector: AsTheyWroteThem,
+    advertised: IpAddr,
+    stop: &CancellationToken,
+) -> LibraryEndpoint {
+    EndpointBuilder::new()
+        .with_user_agent(USER_AGENT)
+        .with_cancel_token(stop.clone())
+        .with_transport_layer(transport)
+        .with_inspector(Box::new(inspector))
+        .with_option(EndpointOption {
+            callid_suffix: Some(advertised.to_string()),
+            ..EndpointOption::default()
+        })
+        .build()
+}
+
+/// Registers with the trunks that want it, each by a task of its own.
+fn register(shared: &Arc<Inbound>, keep_alive: &KeepAlive, leaving: &CancellationToken) {
+    for line in shared.trunks.iter().filter(|line| line.trunk.register.is_some()) {
+        let (shared, line) = (Arc::clone(shared), Arc::clone(line));
+        let (keep_alive, leaving) = (keep_alive.clone(), leaving.clone());
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move { keep_registered(&shared, &line, keep_alive, leaving).await });
     }
 }
 

@@ -13,7 +13,6 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, Request};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -24,7 +23,7 @@ use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::outbound::caller;
 use super::registrar::Device;
-use crate::call::{CallEnd, DialTarget, OutgoingCall, Signal};
+use crate::call::{CallEnd, OutgoingCall, Signal};
 use crate::config::Ring;
 
 /// What those are told whose phone stops ringing because another was picked up.
@@ -48,7 +47,8 @@ pub(super) struct Elsewhere(Mutex<HashSet<String>>);
 impl Elsewhere {
     /// Writes the reason into a CANCEL that has one. The library gives no other way in.
     pub(super) fn explain(&self, request: &mut Request) {
-        if request.method != Method::Cancel || request.headers.iter().any(|h| matches!(h, Header::Reason(_))) {
+        if request.method != Method::Cancel || request.headers.iter().any(|h| matches!(h, Header::Reason(_)))
+        {
             return;
         }
         let call_id = headers::value(request, "Call-ID", Some("i"));

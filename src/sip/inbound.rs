@@ -9,6 +9,7 @@ use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, StatusCode, Transport, Uri};
 use rsipstack::transaction::TransactionReceiver;
+use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,11 +19,12 @@ use tracing::debug;
 use super::call::take_call;
 use super::counters::SipCounters;
 use super::endpoint::contact;
+use super::forking::Elsewhere;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
-use super::forking::Elsewhere;
 use super::merged::Recent;
 use super::registrar::{self, Registrar};
+use super::trunk::Trunks;
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
 
@@ -39,6 +41,8 @@ const RETRY_AFTER: u32 = 1;
 /// What all requests need.
 pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
+    pub(super) endpoint: EndpointInnerRef,
+    pub(super) trunks: Trunks,
     pub(super) calls: call::Handle,
     /// Whose calls those are that a route lets in.
     pub(super) account: call::AccountSid,
@@ -93,11 +97,7 @@ impl Inbound {
             Method::Bye | Method::Info | Method::Update | Method::Cancel | Method::PRack => {
                 transaction.reply(StatusCode::CallTransactionDoesNotExist).await
             }
-            Method::Message
-            | Method::Notify
-            | Method::Publish
-            | Method::Refer
-            | Method::Subscribe => {
+            Method::Message | Method::Notify | Method::Publish | Method::Refer | Method::Subscribe => {
                 transaction.reply_with(StatusCode::MethodNotAllowed, vec![allow()], None).await
             }
         };

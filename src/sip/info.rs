@@ -53,6 +53,9 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::LabelInUse
             | CallError::NodeFull
             | CallError::NotAllowed
+            | CallError::NotReached
+            | CallError::TooManyCalls
+            | CallError::QueueFull { .. }
             | CallError::NotPlaying
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),

@@ -8,7 +8,7 @@ use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
 use crate::call::{AccountSid, Destination, HttpMethod, JoinTerms, Voice, VoiceSource, VoiceUrl};
-use crate::config::{Decision, RouteScript, ScriptSource, SrtpPolicy, WebhookUrl};
+use crate::config::{Codecs, Decision, RouteScript, ScriptSource, SrtpPolicy, Trunk, WebhookUrl};
 use crate::sdp::{self, Offer, SdpError};
 
 /// An INVITE that we understood.
@@ -18,6 +18,10 @@ pub(super) struct Invitation {
     pub(super) destination: Destination,
     /// Whether its media are to be SRTP.
     pub(super) srtp: SrtpPolicy,
+    /// Codecs, the best liked first.
+    pub(super) codecs: Codecs,
+    /// The trunk that it came over.
+    pub(super) trunk: Option<String>,
     /// None: the caller wants ours.
     pub(super) offer: Option<Offer>,
     pub(super) timer: Option<SessionTimer>,
@@ -36,16 +40,16 @@ impl From<StatusCode> for Refusal {
 }
 
 impl Invitation {
-    pub(super) fn read(inbound: &Inbound, request: &Request) -> Result<Self, Refusal> {
+    pub(super) fn read(inbound: &Inbound, request: &Request, trunk: Option<&Trunk>) -> Result<Self, Refusal> {
         let user = headers::user(&request.uri);
         let domain = request.uri.host().to_string();
-        let (destination, srtp) = match inbound.routes.decide(&user, &domain) {
+        let name = trunk.map(|trunk| trunk.name.as_str());
+        let usual = trunk.and_then(|trunk| trunk.srtp).unwrap_or(inbound.srtp);
+        let (destination, srtp) = match inbound.routes.decide_from(name, &user, &domain) {
             Decision::Conference { name, srtp } => {
-                (Destination::Conference(JoinTerms::named(name)), srtp.unwrap_or(inbound.srtp))
+                (Destination::Conference(JoinTerms::named(name)), srtp.unwrap_or(usual))
             }
-            Decision::Script { script, srtp } => {
-                (Destination::Script(voice(*script)), srtp.unwrap_or(inbound.srtp))
-            }
+            Decision::Script { script, srtp } => (Destination::Script(voice(*script)), srtp.unwrap_or(usual)),
             Decision::Refuse(status) => return Err(StatusCode::from(status).into()),
         };
         let timer = agree_timer(request, inbound.session_interval_min)?;
@@ -53,6 +57,8 @@ impl Invitation {
             account: inbound.account,
             destination,
             srtp,
+            codecs: trunk.and_then(|trunk| trunk.codecs.as_ref()).unwrap_or(&inbound.codecs).clone(),
+            trunk: name.map(str::to_owned),
             offer: read_offer(&inbound.counters, request)?,
             timer,
         })

@@ -13,8 +13,10 @@ pub mod digest;
 pub mod dtmf_info;
 pub mod guard;
 
+mod attempt;
 mod call;
 mod caller;
+mod challenge;
 mod counters;
 mod endpoint;
 mod forking;
@@ -24,7 +26,6 @@ mod info;
 mod invitation;
 mod media;
 mod merged;
-mod attempt;
 mod outbound;
 mod outgoing;
 pub mod registrar;
@@ -32,6 +33,7 @@ mod session_timer;
 mod stream;
 mod tcp;
 mod tls;
+mod trunk;
 mod udp;
 
 pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, bind, bind_tls};

@@ -1,30 +1,33 @@
-//! Calls that we make: one task dials and, once it is answered, lives the call like any other.
+//! Calls that we make: one task dials, by one way after the other if it must, and, once the call is answered, lives it like
+//! any other.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rsipstack::dialog::authenticate::Credential;
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
-use rsipstack::dialog::invitation::InviteOption;
-use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::dialog::dialog::DialogStateReceiver;
 use rsipstack::sip::uri::ParamsExt;
-use rsipstack::sip::{Header, Host, Response, StatusCode, StatusCodeKind, Transport, Uri};
+use rsipstack::sip::{Host, Transport, Uri};
 use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info};
 
+use super::attempt::{Answered, Missed, NotAnswered, Way, attempt};
 use super::call::Call;
-use super::endpoint::contact;
-use super::guard::SUPPORTED;
+use super::challenge::Credentials;
+use super::forking::fork;
 use super::headers::{self, other};
-use super::inbound::{Inbound, allow};
-use super::media::MediaTerms;
+use super::inbound::Inbound;
 use super::session_timer;
-use crate::call::{CallEnd, CallMedia, DialTarget, OutgoingCall, Progress, Signal};
+use super::trunk::{Choice, Line, Outcome, Place};
+use crate::call::{CallEnd, DialTarget, OutgoingCall, Progress};
 
 /// The port of SIP where none is said (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5_060;
+
+/// How long a name may take to be found: the usual resolver asks its second server after five.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Dials until the model is gone.
 pub(super) async fn serve(shared: Arc<Inbound>, mut outgoing: mpsc::Receiver<OutgoingCall>) {
@@ -34,25 +37,14 @@ pub(super) async fn serve(shared: Arc<Inbound>, mut outgoing: mpsc::Receiver<Out
     }
 }
 
-/// Why a call was not answered.
-struct NotAnswered {
-    end: CallEnd,
-    status: Option<u16>,
-}
-
-impl NotAnswered {
-    const FAILED: Self = Self { end: CallEnd::Failed, status: None };
-}
-
 async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     let call = outgoing.call;
-    shared.calls.call_progressed(call, Progress::Dialling).await;
-    let answered = Box::pin(ring(&shared, &mut outgoing)).await;
-    match answered {
-        Ok((call, states)) => {
+    match Box::pin(reach(&shared, &mut outgoing)).await {
+        Ok((call, states, place)) => {
             let id = call.dialog_id();
             call.live(states, outgoing.signals).await;
             shared.dialogs.remove_dialog(&id);
+            drop(place);
         }
         Err(NotAnswered { end, status }) => {
             info!(%call, ?end, status, "outgoing call not answered");
@@ -61,172 +53,249 @@ async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     }
 }
 
-/// Where a call is to be sent.
-struct Way {
-    callee: Uri,
-    destination: SipAddr,
-}
+/// A call that was answered, and its place on a trunk.
+type Reached = (Call, DialogStateReceiver, Option<Place>);
 
-/// Sends the INVITE and waits until it is answered, refused, given up or rings for too long.
-async fn ring(
-    shared: &Arc<Inbound>,
-    outgoing: &mut OutgoingCall,
-) -> Result<(Call, DialogStateReceiver), NotAnswered> {
-    let way =
-        find_way(&outgoing.order.to).await.ok_or(NotAnswered { end: CallEnd::Failed, status: Some(404) })?;
-    let far_host = way.destination.get_socketaddr().ok().map(|address| address.ip());
-    let mut terms = media_terms(shared, outgoing.rtp_port, far_host)?;
-    let (states, mut happened) = shared.dialogs.new_dialog_state_channel();
-    let invite = invite(shared, outgoing, way, terms.offer())?;
-    let (dialog, mut answered) = shared.dialogs.do_invite_async(invite, states).map_err(|e| {
-        debug!(call = %outgoing.call, error = %e, "INVITE not sent");
-        NotAnswered::FAILED
-    })?;
-    let patience = Instant::now() + outgoing.order.ring_timeout;
-    let response = loop {
-        tokio::select! {
-            done = &mut answered => break final_response(done.ok().and_then(Result::ok).and_then(|(_, r)| r))?,
-            state = happened.recv() => if let Some(DialogState::Early(_, response)) = state {
-                rings(shared, outgoing, &response).await;
-            },
-            signal = outgoing.signals.recv() => {
-                if !matches!(signal, Some(Signal::Answer)) {
-                    give_up(&dialog).await;
-                    return Err(NotAnswered { end: CallEnd::Canceled, status: None });
-                }
-            }
-            () = sleep_until(patience) => {
-                give_up(&dialog).await;
-                return Err(NotAnswered { end: CallEnd::NoAnswer, status: Some(487) });
-            }
+async fn reach(shared: &Arc<Inbound>, outgoing: &mut OutgoingCall) -> Result<Reached, NotAnswered> {
+    let answered = match outgoing.order.to.clone() {
+        DialTarget::Number(number) => over_trunks(shared, outgoing, &number).await,
+        DialTarget::Sip(uri) => straight(shared, outgoing, &uri).await,
+        DialTarget::Client(name) => {
+            let give_up = begin(shared, outgoing).await;
+            fork(shared, outgoing, &name, give_up).await.map(|answered| (answered, None))
         }
     };
-    let media = read_answer(shared, &mut terms, &response, &dialog).await?;
-    connect(shared, outgoing, terms, dialog, &response, media).await.map(|call| (call, happened))
+    let (answered, place) = answered?;
+    let (call, states) = connect(shared, outgoing, answered).await?;
+    Ok((call, states, place))
 }
 
-fn media_terms(shared: &Inbound, port: u16, far_host: Option<IpAddr>) -> Result<MediaTerms, NotAnswered> {
-    let codecs = shared.codecs.as_slice().to_vec();
-    MediaTerms::new(shared.advertised.ip(), port, codecs, shared.srtp, far_host)
-        .map_err(|_| NotAnswered::FAILED)
-}
-
-/// What the far end made of our offer. One that answers with something we did not offer is hung up on.
-async fn read_answer(
+/// Calls a SIP URI, where it says.
+async fn straight(
     shared: &Inbound,
-    terms: &mut MediaTerms,
-    response: &Response,
-    dialog: &InviteDialog,
-) -> Result<CallMedia, NotAnswered> {
-    match terms.read_answer(&response.body) {
-        Ok(media) => Ok(media),
+    outgoing: &mut OutgoingCall,
+    uri: &str,
+) -> Result<(Answered, Option<Place>), NotAnswered> {
+    let give_up = begin(shared, outgoing).await;
+    let way = way_to(shared, outgoing, uri).await.ok_or(NotAnswered::failed(404))?;
+    match attempt(shared, outgoing, way, give_up).await {
+        Ok(answered) => Ok((answered, None)),
+        Err(Missed::Over(why) | Missed::Astray { last: why, .. }) => Err(why),
+    }
+}
+
+/// Calls a number over the trunks that carry it, until one of them leads to the callee.
+async fn over_trunks(
+    shared: &Inbound,
+    outgoing: &mut OutgoingCall,
+    number: &str,
+) -> Result<(Answered, Option<Place>), NotAnswered> {
+    let mut left = shared.trunks.choices(number, Instant::now(), draw);
+    let mut last = NotAnswered::failed(if left.is_empty() { 404 } else { 503 });
+    let mut give_up = None;
+    while let Some((choice, place)) = next_place(&mut left) {
+        wait_for_turn(outgoing, &place, give_up).await?;
+        let give_up = match give_up {
+            Some(give_up) => give_up,
+            None => *give_up.insert(begin(shared, outgoing).await),
+        };
+        let trunk = &choice.line.trunk.name;
+        info!(call = %outgoing.call, trunk, address = %choice.address(), "dialled over trunk");
+        shared.calls.call_uses_trunk(outgoing.call, trunk.clone()).await;
+        match try_trunk(shared, outgoing, number, &choice, give_up).await {
+            Ok(answered) => return Ok((answered, Some(place))),
+            Err(Missed::Over(why)) => return Err(why),
+            Err(Missed::Astray { last: why, .. }) => last = why,
+        }
+    }
+    Err(last)
+}
+
+/// One attempt over a trunk, and what it tells of the trunk.
+async fn try_trunk(
+    shared: &Inbound,
+    outgoing: &mut OutgoingCall,
+    number: &str,
+    choice: &Choice,
+    give_up: Instant,
+) -> Result<Answered, Missed> {
+    let attempted = match way_over(shared, outgoing, number, choice).await {
+        Some(way) => attempt(shared, outgoing, way, give_up).await,
+        None => Err(Missed::Astray {
+            last: NotAnswered::failed(503),
+            why: "its name is not found",
+            is_broken: true,
+            retry_after: None,
+        }),
+    };
+    match &attempted {
+        Ok(_) => {
+            choice.works();
+            choice.count(Outcome::Answered);
+        }
+        // Whoever gave up learnt nothing of the trunk.
+        Err(Missed::Over(NotAnswered { end: CallEnd::Canceled, .. })) => choice.count(Outcome::Refused),
+        Err(Missed::Over(_)) => {
+            choice.works();
+            choice.count(Outcome::Refused);
+        }
+        Err(Missed::Astray { why, is_broken, retry_after, .. }) => {
+            if *is_broken {
+                choice.fails(why, *retry_after);
+            }
+            choice.count(Outcome::Failed);
+        }
+    }
+    attempted
+}
+
+/// The next choice that has room for a call: the first that has a turn for it now, else the one that has one first.
+fn next_place(left: &mut Vec<Choice>) -> Option<(Choice, Place)> {
+    loop {
+        let now = Instant::now();
+        let turns = left.iter().map(|choice| choice.line.turn(now).max(now));
+        let (at, _) = turns.enumerate().min_by_key(|(at, turn)| (*turn, *at))?;
+        let choice = left.remove(at);
+        if let Ok(place) = Line::take(&choice.line, now) {
+            return Some((choice, place));
+        }
+        debug!(trunk = choice.line.trunk.name, "trunk has as many calls as it may have");
+    }
+}
+
+async fn wait_for_turn(
+    outgoing: &mut OutgoingCall,
+    place: &Place,
+    give_up: Option<Instant>,
+) -> Result<(), NotAnswered> {
+    if give_up.is_some_and(|give_up| give_up < place.turn) {
+        return Err(NotAnswered { end: CallEnd::NoAnswer, status: Some(408) });
+    }
+    tokio::select! {
+        () = sleep_until(place.turn) => Ok(()),
+        // There is nothing that could be answered yet: whatever it is, it is an end.
+        _ = outgoing.signals.recv() => Err(NotAnswered::CANCELED),
+    }
+}
+
+/// It is dialled from now on. When it has rung for too long.
+async fn begin(shared: &Inbound, outgoing: &OutgoingCall) -> Instant {
+    shared.calls.call_progressed(outgoing.call, Progress::Dialling).await;
+    Instant::now() + outgoing.order.ring_timeout
+}
+
+/// A number below `most`. Chance that is missing is no reason not to call.
+fn draw(most: u32) -> u32 {
+    let mut drawn = [0; 4];
+    let _ = getrandom::fill(&mut drawn);
+    u32::from_be_bytes(drawn) % most.max(1)
+}
+
+/// The way to a SIP URI. A name is looked up once, and what was found is where it goes.
+async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<Way> {
+    let order = &outgoing.order;
+    let callee = Uri::try_from(uri).ok()?;
+    let port = callee.host_with_port.port.map_or(SIP_PORT, |port| port.value());
+    let transport = callee.transport().copied().unwrap_or(Transport::Udp);
+    let address = match &callee.host_with_port.host {
+        Host::IpAddr(ip) => SocketAddr::new(*ip, port),
+        Host::Domain(domain) => find(&domain.to_string(), port).await?,
+    };
+    Some(Way {
+        destination: SipAddr { r#type: Some(transport), addr: address.into() },
+        caller: caller(&order.from, &shared.advertised.to_string())?,
+        callee,
+        codecs: shared.codecs.as_slice().to_vec(),
+        srtp: shared.srtp,
+        credentials: order.credentials.as_ref().map(|credentials| Credentials {
+            username: credentials.username.clone(),
+            password: credentials.password.clone(),
+            realm: None,
+        }),
+        answer_within: None,
+        route: Vec::new(),
+        call_id: None,
+    })
+}
+
+/// The way to a number over one address of a trunk.
+async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choice: &Choice) -> Option<Way> {
+    let (trunk, address) = (&choice.line.trunk, choice.address());
+    let user = headers::encode_user(&trunk.rewrite.apply(number));
+    let transport = if address.tcp { Transport::Tcp } else { Transport::Udp };
+    let parameter = if address.tcp { ";transport=tcp" } else { "" };
+    let callee = Uri::try_from(format!("sip:{user}@{}{parameter}", address.host_port()).as_str()).ok()?;
+    let found = find(&address.host, address.port.unwrap_or(SIP_PORT)).await?;
+    let ours = shared.advertised.to_string();
+    let from = trunk.caller_id.as_deref().unwrap_or(&outgoing.order.from);
+    Some(Way {
+        callee,
+        destination: SipAddr { r#type: Some(transport), addr: found.into() },
+        caller: caller(user_of(from), trunk.from_domain.as_deref().unwrap_or(&ours))?,
+        codecs: trunk.codecs.as_ref().unwrap_or(&shared.codecs).as_slice().to_vec(),
+        srtp: trunk.srtp.unwrap_or(shared.srtp),
+        // Whatever credentials came with the order are not meant for the trunk.
+        credentials: trunk.credentials.as_ref().map(|credentials| Credentials {
+            username: credentials.username.clone(),
+            password: credentials.password.clone(),
+            realm: credentials.realm.clone(),
+        }),
+        answer_within: Some(trunk.answer_within),
+        route: Vec::new(),
+        call_id: None,
+    })
+}
+
+/// The address of a host.
+pub(super) async fn find(host: &str, port: u16) -> Option<SocketAddr> {
+    if let Ok(ip) = host.parse() {
+        return Some(SocketAddr::new(ip, port));
+    }
+    let found = timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((host, port))).await;
+    found.ok()?.ok()?.next()
+}
+
+/// The user of a whole URI: a trunk is told no other domain than its own or ours.
+fn user_of(from: &str) -> &str {
+    let rest = from.strip_prefix("sip:").or_else(|| from.strip_prefix("sips:"));
+    rest.map_or(from, |rest| rest.split(['@', ';', '?']).next().unwrap_or(rest))
+}
+
+/// Our From: a number or a user at a domain of ours, or a whole SIP URI.
+pub(super) fn caller(from: &str, domain: &str) -> Option<Uri> {
+    let text = match from.strip_prefix("client:") {
+        _ if from.starts_with("sip:") => from.to_owned(),
+        Some(name) => format!("sip:{}@{domain}", headers::encode_user(name)),
+        None => format!("sip:{}@{domain}", headers::encode_user(from)),
+    };
+    Uri::try_from(text.as_str()).ok()
+}
+
+/// Lets an answered call's media begin. A far end that answers with something we did not offer is hung up on.
+async fn connect(
+    shared: &Arc<Inbound>,
+    outgoing: &OutgoingCall,
+    answered: Answered,
+) -> Result<(Call, DialogStateReceiver), NotAnswered> {
+    let Answered { dialog, states, mut terms, response } = answered;
+    let media = match terms.read_answer(&response.body) {
+        Ok(media) => media,
         Err(e) => {
             debug!(error = %e, "answer not acceptable");
             shared.counters.refuse_sdp(e);
             let reason = vec![other("Reason", "SIP;cause=488;text=\"answer not acceptable\"")];
             // The far end hears of it or times out.
             let _ = dialog.bye_with_headers(Some(reason)).await;
-            Err(NotAnswered { end: CallEnd::Failed, status: Some(488) })
+            return Err(NotAnswered::failed(488));
         }
-    }
-}
-
-async fn connect(
-    shared: &Arc<Inbound>,
-    outgoing: &OutgoingCall,
-    terms: MediaTerms,
-    dialog: InviteDialog,
-    response: &Response,
-    media: CallMedia,
-) -> Result<Call, NotAnswered> {
+    };
     if shared.calls.connect_call(outgoing.call, media).await.is_err() {
         let _ = dialog.bye_with_headers(None).await;
-        return Err(NotAnswered { end: CallEnd::Failed, status: Some(503) });
+        return Err(NotAnswered::failed(503));
     }
-    let expires = headers::value(response, "Session-Expires", Some("x"));
+    let expires = headers::value(&response, "Session-Expires", Some("x"));
     let timer = session_timer::answered_to_us(expires.as_deref());
-    let peer_updates = headers::values(response, "Allow", None).iter().any(|method| method == "UPDATE");
-    Ok(Call::established(shared, outgoing.call, dialog, terms, timer, peer_updates))
-}
-
-async fn rings(shared: &Inbound, outgoing: &OutgoingCall, response: &Response) {
-    if response.status_code != StatusCode::Trying {
-        shared.calls.call_progressed(outgoing.call, Progress::Ringing).await;
-    }
-}
-
-async fn give_up(dialog: &InviteDialog) {
-    if let Err(e) = dialog.cancel().await {
-        debug!(error = %e, "CANCEL not answered");
-    }
-}
-
-/// The 2xx, or what another answer means.
-fn final_response(response: Option<Response>) -> Result<Response, NotAnswered> {
-    let response = response.ok_or(NotAnswered { end: CallEnd::NoAnswer, status: Some(408) })?;
-    if response.status_code.kind() == StatusCodeKind::Successful {
-        return Ok(response);
-    }
-    let status = u16::from(response.status_code);
-    let end = match status {
-        486 | 600 | 603 => CallEnd::Busy,
-        408 | 480 | 487 => CallEnd::NoAnswer,
-        _ => CallEnd::Failed,
-    };
-    Err(NotAnswered { end, status: Some(status) })
-}
-
-/// Whom to send the INVITE to. A name is looked up once, and what was found is where it goes.
-async fn find_way(target: &DialTarget) -> Option<Way> {
-    let DialTarget::Sip(uri) = target else {
-        // Trunks and registered agents are found elsewhere.
-        return None;
-    };
-    let callee = Uri::try_from(uri.as_str()).ok()?;
-    let port = callee.host_with_port.port.map_or(SIP_PORT, |port| port.value());
-    let ip = match &callee.host_with_port.host {
-        Host::IpAddr(ip) => *ip,
-        Host::Domain(domain) => tokio::net::lookup_host((domain.to_string(), port)).await.ok()?.next()?.ip(),
-    };
-    let transport = callee.transport().copied().unwrap_or(Transport::Udp);
-    let destination = SipAddr { r#type: Some(transport), addr: SocketAddr::new(ip, port).into() };
-    Some(Way { callee, destination })
-}
-
-fn invite(
-    shared: &Inbound,
-    outgoing: &OutgoingCall,
-    way: Way,
-    offer: String,
-) -> Result<InviteOption, NotAnswered> {
-    let order = &outgoing.order;
-    let transport = way.destination.r#type.unwrap_or(Transport::Udp);
-    let caller = caller(&order.from, shared.advertised).ok_or(NotAnswered::FAILED)?;
-    let credential = order.credentials.as_ref().map(|credentials| Credential {
-        username: credentials.username.clone(),
-        password: credentials.password.expose().to_owned(),
-        ..Credential::default()
-    });
-    Ok(InviteOption {
-        caller_display_name: order.display_name.clone(),
-        caller,
-        callee: way.callee,
-        destination: Some(way.destination),
-        content_type: Some("application/sdp".to_owned()),
-        offer: Some(offer.into_bytes()),
-        contact: contact(shared.advertised, transport, None),
-        credential,
-        headers: Some(vec![allow(), Header::Supported(SUPPORTED.into())]),
-        ..InviteOption::default()
-    })
-}
-
-/// Our From: a number or a user at our address, or a whole SIP URI.
-fn caller(from: &str, advertised: SocketAddr) -> Option<Uri> {
-    let text = match from.strip_prefix("client:") {
-        _ if from.starts_with("sip:") => from.to_owned(),
-        Some(name) => format!("sip:{}@{advertised}", headers::encode_user(name)),
-        None => format!("sip:{}@{advertised}", headers::encode_user(from)),
-    };
-    Uri::try_from(text.as_str()).ok()
+    let peer_updates = headers::values(&response, "Allow", None).iter().any(|method| method == "UPDATE");
+    let call = Call::established(shared, outgoing.call, dialog, terms, timer, peer_updates);
+    Ok((call, states))
 }

@@ -34,7 +34,8 @@ impl MessageInspector for AsTheyWroteThem {
     }
 
     fn after_received(&self, mut message: SipMessage, from: Option<&SipAddr>) -> SipMessage {
-        let is_register = matches!(&message, SipMessage::Request(request) if request.method == Method::Register);
+        let is_register =
+            matches!(&message, SipMessage::Request(request) if request.method == Method::Register);
         let udp = from.filter(|from| matches!(from.r#type, None | Some(Transport::Udp)));
         let source = udp.and_then(|from| from.get_socketaddr().ok());
         // Without proxies that want to stay on the way: those reach the Contact.
@@ -58,6 +59,16 @@ fn reach_at(message: &mut SipMessage, source: SocketAddr) {
             *contact = typed.into();
         }
     }
+}
+
+/// A URI as it goes out.
+pub(super) fn written(uri: &Uri) -> String {
+    verbatim(uri.clone()).to_string()
+}
+
+/// A Contact as it goes out.
+pub(super) fn written_contact(uri: &Uri) -> String {
+    format!("<{}>", written(uri))
 }
 
 fn put_right(mut request: Request) -> Request {

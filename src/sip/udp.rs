@@ -53,6 +53,18 @@ impl Gate {
     }
 }
 
+/// Says to a NAT on the way that the socket is in use.
+#[derive(Clone)]
+pub(super) struct KeepAlive(pub(super) Arc<GuardedUdp>);
+
+impl KeepAlive {
+    /// Sends the empty lines that all SIP ignores.
+    pub(super) async fn send(&self, address: SocketAddr) {
+        // The next may get through.
+        let _ = self.0.socket.send_to(b"\r\n\r\n", address).await;
+    }
+}
+
 /// A UDP socket with a guard.
 pub(super) struct GuardedUdp {
     socket: UdpSocket,

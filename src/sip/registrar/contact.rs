@@ -177,7 +177,10 @@ mod tests {
 
     #[test]
     fn contacts_come_in_many_shapes() {
-        assert_eq!(these("sip:a@192.0.2.1;expires=5"), [Contact { expires: Some(5), ..contact("sip:a@192.0.2.1") }]);
+        assert_eq!(
+            these("sip:a@192.0.2.1;expires=5"),
+            [Contact { expires: Some(5), ..contact("sip:a@192.0.2.1") }]
+        );
         assert_eq!(
             these("\"A, <sip:x@y>\" <sip:a@b;transport=tcp>;q=0.25 ; Expires = 99999999999, <sips:c@d>"),
             [

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::bindings::Refused;
 use crate::sip::digest::Fault;
-use crate::telemetry::{Counter, Metrics};
+use crate::telemetry::{Counter, Gauge, Metrics};
 
 /// Counters of registrations and of proofs.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct RegistrarCounters {
     pub(super) impostors: Arc<Counter>,
     faults: [Arc<Counter>; Fault::ALL.len()],
     pub(super) registrations: Arc<Counter>,
+    pub(super) phones: Arc<Gauge>,
     refused: [Arc<Counter>; Refused::ALL.len()],
 }
 
@@ -28,16 +29,26 @@ impl RegistrarCounters {
             metrics.counter("confab_sip_guessing_blocked_total", help, &[("by", by)])
         };
         Self {
-            challenges: counter("confab_sip_challenges_total", "Requests answered with a question for a password."),
-            stale: counter("confab_sip_stale_nonces_total", "Right passwords with nonces that could not be used."),
+            challenges: counter(
+                "confab_sip_challenges_total",
+                "Requests answered with a question for a password.",
+            ),
+            stale: counter(
+                "confab_sip_stale_nonces_total",
+                "Right passwords with nonces that could not be used.",
+            ),
             proved: counter("confab_sip_passwords_proved_total", "Requests of agents who proved to be ones."),
             blocked_source: blocked("source"),
             blocked_user: blocked("user"),
-            impostors: counter("confab_sip_impostors_total", "Agents who proved to be another than they said."),
+            impostors: counter(
+                "confab_sip_impostors_total",
+                "Agents who proved to be another than they said.",
+            ),
             faults: Fault::ALL.map(|fault| {
                 let help = "Credentials that proved nothing, by reason.";
                 metrics.counter("confab_sip_credentials_refused_total", help, &[("reason", fault.name())])
             }),
+            phones: metrics.gauge("confab_sip_phones", "Phones of agents that are registered.", &[]),
             registrations: counter("confab_sip_registrations_total", "REGISTER requests that were done."),
             refused: Refused::ALL.map(|refused| {
                 let help = "REGISTER requests that changed nothing, by reason.";

@@ -44,7 +44,9 @@ impl Failures {
         let name = self.hasher.hash_one(name);
         let slots = &self.slots[self.set(name)..][..WAYS];
         let slot = slots.iter().flatten().find(|slot| slot.name == name);
-        slot.is_none_or(|slot| slot.forgotten_at.saturating_sub(now) < self.patience.every * self.patience.burst)
+        slot.is_none_or(|slot| {
+            slot.forgotten_at.saturating_sub(now) < self.patience.every * self.patience.burst
+        })
     }
 
     /// Remembers a failure.

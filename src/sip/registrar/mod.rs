@@ -41,7 +41,7 @@ use super::guard::ALLOW;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow};
 use super::invitation::Refusal;
-use super::outgoing::verbatim;
+use super::outgoing::written;
 use super::udp::KeepAlive;
 use crate::call::{self, AccountSid};
 use crate::config::{Agent, Agents, Ring, Secret};
@@ -118,8 +118,7 @@ impl Registrar {
         metrics: &Metrics,
     ) -> Result<Self, getrandom::Error> {
         let verifier = Verifier::with_fresh_key(digest::Settings::default())?;
-        let guesses =
-            Guesses { of_source: Failures::new(OF_SOURCE), of_user: Failures::new(OF_USER) };
+        let guesses = Guesses { of_source: Failures::new(OF_SOURCE), of_user: Failures::new(OF_USER) };
         Ok(Self {
             agents,
             realm,
@@ -171,7 +170,7 @@ impl Registrar {
         if let Some(refusal) = self.blocked(claimed.as_deref(), source, now) {
             return Sender::Refused(refusal);
         }
-        let uri = verbatim(request.uri.clone()).to_string();
+        let uri = written(&request.uri);
         let method = request.method.to_string();
         let asked = Asked { method: &method, uri: &uri, realm, now };
         let stale = match self.verifier.verify(&asked, lines, |user| self.password(user, realm)) {
@@ -263,12 +262,13 @@ impl Registrar {
         let registration = read(request, flow).ok_or(StatusCode::BadRequest)?;
         let now = Instant::now();
         let done = self.bindings().register(&agent.name, agent.devices_max, &registration, now);
+        self.count_phones();
         let Registered { bindings, changed } = done.map_err(|refused| {
             self.counters.refuse(refused);
             refusal_of(refused)
         })?;
         self.counters.registrations.increment();
-        let contacts = bindings.iter().map(|binding| other("Contact", written(binding, now)));
+        let contacts = bindings.iter().map(|binding| other("Contact", listed(binding, now)));
         let path = registration.path.iter().map(|uri| other("Path", uri));
         let news = changed.map(|devices| self.news(agent, devices));
         Ok((contacts.chain(path).collect(), news))
@@ -276,6 +276,10 @@ impl Registrar {
 
     fn news(&self, agent: &Agent, devices: usize) -> News {
         News { account: self.account_of(agent), agent: agent.name.clone(), devices }
+    }
+
+    fn count_phones(&self) {
+        self.counters.phones.set(i64::try_from(self.bindings().total()).unwrap_or(i64::MAX));
     }
 
     fn bindings(&self) -> MutexGuard<'_, Bindings> {
@@ -298,7 +302,10 @@ impl News {
 }
 
 /// Answers a REGISTER.
-pub(in crate::sip) async fn register(inbound: &Inbound, transaction: &mut Transaction) -> rsipstack::Result<()> {
+pub(in crate::sip) async fn register(
+    inbound: &Inbound,
+    transaction: &mut Transaction,
+) -> rsipstack::Result<()> {
     let registrar = &inbound.registrar;
     if registrar.agents.is_empty() {
         let allowed: Vec<&str> = ALLOW.split(", ").filter(|method| *method != "REGISTER").collect();
@@ -336,6 +343,7 @@ pub(in crate::sip) async fn sweep(inbound: Arc<Inbound>, keep_alive: KeepAlive, 
             }
         }
         let changed = registrar.bindings().sweep(Instant::now());
+        registrar.count_phones();
         for (name, devices) in changed {
             if let Some(agent) = registrar.agent(&name) {
                 registrar.news(agent, devices).tell(&inbound.calls).await;
@@ -375,10 +383,9 @@ fn read(request: &Request, flow: Flow) -> Option<Registration> {
 
 fn refusal_of(refused: Refused) -> Refusal {
     match refused {
-        Refused::TooBrief => Refusal {
-            status: StatusCode::IntervalTooBrief,
-            headers: vec![other("Min-Expires", EXPIRES_MIN)],
-        },
+        Refused::TooBrief => {
+            Refusal { status: StatusCode::IntervalTooBrief, headers: vec![other("Min-Expires", EXPIRES_MIN)] }
+        }
         Refused::EveryButNotGone | Refused::OutOfOrder => StatusCode::BadRequest.into(),
         Refused::TooMany => StatusCode::Forbidden.into(),
         Refused::Full => Refusal {
@@ -389,7 +396,7 @@ fn refusal_of(refused: Refused) -> Refusal {
 }
 
 /// A binding as the answer to a REGISTER lists it.
-fn written(binding: &Binding, now: Instant) -> String {
+fn listed(binding: &Binding, now: Instant) -> String {
     let Contact { uri, q, instance, .. } = &binding.contact;
     let q = if *q < 1_000 { format!(";q=0.{q:03}") } else { String::new() };
     let instance = instance.as_ref().and_then(|instance| instance.rsplit_once(' '));
@@ -400,12 +407,8 @@ fn written(binding: &Binding, now: Instant) -> String {
 /// How a phone is called.
 fn device(binding: &Binding) -> Option<Device> {
     let mut uri = Uri::try_from(binding.contact.uri.as_str()).ok()?;
-    let route: Vec<Route> = binding
-        .path
-        .iter()
-        .filter_map(|line| Route::parse_header_list(line).ok())
-        .flatten()
-        .collect();
+    let route: Vec<Route> =
+        binding.path.iter().filter_map(|line| Route::parse_header_list(line).ok()).flatten().collect();
     if let Some(first) = route.first() {
         let destination = SipAddr::try_from(&first.uri).ok()?;
         return Some(Device { uri, destination, route });

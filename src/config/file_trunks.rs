@@ -1,0 +1,319 @@
+//! The tables `[[trunk]]` and `[[account]]` of the file.
+
+use std::collections::BTreeMap;
+use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::accounts::{ACCOUNTS_MAX, AccountTerms, Accounts};
+use super::error::ConfigError;
+use super::file::Document;
+use super::setting::nearest;
+use super::trunks::{InboundCredentials, Rewrite, TRUNKS_MAX, Trunk, TrunkAddress, TrunkCredentials, Trunks};
+use super::value::{self, Expected};
+use super::{Networks, OutboundAllow, Secret};
+
+/// The arrays of tables that hold trunks and accounts.
+pub(super) const TRUNK: &str = "trunk";
+pub(super) const ACCOUNT: &str = "account";
+
+/// The keys of one trunk.
+const TRUNK_KEYS: [&str; 23] = [
+    "name",
+    "address",
+    "priority",
+    "weight",
+    "numbers",
+    "outbound_allow",
+    "strip_plus",
+    "prefix",
+    "from_domain",
+    "caller_id",
+    "username",
+    "password",
+    "realm",
+    "register",
+    "register_expires",
+    "codecs",
+    "srtp",
+    "inbound_from",
+    "inbound_username",
+    "inbound_password",
+    "calls_per_second",
+    "max_calls",
+    "answer_within",
+];
+
+/// The keys of one account.
+const ACCOUNT_KEYS: [&str; 4] = ["sid", "outbound_allow", "calls_per_second", "max_calls"];
+
+/// Priorities and weights, as in RFC 2782.
+const ORDER: RangeInclusive<usize> = 0..=65_535;
+
+/// Rates that make sense: a call takes some milliseconds of signalling on each side.
+pub(super) const RATE: RangeInclusive<usize> = 1..=1_000;
+
+/// Calls at a time: no node has ports for more.
+const CALLS: RangeInclusive<usize> = 1..=32_767;
+
+/// For how long one registers: below a minute it is all that a trunk hears, above a day it is forgotten.
+const EXPIRES: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(86_400);
+
+/// What is asked for if nothing is said (RFC 3261 §10.2.1.1 suggests an hour).
+const EXPIRES_DEFAULT: Duration = Duration::from_secs(3_600);
+
+/// How long a trunk may say nothing: from T1, before which nothing is retransmitted, to 64 of it, when the transaction is
+/// over (RFC 3261 §17.1.1.2).
+const ANSWER_WITHIN: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(32);
+
+/// Three retransmissions have gone unanswered by then; a trunk that works says 100 within a fraction of it.
+const ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(4);
+
+impl Document<'_> {
+    pub(super) fn trunks(&self, value: &Spanned<DeValue<'_>>) -> Result<(Trunks, usize), ConfigError> {
+        let mut trunks: Vec<Trunk> = Vec::new();
+        let (tables, line) = self.tables(TRUNK, value, TRUNKS_MAX)?;
+        for (table, span) in tables {
+            let keys = self.keys(table, span, &TRUNK_KEYS)?;
+            let trunk = trunk(&keys)?;
+            if trunks.iter().any(|other| other.name == trunk.name) {
+                return Err(keys.wrong("name", "another trunk has this name"));
+            }
+            trunks.push(trunk);
+        }
+        Ok((Trunks::new(trunks), line))
+    }
+
+    pub(super) fn accounts(&self, value: &Spanned<DeValue<'_>>) -> Result<(Accounts, usize), ConfigError> {
+        let mut accounts = BTreeMap::new();
+        let (tables, line) = self.tables(ACCOUNT, value, ACCOUNTS_MAX)?;
+        for (table, span) in tables {
+            let keys = self.keys(table, span, &ACCOUNT_KEYS)?;
+            let sid = keys.required("sid", "an account's terms need its `sid`", value::account_sid)?;
+            let terms = AccountTerms {
+                allow: keys.list("outbound_allow", value::outbound_allow)?,
+                calls_per_second: keys.rate()?,
+                max_calls: keys.read("max_calls", |text| value::whole(text, CALLS))?,
+            };
+            if accounts.insert(sid, terms).is_some() {
+                return Err(keys.wrong("sid", "this account has terms already"));
+            }
+        }
+        Ok((Accounts::new(accounts), line))
+    }
+
+    /// The tables of an array, and the line of the first.
+    fn tables<'v, 's>(
+        &self,
+        name: &str,
+        value: &'v Spanned<DeValue<'s>>,
+        most: usize,
+    ) -> Result<(Vec<(&'v DeTable<'s>, Range<usize>)>, usize), ConfigError> {
+        let shape = || self.wrong(&value.span(), format!("a {name} is written as a `[[{name}]]` table"));
+        let array = value.get_ref().as_array().ok_or_else(shape)?;
+        if array.len() > most {
+            return Err(self.wrong(&value.span(), format!("more than {most} tables `[[{name}]]`")));
+        }
+        let tables: Option<Vec<_>> =
+            array.iter().map(|item| Some((item.get_ref().as_table()?, item.span()))).collect();
+        let tables = tables.ok_or_else(shape)?;
+        let line = self.line(&tables.first().map_or_else(|| value.span(), |(_, span)| span.clone()));
+        Ok((tables, line))
+    }
+
+    fn keys<'v, 's>(
+        &'v self,
+        table: &'v DeTable<'s>,
+        span: Range<usize>,
+        known: &'static [&'static str],
+    ) -> Result<Keys<'v, 's>, ConfigError> {
+        match table.iter().find(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+            Some((key, _)) => Err(self.unknown(key, nearest(key.get_ref(), known.iter().copied()))),
+            None => Ok(Keys { document: self, table, span }),
+        }
+    }
+}
+
+fn trunk(keys: &Keys<'_, '_>) -> Result<Trunk, ConfigError> {
+    let name = keys.required("name", "a trunk needs a `name`", name)?;
+    let addresses = keys.list("address", addresses)?;
+    let addresses = addresses.ok_or_else(|| {
+        keys.wrong("address", "a trunk needs an `address`, such as `sip.example.com:5060;tcp`")
+    })?;
+    let credentials = credentials(keys)?;
+    let register = keys.flag("register")?;
+    let expires = keys.read("register_expires", |text| value::duration(text, EXPIRES))?;
+    if register && credentials.is_none() {
+        return Err(keys.wrong("register", "`register` needs `username` and `password`"));
+    }
+    if expires.is_some() && !register {
+        return Err(keys.wrong("register_expires", "`register_expires` needs `register = true`"));
+    }
+    let whole = |range: RangeInclusive<usize>| move |text: &str| value::whole(text, range.clone());
+    let order = |key| Ok(keys.read(key, whole(ORDER))?.and_then(|number| u16::try_from(number).ok()));
+    Ok(Trunk {
+        name,
+        addresses,
+        priority: order("priority")?.unwrap_or(10),
+        weight: order("weight")?.unwrap_or(10),
+        numbers: keys.list("numbers", numbers)?.unwrap_or_else(OutboundAllow::everything),
+        allow: keys.list("outbound_allow", numbers)?.unwrap_or_else(OutboundAllow::everything),
+        rewrite: Rewrite {
+            strip_plus: keys.flag("strip_plus")?,
+            prefix: keys.read("prefix", prefix)?.unwrap_or_default(),
+        },
+        from_domain: keys.read("from_domain", domain)?,
+        caller_id: keys.read("caller_id", user)?,
+        credentials,
+        register: register.then(|| expires.unwrap_or(EXPIRES_DEFAULT)),
+        codecs: keys.list("codecs", value::codecs)?,
+        srtp: keys.read("srtp", value::srtp_policy)?,
+        inbound_from: keys.list("inbound_from", value::networks)?.unwrap_or_else(Networks::default),
+        inbound_credentials: inbound_credentials(keys)?,
+        calls_per_second: keys.rate()?,
+        max_calls: keys.read("max_calls", whole(CALLS))?,
+        answer_within: keys
+            .read("answer_within", |text| value::duration(text, ANSWER_WITHIN))?
+            .unwrap_or(ANSWER_WITHIN_DEFAULT),
+    })
+}
+
+fn credentials(keys: &Keys<'_, '_>) -> Result<Option<TrunkCredentials>, ConfigError> {
+    let realm = keys.read("realm", quoted)?;
+    match (keys.read("username", user)?, keys.secret("password")?) {
+        (Some(username), Some(password)) => Ok(Some(TrunkCredentials { username, password, realm })),
+        (None, None) if realm.is_none() => Ok(None),
+        _ => Err(keys.wrong("username", "`username` and `password` go together, and `realm` with them")),
+    }
+}
+
+fn inbound_credentials(keys: &Keys<'_, '_>) -> Result<Option<InboundCredentials>, ConfigError> {
+    match (keys.read("inbound_username", user)?, keys.secret("inbound_password")?) {
+        (Some(username), Some(password)) => Ok(Some(InboundCredentials { username, password })),
+        (None, None) => Ok(None),
+        _ => Err(keys.wrong("inbound_username", "`inbound_username` and `inbound_password` go together")),
+    }
+}
+
+fn addresses(text: &str) -> Result<Vec<TrunkAddress>, Expected> {
+    let read: Option<Vec<_>> = text.split(',').map(str::trim).map(TrunkAddress::parse).collect();
+    read.ok_or_else(|| {
+        "one or more of `host`, `host:port` and `host:port;tcp`, such as `sip.example.com:5060`".to_owned()
+    })
+}
+
+/// Letters that figures and routes can have everywhere.
+fn name(text: &str) -> Result<String, Expected> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(is_plain) {
+        return Ok(text.to_owned());
+    }
+    Err("1 to 64 letters, digits, `-`, `_` and `.`".to_owned())
+}
+
+fn numbers(text: &str) -> Result<OutboundAllow, Expected> {
+    let is_number = |pattern: &str| {
+        let pattern = pattern.trim();
+        let rest = pattern.strip_prefix('+').unwrap_or(pattern);
+        (pattern.starts_with('+') || pattern == "*") && rest.chars().all(|c| c.is_ascii_digit() || c == '*')
+    };
+    let right = || "patterns of numbers in E.164, such as `+4420*,+1*`".to_owned();
+    if !text.split(',').all(is_number) {
+        return Err(right());
+    }
+    value::outbound_allow(text).map_err(|_| right())
+}
+
+/// What stands before a number in a URI without being escaped.
+fn prefix(text: &str) -> Result<String, Expected> {
+    let fits = text.len() <= 16 && text.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c));
+    fits.then(|| text.to_owned()).ok_or_else(|| "at most 16 digits, `+`, `*` and `#`".to_owned())
+}
+
+fn domain(text: &str) -> Result<String, Expected> {
+    let address = TrunkAddress::parse(text).filter(|address| !address.tcp && !text.contains(';'));
+    address.map(|address| address.host_port()).ok_or_else(|| "a domain, such as `sip.example.com`".to_owned())
+}
+
+fn user(text: &str) -> Result<String, Expected> {
+    let fits =
+        (1..=128).contains(&text.len()) && !text.contains(|c: char| c.is_control() || "\"\\<>".contains(c));
+    fits.then(|| text.to_owned()).ok_or_else(|| "1 to 128 characters without quotes".to_owned())
+}
+
+/// What stands between quotes in a challenge.
+fn quoted(text: &str) -> Result<String, Expected> {
+    user(text)
+}
+
+/// One table while it is read.
+struct Keys<'v, 's> {
+    document: &'v Document<'v>,
+    table: &'v DeTable<'s>,
+    span: Range<usize>,
+}
+
+impl Keys<'_, '_> {
+    /// What is wrong at a key, or with the table if the key is not there.
+    fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
+        let span = self.table.get(key).map_or_else(|| self.span.clone(), Spanned::span);
+        self.document.wrong(&span, why)
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, Expected>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let text = self.document.scalar(key, value)?;
+        read(&text).map(Some).map_err(|expected| self.wrong(key, format!("`{key}` must be {expected}")))
+    }
+
+    fn required<T>(
+        &self,
+        key: &str,
+        why: &str,
+        read: impl FnOnce(&str) -> Result<T, Expected>,
+    ) -> Result<T, ConfigError> {
+        self.read(key, read)?.ok_or_else(|| self.wrong(key, why))
+    }
+
+    /// Texts in brackets, or joined by commas.
+    fn list<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, Expected>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.table.get(key) else {
+            return Ok(None);
+        };
+        let text = self.document.list(key, value)?;
+        read(&text).map(Some).map_err(|expected| self.wrong(key, format!("`{key}` must be {expected}")))
+    }
+
+    fn flag(&self, key: &str) -> Result<bool, ConfigError> {
+        match self.table.get(key).map(Spanned::get_ref) {
+            None => Ok(false),
+            Some(DeValue::Boolean(flag)) => Ok(*flag),
+            Some(_) => Err(self.wrong(key, format!("`{key}` must be true or false"))),
+        }
+    }
+
+    /// A password: whatever is wrong with it is said without it.
+    fn secret(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
+        self.read(key, |text| {
+            let fits = (1..=256).contains(&text.len()) && !text.contains(char::is_control);
+            fits.then(|| Secret::new(text.to_owned())).ok_or_else(|| "1 to 256 characters".to_owned())
+        })
+    }
+
+    fn rate(&self) -> Result<Option<u32>, ConfigError> {
+        let rate = self.read("calls_per_second", |text| value::whole(text, RATE))?;
+        Ok(rate.and_then(|rate| u32::try_from(rate).ok()))
+    }
+}

@@ -1,0 +1,231 @@
+//! Ways to the telephone network: who carries which numbers, in which order, on which terms; and who may call from
+//! there. The order among trunks is that of RFC 2782: the lowest priority first, within one by weight.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::value::show_duration;
+use super::{Codecs, Networks, OutboundAllow, Secret, SrtpPolicy};
+
+/// The most trunks. Each has figures of its own, and every number is held against all of them.
+pub(super) const TRUNKS_MAX: usize = 64;
+
+/// A way to the telephone network.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// What it is called in routes, figures and the log.
+    pub name: String,
+    /// Where its INVITEs go: the first that works.
+    pub addresses: Vec<TrunkAddress>,
+    /// Trunks of a lower one are tried first.
+    pub priority: u16,
+    /// Its share of the calls among those of its priority. One of weight 0 is tried after the others.
+    pub weight: u16,
+    /// The numbers that it reaches.
+    pub numbers: OutboundAllow,
+    /// Those of them that may be dialled over it, besides what the node and the account allow.
+    pub allow: OutboundAllow,
+    /// How it wants numbers written.
+    pub rewrite: Rewrite,
+    /// The domain of our From. Default: the node's address.
+    pub from_domain: Option<String>,
+    /// Who calls, whatever was asked for. Default: as asked.
+    pub caller_id: Option<String>,
+    /// What its challenges are answered with.
+    pub credentials: Option<TrunkCredentials>,
+    /// For how long the node registers with it, if it does.
+    pub register: Option<Duration>,
+    /// Codecs offered to it, the best liked first. Default: the node's.
+    pub codecs: Option<Codecs>,
+    /// Whether its media are SRTP. Default: as the node's.
+    pub srtp: Option<SrtpPolicy>,
+    /// The networks whose calls are this trunk's.
+    pub inbound_from: Networks,
+    /// What callers of this trunk must know. Default: who comes from one of the networks is believed.
+    pub inbound_credentials: Option<InboundCredentials>,
+    /// Calls begun over it in a second. Default: no limit.
+    pub calls_per_second: Option<u32>,
+    /// Calls that the node makes over it at a time. Default: no limit.
+    pub max_calls: Option<usize>,
+    /// How long it has to say anything at all before the next is tried.
+    pub answer_within: Duration,
+}
+
+/// Where a trunk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkAddress {
+    /// A name or an address; one of IPv6 without its brackets.
+    pub host: String,
+    /// The port, 5060 if none is said.
+    pub port: Option<u16>,
+    /// Over TCP instead of UDP.
+    pub tcp: bool,
+}
+
+impl TrunkAddress {
+    /// Reads `host[:port][;udp|;tcp]`; `transport=` before the transport is taken as well.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (place, transport) = match text.split_once(';') {
+            Some((place, transport)) => (place, transport.strip_prefix("transport=").unwrap_or(transport)),
+            None => (text, "udp"),
+        };
+        let tcp = match transport {
+            "udp" => false,
+            "tcp" => true,
+            _ => return None,
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+            _ => (place, None),
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if host.is_empty() || (host.parse::<IpAddr>().is_err() && !host.chars().all(is_name)) {
+            return None;
+        }
+        let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or(())).transpose().ok()?;
+        Some(Self { host: host.to_owned(), port, tcp })
+    }
+
+    /// Host and port as a URI has them.
+    pub fn host_port(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl fmt::Display for TrunkAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host_port())?;
+        f.write_str(if self.tcp { ";tcp" } else { "" })
+    }
+}
+
+/// How a trunk wants numbers written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewrite {
+    /// Without the `+`.
+    pub strip_plus: bool,
+    /// With this before it.
+    pub prefix: String,
+}
+
+impl Rewrite {
+    /// A number in E.164 as the trunk wants it.
+    pub fn apply(&self, number: &str) -> String {
+        let kept = if self.strip_plus { number.strip_prefix('+').unwrap_or(number) } else { number };
+        format!("{}{kept}", self.prefix)
+    }
+}
+
+/// A user and a password for a trunk's challenges (RFC 8760).
+#[derive(Clone, Debug)]
+pub struct TrunkCredentials {
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+    /// The realm that may ask for them. Default: whichever the trunk itself names.
+    pub realm: Option<String>,
+}
+
+/// What callers of a trunk must know.
+#[derive(Clone, Debug)]
+pub struct InboundCredentials {
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl fmt::Display for Trunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses: Vec<String> = self.addresses.iter().map(TrunkAddress::to_string).collect();
+        write!(f, "{} -> {}", self.name, addresses.join(","))?;
+        write!(f, ", priority {}, weight {}, numbers {}", self.priority, self.weight, self.numbers)?;
+        if let Some(credentials) = &self.credentials {
+            write!(f, ", as {}", credentials.username)?;
+        }
+        if let Some(expires) = self.register {
+            write!(f, ", registers for {}", show_duration(expires))?;
+        }
+        if self.inbound_from != Networks::default() {
+            write!(f, ", calls from {}", self.inbound_from)?;
+        }
+        let password = if self.inbound_credentials.is_some() { ", who must know a password" } else { "" };
+        f.write_str(password)
+    }
+}
+
+/// Whether a number can be dialled over trunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// At least one carries it.
+    Carried,
+    /// Some reach it, and none may be used for it.
+    NotAllowed,
+    /// None reaches it.
+    NotReached,
+}
+
+/// All trunks, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Trunks(Vec<Trunk>);
+
+impl Trunks {
+    pub(super) const fn new(trunks: Vec<Trunk>) -> Self {
+        Self(trunks)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Trunk> {
+        self.0.iter()
+    }
+
+    /// Whether there is one of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.iter().any(|trunk| trunk.name == name)
+    }
+
+    /// Whether a number in E.164 can be dialled.
+    pub fn carriage(&self, number: &str) -> Carriage {
+        let mut reached = self.iter().filter(|trunk| trunk.numbers.allows(number)).peekable();
+        if reached.peek().is_none() {
+            return Carriage::NotReached;
+        }
+        if reached.any(|trunk| trunk.allow.allows(number)) { Carriage::Carried } else { Carriage::NotAllowed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_with_port_and_transport() {
+        for (text, shown, host_port) in [
+            ("sip.example.com", "sip.example.com", "sip.example.com"),
+            ("192.0.2.1:5070;tcp", "192.0.2.1:5070;tcp", "192.0.2.1:5070"),
+            ("192.0.2.1;transport=udp", "192.0.2.1", "192.0.2.1"),
+            ("[2001:db8::1]:5062", "[2001:db8::1]:5062", "[2001:db8::1]:5062"),
+            ("2001:db8::1", "[2001:db8::1]", "[2001:db8::1]"),
+        ] {
+            let address = TrunkAddress::parse(text).unwrap();
+            assert_eq!((address.to_string().as_str(), address.host_port().as_str()), (shown, host_port));
+        }
+        for text in
+            ["", ":5060", "a b", "sip:x@y", "host:0", "host:99999", "host:", "host;sctp", "a@b", "a/b"]
+        {
+            assert_eq!(TrunkAddress::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_trunk_wants_them() {
+        let rewrite = |strip_plus, prefix: &str| Rewrite { strip_plus, prefix: prefix.to_owned() };
+        assert_eq!(rewrite(false, "").apply("+442071234567"), "+442071234567");
+        assert_eq!(rewrite(true, "").apply("+442071234567"), "442071234567");
+        assert_eq!(rewrite(true, "00").apply("+442071234567"), "00442071234567");
+    }
+}

@@ -1,0 +1,326 @@
+//! One attempt to call somebody by one way: an INVITE, again with credentials if we are asked for them by whom we may tell
+//! them, and what came of it.
+
+use std::time::Duration;
+
+use confab_media::Codec;
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
+use rsipstack::dialog::invitation::InviteOption;
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::prelude::HasHeaders;
+use rsipstack::sip::typed::Route;
+use rsipstack::sip::{Header, Response, StatusCode, StatusCodeKind, Transport, Uri};
+use rsipstack::transport::SipAddr;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::debug;
+
+use super::challenge::{self, Asked, Challenged, Credentials};
+use super::endpoint::contact;
+use super::guard::SUPPORTED;
+use super::headers::{self, other};
+use super::inbound::{Inbound, allow};
+use super::media::MediaTerms;
+use super::outgoing;
+use crate::call::{CallEnd, OutgoingCall, Progress, Signal};
+use crate::config::SrtpPolicy;
+
+/// How long a connection may take where nothing else is said: two lost SYNs.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A way to somebody.
+pub(super) struct Way {
+    /// The Request-URI and To.
+    pub(super) callee: Uri,
+    /// Where that is sent.
+    pub(super) destination: SipAddr,
+    /// Our From.
+    pub(super) caller: Uri,
+    pub(super) codecs: Vec<Codec>,
+    pub(super) srtp: SrtpPolicy,
+    /// What challenges are answered with.
+    pub(super) credentials: Option<Credentials>,
+    /// How long nothing at all may come back before the way is given up.
+    pub(super) answer_within: Option<Duration>,
+    /// The proxies on the way.
+    pub(super) route: Vec<Route>,
+    /// The Call-ID, if it is to be known.
+    pub(super) call_id: Option<String>,
+}
+
+/// Why a call was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotAnswered {
+    pub(super) end: CallEnd,
+    pub(super) status: Option<u16>,
+}
+
+impl NotAnswered {
+    pub(super) const FAILED: Self = Self { end: CallEnd::Failed, status: None };
+    pub(super) const CANCELED: Self = Self { end: CallEnd::Canceled, status: None };
+
+    pub(super) const fn failed(status: u16) -> Self {
+        Self { end: CallEnd::Failed, status: Some(status) }
+    }
+}
+
+/// An attempt that brought no call about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// The callee has decided, or whoever called: there is nothing more to try.
+    Over(NotAnswered),
+    /// The way does not lead to the callee. Another may.
+    Astray {
+        /// What is said of the call if there is no other.
+        last: NotAnswered,
+        /// What is wrong with the way.
+        why: &'static str,
+        /// It does not work for anybody now, not only for this callee.
+        is_broken: bool,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Missed {
+    const fn broken(status: u16, why: &'static str) -> Self {
+        Self::Astray { last: NotAnswered::failed(status), why, is_broken: true, retry_after: None }
+    }
+}
+
+/// An INVITE with its 2xx.
+pub(super) struct Answered {
+    pub(super) dialog: InviteDialog,
+    pub(super) states: DialogStateReceiver,
+    pub(super) terms: MediaTerms,
+    pub(super) response: Response,
+}
+
+/// Calls by one way, until `give_up` at the latest.
+pub(super) async fn attempt(
+    shared: &Inbound,
+    outgoing: &mut OutgoingCall,
+    way: Way,
+    give_up: Instant,
+) -> Result<Answered, Missed> {
+    connect(shared, &way).await?;
+    let far_host = way.destination.get_socketaddr().ok().map(|address| address.ip());
+    let mut terms =
+        MediaTerms::new(shared.advertised.ip(), outgoing.rtp_port, way.codecs, way.srtp, far_host)
+            .map_err(|_| Missed::Over(NotAnswered::FAILED))?;
+    let uri = outgoing::written(&way.callee);
+    let mut challenged = Challenged::new(way.credentials);
+    let mut invite = InviteOption {
+        caller_display_name: outgoing.order.display_name.clone(),
+        caller: way.caller,
+        callee: way.callee,
+        content_type: Some("application/sdp".to_owned()),
+        offer: Some(terms.offer().into_bytes()),
+        contact: our_contact(shared, way.destination.r#type.unwrap_or(Transport::Udp)),
+        destination: Some(way.destination),
+        headers: Some(vec![allow(), Header::Supported(SUPPORTED.into())]),
+        route_set: way.route,
+        call_id: way.call_id,
+        ..InviteOption::default()
+    };
+    loop {
+        let said = Attempt { give_up, answer_within: way.answer_within, has_rung: false };
+        let (dialog, states, response) = said.invite(shared, outgoing, invite.clone()).await?;
+        if response.status_code.kind() == StatusCodeKind::Successful {
+            return Ok(Answered { dialog, states, terms, response });
+        }
+        let credentials = answer_challenge(&mut challenged, &response, &uri)?;
+        // The same call, with a CSeq that is higher (RFC 3261 §22.2).
+        invite.call_id = headers::value(&response, "Call-ID", Some("i"));
+        invite.headers = Some(vec![allow(), Header::Supported(SUPPORTED.into()), credentials]);
+    }
+}
+
+/// Where the callee's requests are to come.
+fn our_contact(shared: &Inbound, transport: Transport) -> Uri {
+    let over_tls = shared.advertised_tls.filter(|_| transport == Transport::Tls);
+    contact(over_tls.unwrap_or(shared.advertised), transport, None)
+}
+
+/// Sees to it that there is a connection where one is needed: without it the library would wait for half a minute.
+async fn connect(shared: &Inbound, way: &Way) -> Result<(), Missed> {
+    if way.destination.r#type != Some(Transport::Tcp) {
+        return Ok(());
+    }
+    let patience = way.answer_within.unwrap_or(CONNECT_TIMEOUT);
+    let connecting = shared.endpoint.transport_layer.lookup(&way.destination, None);
+    match timeout(patience, connecting).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Missed::broken(503, "no connection to it")),
+    }
+}
+
+/// The header that answers a challenge. The values in it are told to nobody.
+fn answer_challenge(challenged: &mut Challenged, response: &Response, uri: &str) -> Result<Header, Missed> {
+    let (asks, answers) = if response.status_code == StatusCode::ProxyAuthenticationRequired {
+        ("Proxy-Authenticate", "Proxy-Authorization")
+    } else {
+        ("WWW-Authenticate", "Authorization")
+    };
+    let lines = response.headers().iter().filter(|header| header.name().eq_ignore_ascii_case(asks));
+    let challenges: Vec<&str> = lines.map(Header::value).collect();
+    let cnonce = challenge::draw_cnonce().map_err(|_| Missed::Over(NotAnswered::FAILED))?;
+    match challenged.answer(challenges, Asked { method: "INVITE", uri }, &cnonce) {
+        Ok(value) => Ok(other(answers, value)),
+        Err(why) => {
+            debug!(%why, "challenge not answered");
+            let status = u16::from(response.status_code.clone());
+            Err(Missed::broken(status, "it does not let us call"))
+        }
+    }
+}
+
+/// How patient one INVITE is.
+struct Attempt {
+    give_up: Instant,
+    answer_within: Option<Duration>,
+    has_rung: bool,
+}
+
+impl Attempt {
+    /// Sends an INVITE and waits until it is answered with a 2xx or a challenge.
+    async fn invite(
+        mut self,
+        shared: &Inbound,
+        outgoing: &mut OutgoingCall,
+        invite: InviteOption,
+    ) -> Result<(InviteDialog, DialogStateReceiver, Response), Missed> {
+        let (states, mut happened) = shared.dialogs.new_dialog_state_channel();
+        let (dialog, mut done) = shared.dialogs.do_invite_async(invite, states).map_err(|e| {
+            debug!(call = %outgoing.call, error = %e, "INVITE not sent");
+            Missed::broken(503, "nothing can be sent to it")
+        })?;
+        let mut silent_until = self.answer_within.map(|patience| Instant::now() + patience);
+        loop {
+            tokio::select! {
+                answered = &mut done => {
+                    let response = answered.ok().and_then(Result::ok).and_then(|(_, response)| response);
+                    return self.judge(response).map(|response| (dialog, happened, response));
+                }
+                state = happened.recv() => match state {
+                    Some(DialogState::Early(_, response)) => {
+                        silent_until = None;
+                        self.rings(shared, outgoing, &response).await;
+                    }
+                    Some(DialogState::Trying(_)) => silent_until = None,
+                    Some(_) | None => {}
+                },
+                signal = outgoing.signals.recv() => {
+                    if !matches!(signal, Some(Signal::Answer)) {
+                        cancel(&dialog).await;
+                        return Err(Missed::Over(NotAnswered::CANCELED));
+                    }
+                }
+                () = sleep_until(self.give_up) => {
+                    cancel(&dialog).await;
+                    return Err(Missed::Over(NotAnswered { end: CallEnd::NoAnswer, status: Some(487) }));
+                }
+                () = at(silent_until) => {
+                    cancel(&dialog).await;
+                    return Err(Missed::broken(408, "it does not answer"));
+                }
+            }
+        }
+    }
+
+    async fn rings(&mut self, shared: &Inbound, outgoing: &OutgoingCall, response: &Response) {
+        if response.status_code != StatusCode::Trying {
+            self.has_rung = true;
+            shared.calls.call_progressed(outgoing.call, Progress::Ringing).await;
+        }
+    }
+
+    /// The answer, if it is a 2xx or a challenge, or what it means.
+    fn judge(&self, response: Option<Response>) -> Result<Response, Missed> {
+        let Some(response) = response else {
+            return Err(self.astray(408, "it does not answer", None));
+        };
+        let status = u16::from(response.status_code.clone());
+        if (200..300).contains(&status) || ((status == 401 || status == 407) && !self.has_rung) {
+            return Ok(response);
+        }
+        let retry_after = headers::value(&response, "Retry-After", None);
+        let seconds = retry_after.and_then(|value| value.split([' ', ';', '(']).next()?.parse().ok());
+        Err(match status {
+            408 => self.astray(408, "it does not answer", None),
+            503 => self.astray(503, "it takes no calls", seconds.map(Duration::from_secs)),
+            500..=599 => self.astray(status, "it failed", None),
+            _ => Missed::Over(refused(status)),
+        })
+    }
+
+    /// Once a phone has rung, the way did lead to the callee: another would only ring a second one.
+    fn astray(&self, status: u16, why: &'static str, retry_after: Option<Duration>) -> Missed {
+        let last = refused(status);
+        if self.has_rung {
+            return Missed::Over(last);
+        }
+        // Other errors of servers may be about this callee only.
+        Missed::Astray { last, why, is_broken: matches!(status, 408 | 503), retry_after }
+    }
+}
+
+/// What a final answer says of the call.
+const fn refused(status: u16) -> NotAnswered {
+    let end = match status {
+        486 | 600 | 603 => CallEnd::Busy,
+        408 | 480 | 487 => CallEnd::NoAnswer,
+        _ => CallEnd::Failed,
+    };
+    NotAnswered { end, status: Some(status) }
+}
+
+async fn cancel(dialog: &InviteDialog) {
+    if let Err(e) = dialog.cancel().await {
+        debug!(error = %e, "CANCEL not answered");
+    }
+}
+
+async fn at(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(status: &str, has_rung: bool) -> Result<u16, Missed> {
+        let attempt = Attempt { give_up: Instant::now(), answer_within: None, has_rung };
+        let text = format!("SIP/2.0 {status}\r\nRetry-After: 20 (soon)\r\nContent-Length: 0\r\n\r\n");
+        let response = Response::try_from(text.as_bytes()).unwrap();
+        attempt.judge(Some(response)).map(|response| response.status_code.into())
+    }
+
+    #[test]
+    fn the_callee_speaks_for_themselves_and_servers_do_not() {
+        for (status, end) in [
+            ("486 Busy Here", CallEnd::Busy),
+            ("603 Decline", CallEnd::Busy),
+            ("404 Not Found", CallEnd::Failed),
+            ("403 Forbidden", CallEnd::Failed),
+            ("480 Away", CallEnd::NoAnswer),
+            ("302 Moved Temporarily", CallEnd::Failed),
+        ] {
+            let number = status[..3].parse().unwrap();
+            let expected = Missed::Over(NotAnswered { end, status: Some(number) });
+            assert_eq!(judged(status, false), Err(expected), "{status}");
+        }
+        for (status, broken) in [("500 x", false), ("502 x", false), ("503 x", true), ("408 x", true)] {
+            let Err(Missed::Astray { is_broken, .. }) = judged(status, false) else { panic!("{status}") };
+            assert_eq!(is_broken, broken, "{status}");
+            assert!(matches!(judged(status, true), Err(Missed::Over(_))), "{status} after ringing");
+        }
+        let Err(Missed::Astray { retry_after, .. }) = judged("503 x", false) else { panic!("503") };
+        assert_eq!(retry_after, Some(Duration::from_secs(20)));
+        assert_eq!(judged("401 x", false), Ok(401));
+        assert!(matches!(judged("401 x", true), Err(Missed::Over(_))));
+        assert_eq!(judged("200 OK", true), Ok(200));
+    }
+}
