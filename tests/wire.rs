@@ -33,8 +33,12 @@ mod negotiation;
 mod outbound;
 #[path = "wire/peer.rs"]
 mod peer;
+#[path = "wire/proof.rs"]
+mod proof;
 #[path = "wire/quality.rs"]
 mod quality;
+#[path = "wire/registrar.rs"]
+mod registrar;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]
