@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use confab_media::Codec;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
-use rsipstack::dialog::invitation::InviteOption;
+use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::platform::JoinHandle;
 use rsipstack::sip::prelude::HasHeaders;
 use rsipstack::sip::typed::Route;
 use rsipstack::sip::{Header, Response, StatusCode, StatusCodeKind, Transport, Uri};
@@ -211,16 +212,16 @@ impl Attempt {
                 },
                 signal = outgoing.signals.recv() => {
                     if !matches!(signal, Some(Signal::Answer)) {
-                        cancel(&dialog).await;
+                        cancel(shared, &dialog, done).await;
                         return Err(Missed::Over(NotAnswered::CANCELED));
                     }
                 }
                 () = sleep_until(self.give_up) => {
-                    cancel(&dialog).await;
+                    cancel(shared, &dialog, done).await;
                     return Err(Missed::Over(NotAnswered { end: CallEnd::NoAnswer, status: Some(487) }));
                 }
                 () = at(silent_until) => {
-                    cancel(&dialog).await;
+                    cancel(shared, &dialog, done).await;
                     return Err(Missed::broken(408, "it does not answer"));
                 }
             }
@@ -274,10 +275,20 @@ const fn refused(status: u16) -> NotAnswered {
     NotAnswered { end, status: Some(status) }
 }
 
-async fn cancel(dialog: &InviteDialog) {
+/// Takes an INVITE back. If it was answered at the same moment, the call is ended: the library cancels nothing then.
+async fn cancel(shared: &Inbound, dialog: &InviteDialog, done: JoinHandle<InviteAsyncResult>) {
     if let Err(e) = dialog.cancel().await {
         debug!(error = %e, "CANCEL not answered");
     }
+    if !matches!(dialog.state(), DialogState::Confirmed(..)) {
+        return;
+    }
+    // It is listed when this is over.
+    let _ = done.await;
+    if let Err(e) = dialog.bye_with_headers(None).await {
+        debug!(error = %e, "BYE failed");
+    }
+    shared.dialogs.remove_dialog(&dialog.id());
 }
 
 async fn at(when: Option<Instant>) {

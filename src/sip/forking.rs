@@ -45,10 +45,11 @@ const SIGNALS_MAX: usize = 1;
 pub(super) struct Elsewhere(Mutex<HashSet<String>>);
 
 impl Elsewhere {
-    /// Writes the reason into a CANCEL that has one. The library gives no other way in.
+    /// Writes the reason into a CANCEL that has one, and into the BYE that a phone gets in its place if it was picked up at
+    /// the same moment. The library gives no other way in.
     pub(super) fn explain(&self, request: &mut Request) {
-        if request.method != Method::Cancel || request.headers.iter().any(|h| matches!(h, Header::Reason(_)))
-        {
+        let ends = matches!(request.method, Method::Cancel | Method::Bye);
+        if !ends || request.headers.iter().any(|h| matches!(h, Header::Reason(_))) {
             return;
         }
         let call_id = headers::value(request, "Call-ID", Some("i"));

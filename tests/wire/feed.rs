@@ -12,13 +12,13 @@ use crate::peer::{Peer, within};
 use crate::running::Running;
 
 /// Somebody who follows.
-struct Feed {
+pub(crate) struct Feed {
     stream: TcpStream,
     read: String,
 }
 
 impl Feed {
-    async fn of(node: &Running) -> Self {
+    pub(crate) async fn of(node: &Running) -> Self {
         let mut stream = TcpStream::connect(node.node.http).await.unwrap();
         let request = format!(
             "GET /v1/events HTTP/1.1\r\nHost: node\r\nAuthorization: {}\r\n\r\n",
@@ -57,7 +57,7 @@ impl Feed {
     }
 
     /// The next event of a type; others are passed over.
-    async fn next_of(&mut self, r#type: &str) -> Value {
+    pub(crate) async fn next_of(&mut self, r#type: &str) -> Value {
         loop {
             let event = self.next().await;
             if event["type"] == r#type {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use confab::server::Options;
 use serde_json::Value;
 
+use crate::feed::Feed;
 use crate::message::{Message, audio_port};
 use crate::peer::{Peer, within};
 use crate::proof::{Proof, authorization, nonce};
@@ -88,6 +89,37 @@ async fn a_phone_logs_in_is_listed_and_leaves() {
     }
     let call = dial(&node, "alice", "").await;
     node.wait_for(&call, "status", "no-answer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_the_events_hears_where_agents_are() {
+    let node = node().await;
+    let mut feed = Feed::of(&node).await;
+    let mut phone = registered(&node, "alice", "open sesame").await;
+    let told = feed.next_of("agent.registered").await;
+    assert_eq!(told["agent"], serde_json::json!({"name": "alice", "devices": 1}));
+    assert_eq!(told["account_sid"], node.account_sid);
+    registered(&node, "alice", "open sesame").await;
+    assert_eq!(feed.next_of("agent.registered").await["agent"]["devices"], 2);
+    let ok = log_in(&mut phone, "alice", "open sesame", "*").await;
+    assert_eq!(ok.status(), Some(400), "only with an Expires of 0");
+    for phone in contacts(&registered_now(&mut phone).await) {
+        let contact = format!("<{phone}>;expires=0");
+        let mut other = Peer::udp(node.node.sip).await;
+        assert_eq!(log_in(&mut other, "alice", "open sesame", &contact).await.status(), Some(200));
+    }
+    assert_eq!(feed.next_of("agent.registered").await["agent"]["devices"], 1);
+    assert_eq!(feed.next_of("agent.unregistered").await["agent"]["devices"], 0);
+}
+
+/// What an agent has registered.
+async fn registered_now(phone: &mut Peer) -> Message {
+    let first = phone.register("alice");
+    let challenge = phone.ask(&first).await;
+    let proof = Proof { user: "alice", password: "open sesame", ..Proof::of(&challenge) };
+    let request = phone.register("alice");
+    let request = request.clone().with("Authorization", authorization(&proof, "REGISTER", request.uri()));
+    phone.ask(&request).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,6 +265,32 @@ async fn all_phones_of_an_agent_ring_and_the_first_that_answers_has_the_call() {
     caller.rtp.hears_no_more(1_700).await;
     mobile.hang_up().await;
     node.wait_for(&call, "status", "completed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_phones_that_answer_at_the_same_moment_one_has_the_call_and_the_other_is_told() {
+    let node = node().await;
+    let mut phones =
+        [registered(&node, "alice", "open sesame").await, registered(&node, "alice", "open sesame").await];
+    for _ in 0..5 {
+        let call = dial(&node, "alice", "").await;
+        let [one, other] = &mut phones;
+        let (at_one, at_other) = (one.is_called().await, other.is_called().await);
+        tokio::join!(one.pick_up(&at_one), other.pick_up(&at_other));
+        node.wait_for(&call, "status", "in-progress").await;
+        // Whoever has lost is hung up on with the reason; the other when the call ends.
+        let hung_up = async {
+            tokio::select! {
+                reason = one.is_hung_up() => (0, reason),
+                reason = other.is_hung_up() => (1, reason),
+            }
+        };
+        let (lost, reason) = hung_up.await;
+        assert!(reason.contains("Call completed elsewhere"), "{reason}");
+        phones[1 - lost].is_in_call().await;
+        node.post(&call, "Status=completed").await;
+        phones[1 - lost].is_hung_up().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

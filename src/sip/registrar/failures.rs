@@ -45,7 +45,8 @@ impl Failures {
         let slots = &self.slots[self.set(name)..][..WAYS];
         let slot = slots.iter().flatten().find(|slot| slot.name == name);
         slot.is_none_or(|slot| {
-            slot.forgotten_at.saturating_sub(now) < self.patience.every * self.patience.burst
+            slot.forgotten_at.saturating_sub(now) + self.patience.every
+                <= self.patience.every * self.patience.burst
         })
     }
 

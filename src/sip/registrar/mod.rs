@@ -406,7 +406,8 @@ fn listed(binding: &Binding, now: Instant) -> String {
 
 /// How a phone is called.
 fn device(binding: &Binding) -> Option<Device> {
-    let mut uri = Uri::try_from(binding.contact.uri.as_str()).ok()?;
+    let plain = binding.contact.uri.split('?').next().unwrap_or_default();
+    let mut uri = Uri::try_from(plain).ok()?;
     let route: Vec<Route> =
         binding.path.iter().filter_map(|line| Route::parse_header_list(line).ok()).flatten().collect();
     if let Some(first) = route.first() {
