@@ -75,7 +75,7 @@ pub(super) fn to_user(request: &Request) -> String {
 pub(super) fn udp_source(request: &Request) -> Option<SocketAddr> {
     let via = request.via_header().ok()?.typed().ok()?;
     let sent_by = &via.uri.host_with_port;
-    let port = via.rport().flatten().or(sent_by.port.map(|port| port.value())).unwrap_or(SIP_PORT);
+    let port = via.rport().flatten().or_else(|| sent_by.port.map(|port| port.value())).unwrap_or(SIP_PORT);
     let ip = match via.received() {
         Some(received) => received.ok()?,
         // It is what it says, or it would have been written.
