@@ -200,6 +200,8 @@ impl Node {
         let settings = sip::Settings {
             account,
             advertised: config.sip.advertised(),
+            agents: config.agents,
+            realm: config.sip.realm,
             routes: config.routes,
             directory: directory.clone(),
             trunks: config.trunks,

@@ -37,12 +37,16 @@ mod numbers;
 mod outbound;
 #[path = "wire/peer.rs"]
 mod peer;
+#[path = "wire/proof.rs"]
+mod proof;
 #[path = "wire/quality.rs"]
 mod quality;
 #[path = "wire/queues.rs"]
 mod queues;
 #[path = "wire/restart.rs"]
 mod restart;
+#[path = "wire/registrar.rs"]
+mod registrar;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]

@@ -187,6 +187,7 @@ enum Subject {
     Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
     Queue(queues::Representation),
     QueueMember(queues::WaiterEvent),
+    Agent { name: String, devices: usize },
 }
 
 impl Subject {
@@ -223,6 +224,7 @@ impl Subject {
             What::Waiter { waiter, change } => {
                 Self::QueueMember(queues::WaiterEvent::of(waiter.clone(), *change))
             }
+            What::Agent { name, devices, .. } => Self::Agent { name: name.clone(), devices: *devices },
         }
     }
 }
@@ -265,6 +267,8 @@ fn type_of(what: &What) -> &'static str {
         What::Waiter { change: WaiterChange::Taken, .. } => "queue.taken",
         What::Waiter { change: WaiterChange::Returned, .. } => "queue.returned",
         What::Waiter { change: WaiterChange::Left(_), .. } => "queue.left",
+        What::Agent { devices: 0, .. } => "agent.unregistered",
+        What::Agent { .. } => "agent.registered",
     }
 }
 

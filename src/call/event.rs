@@ -94,6 +94,15 @@ pub enum What {
         /// Which key, how long, and how that was told. It cannot be printed.
         pressed: PressedDigit,
     },
+    /// An agent has more phones registered than before, or fewer.
+    Agent {
+        /// Whose agent it is.
+        account: AccountSid,
+        /// Its name.
+        name: String,
+        /// How many phones it has now; with none it cannot be called.
+        devices: usize,
+    },
     /// A queue was made, changed or deleted.
     Queue {
         /// As it is, or was.
@@ -150,7 +159,8 @@ impl What {
             Self::Waiter { waiter, .. } => waiter.account,
             Self::ActiveSpeaker { account, .. }
             | Self::Digit { account, .. }
-            | Self::Announced { account, .. } => *account,
+            | Self::Announced { account, .. }
+            | Self::Agent { account, .. } => *account,
         }
     }
 }

@@ -353,6 +353,7 @@ pub(super) enum Request {
     SetCallMedia(CallSid, CallMedia, Reply<()>),
     CallProgressed(CallSid, Progress),
     CallEnded(CallSid, CallEnd, Option<u16>),
+    AgentIsAt(AccountSid, String, usize),
     CallUsesTrunk(CallSid, String),
     AnswerCall(CallSid, Reply<CallView>),
     RejectCall(CallSid, Rejection, Reply<()>),
@@ -613,6 +614,12 @@ impl Handle {
     pub async fn call_ended(&self, call: CallSid, end: CallEnd, status: Option<u16>) {
         // Waits for room: this must not be lost. If the owner is gone, so is the call.
         let _ = self.requests.send((self.account, Request::CallEnded(call, end, status))).await;
+    }
+
+    /// Tells that an agent has so many phones registered now.
+    pub async fn agent_is_at(&self, account: AccountSid, name: String, devices: usize) {
+        // An owner that is gone wants to know nothing more.
+        let _ = self.requests.send((self.account, Request::AgentIsAt(account, name, devices))).await;
     }
 
     /// Answers a call that rings here; answers when its media flow. One that is answered already stays so.

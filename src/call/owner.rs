@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::event::Journal;
+use super::event::{Journal, What};
 use super::handle::{Adapters, Asked, CallEnd, CallError, Handle, REQUESTS_MAX, Reply, Request};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
@@ -84,6 +84,9 @@ fn handle(model: &mut Model, request: Request) {
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
         Request::CallProgressed(call, progress) => model.progressed(call, progress),
         Request::CallEnded(call, end, status) => model.call_ended(call, end, status),
+        Request::AgentIsAt(account, name, devices) => {
+            model.journal.append(Utc::now(), What::Agent { account, name, devices });
+        }
         Request::CallUsesTrunk(call, trunk) => model.uses_trunk(call, trunk),
         Request::AnswerCall(call, reply) => model.answer_call(call, reply),
         Request::RejectCall(call, how, reply) => model.reject(call, how, reply),

@@ -70,6 +70,7 @@ impl Request {
                 (None, None) => Subject::Anything,
             },
             Self::AdmitCall(..)
+            | Self::AgentIsAt(..)
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
             | Self::ListConferences(..)
@@ -91,6 +92,7 @@ impl Request {
             | Self::CallEnded(..)
             | Self::CallUsesTrunk(..)
             | Self::SoundOver(..)
+            | Self::AgentIsAt(..)
             | Self::Kept(_) => {}
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)

@@ -141,6 +141,7 @@ impl Script {
             | Request::ConnectCall(..)
             | Request::SetCallMedia(..)
             | Request::CallEnded(..)
+            | Request::AgentIsAt(..)
             | Request::HearDigit(..)
             | Request::PressDigits(..)
             | Request::Stop(_) => {}

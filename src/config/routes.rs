@@ -103,11 +103,10 @@ impl Routes {
     }
 
     /// Whether the route of such a call is for agents only, who have proved that they are.
-    pub fn is_for_agents_only(&self, user: &str, domain: &str) -> bool {
-        self.routes
-            .iter()
-            .find(|route| route.trunk.is_none() && route.decide(user, domain).is_some())
-            .is_some_and(|route| route.agents_only)
+    pub fn is_for_agents_only(&self, trunk: Option<&str>, user: &str, domain: &str) -> bool {
+        let of_trunk = |route: &&Route| route.trunk.is_none() || route.trunk.as_deref() == trunk;
+        let mut fitting = self.routes.iter().filter(of_trunk);
+        fitting.find(|route| route.decide(user, domain).is_some()).is_some_and(|route| route.agents_only)
     }
 
     /// The trunk that the first route of such a call is for, if it is for one.

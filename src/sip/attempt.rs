@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use confab_media::Codec;
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
-use rsipstack::dialog::invitation::InviteOption;
+use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::platform::JoinHandle;
 use rsipstack::sip::prelude::HasHeaders;
+use rsipstack::sip::typed::Route;
 use rsipstack::sip::{Header, Response, StatusCode, StatusCodeKind, Transport, Uri};
 use rsipstack::transport::SipAddr;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -40,6 +42,10 @@ pub(super) struct Way {
     pub(super) credentials: Option<Credentials>,
     /// How long nothing at all may come back before the way is given up.
     pub(super) answer_within: Option<Duration>,
+    /// The proxies on the way.
+    pub(super) route: Vec<Route>,
+    /// The Call-ID, if it is to be known.
+    pub(super) call_id: Option<String>,
 }
 
 /// Why a call was not answered.
@@ -110,9 +116,11 @@ pub(super) async fn attempt(
         callee: way.callee,
         content_type: Some("application/sdp".to_owned()),
         offer: Some(terms.offer().into_bytes()),
-        contact: contact(shared.advertised, way.destination.r#type.unwrap_or(Transport::Udp), None),
+        contact: our_contact(shared, way.destination.r#type.unwrap_or(Transport::Udp)),
         destination: Some(way.destination),
         headers: Some(vec![allow(), Header::Supported(SUPPORTED.into())]),
+        route_set: way.route,
+        call_id: way.call_id,
         ..InviteOption::default()
     };
     loop {
@@ -126,6 +134,12 @@ pub(super) async fn attempt(
         invite.call_id = headers::value(&response, "Call-ID", Some("i"));
         invite.headers = Some(vec![allow(), Header::Supported(SUPPORTED.into()), credentials]);
     }
+}
+
+/// Where the callee's requests are to come.
+fn our_contact(shared: &Inbound, transport: Transport) -> Uri {
+    let over_tls = shared.advertised_tls.filter(|_| transport == Transport::Tls);
+    contact(over_tls.unwrap_or(shared.advertised), transport, None)
 }
 
 /// Sees to it that there is a connection where one is needed: without it the library would wait for half a minute.
@@ -198,16 +212,16 @@ impl Attempt {
                 },
                 signal = outgoing.signals.recv() => {
                     if !matches!(signal, Some(Signal::Answer)) {
-                        cancel(&dialog).await;
+                        cancel(shared, &dialog, done).await;
                         return Err(Missed::Over(NotAnswered::CANCELED));
                     }
                 }
                 () = sleep_until(self.give_up) => {
-                    cancel(&dialog).await;
+                    cancel(shared, &dialog, done).await;
                     return Err(Missed::Over(NotAnswered { end: CallEnd::NoAnswer, status: Some(487) }));
                 }
                 () = at(silent_until) => {
-                    cancel(&dialog).await;
+                    cancel(shared, &dialog, done).await;
                     return Err(Missed::broken(408, "it does not answer"));
                 }
             }
@@ -261,10 +275,20 @@ const fn refused(status: u16) -> NotAnswered {
     NotAnswered { end, status: Some(status) }
 }
 
-async fn cancel(dialog: &InviteDialog) {
+/// Takes an INVITE back. If it was answered at the same moment, the call is ended: the library cancels nothing then.
+async fn cancel(shared: &Inbound, dialog: &InviteDialog, done: JoinHandle<InviteAsyncResult>) {
     if let Err(e) = dialog.cancel().await {
         debug!(error = %e, "CANCEL not answered");
     }
+    if !matches!(dialog.state(), DialogState::Confirmed(..)) {
+        return;
+    }
+    // It is listed when this is over.
+    let _ = done.await;
+    if let Err(e) = dialog.bye_with_headers(None).await {
+        debug!(error = %e, "BYE failed");
+    }
+    shared.dialogs.remove_dialog(&dialog.id());
 }
 
 async fn at(when: Option<Instant>) {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::caller::{self, Caller};
 use super::counters::SipCounters;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
@@ -42,7 +43,7 @@ const RETRY_AFTER: u32 = 5;
 pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
     let admitted = match read(inbound, &transaction) {
-        Ok(invitation) => admit(inbound, &transaction.original, invitation, signals).await,
+        Ok((caller, invitation)) => admit(inbound, &transaction.original, caller, invitation, signals).await,
         Err(refusal) => Err(refusal),
     };
     match admitted {
@@ -64,13 +65,15 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
     }
 }
 
-/// What an INVITE asks for, by the routes of whoever it comes from.
-fn read(inbound: &Inbound, transaction: &Transaction) -> Result<Invitation, Refusal> {
+/// Who sent an INVITE, and what it asks for, by the routes of whoever that is.
+fn read(inbound: &Inbound, transaction: &Transaction) -> Result<(Caller, Invitation), Refusal> {
     let request = &transaction.original;
     let (user, domain) = (headers::user(&request.uri), request.uri.host().to_string());
     let wanted = inbound.routes.trunk_wanted(&user, &domain);
     let line = inbound.trunks.identify(request, source_of(transaction), wanted)?;
-    Invitation::read(inbound, request, line.map(|line| &line.trunk))
+    let trunk = line.map(|line| &line.trunk);
+    let caller = caller::identify(inbound, transaction, trunk.map(|trunk| trunk.name.as_str()))?;
+    Ok((caller, Invitation::read(inbound, request, trunk)?))
 }
 
 async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refusal) -> rsipstack::Result<()> {
@@ -82,13 +85,14 @@ async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refus
 async fn admit(
     inbound: &Inbound,
     request: &Request,
+    caller: Caller,
     invitation: Invitation,
     signals: mpsc::Sender<Signal>,
 ) -> Result<(Invitation, Admission), Refusal> {
     let incoming = IncomingCall {
-        account: invitation.account,
+        account: caller.account.unwrap_or(invitation.account),
         trunk: invitation.trunk.clone(),
-        from: headers::caller(request),
+        from: caller.name,
         to: headers::party(&request.uri),
         destination: invitation.destination.clone(),
         status: invitation.status.clone(),

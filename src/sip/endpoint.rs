@@ -9,6 +9,7 @@ use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{HostWithPort, Param, Scheme, Transport, Uri};
+use rsipstack::transaction::Endpoint as LibraryEndpoint;
 use rsipstack::transaction::endpoint::EndpointOption;
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
@@ -18,10 +19,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::counters::SipCounters;
+use super::forking::Elsewhere;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
+use super::registrar::{self, Registrar};
 use super::stream::Serving;
 use super::tls::Certificate;
 use super::trunk::Trunks;
@@ -29,7 +32,7 @@ use super::trunk::register::keep_registered;
 use super::udp::{Gate, GuardedUdp, KeepAlive};
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
-use crate::config::{self, Codecs, Routes, SrtpPolicy};
+use crate::config::{self, Agents, Codecs, Routes, SrtpPolicy};
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
 
@@ -110,6 +113,10 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 /// What the endpoint is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Who has a phone of their own here.
+    pub agents: Agents,
+    /// The realm in which they are asked for their passwords.
+    pub realm: String,
     /// The address told to far ends.
     pub advertised: IpAddr,
     /// Whose calls those are that a route lets in.
@@ -157,8 +164,13 @@ impl Endpoint {
             codecs,
             srtp,
             session_interval_min,
+            agents,
+            realm,
         } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
+        let registrar =
+            Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
+        let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
@@ -172,16 +184,9 @@ impl Endpoint {
             .map_err(io::Error::other)?;
         transport.add_transport(udp.into());
 
-        let endpoint = EndpointBuilder::new()
-            .with_user_agent(USER_AGENT)
-            .with_cancel_token(stop.clone())
-            .with_transport_layer(transport)
-            .with_inspector(Box::new(AsTheyWroteThem))
-            .with_option(EndpointOption {
-                callid_suffix: Some(advertised.to_string()),
-                ..EndpointOption::default()
-            })
-            .build();
+        let inspector =
+            AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: Arc::clone(&elsewhere) };
+        let endpoint = build(transport, inspector, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
@@ -193,6 +198,8 @@ impl Endpoint {
             account,
             routes,
             directory,
+            registrar,
+            elsewhere,
             codecs,
             srtp,
             advertised: public,
@@ -206,6 +213,7 @@ impl Endpoint {
         tokio::spawn(async move { endpoint.serve().await });
         let inbound = Arc::new(inbound);
         tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
+        tokio::spawn(registrar::sweep(Arc::clone(&inbound), keep_alive.clone(), stop.child_token()));
         let leaving = CancellationToken::new();
         register(&inbound, &keep_alive, &leaving);
         tokio::spawn(outbound::serve(inbound, outgoing));
@@ -227,6 +235,24 @@ impl Endpoint {
         }
         self.stop.cancel();
     }
+}
+
+fn build(
+    transport: TransportLayer,
+    inspector: AsTheyWroteThem,
+    advertised: IpAddr,
+    stop: &CancellationToken,
+) -> LibraryEndpoint {
+    EndpointBuilder::new()
+        .with_user_agent(USER_AGENT)
+        .with_cancel_token(stop.clone())
+        .with_transport_layer(transport)
+        .with_inspector(Box::new(inspector))
+        .with_option(EndpointOption {
+            callid_suffix: Some(advertised.to_string()),
+            ..EndpointOption::default()
+        })
+        .build()
 }
 
 /// Registers with the trunks that want it, each by a task of its own.

@@ -1,10 +1,15 @@
 //! What we read from requests and put into answers, beyond what the library does.
 
+use std::net::SocketAddr;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rsipstack::sip::prelude::{HasHeaders, HeadersExt};
-use rsipstack::sip::{Header, Request, Uri};
+use rsipstack::sip::prelude::{HasHeaders, HeadersExt, ToTypedHeader};
+use rsipstack::sip::{Header, Host, Request, Uri};
 
 use super::guard::decode_user;
+
+/// The port of SIP where none is said (RFC 3261 §19.1.2).
+pub(super) const SIP_PORT: u16 = 5_060;
 
 /// All values of a header, in order, whether they come on one line or several; also by its compact name.
 pub(super) fn values(message: &impl HasHeaders, name: &str, compact: Option<&str>) -> Vec<String> {
@@ -14,6 +19,12 @@ pub(super) fn values(message: &impl HasHeaders, name: &str, compact: Option<&str
     };
     let lines = message.headers().iter().filter(is_wanted);
     lines.flat_map(|line| line.value().split(',').map(|v| v.trim().to_owned()).collect::<Vec<_>>()).collect()
+}
+
+/// The values of a header, one for each line: for those in which commas mean something else.
+pub(super) fn lines<'m>(message: &'m impl HasHeaders, name: &'m str) -> impl Iterator<Item = &'m str> {
+    let lines = message.headers().iter().filter(move |line| line.name().eq_ignore_ascii_case(name));
+    lines.map(Header::value)
 }
 
 /// The first value of a header.
@@ -52,6 +63,28 @@ pub(super) fn encode_user(user: &str) -> String {
         .remove(b'&')
         .remove(b'=');
     utf8_percent_encode(user, KEPT).to_string()
+}
+
+/// The user that a request is about, of its To.
+pub(super) fn to_user(request: &Request) -> String {
+    let to = request.to_header().ok().and_then(|to| to.uri().ok());
+    to.map(|uri| user(&uri)).unwrap_or_default()
+}
+
+/// Where a request really came from over UDP, as it was written into its Via when it came (RFC 3581 §4).
+pub(super) fn udp_source(request: &Request) -> Option<SocketAddr> {
+    let via = request.via_header().ok()?.typed().ok()?;
+    let sent_by = &via.uri.host_with_port;
+    let port = via.rport().flatten().or_else(|| sent_by.port.map(|port| port.value())).unwrap_or(SIP_PORT);
+    let ip = match via.received() {
+        Some(received) => received.ok()?,
+        // It is what it says, or it would have been written.
+        None => match &sent_by.host {
+            Host::IpAddr(ip) => *ip,
+            Host::Domain(_) => return None,
+        },
+    };
+    Some(SocketAddr::new(ip, port))
 }
 
 /// What the API calls this party: the user (a number, a name), or the whole URI if there is none.

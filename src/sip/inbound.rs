@@ -19,9 +19,11 @@ use tracing::debug;
 use super::call::take_call;
 use super::counters::SipCounters;
 use super::endpoint::contact;
+use super::forking::Elsewhere;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
 use super::merged::Recent;
+use super::registrar::{self, Registrar};
 use super::trunk::Trunks;
 use crate::call;
 use crate::config::{Codecs, Routes, SrtpPolicy};
@@ -48,6 +50,10 @@ pub(super) struct Inbound {
     pub(super) routes: Routes,
     /// Whose numbers are called, and what they say.
     pub(super) directory: Directory,
+    /// Agents, and where they are.
+    pub(super) registrar: Arc<Registrar>,
+    /// Calls that were answered elsewhere.
+    pub(super) elsewhere: Arc<Elsewhere>,
     /// Codecs, the best liked first.
     pub(super) codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
@@ -87,18 +93,14 @@ impl Inbound {
         let answered = match transaction.original.method {
             _ if is_in_dialog => Box::pin(self.take_in_dialog(&mut transaction)).await,
             Method::Invite => return log_unanswered(self.take_invite(transaction).await),
+            Method::Register => registrar::register(&self, &mut transaction).await,
             Method::Options => transaction.reply_with(StatusCode::OK, capabilities(), None).await,
             // Never answered, and of no use outside a dialog.
             Method::Ack => Ok(()),
             Method::Bye | Method::Info | Method::Update | Method::Cancel | Method::PRack => {
                 transaction.reply(StatusCode::CallTransactionDoesNotExist).await
             }
-            Method::Message
-            | Method::Notify
-            | Method::Publish
-            | Method::Refer
-            | Method::Register
-            | Method::Subscribe => {
+            Method::Message | Method::Notify | Method::Publish | Method::Refer | Method::Subscribe => {
                 transaction.reply_with(StatusCode::MethodNotAllowed, vec![allow()], None).await
             }
         };

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 use super::attempt::{Answered, Missed, NotAnswered, Way, attempt};
 use super::call::Call;
 use super::challenge::Credentials;
+use super::forking::fork;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer;
@@ -59,8 +60,10 @@ async fn reach(shared: &Arc<Inbound>, outgoing: &mut OutgoingCall) -> Result<Rea
     let answered = match outgoing.order.to.clone() {
         DialTarget::Number(number) => over_trunks(shared, outgoing, &number).await,
         DialTarget::Sip(uri) => straight(shared, outgoing, &uri).await,
-        // Agents are found by a registrar.
-        DialTarget::Client(_) => Err(NotAnswered::failed(404)),
+        DialTarget::Client(name) => {
+            let give_up = begin(shared, outgoing).await;
+            fork(shared, outgoing, &name, give_up).await.map(|answered| (answered, None))
+        }
     };
     let (answered, place) = answered?;
     let (call, states) = connect(shared, outgoing, answered).await?;
@@ -210,6 +213,8 @@ async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<
             realm: None,
         }),
         answer_within: None,
+        route: Vec::new(),
+        call_id: None,
     })
 }
 
@@ -236,6 +241,8 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
             realm: credentials.realm.clone(),
         }),
         answer_within: Some(trunk.answer_within),
+        route: Vec::new(),
+        call_id: None,
     })
 }
 
@@ -255,7 +262,7 @@ fn user_of(from: &str) -> &str {
 }
 
 /// Our From: a number or a user at a domain of ours, or a whole SIP URI.
-fn caller(from: &str, domain: &str) -> Option<Uri> {
+pub(super) fn caller(from: &str, domain: &str) -> Option<Uri> {
     let text = match from.strip_prefix("client:") {
         _ if from.starts_with("sip:") => from.to_owned(),
         Some(name) => format!("sip:{}@{domain}", headers::encode_user(name)),

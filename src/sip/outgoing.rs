@@ -1,25 +1,63 @@
 //! Requests that we send, put right: the library unescapes no URI that it reads and escapes all that it writes, so
-//! that `sip:a%20b@host` would go out as `sip:a%2520b@host`, which is somebody else (RFC 3261 §19.1.4).
+//! that `sip:a%20b@host` would go out as `sip:a%2520b@host`, which is somebody else (RFC 3261 §19.1.4). And what comes from
+//! phones behind a NAT: requests of their calls go where their messages come from, not to what their Contact says.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rsipstack::sip::prelude::{HasHeaders, HeadersExt, ToTypedHeader};
 use rsipstack::sip::uri::Domain;
-use rsipstack::sip::{Header, Host, Request, SipMessage, Uri};
+use rsipstack::sip::{Header, Host, HostWithPort, Method, Request, SipMessage, Transport, Uri};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
-/// Writes the URIs of others as they wrote them.
-pub(super) struct AsTheyWroteThem;
+use super::forking::Elsewhere;
+use super::registrar::Registrar;
+
+/// Writes the URIs of others as they wrote them, and reads where phones are.
+pub(super) struct AsTheyWroteThem {
+    pub(super) registrar: Arc<Registrar>,
+    /// Calls that are cancelled because they were answered elsewhere.
+    pub(super) elsewhere: Arc<Elsewhere>,
+}
 
 impl MessageInspector for AsTheyWroteThem {
     fn before_send(&self, message: SipMessage, _to: Option<&SipAddr>) -> SipMessage {
         match message {
-            SipMessage::Request(request) => SipMessage::Request(put_right(request)),
+            SipMessage::Request(mut request) => {
+                self.elsewhere.explain(&mut request);
+                SipMessage::Request(put_right(request))
+            }
             // The library copies the headers of an answer.
             SipMessage::Response(_) => message,
         }
     }
 
-    fn after_received(&self, message: SipMessage, _from: Option<&SipAddr>) -> SipMessage {
+    fn after_received(&self, mut message: SipMessage, from: Option<&SipAddr>) -> SipMessage {
+        let is_register =
+            matches!(&message, SipMessage::Request(request) if request.method == Method::Register);
+        let udp = from.filter(|from| matches!(from.r#type, None | Some(Transport::Udp)));
+        let source = udp.and_then(|from| from.get_socketaddr().ok());
+        // Without proxies that want to stay on the way: those reach the Contact.
+        if let Some(source) = source.filter(|_| !is_register && message.record_route_headers().is_empty())
+            && self.registrar.is_phone(source)
+        {
+            reach_at(&mut message, source);
+        }
         message
+    }
+}
+
+/// Puts the source of a message in the place of the address in its Contact.
+fn reach_at(message: &mut SipMessage, source: SocketAddr) {
+    for header in message.headers_mut().iter_mut() {
+        if let Header::Contact(contact) = header
+            && let Ok(mut typed) = contact.typed()
+        {
+            typed.uri.host_with_port = HostWithPort::from(source);
+            typed.uri = verbatim(typed.uri);
+            *contact = typed.into();
+        }
     }
 }
 
@@ -47,7 +85,7 @@ fn put_right(mut request: Request) -> Request {
 
 /// A URI that is written with its user and password as they are. The library escapes both, and only those; so they
 /// become a part of the host, which it writes as it is. Where the request goes is settled by now.
-fn verbatim(mut uri: Uri) -> Uri {
+pub(super) fn verbatim(mut uri: Uri) -> Uri {
     let Some(auth) = uri.auth.take() else {
         return uri;
     };

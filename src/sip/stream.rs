@@ -113,6 +113,7 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// Serves it to its end. Requests of ours to this address go over it as well, as long as the library knows it.
     pub(super) async fn serve(self, mut reader: impl AsyncRead + Unpin) {
         tokio::select! {
             () = self.read(&mut reader) => {}

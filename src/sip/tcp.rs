@@ -24,9 +24,12 @@ pub(super) async fn listen(
             let Ok(connection) = TcpConnection::from_stream(stream, advertised, Some(token.clone())) else {
                 return;
             };
-            let reader = connection.inner.read_half.lock().await.take();
-            if let Some(reader) = reader {
-                Served { link: Link::Tcp(connection), source, serving, token }.serve(reader).await;
+            // Held for as long as the connection is served: the library would read from it as well.
+            let mut half = connection.inner.read_half.lock().await;
+            if let Some(reader) = half.take() {
+                let link = Link::Tcp(connection.clone());
+                serving.endpoint.transport_layer.add_connection(link.clone().into());
+                Served { link, source, serving, token }.serve(reader).await;
             }
         }
     })

@@ -118,10 +118,13 @@ pub(super) async fn listen(
                 return;
             };
             let (reader, writer) = tokio::io::split(stream);
-            let writer = Writer { half: tokio::sync::Mutex::new(writer), local: advertised };
+            let gone = token.clone();
+            let writer = Writer { half: tokio::sync::Mutex::new(writer), local: advertised, gone };
             match hand_over(writer, source, token.clone()).await {
                 Ok(connection) => {
-                    Served { link: Link::Tls(connection), source, serving, token }.serve(reader).await;
+                    let link = Link::Tls(connection);
+                    serving.endpoint.transport_layer.add_connection(link.clone().into());
+                    Served { link, source, serving, token }.serve(reader).await;
                 }
                 Err(e) => debug!(error = %e, "SIP connection not taken"),
             }
@@ -135,12 +138,16 @@ struct Writer {
     half: tokio::sync::Mutex<WriteHalf<ServerStream<TcpStream>>>,
     /// The address that far ends are told.
     local: SocketAddr,
+    /// Cancelled when the connection is gone.
+    gone: CancellationToken,
 }
 
 #[async_trait::async_trait]
 impl TlsStream for Writer {
     async fn recv(&self) -> rsipstack::Result<Vec<u8>> {
-        Err(rsipstack::Error::Error("what comes is read elsewhere".to_owned()))
+        // What comes is read elsewhere; to the library nothing comes until the end.
+        self.gone.cancelled().await;
+        Ok(Vec::new())
     }
 
     async fn send_all(&self, data: Vec<u8>) -> rsipstack::Result<()> {

@@ -23,6 +23,7 @@ pub struct CallRow {
     pub started: Option<i64>,
     pub ended: Option<i64>,
     pub queue_time: i64,
+    pub trunk: Option<String>,
     pub sip_status: Option<i64>,
     /// It is over. What is over stays over.
     pub is_final: bool,
@@ -54,6 +55,8 @@ pub struct ParticipantRow {
     pub label: Option<String>,
     pub muted: bool,
     pub hold: bool,
+    pub coaching: bool,
+    pub coached: Option<String>,
     pub start_on_enter: bool,
     pub end_on_exit: bool,
     pub status: String,
@@ -158,7 +161,7 @@ impl Store {
                                 is_gone)
              VALUES (?, '', '', '', '', '', ?, ?, 0, 1, 1)
              ON CONFLICT DO UPDATE SET account = '', parent = NULL, caller = '', called = '', direction = '', status = '',
-                 updated = excluded.updated, started = NULL, ended = NULL, sip_status = NULL, is_final = 1, is_gone = 1",
+                 updated = excluded.updated, started = NULL, ended = NULL, trunk = NULL, sip_status = NULL, is_final = 1, is_gone = 1",
         );
         let gone = gone.with(sid).with(now).with(now);
         let notes = Statement::new("DELETE FROM notifications WHERE call = ?").with(sid);
@@ -239,17 +242,17 @@ fn put(record: Record) -> Statement {
 fn put_call(row: CallRow) -> Statement {
     let put = Statement::new(
         "INSERT INTO calls (sid, account, parent, caller, called, direction, status, created, updated, started, ended,
-                            queue_time, sip_status, is_final)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                            queue_time, trunk, sip_status, is_final)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET status = excluded.status, updated = excluded.updated, started = excluded.started,
-             ended = excluded.ended, queue_time = excluded.queue_time, sip_status = excluded.sip_status,
+             ended = excluded.ended, queue_time = excluded.queue_time, trunk = excluded.trunk, sip_status = excluded.sip_status,
              is_final = excluded.is_final
          WHERE is_gone = 0 AND excluded.is_final >= is_final",
     );
     let put = put.with(row.sid).with(row.account).with(row.parent).with(row.caller).with(row.called);
     let put = put.with(row.direction).with(row.status).with(row.created).with(row.updated);
-    let put = put.with(row.started).with(row.ended).with(row.queue_time).with(row.sip_status);
-    put.with(row.is_final)
+    let put = put.with(row.started).with(row.ended).with(row.queue_time).with(row.trunk);
+    put.with(row.sip_status).with(row.is_final)
 }
 
 fn put_conference(row: ConferenceRow) -> Statement {
@@ -269,15 +272,16 @@ fn put_conference(row: ConferenceRow) -> Statement {
 
 fn put_participant(row: ParticipantRow) -> Statement {
     let put = Statement::new(
-        "INSERT INTO participants (conference, call, label, muted, hold, start_on_enter, end_on_exit, status, created,
-                                   updated)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        "INSERT INTO participants (conference, call, label, muted, hold, coaching, coached, start_on_enter, end_on_exit,
+                                   status, created, updated)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET label = excluded.label, muted = excluded.muted, hold = excluded.hold,
+             coaching = excluded.coaching, coached = excluded.coached,
              start_on_enter = excluded.start_on_enter, end_on_exit = excluded.end_on_exit, status = excluded.status,
              updated = excluded.updated
          WHERE excluded.updated >= updated",
     );
-    let put = put.with(row.conference).with(row.call).with(row.label).with(row.muted).with(row.hold);
+    let put = put.with(row.conference).with(row.call).with(row.label).with(row.muted).with(row.hold).with(row.coaching).with(row.coached);
     let put = put.with(row.start_on_enter).with(row.end_on_exit).with(row.status);
     put.with(row.created).with(row.updated)
 }

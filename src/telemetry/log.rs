@@ -80,10 +80,15 @@ const VERBATIM: &str = "rsipstack";
 /// The most that is let through of it: at WARN it names transactions and errors, and no message.
 const VERBATIM_MOST: Level = Level::WARN;
 
+/// Its part that carries messages. Connections are read by the node itself, and it takes the end of each for a mistake
+/// that somebody should be warned of.
+const CARRIER: &str = "rsipstack::transport";
+
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
     // Levels are ordered by verbosity: WARN is less than INFO.
     let verbatim = metadata.target().split("::").next() == Some(VERBATIM);
-    !verbatim || *metadata.level() <= VERBATIM_MOST
+    let most = if metadata.target().starts_with(CARRIER) { Level::ERROR } else { VERBATIM_MOST };
+    !verbatim || *metadata.level() <= most
 }
 
 #[cfg(test)]

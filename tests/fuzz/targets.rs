@@ -21,6 +21,7 @@ use confab::script::{Document, Gathering, Use, Verb};
 use confab::sdp::{self, Codec, Local, Security};
 use confab::sip::digest::{self, Asked, Credentials, Verifier};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
+use confab::sip::registrar::Contacts;
 use confab::sound::Limits;
 use confab_media::codec::PACKET_SAMPLES_MAX;
 use confab_media::rtp::rtcp::{Compound, Packet};
@@ -43,6 +44,7 @@ pub(crate) const ALL: &[Target] = &[
     ("guard", guard),
     ("framer", framer),
     ("digest", credentials),
+    ("contacts", contacts),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
     ("rtp", rtp),
@@ -93,6 +95,21 @@ pub(crate) fn credentials(data: &[u8]) {
         Asked { method: "REGISTER", uri: "sip:confab.example", realm: "confab.example", now: Duration::ZERO };
     let verdict = verifier.verify(&asked, [&*header], |_| Some(&password));
     assert!(matches!(verdict, digest::Verdict::Missing | digest::Verdict::Refused(_)), "{verdict:?}");
+}
+
+/// The contacts of a registration can be written and read again, and there are not more than an answer can list.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn contacts(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(Contacts::These(contacts)) = Contacts::read(text.split('\n')) else {
+        return;
+    };
+    assert!(contacts.len() <= 64);
+    for contact in contacts {
+        assert!(contact.q <= 1_000 && !contact.uri.contains(char::is_control));
+        let again = Contacts::read([format!("<{}>", contact.uri).as_str()]);
+        assert!(matches!(again, Ok(Contacts::These(these)) if these[0].uri == contact.uri));
+    }
 }
 
 /// However a stream is cut, the same messages come out of it, and no byte is kept behind an error.

@@ -29,6 +29,16 @@ impl Running {
         Self::start_with(options, &[]).await
     }
 
+    /// Starts one with a configuration file of the test's own.
+    #[allow(dead_code, reason = "not every test needs what only a file can say")]
+    pub(crate) async fn start_with_file(options: Options, text: &str) -> Self {
+        let folder = TempDir::new().expect("a directory for a test");
+        let path = folder.path().join("confab.toml");
+        std::fs::write(&path, text).expect("a file for a test");
+        let flag = format!("--config={}", path.display());
+        Self::start_with(options, &[&flag]).await
+    }
+
     /// Starts one with flags of the test's own, such as `--max-calls=2`.
     pub(crate) async fn start_with(options: Options, flags: &[&str]) -> Self {
         Self::start_in(TempDir::new().expect("a directory for a test"), options, flags).await

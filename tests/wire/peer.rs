@@ -48,6 +48,10 @@ pub(crate) struct Peer {
     /// Where requests of the call go: the node's Contact.
     target: String,
     cseq: u32,
+    /// Its own address of record.
+    name: String,
+    /// Its registrations: their Call-ID, and how many there were.
+    registrations: (String, u32),
     /// What came while something else was waited for.
     waiting: VecDeque<Message>,
 }
@@ -77,6 +81,8 @@ impl Peer {
             to: String::new(),
             target: String::new(),
             cseq: 0,
+            name: "sip:peer@127.0.0.1".to_owned(),
+            registrations: (fresh("registrations"), 0),
             waiting: VecDeque::new(),
         }
     }
@@ -115,6 +121,27 @@ impl Peer {
         let mut message = self.head(method, &uri, &format!("<{uri}>"), 1);
         message = message.set("Call-ID", fresh("other"));
         message.with("Contact", format!("<{}>", self.contact))
+    }
+
+    /// Calls itself by another address from now on.
+    pub(crate) fn is_named(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        self.begin_anew();
+    }
+
+    /// Forgets its call: the next is another one.
+    pub(crate) fn begin_anew(&mut self) {
+        self.call_id = fresh("call");
+        self.from = format!("<{}>;tag={}", self.name, fresh("tag"));
+    }
+
+    /// The next REGISTER of its registrations for a user, without a Contact.
+    pub(crate) fn register(&mut self, user: &str) -> Message {
+        self.registrations.1 += 1;
+        let (call_id, cseq) = self.registrations.clone();
+        let of_record = format!("<sip:{user}@{}>", self.node);
+        let message = self.head("REGISTER", &format!("sip:{}", self.node), &of_record, cseq);
+        message.set("Call-ID", call_id).set("From", format!("{of_record};tag={}", fresh("tag")))
     }
 
     /// The INVITE that begins its call.

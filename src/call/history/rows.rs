@@ -98,6 +98,7 @@ pub(super) fn call_record(view: &CallView) -> Record {
         started: view.started.map(|time| time.timestamp_micros()),
         ended: view.ended.map(|time| time.timestamp_micros()),
         queue_time: view.queue_time.num_microseconds().unwrap_or(i64::MAX),
+        trunk: view.trunk.clone(),
         sip_status: view.sip_status.map(i64::from),
         is_final: view.status.is_final(),
     })
@@ -117,6 +118,7 @@ pub(super) fn call_view(row: CallRow) -> Result<CallView, RowError> {
         started: row.started.map(time).transpose()?,
         ended: row.ended.map(time).transpose()?,
         queue_time: TimeDelta::microseconds(row.queue_time),
+        trunk: row.trunk,
         sip_status: row.sip_status.and_then(|status| u16::try_from(status).ok()),
     })
 }
@@ -160,6 +162,8 @@ pub(super) fn participant_record(view: &ParticipantView) -> Record {
         label: view.label.clone(),
         muted: view.muted,
         hold: view.hold,
+        coaching: view.coaching,
+        coached: view.call_sid_to_coach.map(|call| call.to_string()),
         start_on_enter: view.start_on_enter,
         end_on_exit: view.end_on_exit,
         status: participant_word(view.status).to_owned(),

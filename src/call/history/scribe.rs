@@ -152,10 +152,20 @@ impl Batch {
         match what {
             What::Call(view) => self.add_call(view),
             What::Conference(view) => self.add_conference(view),
-            What::Joined(view) | What::Left(view) | What::Muted(view) => {
+            What::Joined(view)
+            | What::Left(view)
+            | What::Muted(view)
+            | What::Held(view)
+            | What::Modified(view) => {
                 self.records.push(participant_record(view));
             }
-            What::Speech { .. } | What::ActiveSpeaker { .. } | What::Digit { .. } => {}
+            What::Speech { .. }
+            | What::ActiveSpeaker { .. }
+            | What::Digit { .. }
+            | What::Announced { .. }
+            | What::Agent { .. }
+            | What::Queue { .. }
+            | What::Waiter { .. } => {}
         }
     }
 

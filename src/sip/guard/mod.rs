@@ -111,7 +111,7 @@ impl Discard {
 /// The methods we serve, as an Allow header lists them (RFC 3261 §20.5).
 ///
 /// No PRACK: we never send a provisional response reliably, so there is nothing to acknowledge.
-pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REFER, NOTIFY";
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REFER, NOTIFY, REGISTER";
 
 /// The extensions a request may require of us (RFC 3261 §8.2.2.3), as a Supported header lists them.
 ///

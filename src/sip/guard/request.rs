@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Methods that exist (their RFCs: 3261, 3428, 6665, 3903, 3515, 3262) but that this node does not serve.
-const NOT_SERVED: [&str; 5] = ["MESSAGE", "PRACK", "PUBLISH", "REGISTER", "SUBSCRIBE"];
+const NOT_SERVED: [&str; 4] = ["MESSAGE", "PRACK", "PUBLISH", "SUBSCRIBE"];
 
 /// Methods that are served within a dialog only: transfers are of calls (RFC 3515, RFC 6665).
 const IN_DIALOG: [&str; 2] = ["NOTIFY", "REFER"];
@@ -177,7 +177,7 @@ fn check_require(method: &str, head: &Head<'_>) -> Result<(), Refusal> {
         .all(Name::Require)
         .flat_map(|field| field.value.split(','))
         .map(str::trim)
-        .filter(|tag| !tag.is_empty() && !is_supported(tag))
+        .filter(|tag| !tag.is_empty() && !is_supported(method, tag))
         .collect();
     if unknown.is_empty() {
         return Ok(());
@@ -186,6 +186,8 @@ fn check_require(method: &str, head: &Head<'_>) -> Result<(), Refusal> {
     Err(Refusal { status: 420, reason: "Bad Extension", header })
 }
 
-fn is_supported(tag: &str) -> bool {
-    SUPPORTED.split(", ").any(|supported| supported.eq_ignore_ascii_case(tag))
+fn is_supported(method: &str, tag: &str) -> bool {
+    // Proxies on the way of a REGISTER want to be on the way back (RFC 3327 §5.2).
+    let is_path = method == "REGISTER" && tag.eq_ignore_ascii_case("path");
+    is_path || SUPPORTED.split(", ").any(|supported| supported.eq_ignore_ascii_case(tag))
 }

@@ -30,6 +30,7 @@ CREATE TABLE calls (
     started    INTEGER,
     ended      INTEGER,
     queue_time INTEGER NOT NULL,
+    trunk      TEXT,
     sip_status INTEGER,
     is_final   INTEGER NOT NULL,
     is_gone    INTEGER NOT NULL DEFAULT 0
@@ -59,6 +60,8 @@ CREATE TABLE participants (
     label          TEXT,
     muted          INTEGER NOT NULL,
     hold           INTEGER NOT NULL,
+    coaching       INTEGER NOT NULL,
+    coached        TEXT,
     start_on_enter INTEGER NOT NULL,
     end_on_exit    INTEGER NOT NULL,
     status         TEXT NOT NULL,

@@ -1,0 +1,8 @@
+//! Explores what the contacts of a registration are read as.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::contacts(data));
