@@ -81,6 +81,7 @@ fn call(sid: &str, created: i64) -> CallRow {
         started: Some(created + 1),
         ended: Some(created + 2),
         queue_time: 0,
+        trunk: None,
         sip_status: None,
         is_final: true,
     }

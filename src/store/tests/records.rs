@@ -44,6 +44,8 @@ fn participant(conference: &str, call: &str, at: i64) -> ParticipantRow {
         label: None,
         muted: false,
         hold: false,
+        coaching: false,
+        coached: None,
         start_on_enter: true,
         end_on_exit: false,
         status: "connected".to_owned(),
