@@ -33,7 +33,7 @@ impl Handle {
                 return self.ask(|reply| Request::ListCalls(filter, request, reply)).await;
             }
         };
-        let stored = rows.into_iter().filter_map(|row| call_view(row).inspect_err(|e| odd(e)).ok()).collect();
+        let stored = rows.into_iter().filter_map(|row| call_view(row).inspect_err(odd).ok()).collect();
         Ok(merged(unkept.first, stored, offset, request, CallView::age))
     }
 
@@ -54,7 +54,7 @@ impl Handle {
                 return self.ask(|reply| Request::ListConferences(filter, request, reply)).await;
             }
         };
-        let view = |row| conference_view(row).inspect_err(|e| odd(e)).ok();
+        let view = |row| conference_view(row).inspect_err(odd).ok();
         let stored = rows.into_iter().filter_map(view).collect();
         Ok(merged(unkept.first, stored, offset, request, ConferenceView::age))
     }
@@ -66,7 +66,7 @@ impl Handle {
         sid: CallSid,
     ) -> Result<CallView, CallError> {
         let row = store.call(&sid.to_string()).await.inspect_err(unreadable).ok().flatten();
-        let view = row.and_then(|row| call_view(row).inspect_err(|e| odd(e)).ok());
+        let view = row.and_then(|row| call_view(row).inspect_err(odd).ok());
         view.filter(|view| self.reaches(view.account)).ok_or(CallError::NoCall)
     }
 
@@ -77,7 +77,7 @@ impl Handle {
         sid: ConferenceSid,
     ) -> Result<ConferenceView, CallError> {
         let row = store.conference(&sid.to_string()).await.inspect_err(unreadable).ok().flatten();
-        let view = row.and_then(|row| conference_view(row).inspect_err(|e| odd(e)).ok());
+        let view = row.and_then(|row| conference_view(row).inspect_err(odd).ok());
         view.filter(|view| self.reaches(view.account)).ok_or(CallError::NoConference)
     }
 
