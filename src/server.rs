@@ -35,9 +35,6 @@ const STOP_PATIENCE: Duration = Duration::from_secs(6);
 /// How long status callbacks have to be delivered when the node stops.
 const COURIER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long what is to be kept has to be written when the node stops.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
 
