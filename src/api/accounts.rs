@@ -12,7 +12,7 @@ use super::date::rfc2822;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
 use super::paging::Paging;
-use super::settings::{acting, friendly_name};
+use super::settings::friendly_name;
 use super::{API_VERSION, ApiState};
 use crate::call::AccountSid;
 use crate::directory::{
@@ -59,8 +59,8 @@ pub(super) async fn fetch(
     Acting(account): Acting,
     Caller(caller): Caller,
 ) -> Result<Json<Representation>, ApiError> {
-    let account = acting(&state, account)?;
-    Ok(Json(Representation::of(&state.directory, caller, &account)))
+    let found = state.directory.account(account).ok_or_else(|| ApiError::no(Asked::Account(account)))?;
+    Ok(Json(Representation::of(&state.directory, caller, &found)))
 }
 
 /// `POST /2010-04-01/Accounts/{AC}.json`: `FriendlyName`, and `Status` for accounts below the main one, by that one.

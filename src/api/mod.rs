@@ -36,6 +36,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
 use std::sync::Arc;
 
 use axum::Router;
@@ -158,7 +159,7 @@ fn directory_routes(account: &str) -> Router<Shared> {
                 get(applications::list).post(applications::create),
             );
         for shop in Shop::ALL {
-            let list = move |state, acting, query| shop.list(state, acting, query);
+            let list = move |state, acting, query| ready(shop.list(state, acting, query));
             let create = move |state, acting, form| shop.create(state, acting, form);
             routes = routes.route(&format!("{account}/{}{suffix}", shop.path()), get(list).post(create));
         }

@@ -68,7 +68,7 @@ impl Shop {
     }
 
     /// `GET …/IncomingPhoneNumbers.json`: filtered by `PhoneNumber`, `FriendlyName`, `Beta` and `Origin`.
-    pub(super) async fn list(
+    pub(super) fn list(
         self,
         State(state): State<Arc<ApiState>>,
         Acting(account): Acting,

@@ -1,11 +1,10 @@
 //! Parameters that applications and numbers have in common, and those that the node has no use for.
 
+use super::API_VERSION;
 use super::dial::is_web;
-use super::error::{ApiError, Quoted};
+use super::error::ApiError;
 use super::form::Parameters;
-use super::{API_VERSION, ApiState};
-use crate::call::AccountSid;
-use crate::directory::{Account, FRIENDLY_NAME_MAX, Method, VoiceChange};
+use crate::directory::{FRIENDLY_NAME_MAX, Method, VoiceChange};
 
 /// The longest URL that is kept. Ten thousand numbers of an account have three each.
 const URL_MAX: usize = 2_048;
@@ -91,10 +90,4 @@ pub(super) fn refuse(parameters: &Parameters, unsupported: &[&str]) -> Result<()
         }
     }
     Ok(())
-}
-
-/// The account that acts, which was there when the request was let in.
-pub(super) fn acting(state: &ApiState, account: AccountSid) -> Result<std::sync::Arc<Account>, ApiError> {
-    let gone = || ApiError::not_found(format!("There is no account {}.", Quoted(&account.to_string())));
-    state.directory.account(account).ok_or_else(gone)
 }

@@ -80,20 +80,20 @@ impl MemoryShelf {
 impl Shelf for MemoryShelf {
     async fn documents(&self, kind: &str) -> Result<Vec<Document>, ShelfError> {
         self.check()?;
-        let documents = self.documents.lock().unwrap();
+        let documents = self.documents.lock().expect("nobody panicked");
         Ok(documents.values().filter(|document| document.kind == kind).cloned().collect())
     }
 
     async fn put(&self, document: Document) -> Result<(), ShelfError> {
         self.check()?;
         let name = (document.kind.clone(), document.sid.clone());
-        self.documents.lock().unwrap().insert(name, document);
+        self.documents.lock().expect("nobody panicked").insert(name, document);
         Ok(())
     }
 
     async fn remove(&self, kind: &str, sid: &str) -> Result<(), ShelfError> {
         self.check()?;
-        self.documents.lock().unwrap().remove(&(kind.to_owned(), sid.to_owned()));
+        self.documents.lock().expect("nobody panicked").remove(&(kind.to_owned(), sid.to_owned()));
         Ok(())
     }
 }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use confab::config::Secret;
+use confab::webhook::sign;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -34,6 +36,12 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Whether this token signed it, as a POST of a form to this URL.
+    pub(crate) fn is_signed_with(&self, token: &str, url: &str) -> bool {
+        let expected = sign(&Secret::new(token.to_owned()), url, &self.parameters);
+        self.signature.as_deref() == Some(&*expected)
+    }
+
     /// A parameter; empty if it is missing.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.parameters.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)

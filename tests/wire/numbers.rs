@@ -27,7 +27,7 @@ async fn a_call_to_a_number_follows_its_script_and_its_end_is_told() {
     caller.dial(NUMBER).await;
     let asked = &app.told("voice", 1).await[0];
     assert_eq!((asked.get("To"), asked.get("AccountSid")), (NUMBER, &*node.account_sid));
-    assert!(asked.signature.is_some());
+    assert!(asked.is_signed_with(&node.auth_token, &app.url("voice")));
     caller.hang_up().await;
     let told = &app.told("status", 1).await[0];
     assert_eq!((told.get("CallStatus"), told.get("CallSid")), ("completed", asked.get("CallSid")));
@@ -53,7 +53,7 @@ async fn a_number_of_another_account_is_called_in_its_name_until_it_is_suspended
     let (status, account) = node.ask("POST", "/2010-04-01/Accounts.json", "FriendlyName=customer").await;
     assert_eq!(status, 201, "{account}");
     let sub = format!("/2010-04-01/Accounts/{}", account["sid"].as_str().unwrap());
-    let wanted = format!("PhoneNumber=%2B442079460123&VoiceUrl={}&VoiceMethod=GET", app.url("voice"));
+    let wanted = format!("PhoneNumber=%2B442079460123&VoiceUrl={}", app.url("voice"));
     let (status, number) = node.ask("POST", &format!("{sub}/IncomingPhoneNumbers.json"), &wanted).await;
     assert_eq!(status, 201, "{number}");
 
@@ -61,6 +61,8 @@ async fn a_number_of_another_account_is_called_in_its_name_until_it_is_suspended
     caller.dial(NUMBER.trim_start_matches('+')).await;
     let asked = &app.told("voice", 1).await[0];
     assert_eq!(asked.get("AccountSid"), account["sid"]);
+    let token = account["auth_token"].as_str().unwrap();
+    assert!(asked.is_signed_with(token, &app.url("voice")), "in the name of the number's account");
     let call = format!("{sub}/Calls/{}.json", asked.get("CallSid"));
     assert_eq!(node.ask("GET", &call, "").await.1["account_sid"], account["sid"]);
     let own = node.get("Calls.json").await;
