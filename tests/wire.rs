@@ -53,3 +53,5 @@ mod strangers;
 mod timers;
 #[path = "wire/tour.rs"]
 mod tour;
+#[path = "wire/trunks/mod.rs"]
+mod trunks;

@@ -236,6 +236,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_finds_the_queue_full_is_told_when_to_come_back() {
+        let error = ApiError::of(CallError::QueueFull { retry_after: 3 }, Asked::NewCall);
+        assert_eq!((error.status, error.code), (StatusCode::TOO_MANY_REQUESTS, 20_429));
+        assert_eq!(error.header, Some((RETRY_AFTER, HeaderValue::from(3))));
+        assert!(error.message.contains("Try again in 3 seconds."), "{}", error.message);
+    }
+
+    #[test]
     fn a_long_text_is_cut_before_it_is_repeated() {
         let quoted = Quoted(&"ä".repeat(1_000)).to_string();
         assert_eq!(quoted.chars().count(), QUOTED_CHARS_MAX + 3);

@@ -211,7 +211,7 @@ impl Model {
 
     pub(super) fn begin_call(&mut self, leg: LegId, call: Call) {
         let sid = call.view.sid;
-        info!(call = %sid, direction = ?call.view.direction, "call begun");
+        info!(call = %sid, direction = ?call.view.direction, trunk = call.view.trunk, "call begun");
         self.legs.insert(leg, sid);
         self.journal.append(call.view.created, What::Call(call.view.clone()));
         self.calls.insert(sid, call);

@@ -317,3 +317,112 @@ impl Keys<'_, '_> {
         Ok(rate.and_then(|rate| u32::try_from(rate).ok()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::{Settings, parse};
+    use super::super::{Carriage, SrtpPolicy};
+    use super::*;
+
+    fn read(text: &str) -> Settings {
+        parse("confab.toml", text).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn refused(text: &str) -> String {
+        match parse("confab.toml", text) {
+            Ok(_) => panic!("accepted {text:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_trunk_needs_a_name_and_an_address_and_the_rest_has_defaults() {
+        let (trunks, line) =
+            read("log = \"info\"\n[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\n").trunks.unwrap();
+        assert_eq!(line, 2);
+        let trunk = trunks.iter().next().unwrap();
+        assert_eq!((trunk.priority, trunk.weight, trunk.answer_within), (10, 10, Duration::from_secs(4)));
+        assert!(trunk.credentials.is_none() && trunk.register.is_none() && trunk.calls_per_second.is_none());
+        assert_eq!(trunks.carriage("+442071234567"), Carriage::Carried);
+        assert_eq!(trunk.to_string(), "a -> 192.0.2.1, priority 10, weight 10, numbers *");
+    }
+
+    #[test]
+    fn a_trunk_can_be_told_everything_and_shows_no_password() {
+        let text = "[[trunk]]\nname = \"a\"\naddress = [\"a.example:5070;tcp\", \"b.example\"]\npriority = 1\nweight = 0\n\
+                    numbers = \"+44*,+49*\"\noutbound_allow = [\"+49*\"]\nstrip_plus = true\nprefix = \"00\"\n\
+                    from_domain = \"pbx.example\"\ncaller_id = \"4930\"\nusername = \"u\"\npassword = \"hunter2\"\nrealm = \"r\"\n\
+                    register = true\nregister_expires = \"10m\"\ncodecs = [\"pcma\", \"pcmu\"]\nsrtp = \"required\"\n\
+                    inbound_from = [\"192.0.2.0/24\"]\ninbound_username = \"v\"\ninbound_password = \"hunter3\"\n\
+                    calls_per_second = 5\nmax_calls = 30\nanswer_within = \"2s\"\n";
+        let (trunks, _) = read(text).trunks.unwrap();
+        let trunk = trunks.iter().next().unwrap();
+        assert_eq!((trunk.addresses.len(), trunk.addresses[0].tcp), (2, true));
+        assert_eq!(
+            (trunk.register, trunk.srtp),
+            (Some(Duration::from_secs(600)), Some(SrtpPolicy::Required))
+        );
+        assert_eq!(trunks.carriage("+49301234"), Carriage::Carried);
+        assert_eq!(trunks.carriage("+44207123"), Carriage::NotAllowed);
+        assert_eq!(trunks.carriage("+33123456"), Carriage::NotReached);
+        let shown = format!("{trunk} {trunk:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+
+    #[test]
+    fn accounts_have_terms_of_their_own() {
+        let sid = format!("AC{}", "0".repeat(32));
+        let text =
+            format!("[[account]]\nsid = \"{sid}\"\noutbound_allow = [\"+44*\"]\ncalls_per_second = 2\n");
+        let (accounts, _) = read(&text).accounts.unwrap();
+        let terms = accounts.terms(&sid).unwrap();
+        assert_eq!((terms.calls_per_second, terms.max_calls), (Some(2), None));
+        assert_eq!(terms.to_string(), "may dial +44*, 2 calls a second");
+        assert!(refused(&format!("{text}{text}")).contains("line 6: this account has terms already"));
+        assert!(refused("[[account]]\nmax_calls = 1").contains("line 1: an account's terms need its `sid`"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_trunk_is_pointed_at() {
+        let start = "[[trunk]]\nname = \"a\"\naddress = \"x\"\n";
+        for (more, expected) in [
+            ("nmbers = \"*\"", "unknown key `nmbers` in confab.toml line 4; did you mean `numbers`?"),
+            ("numbers = \"44*\"", "line 4: `numbers` must be patterns"),
+            ("numbers = \"sip:*\"", "line 4: `numbers` must be patterns"),
+            ("username = \"u\"", "line 4: `username` and `password` go together"),
+            ("register = true", "line 4: `register` needs `username`"),
+            ("register = \"yes\"", "line 4: `register` must be true or false"),
+            ("register_expires = \"60s\"", "line 4: `register_expires` needs"),
+            ("inbound_password = \"p\"", "line 1: `inbound_username` and `inbound_password` go together"),
+            ("weight = 65536", "line 4: `weight` must be a whole number from 0 to 65535"),
+            ("answer_within = \"1m\"", "line 4: `answer_within` must be a duration"),
+            ("prefix = \"a\"", "line 4: `prefix` must be at most 16"),
+            ("from_domain = \"a b\"", "line 4: `from_domain` must be a domain"),
+            ("codecs = [\"g729\"]", "line 4: `codecs` must be"),
+            ("inbound_from = \"10.0.0.1/8\"", "line 4: `inbound_from` must be"),
+            ("calls_per_second = 0", "line 4: `calls_per_second` must be"),
+            ("[[trunk]]\nname = \"a\"\naddress = \"y\"", "line 5: another trunk has this name"),
+            ("[[trunk]]\nname = \"a b\"\naddress = \"y\"", "line 5: `name` must be"),
+            ("[[trunk]]\nname = \"b\"", "line 4: a trunk needs an `address`"),
+            ("[[trunk]]\nname = \"b\"\naddress = \"h;tls\"", "line 6: `address` must be one or more of"),
+            ("[[route]]\ntrunk = \"b\"\nrefuse = 603", "line 5: there is no trunk of the name `b`"),
+        ] {
+            let error = refused(&format!("{start}{more}\n"));
+            assert!(error.contains(expected), "{more:?}: {error}");
+        }
+        assert!(refused("trunk = 1").contains("line 1: a trunk is written as a `[[trunk]]` table"));
+        let many = format!("{}{start}", "[[trunk]]\nname = \"n\"\naddress = \"x\"\n".repeat(TRUNKS_MAX));
+        assert!(refused(&many).contains("more than 64 tables `[[trunk]]`"));
+    }
+
+    #[test]
+    fn a_wrong_password_is_not_repeated() {
+        let text =
+            "[[trunk]]\nname = \"a\"\naddress = \"x\"\nusername = \"u\"\npassword = \"hunter2\\u0007\"\n";
+        let error = refused(text);
+        assert!(
+            error.contains("`password` must be 1 to 256 characters") && !error.contains("hunter"),
+            "{error}"
+        );
+    }
+}

@@ -87,6 +87,11 @@ impl Peer {
         }
     }
 
+    /// Talks to this node from now on: one that has to know the phone before it is there itself.
+    pub(crate) fn serve(&mut self, node: SocketAddr) {
+        self.node = node;
+    }
+
     /// Where its SIP comes from.
     pub(crate) fn address(&self) -> SocketAddr {
         match &self.wire {
