@@ -17,6 +17,7 @@ mod attempt;
 mod call;
 mod challenge;
 mod counters;
+mod dialler;
 mod endpoint;
 mod headers;
 mod inbound;

@@ -66,6 +66,17 @@ impl Peer {
         Self::new(Wire::Tcp(stream, Vec::new()), node, &contact, Rtp::new().await)
     }
 
+    /// One at the other end of a connection that the node opened.
+    pub(crate) async fn of_stream(stream: TcpStream) -> Self {
+        let (here, node) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        Self::new(
+            Wire::Tcp(stream, Vec::new()),
+            node,
+            &format!("sip:peer@{here};transport=tcp"),
+            Rtp::new().await,
+        )
+    }
+
     fn new(wire: Wire, node: SocketAddr, contact: &str, rtp: Rtp) -> Self {
         Self {
             wire,
