@@ -169,18 +169,30 @@ impl Attempt {
         let mut silent_until = self.answer_within.map(|patience| Instant::now() + patience);
         loop {
             tokio::select! {
+                // In this order: that it rang must be known when what came after it is judged.
+                biased;
+                Some(state) = happened.recv() => match state {
+                    DialogState::Early(_, response) => {
+                        silent_until = None;
+                        self.rings(shared, outgoing, &response).await;
+                    }
+                    DialogState::Trying(_) => silent_until = None,
+                    DialogState::Calling(_)
+                    | DialogState::WaitAck(..)
+                    | DialogState::Confirmed(..)
+                    | DialogState::Updated(..)
+                    | DialogState::Notify(..)
+                    | DialogState::Info(..)
+                    | DialogState::Options(..)
+                    | DialogState::Refer(..)
+                    | DialogState::Message(..)
+                    | DialogState::Publish(..)
+                    | DialogState::Terminated(..) => {}
+                },
                 answered = &mut done => {
                     let response = answered.ok().and_then(Result::ok).and_then(|(_, response)| response);
                     return self.judge(response).map(|response| (dialog, happened, response));
                 }
-                state = happened.recv() => match state {
-                    Some(DialogState::Early(_, response)) => {
-                        silent_until = None;
-                        self.rings(shared, outgoing, &response).await;
-                    }
-                    Some(DialogState::Trying(_)) => silent_until = None,
-                    Some(_) | None => {}
-                },
                 signal = outgoing.signals.recv() => {
                     if !matches!(signal, Some(Signal::Answer)) {
                         cancel(&dialog).await;

@@ -20,8 +20,7 @@ async fn calls_wait_for_their_turn_and_say_how_long() {
     let first = call(&node, "442071234501").await;
     let second = call(&node, "442071234502").await;
     let third = call(&node, "442071234503").await;
-    let form = format!("To=%2B442071234504&From=x");
-    let (_, seat) = node.create("Conferences/desk/Participants.json", &form).await;
+    let (_, seat) = node.create("Conferences/desk/Participants.json", "To=%2B442071234504&From=x").await;
     let expected: u64 = seat["queue_time"].as_str().unwrap().parse().unwrap();
     assert!((1_000..=3_000).contains(&expected), "{seat}");
 

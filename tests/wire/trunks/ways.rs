@@ -79,7 +79,7 @@ async fn what_the_callee_says_is_the_end_and_so_is_what_comes_after_ringing() {
         first.request_of("ACK").await;
         node.wait_for(&path, "status", status).await;
     }
-    assert_eq!(second.count_for(Duration::from_millis(300)).await, 0);
+    assert_eq!(second.comes_in(Duration::from_millis(300)).await, Vec::<String>::new());
     assert_eq!(figure(&node, "confab_trunk_circuits_open", "first").await, 0.0);
 }
 
