@@ -6,7 +6,10 @@ use std::time::Duration;
 use confab_media::{Ask, Command, Digit, DigitMethod, PressedDigit};
 
 use super::stalled::{Stalled, account, admit, admit_to, everything, media};
-use super::{CallError, CallFilter, DigitString, EndCall, Limits, NotAdmitted, ParticipantFilter};
+use super::{
+    CallError, CallFilter, DigitString, EndCall, Limits, NotAdmitted, ParticipantFilter, StopTaking,
+    WaiterKey,
+};
 use crate::config::RtpPorts;
 use crate::worker::Order;
 
@@ -136,6 +139,41 @@ async fn what_belongs_to_another_account_is_not_there() {
     let conferences = others.list_conferences(Default::default(), everything()).await;
     assert_eq!(conferences.map(|page| page.items.len()), Ok(0));
     assert_eq!(own.fetch_call(call).await.map(|call| call.status), Ok(super::CallStatus::Ringing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_another_account_is_not_there_and_its_name_is_free() {
+    let stalled = Stalled::start(LIMITS).await;
+    let own = stalled.handle.of(account());
+    let queue = own.create_queue(account(), "support".to_owned(), 5).await.expect("a queue");
+    let again = own.create_queue(account(), "support".to_owned(), 5).await;
+    assert_eq!(again, Err(CallError::QueueNameTaken));
+
+    let stranger = super::AccountSid::generate();
+    let others = stalled.handle.of(stranger);
+    assert_eq!(others.fetch_queue(queue.sid).await, Err(CallError::NoQueue));
+    assert_eq!(others.delete_queue(queue.sid).await, Err(CallError::NoQueue));
+    assert_eq!(others.fetch_waiter(queue.sid, WaiterKey::Front).await, Err(CallError::NoQueue));
+    // Naming the owner does not help.
+    let listed = others.list_queues(account(), everything()).await;
+    assert_eq!(listed.map(|page| page.items.len()), Ok(0));
+    let theirs = others.create_queue(account(), "support".to_owned(), 5).await.expect("a queue");
+    assert_eq!(theirs.account, stranger);
+    assert_eq!(own.list_queues(account(), everything()).await.map(|page| page.items), Ok(vec![queue]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_not_answered_can_neither_wait_nor_take_nor_be_passed_on() {
+    let stalled = Stalled::start(LIMITS).await;
+    let (calls, call) = (&stalled.handle, stalled.call);
+    let entered = calls.enqueue(call, "support".to_owned(), None).await;
+    assert_eq!(entered, Err(CallError::WrongState));
+    let taking = calls.take_from_queue(call, "support".to_owned(), None).await;
+    assert_eq!(taking, Err(CallError::WrongState));
+    assert_eq!(calls.refer(call, "sip:a@b".to_owned()).await, Err(CallError::WrongState));
+    assert_eq!(calls.queue_place(call).await, Err(CallError::NotQueued));
+    assert_eq!(calls.stop_taking(call, StopTaking::Now).await, Err(CallError::NotQueued));
+    assert_eq!(calls.list_queues(account(), everything()).await.map(|page| page.items.len()), Ok(0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -142,6 +142,7 @@ impl Handle {
         name: String,
         size_max: usize,
     ) -> Result<QueueView, CallError> {
+        let account = self.account.unwrap_or(account);
         self.ask_queues(|reply| QueueRequest::Create(account, name, size_max, reply)).await
     }
 
@@ -151,6 +152,7 @@ impl Handle {
         account: AccountSid,
         page: PageRequest,
     ) -> Result<Page<QueueView>, CallError> {
+        let account = self.account.unwrap_or(account);
         self.ask_queues(|reply| QueueRequest::List(account, page, reply)).await
     }
 
