@@ -54,11 +54,11 @@ impl From<Problem> for Stop {
     }
 }
 
-/// How far a document went.
+/// How a document went.
 enum Gone {
     /// To its end.
     Over,
-    /// To another, after so much that was heard.
+    /// To another.
     Elsewhere(VoiceUrl),
 }
 
@@ -109,17 +109,10 @@ impl Playing {
         }
         let mut heard = false;
         for verb in document.verbs {
-            match verb {
-                Verb::Redirect(Redirect { to }) => {
-                    let url = if to.target.is_empty() {
-                        at.url.clone()
-                    } else {
-                        to.target.resolve(Some(&base)).map_err(|e| Stop::Failed(e.message))?.into()
-                    };
-                    return Ok((Gone::Elsewhere(VoiceUrl { url, method: method(to.method) }), heard));
-                }
-                verb => heard |= self.verb(verb, &base, is_bare_sound).await?,
+            if let Verb::Redirect(redirect) = &verb {
+                return Ok((Gone::Elsewhere(led_to(redirect, at, &base)?), heard));
             }
+            heard |= self.verb(verb, &base, is_bare_sound).await?;
         }
         Ok((Gone::Over, heard))
     }
@@ -184,6 +177,16 @@ impl Playing {
         told.push(parameters::named("FriendlyName", &self.order.conference.friendly_name));
         told
     }
+}
+
+/// Where a Redirect in the document at `at` leads: to the document itself, if it does not say.
+fn led_to(Redirect { to }: &Redirect, at: &VoiceUrl, base: &Url) -> Result<VoiceUrl, Stop> {
+    let url = if to.target.is_empty() {
+        at.url.clone()
+    } else {
+        to.target.resolve(Some(base)).map_err(|error| Stop::Failed(error.message))?.into()
+    };
+    Ok(VoiceUrl { url, method: method(to.method) })
 }
 
 /// A pause as a sound of so many tenths of a second, so that it ends as sounds do.
