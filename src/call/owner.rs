@@ -11,6 +11,7 @@ use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
 use super::state::JoinReply;
 use crate::config::OutboundAllow;
+use crate::sound::hold_music;
 use crate::telemetry::Metrics;
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
@@ -28,6 +29,8 @@ pub fn start(
     outbound: OutboundAllow,
     metrics: &Metrics,
 ) -> (Handle, Adapters) {
+    // Made now, which takes some milliseconds: the first who waits for a conference shall not keep everybody waiting.
+    let _ = hold_music();
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let journal = Journal::new(Utc::now());
     let events = journal.events();
