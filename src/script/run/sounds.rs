@@ -25,10 +25,19 @@ use crate::webhook::{Content, Cookies, Payload, Request, Script};
 /// Documents in a row of which nothing is heard: then they lead in a circle.
 const SILENT_DOCUMENTS_MAX: u32 = 10;
 
+/// Orders under way at a time. Each seat has two at most, of what it hears and what it is told, and one that it has no use
+/// for any more goes on until its fetch is over: 16 kB each make 128 MB. One more has failed at once.
+const UNDER_WAY_MAX: usize = 8_192;
+
 /// Carries out the model's orders until it is gone.
 pub async fn serve_sounds(scripts: Arc<Scripts>, mut orders: mpsc::Receiver<SoundOrder>) {
     let tasks = TaskTracker::new();
     while let Some(order) = orders.recv().await {
+        if tasks.len() >= UNDER_WAY_MAX {
+            let why = "More sounds are played than this node takes on.".to_owned();
+            scripts.calls.sound_over(order.id, Some(why)).await;
+            continue;
+        }
         tasks.spawn(Playing { scripts: Arc::clone(&scripts), order, cookies: Cookies::default() }.run());
     }
 }
