@@ -152,14 +152,12 @@ fn more_than_can_be_played_to_all_at_a_time_comes_home() {
     stage.run(12);
     // When those before are over and told, there is room again, and they come home.
     stage.ask(ask(6));
-    let home: Vec<PlayerId> = stage
-        .retired
-        .iter()
-        .filter_map(|retired| match retired {
-            Retired::Player(player) => Some(player.id()),
-            _ => None,
-        })
-        .collect();
+    let mut home = Vec::new();
+    for retired in &stage.retired {
+        if let Retired::Player(player) = retired {
+            home.push(player.id());
+        }
+    }
     assert_eq!(home, [PlayerId(4), PlayerId(5), PlayerId(0)]);
 }
 

@@ -12,6 +12,7 @@ use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
 use super::outbound::DialRules;
 use super::state::JoinReply;
+use crate::sound::hold_music;
 use crate::telemetry::Metrics;
 use crate::worker::{Ports, Report, WorkerIndex, Workers};
 
@@ -29,6 +30,8 @@ pub fn start(
     outbound: DialRules,
     metrics: &Metrics,
 ) -> (Handle, Adapters) {
+    // Made now, which takes some milliseconds: the first who waits for a conference shall not keep everybody waiting.
+    let _ = hold_music();
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let journal = Journal::new(Utc::now());
     let events = journal.events();

@@ -57,10 +57,12 @@ fn ring(samples: &mut [f64], at: usize, semitones: i32, loudness: f64) {
     for (multiple, share) in [(1.0, 1.0), (2.0, 0.25)] {
         let mut wave = Wave::new(hertz * multiple);
         let len = samples.len();
+        let fade = (-multiple / DECAY).exp();
+        let mut peak = share * loudness * NOTE_PEAK;
         for n in 0..(4.0 * DECAY) as usize {
             let attack = (n as f64 / ATTACK as f64).min(1.0);
-            let fade = (-(n as f64) / DECAY * multiple).exp();
-            samples[(at + n) % len] += wave.next() * attack * fade * share * loudness * NOTE_PEAK;
+            samples[(at + n) % len] += wave.next() * attack * peak;
+            peak *= fade;
         }
     }
 }

@@ -20,7 +20,7 @@ fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// Dials a phone into the conference of a name; its call.
+/// Dials a phone into the conference of a name; the path of its seat.
 async fn dial_in(node: &Running, peer: &mut Peer, conference: &str, more: &str) -> String {
     let form = format!("To=sip:agent@{}&From=%2B4930123&Beep=false&WaitUrl=&{more}", peer.address());
     let (status, seat) = node.create(&format!("Conferences/{conference}/Participants.json"), &form).await;
@@ -35,16 +35,34 @@ async fn dial_in(node: &Running, peer: &mut Peer, conference: &str, more: &str) 
 
 /// The events of a story, each with what it is about, and checks what all of them have: numbers from 1 without a gap, the
 /// conference, and a signature that holds.
-fn story(node: &Running, app: &App, page: &str, told: &[Told]) -> Vec<String> {
-    for (n, told) in told.iter().enumerate() {
+fn story(node: &Running, app: &App, page: &str, all: &[Told]) -> Vec<String> {
+    for (n, told) in all.iter().enumerate() {
         assert_eq!(told.get("SequenceNumber"), (n + 1).to_string());
-        assert_eq!(told.get("ConferenceSid"), told.get("ConferenceSid"));
+        assert_eq!(told.get("ConferenceSid"), all[0].get("ConferenceSid"));
         assert_eq!(told.get("AccountSid"), node.account_sid);
         let token = Secret::new(node.auth_token.clone());
         assert_eq!(told.signature, Some(sign(&token, &app.url(page), &told.parameters)));
         assert!(chrono::DateTime::parse_from_rfc2822(told.get("Timestamp")).is_ok());
     }
-    told.iter().map(|told| told.get("StatusCallbackEvent").to_owned()).collect()
+    all.iter().map(|told| told.get("StatusCallbackEvent").to_owned()).collect()
+}
+
+/// Changes all that can be changed of a seat, and tells it and the conference something.
+async fn change_all(node: &Running, app: &App, conference: &str, seat: &str) {
+    let muted = node.post(seat, "Muted=true").await;
+    assert_eq!((&muted["muted"], &muted["label"]), (&true.into(), &"bob".into()));
+    assert_eq!(node.post(seat, "Muted=perhaps").await["muted"], false);
+    assert_eq!(node.post(seat, "Hold=true").await["hold"], true);
+    assert_eq!(node.post(seat, "Hold=false").await["hold"], false);
+    assert_eq!(node.post(seat, "EndConferenceOnExit=true").await["end_conference_on_exit"], true);
+    node.post(seat, "EndConferenceOnExit=false").await;
+    node.post(seat, &format!("AnnounceUrl={}&AnnounceMethod=GET", encoded(&app.url("hello.wav")))).await;
+    app.told("told", 10).await;
+    node.post(seat, &format!("AnnounceUrl={}", encoded(&app.url("nothing")))).await;
+    app.told("told", 11).await;
+    let path = format!("Conferences/{conference}.json");
+    node.post(&path, &format!("AnnounceUrl={}", encoded(&app.url("hello.wav")))).await;
+    app.told("told", 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,21 +82,8 @@ async fn an_application_is_told_the_whole_story_of_a_conference_and_its_end_last
     let other = format!("ConferenceStatusCallback={}&Label=bob", encoded(&app.url("other")));
     let second = dial_in(&node, &mut bob, "desk", &other).await;
 
-    let muted = node.post(&second, "Muted=true").await;
-    assert_eq!((&muted["muted"], &muted["label"]), (&true.into(), &"bob".into()));
-    assert_eq!(node.post(&second, "Muted=perhaps").await["muted"], false);
-    assert_eq!(node.post(&second, "Hold=true").await["hold"], true);
-    assert_eq!(node.post(&second, "Hold=false").await["hold"], false);
-    assert_eq!(node.post(&second, "EndConferenceOnExit=true").await["end_conference_on_exit"], true);
-    node.post(&second, "EndConferenceOnExit=false").await;
-    node.post(&second, &format!("AnnounceUrl={}&AnnounceMethod=GET", encoded(&app.url("hello.wav")))).await;
-    app.told("told", 10).await;
-    node.post(&second, &format!("AnnounceUrl={}", encoded(&app.url("nothing")))).await;
-    app.told("told", 11).await;
     let conference = first.split('/').nth(1).unwrap().to_owned();
-    let path = format!("Conferences/{conference}.json");
-    node.post(&path, &format!("AnnounceUrl={}", encoded(&app.url("hello.wav")))).await;
-    app.told("told", 12).await;
+    change_all(&node, &app, &conference, &second).await;
     alice.hang_up().await;
     bob.is_hung_up().await;
 
@@ -193,4 +198,54 @@ async fn a_script_says_who_is_told_and_by_which_method() {
     assert_eq!(events, ["participant-join", "participant-leave", "conference-end"]);
     assert_eq!(told[2].get("ReasonConferenceEnded"), "last-participant-left");
     assert_eq!(told[0].get("ParticipantLabel"), "caller");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_heard_because_its_hearer_left_has_failed_before_their_leaving_is_told() {
+    let app = App::start().await;
+    app.gives("told", "text/plain", Vec::new());
+    app.gives("long.wav", "audio/wav", wav(1_300.0, 60.0));
+    let node = node().await;
+    let mut alice = Peer::udp(node.node.sip).await;
+    let callback = format!(
+        "Label=alice&ConferenceStatusCallback={}&ConferenceStatusCallbackEvent={}",
+        encoded(&app.url("told")),
+        encoded(ALL)
+    );
+    let seat = dial_in(&node, &mut alice, "desk", &callback).await;
+    let announce = format!("AnnounceUrl={}", encoded(&app.url("long.wav")));
+    for _ in 0..8 {
+        node.post(&seat, &announce).await;
+    }
+    let (status, error) = node.create(&seat, &announce).await;
+    assert_eq!((status, &error["code"]), (429, &20_429.into()), "{error}");
+    let form = "To=sip:x@127.0.0.1:9&From=x&Label=alice";
+    let (status, error) = node.create("Conferences/desk/Participants.json", form).await;
+    assert_eq!((status, &error["code"]), (400, &16_026.into()), "{error}");
+    alice.rtp.hears(1_300).await;
+    alice.hang_up().await;
+    let told = app.told("told", 11).await;
+    let events = story(&node, &app, "told", &told);
+    assert_eq!(events[0], "participant-join");
+    assert!(events[1..9].iter().all(|event| event == "announcement-fail"), "{events:?}");
+    assert_eq!(events[9..], ["participant-leave", "conference-end"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coach_whose_agent_leaves_is_told_as_a_modification() {
+    let app = App::start().await;
+    app.gives("told", "text/plain", Vec::new());
+    let node = node().await;
+    let (mut agent, mut coach) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    let callback = format!(
+        "ConferenceStatusCallback={}&ConferenceStatusCallbackEvent=modify",
+        encoded(&app.url("told"))
+    );
+    let seat = dial_in(&node, &mut agent, "desk", &callback).await;
+    let call = seat.rsplit('/').next().unwrap().trim_end_matches(".json");
+    dial_in(&node, &mut coach, "desk", &format!("Coaching=true&CallSidToCoach={call}")).await;
+    agent.hang_up().await;
+    let told = app.told("told", 1).await;
+    assert_eq!(told[0].get("StatusCallbackEvent"), "participant-modify");
+    assert_eq!((told[0].get("Coaching"), told[0].get("CallSidToCoach")), ("true", ""));
 }

@@ -16,10 +16,12 @@ impl Runner {
         }
         let terms = self.join_terms(conference);
         if let Err(error) = self.scripts.calls.join_conference(self.call.sid, terms).await {
-            let code = match error {
-                CallError::LabelInUse => PARTICIPANT_LABEL_IN_USE,
-                CallError::CoachedAbsent | CallError::CoachedOnHold => CONFERENCE_COACH,
-                _ => MIXED_NOUNS,
+            let code = if error == CallError::LabelInUse {
+                PARTICIPANT_LABEL_IN_USE
+            } else if matches!(error, CallError::CoachedAbsent | CallError::CoachedOnHold) {
+                CONFERENCE_COACH
+            } else {
+                MIXED_NOUNS
             };
             self.note(code, &format!("No seat in the conference: {error}."));
             return self.after(dial.action.as_ref(), vec![told("DialCallStatus", "failed")]);

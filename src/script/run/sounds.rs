@@ -25,10 +25,19 @@ use crate::webhook::{Content, Cookies, Payload, Request, Script};
 /// Documents in a row of which nothing is heard: then they lead in a circle.
 const SILENT_DOCUMENTS_MAX: u32 = 10;
 
+/// Orders under way at a time. Each seat has two at most, of what it hears and what it is told, and one that it has no use
+/// for any more goes on until its fetch is over: 16 kB each make 128 MB. One more has failed at once.
+const UNDER_WAY_MAX: usize = 8_192;
+
 /// Carries out the model's orders until it is gone.
 pub async fn serve_sounds(scripts: Arc<Scripts>, mut orders: mpsc::Receiver<SoundOrder>) {
     let tasks = TaskTracker::new();
     while let Some(order) = orders.recv().await {
+        if tasks.len() >= UNDER_WAY_MAX {
+            let why = "More sounds are played than this node takes on.".to_owned();
+            scripts.calls.sound_over(order.id, Some(why)).await;
+            continue;
+        }
         tasks.spawn(Playing { scripts: Arc::clone(&scripts), order, cookies: Cookies::default() }.run());
     }
 }
@@ -54,11 +63,11 @@ impl From<Problem> for Stop {
     }
 }
 
-/// How far a document went.
+/// How a document went.
 enum Gone {
     /// To its end.
     Over,
-    /// To another, after so much that was heard.
+    /// To another.
     Elsewhere(VoiceUrl),
 }
 
@@ -109,17 +118,10 @@ impl Playing {
         }
         let mut heard = false;
         for verb in document.verbs {
-            match verb {
-                Verb::Redirect(Redirect { to }) => {
-                    let url = if to.target.is_empty() {
-                        at.url.clone()
-                    } else {
-                        to.target.resolve(Some(&base)).map_err(|e| Stop::Failed(e.message))?.into()
-                    };
-                    return Ok((Gone::Elsewhere(VoiceUrl { url, method: method(to.method) }), heard));
-                }
-                verb => heard |= self.verb(verb, &base, is_bare_sound).await?,
+            if let Verb::Redirect(redirect) = &verb {
+                return Ok((Gone::Elsewhere(led_to(redirect, at, &base)?), heard));
             }
+            heard |= self.verb(verb, &base, is_bare_sound).await?;
         }
         Ok((Gone::Over, heard))
     }
@@ -184,6 +186,16 @@ impl Playing {
         told.push(parameters::named("FriendlyName", &self.order.conference.friendly_name));
         told
     }
+}
+
+/// Where a Redirect in the document at `at` leads: to the document itself, if it does not say.
+fn led_to(Redirect { to }: &Redirect, at: &VoiceUrl, base: &Url) -> Result<VoiceUrl, Stop> {
+    let url = if to.target.is_empty() {
+        at.url.clone()
+    } else {
+        to.target.resolve(Some(base)).map_err(|error| Stop::Failed(error.message))?.into()
+    };
+    Ok(VoiceUrl { url, method: method(to.method) })
 }
 
 /// A pause as a sound of so many tenths of a second, so that it ends as sounds do.

@@ -34,6 +34,7 @@ impl Table {
         follow(&mut self.speakers, heard.clone());
         self.ticks += 1;
         match self.speakers.take_event(heard) {
+            Some(ConferenceEvent::Played { .. }) => panic!("nothing is played here"),
             Some(ConferenceEvent::ActiveSpeaker(leg)) => self.told.push((self.ticks, leg.map(|leg| leg.0))),
             None => {}
         }
