@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use confab_media::{Plays, SampleRate, Sound};
+use confab_media::Plays;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::debug;
@@ -23,6 +23,7 @@ use super::{Flow, Runner};
 use crate::call::{
     CallError, CallSid, QueueExit, QueuePlace, QueueResult, QueueSid, Voice, VoiceSource, VoiceUrl,
 };
+use crate::sound::hold_music;
 
 /// What is heard when a wait document cannot be had lasts so long; then it is asked for again.
 const WAIT_AGAIN: Duration = Duration::from_secs(10);
@@ -35,30 +36,15 @@ const ROUND_MIN: Duration = Duration::from_secs(1);
 /// itself is slowed down.
 const AT_ONCE_MAX: u32 = 10;
 
-/// What those who wait hear when no document says: silence but for a soft tone now and then, which tells that the line
-/// is alive.
-pub(super) fn default_music() -> Sound {
-    const RATE: usize = 8_000;
-    const PEAK: f64 = 1_500.0;
-    /// A quarter of a second in every five.
-    const TONE: usize = RATE / 4;
-    let sample = |n: usize| {
-        let swell = (n as f64 / TONE as f64 * std::f64::consts::PI).sin();
-        (PEAK * swell * (n as f64 * 440.0 / RATE as f64 * std::f64::consts::TAU).sin()) as i16
-    };
-    let samples: Vec<i16> = (0..5 * RATE).map(|n| if n < TONE { sample(n) } else { 0 }).collect();
-    Sound::new(SampleRate::Hz8000, samples)
-}
-
 impl Runner {
     pub(super) async fn enqueue(&mut self, enqueue: &Enqueue) -> Flow {
         let name = enqueue.queue.clone().filter(|_| enqueue.workflow_sid.is_none());
         let Some(name) = name else {
-            self.note(SCHEMA, "This node runs no workflows: <Enqueue> with a workflowSid was skipped.");
+            self.warn(SCHEMA, "This node runs no workflows: <Enqueue> with a workflowSid was skipped.");
             return Flow::Next;
         };
         if enqueue.task.is_some() {
-            self.note(SCHEMA, "This node runs no workflows: <Task> was skipped.");
+            self.warn(SCHEMA, "This node runs no workflows: <Task> was skipped.");
         }
         if let Err(flow) = self.answer().await {
             return flow;
@@ -259,7 +245,7 @@ impl Runner {
     }
 
     async fn music(&mut self, until: Option<Instant>) -> Flow {
-        let playing = self.scripts.calls.play(self.call.sid, default_music(), Plays::Forever).await;
+        let playing = self.scripts.calls.play(self.call.sid, hold_music(), Plays::Forever).await;
         let flow = self.linger(until).await;
         if playing.is_ok() {
             self.stop_playing().await;
