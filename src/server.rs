@@ -20,7 +20,7 @@ use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::script;
 use crate::sip;
 use crate::sound::{self, SayCommand, Saying};
-use crate::store::{Store, StoreError, StoreSettings};
+use crate::store::{Retention, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, StoreSpool, SystemNetwork,
@@ -174,7 +174,7 @@ impl Node {
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
-        let store = Store::open(&config.data_dir, StoreSettings::default(), &metrics).await?;
+        let store = Store::open(&config.data_dir, store_settings(&config), &metrics).await?;
         let main = MainAccount { sid: account, auth_token: config.credentials.auth_token.clone() };
         let directory = Directory::open(main, Arc::new(store.clone())).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
@@ -184,6 +184,7 @@ impl Node {
         let state = ApiState {
             calls: calls.clone(),
             directory: directory.clone(),
+            store: store.clone(),
             listening: Listening {
                 http: http_address.to_string(),
                 sip_udp: sip_address.to_string(),
@@ -206,10 +207,11 @@ impl Node {
             session_interval_min,
         };
         let web = web_client(&config.webhook, directory, &metrics)?;
+        let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying };
+        let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger };
         tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
         let endpoint =
             sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
@@ -240,7 +242,7 @@ impl Node {
         if tokio::time::timeout(HTTP_PATIENCE, self.api).await.is_err() {
             warn!("some HTTP requests were cut off");
         }
-        if !self.store.stop(STORE_PATIENCE).await {
+        if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
             warn!("not everything could be written to the database");
         }
     }
@@ -272,6 +274,23 @@ fn web_client(
 async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
     let spool = Arc::new(StoreSpool::new(store.clone()));
     Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
+}
+
+/// Who keeps notes of what goes wrong, and of each request.
+fn debugger(web: &Client, store: &Store) -> script::Debugger {
+    let debugger = script::Debugger::new(store.clone());
+    let observer = debugger.clone();
+    web.observe(Arc::new(move |exchange| observer.exchange(exchange)));
+    debugger
+}
+
+fn store_settings(config: &Config) -> StoreSettings {
+    let retention = Retention {
+        calls: config.retention.calls.time(),
+        conferences: config.retention.conferences.time(),
+        notifications: config.retention.notifications.time(),
+    };
+    StoreSettings { retention, ..StoreSettings::default() }
 }
 
 fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {

@@ -95,6 +95,10 @@ sid!(
     PhoneNumberSid, "PN"
 );
 sid!(
+    /// Something that went wrong in an application.
+    NotificationSid, "NO"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

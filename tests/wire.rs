@@ -37,6 +37,8 @@ mod outbound;
 mod peer;
 #[path = "wire/quality.rs"]
 mod quality;
+#[path = "wire/restart.rs"]
+mod restart;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]

@@ -1,4 +1,4 @@
-//! Calls: list, place, fetch, redirect and end. No record of one can be deleted.
+//! Calls: list, place, fetch, redirect, end, and delete the record of one that is over.
 
 use std::sync::Arc;
 
@@ -88,6 +88,19 @@ pub(super) async fn update(
         Some(other) => return Err(ApiError::value("Status", other, "completed or canceled")),
     };
     answer(call, done)
+}
+
+/// `DELETE …/Calls/{CA}.json` deletes the record of a call that is over, with its notifications and events.
+pub(super) async fn delete(
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    CallPath(call): CallPath,
+) -> Result<StatusCode, ApiError> {
+    match state.calls.of(account).delete_call(call).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(CallError::WrongState) => Err(ApiError::living(call)),
+        Err(error) => Err(ApiError::of(error, Asked::Call(call))),
+    }
 }
 
 fn voice(parameters: &Parameters) -> Result<Voice, ApiError> {

@@ -64,6 +64,14 @@ impl ApiError {
         Self::parameter(format!("{name} is {}; it must be {right}.", Quoted(value)))
     }
 
+    /// The record of a call that is not over was to be deleted.
+    pub(super) fn living(call: CallSid) -> Self {
+        let message = format!(
+            "The call {call} is not over, so its record cannot be deleted. End it first with Status=completed."
+        );
+        Self::new(StatusCode::CONFLICT, 20_009, message)
+    }
+
     /// The credentials are missing or wrong.
     pub(super) fn unauthenticated(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, 20_003, message.to_owned())

@@ -23,6 +23,7 @@ mod form;
 mod health;
 mod keys;
 mod layers;
+mod notifications;
 mod numbers;
 mod paging;
 mod participants;
@@ -45,6 +46,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::call::Handle;
 use crate::directory::Directory;
+use crate::store::Store;
 
 pub use events::followers;
 pub use health::Listening;
@@ -66,6 +68,8 @@ pub struct ApiState {
     pub calls: Handle,
     /// Who may ask, and what they have.
     pub directory: Directory,
+    /// What is on record.
+    pub store: Store,
     /// Where the node really listens, for `/healthz`.
     pub listening: Listening,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
@@ -109,11 +113,16 @@ fn control(state: &Shared) -> Router<Shared> {
         routes = routes
             .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
             .route(&format!("{conferences}{suffix}"), get(conferences::list))
+            .route(&format!("{account}/Notifications{suffix}"), get(notifications::list))
+            .route(&format!("{calls}/{{call}}/Notifications{suffix}"), get(notifications::list_of_call))
+            .route(&format!("{calls}/{{call}}/Events{suffix}"), get(notifications::events))
             .route(&format!("{participants}{suffix}"), participants_routes());
     }
     routes
         .merge(directory_routes(&account))
-        .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update))
+        .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete))
+        .route(&format!("{calls}/{{call}}/Notifications/{{notification}}"), get(notifications::fetch_of_call))
+        .route(&format!("{account}/Notifications/{{notification}}"), get(notifications::fetch))
         .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
         .route(
             &format!("{participants}/{{participant}}"),

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use super::error::{ApiError, Quoted};
-use crate::call::{CallSid, ConferenceSid, ParticipantKey};
+use crate::call::{CallSid, ConferenceSid, NotificationSid, ParticipantKey};
 use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
 /// A call named by the path.
@@ -22,6 +22,37 @@ impl<S: Send + Sync> FromRequestParts<S> for CallPath {
             ApiError::not_found(format!("There is no call {}: that is {error}.", Quoted(&call)))
         })
     }
+}
+
+/// A notification named by the path.
+pub(super) struct NotificationPath(pub(super) NotificationSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for NotificationPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [notification] = segments(parts, state, ["notification"]).await?;
+        parse_notification(&notification).map(Self)
+    }
+}
+
+/// A notification of a call.
+pub(super) struct CallNotificationPath(pub(super) CallSid, pub(super) NotificationSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for CallNotificationPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let CallPath(call) = CallPath::from_request_parts(parts, state).await?;
+        let NotificationPath(notification) = NotificationPath::from_request_parts(parts, state).await?;
+        Ok(Self(call, notification))
+    }
+}
+
+fn parse_notification(text: &str) -> Result<NotificationSid, ApiError> {
+    text.parse().map_err(|error| {
+        ApiError::not_found(format!("There is no notification {}: that is {error}.", Quoted(text)))
+    })
 }
 
 /// A conference named by the path.

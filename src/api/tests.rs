@@ -6,6 +6,7 @@ mod connections;
 mod errors;
 mod events;
 mod full;
+mod notifications;
 mod numbers;
 mod quality;
 mod resources;
@@ -27,6 +28,7 @@ use crate::call::scripted::{Script, account};
 use crate::call::{AccountSid, CallSid, ConferenceSid, Handle};
 use crate::config::Secret;
 use crate::directory::{Directory, MainAccount};
+use crate::store::Store;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -88,6 +90,10 @@ impl Tour {
 
 impl Node {
     fn over(calls: Handle) -> Self {
+        Self::with(calls, Store::blank())
+    }
+
+    fn with(calls: Handle, store: Store) -> Self {
         let (stopping, is_stopping) = watch::channel(false);
         let account = account();
         let listening = Listening {
@@ -99,6 +105,7 @@ impl Node {
         let router = router(ApiState {
             calls,
             directory: Directory::in_memory(main),
+            store,
             listening,
             stopping: is_stopping,
             followers: super::followers(),

@@ -50,7 +50,7 @@ pub use news::{CallNews, CallStep};
 pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use quality::CallQuality;
-pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
+pub use sid::{AccountSid, CallSid, ConferenceSid, NotificationSid, RequestSid, SidError};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

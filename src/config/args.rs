@@ -56,6 +56,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIRECTORY")]
     pub data_dir: Option<String>,
 
+    /// Calls that are over are on record for so long [env: CONFAB_RETENTION_CALLS] [default: 30d]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_calls: Option<String>,
+
+    /// Conferences that are over are on record for so long [env: CONFAB_RETENTION_CONFERENCES] [default: 30d]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_conferences: Option<String>,
+
+    /// Notifications are kept for so long [env: CONFAB_RETENTION_NOTIFICATIONS] [default: 30d]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_notifications: Option<String>,
+
     /// Media threads [env: CONFAB_MEDIA_THREADS] [default: one per core]
     #[arg(long, value_name = "NUMBER")]
     pub media_threads: Option<String>,
@@ -186,6 +198,9 @@ impl ServeArgs {
             Setting::RtpPorts => &self.rtp_ports,
             Setting::DataDir => &self.data_dir,
             Setting::MediaThreads => &self.media_threads,
+            Setting::RetentionCalls => &self.retention_calls,
+            Setting::RetentionConferences => &self.retention_conferences,
+            Setting::RetentionNotifications => &self.retention_notifications,
             Setting::RtpTimeout => &self.rtp_timeout,
             Setting::Codecs => &self.codecs,
             Setting::Srtp => &self.srtp,

@@ -24,8 +24,8 @@ use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Codecs, Config, Credentials, Http, Limits, Log, LogFormat, Media, Networks, Routes, RtpPorts, Sip,
-    SipTls, SrtpPolicy, Webhook,
+    Codecs, Config, Credentials, Http, KeptFor, Limits, Log, LogFormat, Media, Networks, Retention, Routes,
+    RtpPorts, Sip, SipTls, SrtpPolicy, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -72,6 +72,7 @@ pub fn load(
     let webhook = gather.webhook()?;
     let say_command = gather.say_command()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
+    let retention = gather.retention()?;
     let log = gather.log()?;
     let routes = gather.routes();
     // Last, so that a mistake elsewhere leaves nothing on the disk.
@@ -87,6 +88,7 @@ pub fn load(
         webhook,
         say_command,
         data_dir,
+        retention,
         credentials,
         routes,
         log,
@@ -202,6 +204,15 @@ impl Gather<'_> {
         let shown = command.clone().unwrap_or_else(|| "none".to_owned());
         self.line(Setting::SayCommand.key(), shown, source);
         Ok(command)
+    }
+
+    fn retention(&mut self) -> Result<Retention, ConfigError> {
+        let mut kept = |setting| self.plain(setting, value::kept_for, KeptFor::default);
+        Ok(Retention {
+            calls: kept(Setting::RetentionCalls)?,
+            conferences: kept(Setting::RetentionConferences)?,
+            notifications: kept(Setting::RetentionNotifications)?,
+        })
     }
 
     fn log(&mut self) -> Result<Log, ConfigError> {
@@ -388,6 +399,7 @@ shown_as_displayed!(
     SrtpPolicy,
     JitterBuffer,
     ConferenceDigits,
+    KeptFor,
     OutboundAllow,
     usize,
     String

@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod gather;
 mod jitter_buffer;
+mod kept_for;
 mod networks;
 mod outbound;
 mod ports;
@@ -43,6 +44,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use gather::load;
 pub use jitter_buffer::JitterBuffer;
+pub use kept_for::KeptFor;
 pub use networks::{Network, Networks};
 pub use outbound::OutboundAllow;
 pub use ports::RtpPorts;
@@ -73,6 +75,8 @@ pub struct Config {
     /// Where what outlives the process is kept. Default `./confab-data`, so that a first try leaves
     /// everything in one place that is easy to delete. Exists, with mode 0700 if the node made it.
     pub data_dir: PathBuf,
+    /// How long what was is remembered.
+    pub retention: Retention,
     /// Who may use the API.
     pub credentials: Credentials,
     /// Where calls go. Default: user `conf-NAME` to the conference NAME, all else 404.
@@ -162,6 +166,18 @@ pub struct Webhook {
     pub egress_allow: Networks,
     /// Authorities trusted besides the machine's, PEM. Default none.
     pub ca: Option<PathBuf>,
+}
+
+/// How long what was is remembered. Default 30 days each: long enough to answer a complaint, short enough that nobody's
+/// calls are on record for ever by accident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Calls that are over.
+    pub calls: KeptFor,
+    /// Conferences that are over.
+    pub conferences: KeptFor,
+    /// Notifications, and what applications were asked and answered.
+    pub notifications: KeptFor,
 }
 
 /// What is logged, and how.

@@ -22,6 +22,12 @@ pub enum Setting {
     RtpPorts,
     /// Where what outlives the process is kept.
     DataDir,
+    /// How long calls are on record.
+    RetentionCalls,
+    /// How long conferences are on record.
+    RetentionConferences,
+    /// How long notifications are kept.
+    RetentionNotifications,
     /// How many media threads.
     MediaThreads,
     /// How long a leg may be silent on the wire.
@@ -60,7 +66,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -69,6 +75,9 @@ impl Setting {
         Self::PublicAddress,
         Self::RtpPorts,
         Self::DataDir,
+        Self::RetentionCalls,
+        Self::RetentionConferences,
+        Self::RetentionNotifications,
         Self::MediaThreads,
         Self::RtpTimeout,
         Self::Codecs,
@@ -99,6 +108,9 @@ impl Setting {
             Self::PublicAddress => "public_address",
             Self::RtpPorts => "rtp_ports",
             Self::DataDir => "data_dir",
+            Self::RetentionCalls => "retention_calls",
+            Self::RetentionConferences => "retention_conferences",
+            Self::RetentionNotifications => "retention_notifications",
             Self::MediaThreads => "media_threads",
             Self::RtpTimeout => "rtp_timeout",
             Self::Codecs => "codecs",

@@ -44,13 +44,16 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 18] = [
+const OTHER_VALUES: [(Setting, &str); 21] = [
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
     (Setting::PublicAddress, "203.0.113.7"),
     (Setting::RtpPorts, "40000-40099"),
     (Setting::DataDir, "data"),
     (Setting::MediaThreads, "7"),
+    (Setting::RetentionCalls, "7d"),
+    (Setting::RetentionConferences, "forever"),
+    (Setting::RetentionNotifications, "36h"),
     (Setting::RtpTimeout, "500ms"),
     (Setting::Codecs, "pcma,l16/8000"),
     (Setting::Srtp, "optional"),

@@ -13,7 +13,7 @@ use super::codecs::Codecs;
 use super::conference_digits::ConferenceDigits;
 use super::jitter_buffer::JitterBuffer;
 use super::outbound::OutboundAllow;
-use super::{LogFormat, Networks, RtpPorts, Secret, SrtpPolicy};
+use super::{KeptFor, LogFormat, Networks, RtpPorts, Secret, SrtpPolicy};
 
 /// What would have been right, as the end of "… is wrong: expected …".
 pub(super) type Expected = String;
@@ -83,6 +83,12 @@ pub(super) fn show_duration(duration: Duration) -> String {
         }
     }
     format!("{millis}ms")
+}
+
+/// A time in days or hours.
+pub(super) fn kept_for(text: &str) -> Result<KeptFor, Expected> {
+    KeptFor::parse(text)
+        .ok_or_else(|| "a time in days or hours, such as `30d` or `12h`, or `forever`".to_owned())
 }
 
 /// `AC` and 32 digits: the API's clients check the form, and the node's own SIDs are shown in small letters.

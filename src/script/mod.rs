@@ -21,9 +21,11 @@ mod target;
 mod tests;
 pub mod verbs;
 
+mod debugger;
 mod news;
 mod run;
 
+pub use debugger::{Debugger, Severity};
 pub use digits::{KeySequence, KeyStep, SEND_DIGITS_MAX};
 pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
 pub use error::{ScriptError, Warning};

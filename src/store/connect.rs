@@ -68,6 +68,12 @@ pub(super) async fn in_memory(pages_max: Option<u32>) -> Result<Database, StoreE
     Ok(Database { writer: pool.clone(), readers: pool, is_makeshift: false })
 }
 
+#[cfg(test)]
+pub(super) fn blank() -> Database {
+    let pool = forever(1).connect_lazy_with(SqliteConnectOptions::new().in_memory(true));
+    Database { writer: pool.clone(), readers: pool, is_makeshift: false }
+}
+
 async fn open_file(path: &Path, pages_max: Option<u32>) -> Result<Database, StoreError> {
     make_file(path)?;
     let options = SqliteConnectOptions::new()

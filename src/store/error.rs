@@ -53,10 +53,9 @@ impl StoreError {
         match self {
             Self::Damaged(_) => true,
             Self::Database(error) => says_damage(error),
-            Self::Migration(error) => match &**error {
-                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => says_damage(error),
-                _ => false,
-            },
+            Self::Migration(error) => {
+                matches!(&**error, MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) if says_damage(e))
+            }
             Self::Full | Self::Closed | Self::Makeshift | Self::File(_) => false,
         }
     }

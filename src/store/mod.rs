@@ -139,6 +139,13 @@ impl Store {
         Ok(Self::start(database, settings, metrics))
     }
 
+    /// A store without tables, for tests that need none: it takes and gives nothing.
+    #[cfg(test)]
+    pub(crate) fn blank() -> Self {
+        let settings = StoreSettings { queue: 2, ..StoreSettings::default() };
+        Self::start(connect::blank(), settings, &Metrics::new())
+    }
+
     fn start(database: Database, settings: StoreSettings, metrics: &Metrics) -> Self {
         let figures = Arc::new(Figures::new(metrics));
         figures.failing.set(i64::from(database.is_makeshift));

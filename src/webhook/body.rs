@@ -87,6 +87,17 @@ impl Body {
         Ok(whole.freeze())
     }
 
+    /// So many bytes of it, or a piece more; fewer if they do not come.
+    pub(super) async fn beginning(mut self, bytes: usize) -> Vec<u8> {
+        let mut beginning = Vec::new();
+        while beginning.len() < bytes
+            && let Ok(Some(piece)) = self.chunk().await
+        {
+            beginning.extend_from_slice(&piece);
+        }
+        beginning
+    }
+
     /// Nobody is interested: the connection is kept if nothing is left to come, and closed otherwise.
     pub(super) fn dismiss(mut self) {
         if self.incoming.is_end_stream() {

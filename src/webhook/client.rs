@@ -11,8 +11,8 @@
 //! It knows nothing of calls: what a request says and what an answer means is its caller's affair.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
@@ -23,6 +23,7 @@ use super::connection::{Connections, Sender, TrustError};
 use super::content::{Content, Script, Sound, is_sound, kind_of};
 use super::cookies::Cookies;
 use super::egress::Egress;
+use super::exchange::{BODY_SHOWN_MAX, OnExchange, Sighting};
 use super::failure::{Failure, FailureKind, OnFailure};
 use super::hop::Hop;
 use super::ledger::{Books, Ledger};
@@ -41,6 +42,9 @@ const SCRIPT_BYTES_MAX: u64 = 64 * 1024;
 
 /// How much of the answer to a callback is read so that its connection can be used again. Nobody looks at it.
 const CALLBACK_BYTES_MAX: u64 = 16 * 1024;
+
+/// How long the page that comes with an error is waited for: whoever looks into it later wants it, and a call waits.
+const ERROR_PAGE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The longest sound if nothing else is said: 40 minutes at 8 kHz and 16 bits are 38 MB, and few are longer.
 const SOUND_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -109,9 +113,15 @@ impl Client {
     ) -> Result<Self, TrustError> {
         let extra = settings.extra_authorities.as_deref();
         let connections = Connections::new(network, settings.egress.clone(), extra)?;
-        let books = Arc::new(Books { on_failure, metrics: RequestMetrics::new(metrics) });
+        let metrics = RequestMetrics::new(metrics);
+        let books = Arc::new(Books { on_failure, on_exchange: OnceLock::new(), metrics });
         let sound_bytes_max = settings.sound_bytes_max;
         Ok(Self { inner: Arc::new(Inner { connections, keys, books, sound_bytes_max }) })
+    }
+
+    /// Tells `on_exchange` of each request from now on, when it is over. Only the first that is given is told.
+    pub fn observe(&self, on_exchange: OnExchange) {
+        let _ = self.inner.books.on_exchange.set(on_exchange);
     }
 
     /// Fetches a call script. What an application keeps in cookies goes with it and comes back in `cookies`.
@@ -184,7 +194,7 @@ impl Client {
     /// See [`FailureKind`]; also later, while it is read.
     pub async fn fetch_sound(&self, request: &Request, cookies: &mut Cookies) -> Result<Sound, Failure> {
         let ledger = self.ledger(request, Purpose::Sound);
-        match self.inner.transact(request, Purpose::Sound, cookies).await {
+        match self.inner.transact(request, Purpose::Sound, cookies, &ledger).await {
             Ok(answer) => Ok(answer.into_sound(ledger)),
             Err(kind) => Err(ledger.failed(kind)),
         }
@@ -196,7 +206,7 @@ impl Client {
     /// See [`FailureKind`].
     pub async fn notify(&self, request: &Request) -> Result<(), Failure> {
         let ledger = self.ledger(request, Purpose::Callback);
-        match self.inner.transact(request, Purpose::Callback, &mut Cookies::default()).await {
+        match self.inner.transact(request, Purpose::Callback, &mut Cookies::default(), &ledger).await {
             Ok(answer) => {
                 // It was heard, whatever becomes of the rest.
                 let _ = answer.body.whole().await;
@@ -224,7 +234,7 @@ impl Inner {
         cookies: &mut Cookies,
         ledger: &Ledger,
     ) -> Result<Script, FailureKind> {
-        let answer = self.transact(request, Purpose::Script, cookies).await?;
+        let answer = self.transact(request, Purpose::Script, cookies, ledger).await?;
         let url = answer.target.as_str().to_owned();
         let said = answer.content_type().map(str::to_owned);
         if said.as_deref().is_some_and(is_sound) {
@@ -233,7 +243,9 @@ impl Inner {
             let sound = Sound::new(url.clone(), said, body, ledger.again(Purpose::Sound));
             return Ok(Script { url, content: Content::Sound(Box::new(sound)) });
         }
-        let content = kind_of(said.as_deref(), answer.body.whole().await?)?;
+        let body = answer.body.whole().await?;
+        ledger.sighting.read(&body);
+        let content = kind_of(said.as_deref(), body)?;
         Ok(Script { url, content })
     }
 
@@ -243,6 +255,7 @@ impl Inner {
         request: &Request,
         purpose: Purpose,
         cookies: &mut Cookies,
+        ledger: &Ledger,
     ) -> Result<Answer, FailureKind> {
         let target = Target::parse(&request.url)?;
         let auth_token = self.keys.auth_token(&request.account_sid).ok_or(FailureKind::NoKey)?;
@@ -255,6 +268,7 @@ impl Inner {
             token: &token,
             bytes: self.bytes_max(purpose),
             deadline: Instant::now() + patience,
+            sighting: &ledger.sighting,
         };
         let mut retries = overrides.retries;
         loop {
@@ -288,13 +302,16 @@ impl Inner {
                 return Err(FailureKind::TimedOut);
             }
             let (status, answer) = self.ask(order, &hop, cookies).await?;
+            order.sighting.saw(status.as_u16(), &answer.headers);
             if let Some(next) = hop.next(status, &answer.headers)? {
                 answer.body.dismiss();
                 hop = next;
             } else if status.is_success() {
                 return Ok(answer);
             } else {
-                answer.body.dismiss();
+                let deadline = order.deadline.min(Instant::now() + ERROR_PAGE_PATIENCE);
+                let page = answer.body.within(CALLBACK_BYTES_MAX, deadline);
+                order.sighting.read(&page.beginning(BODY_SHOWN_MAX).await);
                 return Err(FailureKind::Status(status.as_u16()));
             }
         }
@@ -362,6 +379,7 @@ struct Order<'a> {
     token: &'a str,
     bytes: u64,
     deadline: Instant,
+    sighting: &'a Sighting,
 }
 
 impl Order<'_> {

@@ -1,10 +1,11 @@
 //! What becomes of each request, for those who keep failures and figures.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::exchange::{Exchange, OnExchange, Sighting};
 use super::failure::{Failure, FailureKind, OnFailure};
 use super::metrics::RequestMetrics;
 use super::request::{Method, Purpose, Request};
@@ -13,6 +14,7 @@ use super::target::Target;
 /// Where it is written.
 pub(super) struct Books {
     pub(super) on_failure: OnFailure,
+    pub(super) on_exchange: OnceLock<OnExchange>,
     pub(super) metrics: RequestMetrics,
 }
 
@@ -25,6 +27,8 @@ pub(super) struct Ledger {
     url: String,
     purpose: Purpose,
     since: Instant,
+    /// What was said, and what came.
+    pub(super) sighting: Arc<Sighting>,
 }
 
 impl Ledger {
@@ -38,6 +42,7 @@ impl Ledger {
             url: Target::parse(&request.url).map_or_else(|_| "?".to_owned(), |target| target.shown()),
             purpose,
             since: Instant::now(),
+            sighting: Arc::new(Sighting::of(request)),
         }
     }
 
@@ -51,11 +56,13 @@ impl Ledger {
             url: self.url.clone(),
             purpose,
             since: self.since,
+            sighting: Arc::clone(&self.sighting),
         }
     }
 
     pub(super) fn succeeded(&self) {
         self.books.metrics.succeeded(self.purpose, self.elapsed());
+        self.tell(None);
     }
 
     pub(super) fn failed(&self, kind: FailureKind) -> Failure {
@@ -71,7 +78,23 @@ impl Ledger {
             duration,
         };
         (self.books.on_failure)(&failure);
+        self.tell(Some((failure.code(), failure.kind.to_string())));
         failure
+    }
+
+    fn tell(&self, failure: Option<(u32, String)>) {
+        let Some(on_exchange) = self.books.on_exchange.get() else { return };
+        on_exchange(&Exchange {
+            account_sid: self.account_sid.clone(),
+            subject: self.subject.clone(),
+            purpose: self.purpose,
+            method: self.method,
+            url: self.url.clone(),
+            parameters: self.sighting.parameters.clone(),
+            answer: self.sighting.answer(),
+            failure,
+            duration: self.elapsed(),
+        });
     }
 
     fn elapsed(&self) -> Duration {

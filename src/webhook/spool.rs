@@ -63,10 +63,7 @@ impl StoreSpool {
 
 impl From<StoreError> for SpoolError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Full => Self::Full,
-            error => Self::Failed(error.to_string()),
-        }
+        if matches!(error, StoreError::Full) { Self::Full } else { Self::Failed(error.to_string()) }
     }
 }
 

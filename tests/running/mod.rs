@@ -19,7 +19,7 @@ pub(crate) struct Running {
     pub(crate) node: Node,
     pub(crate) account_sid: String,
     pub(crate) auth_token: String,
-    _data: TempDir,
+    pub(crate) data: TempDir,
 }
 
 impl Running {
@@ -31,7 +31,18 @@ impl Running {
 
     /// Starts one with flags of the test's own, such as `--max-calls=2`.
     pub(crate) async fn start_with(options: Options, flags: &[&str]) -> Self {
-        let data = TempDir::new().expect("a directory for a test");
+        Self::start_in(TempDir::new().expect("a directory for a test"), options, flags).await
+    }
+
+    /// Stops it, and leaves what it kept.
+    #[allow(dead_code, reason = "most nodes end with their test")]
+    pub(crate) async fn stop(self) -> TempDir {
+        self.node.stop().await;
+        self.data
+    }
+
+    /// Starts one with what another kept.
+    pub(crate) async fn start_in(data: TempDir, options: Options, flags: &[&str]) -> Self {
         let directory = data.path().to_str().expect("a path in UTF-8");
         let ours = ["node", "--http-listen=127.0.0.1:0", "--sip-listen=127.0.0.1:0", "--data-dir", directory];
         let cli = Cli::parse_from(ours.iter().chain(flags));
@@ -45,7 +56,7 @@ impl Running {
             node,
             account_sid: credentials.account_sid,
             auth_token: credentials.auth_token.expose().to_owned(),
-            _data: data,
+            data,
         }
     }
 }

@@ -175,7 +175,7 @@ async function driveRefusals(call) {
   await refused(400, 20001, "an announcement", seat.update({ announceUrl: "http://127.0.0.1/a.wav" }));
   await refused(400, 20001, "a status that is none", node.calls(call).update({ status: "paused" }));
   await refused(400, 21220, "canceling an answered call", node.calls(call).update({ status: "canceled" }));
-  await refused(405, 20004, "deleting a call's record", node.calls(call).remove());
+  await refused(409, 20009, "deleting a call's record", node.calls(call).remove());
   const target = { to: "sip:a@127.0.0.1", from: "b", url: "http://127.0.0.1/" };
   await refused(400, 21215, "placing a call that is not allowed", node.calls.create(target));
 }

@@ -176,7 +176,7 @@ def drive_refusals(node, conference, call):
     refused(400, 20001, "an announcement", lambda: seat.update(announce_url="http://127.0.0.1/a.wav"))
     refused(400, 20001, "a status that is none", lambda: node.calls(call).update(status="paused"))
     refused(400, 21220, "canceling an answered call", lambda: node.calls(call).update(status="canceled"))
-    refused(405, 20004, "deleting a call's record", node.calls(call).delete)
+    refused(409, 20009, "deleting a call's record", node.calls(call).delete)
     create = lambda: node.calls.create(to="sip:a@127.0.0.1", from_="b", url="http://127.0.0.1/")
     refused(400, 21215, "placing a call that is not allowed", create)
 

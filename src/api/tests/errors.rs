@@ -101,7 +101,8 @@ async fn what_cannot_be_done_is_refused() {
 #[tokio::test]
 async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
     let rows = [
-        ("DELETE", "/Calls/{CA}.json", "GET,HEAD,POST"),
+        ("PATCH", "/Calls/{CA}.json", "GET,HEAD,POST,DELETE"),
+        ("DELETE", "/Notifications.json", "GET,HEAD"),
         ("PUT", "/Calls.json", "GET,HEAD,POST"),
         ("POST", "/Conferences.json", "GET,HEAD"),
         ("DELETE", "/Conferences/{CF}.json", "GET,HEAD,POST"),

@@ -1,5 +1,8 @@
 //! Lists and fetches over model and store: the inside of [`Handle`].
 
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::Unkept;
@@ -7,7 +10,9 @@ use super::merge::{merged, stored_part};
 use super::rows::{call_query, call_view, conference_query, conference_view};
 use crate::call::handle::{CallError, Handle, Request};
 use crate::call::sid::{AccountSid, CallSid, ConferenceSid};
-use crate::call::view::{CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest};
+use crate::call::view::{
+    CallFilter, CallView, ConferenceFilter, ConferenceStatus, ConferenceView, Page, PageRequest,
+};
 use crate::store::{Part, Store, StoreError};
 
 impl Handle {
@@ -28,7 +33,7 @@ impl Handle {
                 return self.ask(|reply| Request::ListCalls(filter, request, reply)).await;
             }
         };
-        let stored = rows.into_iter().filter_map(|row| call_view(row).inspect_err(|e| odd(e)).ok()).collect();
+        let stored = rows.into_iter().filter_map(|row| call_view(row).inspect_err(odd).ok()).collect();
         Ok(merged(unkept.first, stored, offset, request, CallView::age))
     }
 
@@ -49,7 +54,7 @@ impl Handle {
                 return self.ask(|reply| Request::ListConferences(filter, request, reply)).await;
             }
         };
-        let view = |row| conference_view(row).inspect_err(|e| odd(e)).ok();
+        let view = |row| conference_view(row).inspect_err(odd).ok();
         let stored = rows.into_iter().filter_map(view).collect();
         Ok(merged(unkept.first, stored, offset, request, ConferenceView::age))
     }
@@ -61,7 +66,7 @@ impl Handle {
         sid: CallSid,
     ) -> Result<CallView, CallError> {
         let row = store.call(&sid.to_string()).await.inspect_err(unreadable).ok().flatten();
-        let view = row.and_then(|row| call_view(row).inspect_err(|e| odd(e)).ok());
+        let view = row.and_then(|row| call_view(row).inspect_err(odd).ok());
         view.filter(|view| self.reaches(view.account)).ok_or(CallError::NoCall)
     }
 
@@ -72,12 +77,27 @@ impl Handle {
         sid: ConferenceSid,
     ) -> Result<ConferenceView, CallError> {
         let row = store.conference(&sid.to_string()).await.inspect_err(unreadable).ok().flatten();
-        let view = row.and_then(|row| conference_view(row).inspect_err(|e| odd(e)).ok());
+        let view = row.and_then(|row| conference_view(row).inspect_err(odd).ok());
         view.filter(|view| self.reaches(view.account)).ok_or(CallError::NoConference)
     }
 
     fn reaches(&self, account: AccountSid) -> bool {
         self.account.is_none_or(|own| own == account)
+    }
+
+    /// Waits until all that is over is on record. Whether it is; not, if that takes longer than `patience`.
+    pub async fn recorded(&self, patience: Duration) -> bool {
+        let all_kept = async {
+            while let Ok(owed) = self.ask(Request::Owed).await {
+                let is_over = |conference: &ConferenceView| conference.status == ConferenceStatus::Completed;
+                let calls = owed.calls.iter().any(|call| call.status.is_final());
+                if !calls && !owed.conferences.iter().any(is_over) {
+                    return;
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        self.store.is_none() || timeout(patience, all_kept).await.is_ok()
     }
 
     /// Forgets a call that is over.
@@ -97,6 +117,9 @@ impl Handle {
         })
     }
 }
+
+/// How often it is looked whether all is on record, when the node stops. A write takes some milliseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How many of a list's first items a page may need: one more than there are up to its end tells whether there is a next.
 fn first(request: PageRequest) -> usize {

@@ -15,13 +15,19 @@ use crate::call::view::{
     PageRequest, Span,
 };
 use crate::call::{CallError, CallSid, Handle};
-use crate::store::{CallQuery, Document, Part, Store, StoreSettings};
+use crate::store::{CallQuery, Document, Part, Retention, Store, StoreSettings};
 use crate::telemetry::Metrics;
 
 const WORDS: [&str; 3] = ["alice", "bob", "carol"];
 
 async fn store() -> Store {
-    Store::in_memory(StoreSettings::default(), &Metrics::new()).await.unwrap()
+    Store::in_memory(settings(), &Metrics::new()).await.unwrap()
+}
+
+/// That delete nothing, however old.
+fn settings() -> StoreSettings {
+    let retention = Retention { calls: None, conferences: None, notifications: None };
+    StoreSettings { retention, ..StoreSettings::default() }
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -296,17 +302,19 @@ async fn a_scribe_that_missed_events_asks_for_all_that_is_owed() {
 #[tokio::test]
 async fn what_ended_while_the_disk_was_full_is_written_when_it_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = StoreSettings { pages_max: Some(256), ..StoreSettings::default() };
+    let settings = StoreSettings { pages_max: Some(256), ..settings() };
     let store = Store::open(dir.path(), settings, &Metrics::new()).await.unwrap();
-    let filler = |bytes: usize| Document {
+    let filler = |bytes: usize, number: usize| Document {
         kind: "filler".to_owned(),
-        sid: bytes.to_string(),
+        sid: format!("{bytes}-{number}"),
         account: String::new(),
         body: "x".repeat(bytes).into(),
     };
-    // All of the megabyte but a few pages.
-    for bytes in [400_000, 200_000, 100_000, 50_000, 25_000, 12_000, 6_000, 4_000] {
-        let _ = store.put_document(filler(bytes)).await;
+    // All of the megabyte but a page or two.
+    for bytes in [400_000, 100_000, 25_000, 6_000, 2_000] {
+        for number in 0..8 {
+            let _ = store.put_document(filler(bytes, number)).await;
+        }
     }
     let (journal, _model, mut asked, scribe) = scribe(&store);
     let task = tokio::spawn(scribe.run());
@@ -315,7 +323,7 @@ async fn what_ended_while_the_disk_was_full_is_written_when_it_is_not() {
     over.iter().for_each(|view| journal.append(at(0), What::Call(view.clone())));
     // It could not write them, and asks what there is to be written.
     let Some((_, Request::Owed(reply))) = asked.recv().await else { panic!("they were written") };
-    store.remove_document("filler", "400000").await.unwrap();
+    store.remove_document("filler", "400000-0").await.unwrap();
     drop(reply.send(Ok(Owed { calls: over.clone(), conferences: Vec::new() })));
     assert_eq!(next_kept(&mut asked).await.calls.len(), 200);
     assert!(store.call(&over[7].sid.to_string()).await.unwrap().is_some());

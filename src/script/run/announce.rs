@@ -103,7 +103,7 @@ impl Runner {
         match said {
             Ok(said) => {
                 if let Some(problem) = &said.warning {
-                    self.note(problem.code, &problem.message);
+                    self.warn(problem.code, &problem.message);
                 }
                 Sound::new(said.sound.rate, said.sound.samples.as_slice())
             }
@@ -121,7 +121,7 @@ impl Runner {
         let mut coming = match self.web().fetch_sound(&request, &mut cookies).await {
             Ok(coming) => coming,
             Err(failure) => {
-                self.note(failure.code(), &failure.to_string());
+                self.failed(&failure);
                 return None;
             }
         };
@@ -140,7 +140,7 @@ impl Runner {
                 }
                 Ok(None) => break,
                 Err(failure) => {
-                    self.note(failure.code(), &failure.to_string());
+                    self.failed(&failure);
                     return None;
                 }
             }

@@ -32,7 +32,7 @@ impl Runner {
             DialTo::Conference(conference) => self.dial_conference(&dial, conference).await,
             DialTo::Parties(parties) => self.dial_parties(&dial, parties).await,
             DialTo::Queue(_) => {
-                self.note(super::super::code::SCHEMA, "Queues are not run by this node yet; skipped.");
+                self.warn(super::super::code::SCHEMA, "Queues are not run by this node yet; skipped.");
                 Flow::Next
             }
         }

@@ -57,7 +57,7 @@ impl Runner {
                 Err(code) => code,
             },
             Err(failure) => {
-                self.note(failure.code(), &failure.to_string());
+                self.failed(&failure);
                 failure.code()
             }
         };
@@ -66,7 +66,7 @@ impl Runner {
         match self.web().fetch_fallback(&request, &fallback, code, &mut self.cookies).await {
             Ok(script) => self.read(&second, script).ok(),
             Err(failure) => {
-                self.note(failure.code(), &failure.to_string());
+                self.failed(&failure);
                 None
             }
         }

@@ -25,6 +25,7 @@ use url::Url;
 
 use self::fetch::Errand;
 use super::code::Code;
+use super::debugger::{Debugger, Severity};
 use super::verbs::{Redirect, Reject, RejectReason};
 use super::{Callback, Document, Method, Verb};
 use crate::call::{
@@ -32,7 +33,7 @@ use crate::call::{
     VoiceUrl,
 };
 use crate::sound::Saying;
-use crate::webhook::{Client, Cookies};
+use crate::webhook::{Client, Cookies, Failure};
 
 /// What all scripts need.
 pub struct Scripts {
@@ -42,6 +43,8 @@ pub struct Scripts {
     pub web: Client,
     /// Who speaks.
     pub saying: Arc<Saying>,
+    /// Who is told what goes wrong.
+    pub debugger: Debugger,
 }
 
 /// Documents that one call may go through. A script that redirects to itself for ever must end some day; a menu that
@@ -114,7 +117,7 @@ impl Runner {
     /// Goes through a document; the next one, if the script goes on elsewhere.
     async fn perform(&mut self, document: Document) -> Option<Errand> {
         for warning in &document.warnings {
-            self.note(warning.code, &warning.message);
+            self.warn(warning.code, &warning.message);
         }
         for verb in document.verbs {
             match Box::pin(self.verb(verb)).await {
@@ -147,7 +150,7 @@ impl Runner {
             | Verb::Start(_)
             | Verb::Stop(_)
             | Verb::Connect(_) => {
-                self.note(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
+                self.warn(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
                 Flow::Next
             }
         }
@@ -220,8 +223,27 @@ impl Runner {
         }
     }
 
-    /// Something that whoever wrote the script wants to know of.
+    /// Something that went wrong, for whoever wrote the script.
     fn note(&self, code: Code, message: &str) {
+        self.tell(Severity::Error, code, message);
+    }
+
+    /// Something that was passed over, or taken as something else than it says, for whoever wrote the script.
+    fn warn(&self, code: Code, message: &str) {
+        self.tell(Severity::Warning, code, message);
+    }
+
+    fn tell(&self, severity: Severity, code: Code, message: &str) {
         info!(call = %self.call.sid, code, message, "call script");
+        let url = match &self.document {
+            Source::Web { base, .. } => Some(base[..url::Position::AfterPath].to_owned()),
+            Source::Inline(_) => None,
+        };
+        self.scripts.debugger.note((self.call.account, self.call.sid), severity, code, message, url);
+    }
+
+    /// A request that failed. Its author is told by the client, which knows more of it.
+    fn failed(&self, failure: &Failure) {
+        info!(call = %self.call.sid, code = failure.code(), message = %failure, "call script");
     }
 }

@@ -19,7 +19,7 @@ fn notification(n: usize) -> NotificationRow {
         call: None,
         log: 0,
         error_code: 11_200,
-        created: i64::try_from(n).unwrap(),
+        created: super::super::now() + i64::try_from(n).unwrap(),
         message: "it failed".to_owned(),
         request_method: None,
         request_url: None,

@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{CallRow, Document, FILE, Store, StoreSettings};
+use super::{CallRow, Document, FILE, Retention, Store, StoreSettings};
 use crate::telemetry::Metrics;
 
 /// A store in a directory of its own.
@@ -27,7 +27,9 @@ impl Place {
     }
 
     async fn open(&self) -> Store {
-        self.open_with(StoreSettings::default()).await
+        // Nothing is deleted for its age but by the tests of that.
+        let retention = Retention { calls: None, conferences: None, notifications: None };
+        self.open_with(StoreSettings { retention, ..StoreSettings::default() }).await
     }
 
     async fn open_with(&self, settings: StoreSettings) -> Store {
@@ -133,6 +135,7 @@ async fn a_database_in_memory_does_all_of_it() {
     let store = Store::in_memory(StoreSettings::default(), &Metrics::new()).await.unwrap();
     store.put_document(document("SK1", "one")).await.unwrap();
     assert_eq!(store.documents("key").await.unwrap().len(), 1);
-    store.put_records(vec![super::Record::Call(call("CA1", 1))]).await.unwrap();
-    assert!(store.call("CA1").await.unwrap().is_some());
+    let call = call("CA1", super::now());
+    store.put_records(vec![super::Record::Call(call.clone())]).await.unwrap();
+    assert_eq!(store.call("CA1").await.unwrap(), Some(call));
 }

@@ -1,0 +1,120 @@
+//! What outlives a node: a second one with the files of the first, which was stopped, or killed: then its files are
+//! copied in the midst of a call, as a kill would leave them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use confab::server::Options;
+use tempfile::TempDir;
+
+use crate::app::{App, Told};
+use crate::peer::Peer;
+use crate::running::Running;
+
+const FLAGS: [&str; 2] = ["--outbound-allow=sip:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"];
+
+async fn node() -> Running {
+    Running::start_with(Options::default(), &FLAGS).await
+}
+
+async fn node_in(data: TempDir) -> Running {
+    Running::start_in(data, Options::default(), &FLAGS).await
+}
+
+/// Where an application will be that is not there yet.
+fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A call to a phone, which takes it; the call's path.
+async fn call(node: &Running, agent: &mut Peer, app: SocketAddr) -> String {
+    let form = format!(
+        "To=sip:agent@{}&From=%2B4930123&Twiml=<Response><Pause length=\"3600\"/></Response>&StatusCallback=http://{app}/status\
+         &StatusCallbackEvent=initiated&StatusCallbackEvent=ringing&StatusCallbackEvent=answered\
+         &StatusCallbackEvent=completed",
+        agent.address()
+    );
+    let (status, call) = node.create("Calls.json", &form).await;
+    assert_eq!(status, 201, "{call}");
+    let invite = agent.is_called().await;
+    agent.reply(&invite, "180 Ringing").await;
+    let path = format!("Calls/{}.json", call["sid"].as_str().unwrap());
+    node.wait_for(&path, "status", "ringing").await;
+    agent.pick_up(&invite).await;
+    node.wait_for(&path, "status", "in-progress").await;
+    path
+}
+
+fn statuses(told: &[Told]) -> Vec<&str> {
+    told.iter().map(|told| told.get("CallStatus")).collect()
+}
+
+/// The files as a kill would leave them now.
+fn killed(data: &Path) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(data).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_node_tells_what_this_one_could_not_in_order_and_knows_its_calls() {
+    let first = node().await;
+    let mut agent = Peer::udp(first.node.sip).await;
+    let address = nowhere();
+    let path = call(&first, &mut agent, address).await;
+    agent.hang_up().await;
+    let ended = first.wait_for(&path, "status", "completed").await;
+    let data = first.stop().await;
+
+    let app = App::start_at(address).await;
+    app.says("status", "");
+    let second = node_in(data).await;
+    let told = app.told("status", 4).await;
+    assert_eq!(statuses(&told), ["initiated", "ringing", "in-progress", "completed"]);
+    assert!(told.iter().all(|told| told.get("CallSid") == ended["sid"] && told.signature.is_some()));
+
+    assert_eq!(second.get(&path).await, ended);
+    let list = second.get("Calls.json?Status=completed").await;
+    assert_eq!(list["calls"][0], ended);
+    let notes = second.get(&path.replace(".json", "/Notifications.json")).await;
+    assert_eq!(notes["notifications"][0]["error_code"], "11202", "{notes}");
+    let events = second.get(&path.replace(".json", "/Events.json")).await;
+    assert_eq!(events["events"][0]["request"]["parameters"]["CallStatus"], "initiated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_closes() {
+    let first = node().await;
+    let (mut agent, mut caller) = (Peer::udp(first.node.sip).await, Peer::udp(first.node.sip).await);
+    let address = nowhere();
+    let path = call(&first, &mut agent, address).await;
+    caller.dial("conf-desk").await;
+    first.wait_for_calls("in-progress", 2).await;
+    // What the scribe writes is there when the figures say so; nothing else writes this much.
+    let mut left;
+    loop {
+        left = killed(first.data.path());
+        let probe = node_in(left).await;
+        let list = probe.get("Calls.json?Status=completed").await;
+        let is_there = list["calls"].as_array().map(Vec::len) == Some(2);
+        left = probe.stop().await;
+        if is_there {
+            break;
+        }
+    }
+    first.stop().await;
+
+    let app = App::start_at(address).await;
+    app.says("status", "");
+    let second = node_in(left).await;
+    let closed = second.get(&path).await;
+    assert_eq!(closed["status"], "completed");
+    assert!(closed["end_time"].is_string() && closed["duration"].is_string(), "{closed}");
+    let conferences = second.get("Conferences.json?FriendlyName=desk").await;
+    assert_eq!(conferences["conferences"][0]["status"], "completed", "{conferences}");
+    // What was owed of a call that is no more is still told.
+    assert_eq!(statuses(&app.told("status", 3).await), ["initiated", "ringing", "in-progress"]);
+}
