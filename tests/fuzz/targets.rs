@@ -19,6 +19,7 @@ use confab::config::Secret;
 use confab::script::verbs::{Gather, Redirect};
 use confab::script::{Document, Gathering, Use, Verb};
 use confab::sdp::{self, Codec, Local, Security};
+use confab::sip::challenge::{self, Challenged};
 use confab::sip::digest::{self, Asked, Credentials, Verifier};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use confab::sound::Limits;
@@ -43,6 +44,7 @@ pub(crate) const ALL: &[Target] = &[
     ("guard", guard),
     ("framer", framer),
     ("digest", credentials),
+    ("challenge", challenge),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
     ("rtp", rtp),
@@ -93,6 +95,26 @@ pub(crate) fn credentials(data: &[u8]) {
         Asked { method: "REGISTER", uri: "sip:confab.example", realm: "confab.example", now: Duration::ZERO };
     let verdict = verifier.verify(&asked, [&*header], |_| Some(&password));
     assert!(matches!(verdict, digest::Verdict::Missing | digest::Verdict::Refused(_)), "{verdict:?}");
+}
+
+/// Whatever a challenge says, the answer is one line of a header, and the password is not in it.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn challenge(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let credentials = challenge::Credentials {
+        username: "confab".to_owned(),
+        password: Secret::new("open sesame".to_owned()),
+        realm: None,
+    };
+    let mut challenged = Challenged::new(Some(credentials));
+    let asked = challenge::Asked { method: "INVITE", uri: "sip:x@192.0.2.1" };
+    for line in text.lines() {
+        if let Ok(answer) = challenged.answer([line], asked, "c") {
+            assert!(answer.starts_with("Digest username=\"confab\", realm=\""), "{answer}");
+            assert!(line.contains("open sesame") || !answer.contains("open sesame"), "{answer}");
+            assert!(!answer.contains(['\r', '\n']), "{answer}");
+        }
+    }
 }
 
 /// However a stream is cut, the same messages come out of it, and no byte is kept behind an error.
