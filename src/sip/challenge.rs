@@ -16,16 +16,18 @@ use crate::config::Secret;
 
 /// Who we say we are, and who may ask.
 #[derive(Clone, Debug)]
-pub(super) struct Credentials {
-    pub(super) username: String,
-    pub(super) password: Secret,
+pub struct Credentials {
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
     /// The one realm that may ask. None: the first that does, and no other after it.
-    pub(super) realm: Option<String>,
+    pub realm: Option<String>,
 }
 
 /// The challenges to one request, which is sent again with each answer.
 #[derive(Debug)]
-pub(super) struct Challenged {
+pub struct Challenged {
     credentials: Option<Credentials>,
     /// The nonce that was answered last.
     answered: Option<String>,
@@ -35,29 +37,36 @@ pub(super) struct Challenged {
 
 /// Why a challenge is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotAnswered {
+pub enum NotAnswered {
+    /// There is nothing to answer with.
     #[error("there are no credentials for it")]
     NoCredentials,
+    /// Somebody asks whom the credentials are not for.
     #[error("its realm is not the one that the credentials are for")]
     OtherRealm,
+    /// It cannot be read, or not be done.
     #[error("it asks for something else than digest with MD5 or SHA-256")]
     Unsupported,
+    /// What was answered was wrong.
     #[error("the answer to the one before it was not taken")]
     Repeated,
+    /// Chance is missing.
     #[error("the system gives no entropy")]
     NoEntropy,
 }
 
 /// The request that the answer goes with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) method: &'a str,
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a str,
     /// Its URI as it goes out.
-    pub(super) uri: &'a str,
+    pub uri: &'a str,
 }
 
 impl Challenged {
-    pub(super) const fn new(credentials: Option<Credentials>) -> Self {
+    /// Those to a request that was not sent yet; without credentials none is answered.
+    pub const fn new(credentials: Option<Credentials>) -> Self {
         Self { credentials, answered: None, was_stale: false }
     }
 
@@ -76,7 +85,10 @@ impl Challenged {
 
     /// The value of `Authorization` or `Proxy-Authorization` that answers the first of these challenges (the values of
     /// `WWW-Authenticate` or `Proxy-Authenticate`) that we may and can answer. `cnonce` must be new each time.
-    fn answer<'a>(
+    ///
+    /// # Errors
+    /// When none of them is answered, and why.
+    pub fn answer<'a>(
         &mut self,
         challenges: impl IntoIterator<Item = &'a str>,
         asked: Asked<'_>,
@@ -164,6 +176,10 @@ struct Challenge<'a> {
 impl<'a> Challenge<'a> {
     fn parse(value: &'a str) -> Option<Self> {
         let value = value.trim();
+        // What is echoed must not end our header's line.
+        if value.contains(|c: char| c.is_control() && c != '\t') {
+            return None;
+        }
         let (scheme, rest) = value.split_once(char::is_whitespace)?;
         if !scheme.eq_ignore_ascii_case("Digest") {
             return None;

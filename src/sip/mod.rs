@@ -9,6 +9,7 @@
 //!
 //! The library's traps are shimmed in front of it (`guard`, `udp`, `stream`) and nowhere else is it known.
 
+pub mod challenge;
 pub mod digest;
 pub mod dtmf_info;
 pub mod guard;
@@ -16,7 +17,6 @@ pub mod guard;
 mod attempt;
 mod call;
 mod caller;
-mod challenge;
 mod counters;
 mod dialler;
 mod endpoint;

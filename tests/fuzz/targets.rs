@@ -19,6 +19,7 @@ use confab::config::Secret;
 use confab::script::verbs::{Gather, Redirect};
 use confab::script::{Document, Gathering, Use, Verb};
 use confab::sdp::{self, Codec, Local, Security};
+use confab::sip::challenge::{self, Challenged};
 use confab::sip::digest::{self, Asked, Credentials, Verifier};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use confab::sip::registrar::Contacts;
@@ -45,6 +46,7 @@ pub(crate) const ALL: &[Target] = &[
     ("framer", framer),
     ("digest", credentials),
     ("contacts", contacts),
+    ("challenge", challenge),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
     ("rtp", rtp),
@@ -109,6 +111,25 @@ pub(crate) fn contacts(data: &[u8]) {
         assert!(contact.q <= 1_000 && !contact.uri.contains(char::is_control));
         let again = Contacts::read([format!("<{}>", contact.uri).as_str()]);
         assert!(matches!(again, Ok(Contacts::These(these)) if these[0].uri == contact.uri));
+}
+
+/// Whatever a challenge says, the answer is one line of a header, and the password is not in it.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn challenge(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let credentials = challenge::Credentials {
+        username: "confab".to_owned(),
+        password: Secret::new("open sesame".to_owned()),
+        realm: None,
+    };
+    let mut challenged = Challenged::new(Some(credentials));
+    let asked = challenge::Asked { method: "INVITE", uri: "sip:x@192.0.2.1" };
+    for line in text.lines() {
+        if let Ok(answer) = challenged.answer([line], asked, "c") {
+            assert!(answer.starts_with("Digest username=\"confab\", realm=\""), "{answer}");
+            assert!(line.contains("open sesame") || !answer.contains("open sesame"), "{answer}");
+            assert!(!answer.contains(['\r', '\n']), "{answer}");
+        }
     }
 }
 
