@@ -167,7 +167,8 @@ impl Model {
         answer(reply, placed);
     }
 
-    fn try_to_place(&mut self, mut order: DialOrder) -> Result<Placed, CallError> {
+    /// Whether there may be such a call, and room for it.
+    fn check_order(&mut self, order: &DialOrder) -> Result<(), CallError> {
         if self.is_stopping() {
             return Err(CallError::Stopping);
         }
@@ -185,6 +186,11 @@ impl Model {
         if self.outgoing.capacity() == 0 {
             return Err(CallError::Overloaded);
         }
+        Ok(())
+    }
+
+    fn try_to_place(&mut self, mut order: DialOrder) -> Result<Placed, CallError> {
+        self.check_order(&order)?;
         let wait = self.expect_turn(&order)?;
         // One who is to take a seat has it from now on, or the conference might be full when they answer.
         let seat = match &order.destination {

@@ -71,6 +71,9 @@ const ANSWER_WITHIN: RangeInclusive<Duration> = Duration::from_millis(500)..=Dur
 /// Three retransmissions have gone unanswered by then; a trunk that works says 100 within a fraction of it.
 const ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(4);
 
+/// A table, and where it stands.
+type Table<'v, 's> = (&'v DeTable<'s>, Range<usize>);
+
 impl Document<'_> {
     pub(super) fn trunks(&self, value: &Spanned<DeValue<'_>>) -> Result<(Trunks, usize), ConfigError> {
         let mut trunks: Vec<Trunk> = Vec::new();
@@ -110,7 +113,7 @@ impl Document<'_> {
         name: &str,
         value: &'v Spanned<DeValue<'s>>,
         most: usize,
-    ) -> Result<(Vec<(&'v DeTable<'s>, Range<usize>)>, usize), ConfigError> {
+    ) -> Result<(Vec<Table<'v, 's>>, usize), ConfigError> {
         let shape = || self.wrong(&value.span(), format!("a {name} is written as a `[[{name}]]` table"));
         let array = value.get_ref().as_array().ok_or_else(shape)?;
         if array.len() > most {

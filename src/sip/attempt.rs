@@ -8,17 +8,16 @@ use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::platform::JoinHandle;
-use rsipstack::sip::prelude::HasHeaders;
 use rsipstack::sip::typed::Route;
 use rsipstack::sip::{Header, Response, StatusCode, StatusCodeKind, Transport, Uri};
 use rsipstack::transport::SipAddr;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::challenge::{self, Asked, Challenged, Credentials};
+use super::challenge::{Asked, Challenged, Credentials};
 use super::endpoint::contact;
 use super::guard::SUPPORTED;
-use super::headers::{self, other};
+use super::headers;
 use super::inbound::{Inbound, allow};
 use super::media::MediaTerms;
 use super::outgoing;
@@ -147,32 +146,18 @@ async fn connect(shared: &Inbound, way: &Way) -> Result<(), Missed> {
     if way.destination.r#type != Some(Transport::Tcp) {
         return Ok(());
     }
+    let none = Missed::broken(503, "no connection to it");
+    let to = way.destination.get_socketaddr().map_err(|_| none)?;
     let patience = way.answer_within.unwrap_or(CONNECT_TIMEOUT);
-    let connecting = shared.endpoint.transport_layer.lookup(&way.destination, None);
-    match timeout(patience, connecting).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(Missed::broken(503, "no connection to it")),
-    }
+    shared.dialler.connect(to, patience).await.map_err(|_| none)
 }
 
-/// The header that answers a challenge. The values in it are told to nobody.
+/// The header that answers a challenge.
 fn answer_challenge(challenged: &mut Challenged, response: &Response, uri: &str) -> Result<Header, Missed> {
-    let (asks, answers) = if response.status_code == StatusCode::ProxyAuthenticationRequired {
-        ("Proxy-Authenticate", "Proxy-Authorization")
-    } else {
-        ("WWW-Authenticate", "Authorization")
-    };
-    let lines = response.headers().iter().filter(|header| header.name().eq_ignore_ascii_case(asks));
-    let challenges: Vec<&str> = lines.map(Header::value).collect();
-    let cnonce = challenge::draw_cnonce().map_err(|_| Missed::Over(NotAnswered::FAILED))?;
-    match challenged.answer(challenges, Asked { method: "INVITE", uri }, &cnonce) {
-        Ok(value) => Ok(other(answers, value)),
-        Err(why) => {
-            debug!(%why, "challenge not answered");
-            let status = u16::from(response.status_code.clone());
-            Err(Missed::broken(status, "it does not let us call"))
-        }
-    }
+    challenged.header(response, Asked { method: "INVITE", uri }).map_err(|why| {
+        debug!(%why, "challenge not answered");
+        Missed::broken(response.status_code.clone().into(), "it does not let us call")
+    })
 }
 
 /// How patient one INVITE is.
@@ -198,18 +183,30 @@ impl Attempt {
         let mut silent_until = self.answer_within.map(|patience| Instant::now() + patience);
         loop {
             tokio::select! {
+                // In this order: that it rang must be known when what came after it is judged.
+                biased;
+                Some(state) = happened.recv() => match state {
+                    DialogState::Early(_, response) => {
+                        silent_until = None;
+                        self.rings(shared, outgoing, &response).await;
+                    }
+                    DialogState::Trying(_) => silent_until = None,
+                    DialogState::Calling(_)
+                    | DialogState::WaitAck(..)
+                    | DialogState::Confirmed(..)
+                    | DialogState::Updated(..)
+                    | DialogState::Notify(..)
+                    | DialogState::Info(..)
+                    | DialogState::Options(..)
+                    | DialogState::Refer(..)
+                    | DialogState::Message(..)
+                    | DialogState::Publish(..)
+                    | DialogState::Terminated(..) => {}
+                },
                 answered = &mut done => {
                     let response = answered.ok().and_then(Result::ok).and_then(|(_, response)| response);
                     return self.judge(response).map(|response| (dialog, happened, response));
                 }
-                state = happened.recv() => match state {
-                    Some(DialogState::Early(_, response)) => {
-                        silent_until = None;
-                        self.rings(shared, outgoing, &response).await;
-                    }
-                    Some(DialogState::Trying(_)) => silent_until = None,
-                    Some(_) | None => {}
-                },
                 signal = outgoing.signals.recv() => {
                     if !matches!(signal, Some(Signal::Answer)) {
                         cancel(shared, &dialog, done).await;

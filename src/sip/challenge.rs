@@ -7,8 +7,11 @@
 use std::fmt::Write;
 
 use md5::Md5;
+use rsipstack::sip::prelude::HasHeaders;
+use rsipstack::sip::{Header, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
+use super::headers::other;
 use crate::config::Secret;
 
 /// Who we say we are, and who may ask.
@@ -41,6 +44,8 @@ pub(super) enum NotAnswered {
     Unsupported,
     #[error("the answer to the one before it was not taken")]
     Repeated,
+    #[error("the system gives no entropy")]
+    NoEntropy,
 }
 
 /// The request that the answer goes with.
@@ -56,9 +61,22 @@ impl Challenged {
         Self { credentials, answered: None, was_stale: false }
     }
 
+    /// The header that answers a 401 or 407. What is in it is told to nobody else.
+    pub(super) fn header(&mut self, response: &Response, asked: Asked<'_>) -> Result<Header, NotAnswered> {
+        let (asks, answers) = if response.status_code == StatusCode::ProxyAuthenticationRequired {
+            ("Proxy-Authenticate", "Proxy-Authorization")
+        } else {
+            ("WWW-Authenticate", "Authorization")
+        };
+        let lines = response.headers().iter().filter(|header| header.name().eq_ignore_ascii_case(asks));
+        let cnonce = draw_cnonce().map_err(|_| NotAnswered::NoEntropy)?;
+        let value = self.answer(lines.map(Header::value), asked, &cnonce)?;
+        Ok(other(answers, value))
+    }
+
     /// The value of `Authorization` or `Proxy-Authorization` that answers the first of these challenges (the values of
     /// `WWW-Authenticate` or `Proxy-Authenticate`) that we may and can answer. `cnonce` must be new each time.
-    pub(super) fn answer<'a>(
+    fn answer<'a>(
         &mut self,
         challenges: impl IntoIterator<Item = &'a str>,
         asked: Asked<'_>,
@@ -237,7 +255,7 @@ fn end_of_quoted(text: &str) -> Option<usize> {
 }
 
 /// A text that no other request has.
-pub(super) fn draw_cnonce() -> Result<String, getrandom::Error> {
+fn draw_cnonce() -> Result<String, getrandom::Error> {
     let mut drawn = [0; 16];
     getrandom::fill(&mut drawn)?;
     Ok(drawn.iter().fold(String::new(), |mut hex, byte| {

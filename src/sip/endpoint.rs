@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::counters::SipCounters;
+use super::dialler::Dialler;
 use super::forking::Elsewhere;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
@@ -177,7 +178,10 @@ impl Endpoint {
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
+        let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
+        let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
         let inbound = Inbound {
+            dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),
             trunks: Trunks::new(&trunks, metrics).map_err(io::Error::other)?,
@@ -203,8 +207,6 @@ impl Endpoint {
         let leaving = CancellationToken::new();
         register(&inbound, &keep_alive, &leaving);
         tokio::spawn(outbound::serve(inbound, outgoing));
-        let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
-        let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
         tokio::spawn(tcp::listen(sockets.tcp, advertised, serving(), stop.child_token()));
         if let Some((tls, public)) = sockets.tls.zip(public_tls) {
             tokio::spawn(tls::listen(tls.tcp, tls.certificate, public, serving(), stop.child_token()));

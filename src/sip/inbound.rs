@@ -18,6 +18,7 @@ use tracing::debug;
 
 use super::call::take_call;
 use super::counters::SipCounters;
+use super::dialler::Dialler;
 use super::endpoint::contact;
 use super::forking::Elsewhere;
 use super::guard::{ALLOW, SUPPORTED};
@@ -43,6 +44,7 @@ pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
     pub(super) endpoint: EndpointInnerRef,
     pub(super) trunks: Trunks,
+    pub(super) dialler: Dialler,
     pub(super) calls: call::Handle,
     /// Whose calls those are that a route lets in.
     pub(super) account: call::AccountSid,

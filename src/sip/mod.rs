@@ -18,6 +18,7 @@ mod call;
 mod caller;
 mod challenge;
 mod counters;
+mod dialler;
 mod endpoint;
 mod forking;
 mod headers;

@@ -70,6 +70,17 @@ impl Peer {
         Self::new(Wire::Tcp(stream, Vec::new()), node, &contact, Rtp::new().await)
     }
 
+    /// One at the other end of a connection that the node opened.
+    pub(crate) async fn of_stream(stream: TcpStream) -> Self {
+        let (here, node) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        Self::new(
+            Wire::Tcp(stream, Vec::new()),
+            node,
+            &format!("sip:peer@{here};transport=tcp"),
+            Rtp::new().await,
+        )
+    }
+
     fn new(wire: Wire, node: SocketAddr, contact: &str, rtp: Rtp) -> Self {
         Self {
             wire,
@@ -283,16 +294,20 @@ impl Peer {
 
     /// How many messages come in a while; the one thing that can only be found by waiting is that nothing comes.
     pub(crate) async fn count_for(&mut self, while_: Duration) -> usize {
-        let mut count = 0;
-        let counting = async {
+        self.comes_in(while_).await.len()
+    }
+
+    /// The first lines of those that come in a while.
+    pub(crate) async fn comes_in(&mut self, while_: Duration) -> Vec<String> {
+        let mut came = Vec::new();
+        let listening = async {
             loop {
-                self.next().await;
-                count += 1;
+                came.push(self.next().await.start);
             }
         };
         // It never ends by itself.
-        let _: Result<(), _> = tokio::time::timeout(while_, counting).await;
-        count
+        let _: Result<(), _> = tokio::time::timeout(while_, listening).await;
+        came
     }
 
     /// Takes what a 2xx to its INVITE says, and aims its voice at the audio it names.

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::prelude::HasHeaders;
 use rsipstack::sip::typed::{From, To};
 use rsipstack::sip::{Header, Method, Request, Response, SipMessage, StatusCode, Transport, Uri};
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
@@ -15,7 +14,7 @@ use tracing::{info, warn};
 
 use super::Line;
 use crate::config::TrunkAddress;
-use crate::sip::challenge::{self, Asked, Challenged, Credentials};
+use crate::sip::challenge::{Asked, Challenged, Credentials};
 use crate::sip::endpoint::contact;
 use crate::sip::headers::{self, other};
 use crate::sip::inbound::Inbound;
@@ -222,18 +221,11 @@ impl<'a> Registration<'a> {
             let request = self.request(&address, transport, expires, authorization.take())?;
             let uri = outgoing::written(&request.uri);
             let response = self.send(request, &destination).await?;
-            let (asks, answers) = match response.status_code {
-                StatusCode::Unauthorized => ("WWW-Authenticate", "Authorization"),
-                StatusCode::ProxyAuthenticationRequired => ("Proxy-Authenticate", "Proxy-Authorization"),
-                _ => return Ok(response),
-            };
-            let lines = response.headers().iter().filter(|header| header.name().eq_ignore_ascii_case(asks));
-            let challenges: Vec<&str> = lines.map(Header::value).collect();
-            let cnonce = challenge::draw_cnonce().map_err(|_| Failure::NotLetIn)?;
-            match challenged.answer(challenges, Asked { method: "REGISTER", uri: &uri }, &cnonce) {
-                Ok(value) => authorization = Some(other(answers, value)),
-                Err(_) => return Err(Failure::NotLetIn),
+            if !matches!(u16::from(response.status_code.clone()), 401 | 407) {
+                return Ok(response);
             }
+            let asked = Asked { method: "REGISTER", uri: &uri };
+            authorization = Some(challenged.header(&response, asked).map_err(|_| Failure::NotLetIn)?);
         }
     }
 
@@ -274,9 +266,9 @@ impl<'a> Registration<'a> {
     async fn send(&self, request: Request, destination: &SipAddr) -> Result<Response, Failure> {
         let endpoint = &self.shared.endpoint;
         if destination.r#type == Some(Transport::Tcp) {
-            let connecting = endpoint.transport_layer.lookup(destination, None);
-            let connected = timeout(self.line.trunk.answer_within, connecting).await;
-            connected.map_err(|_| Failure::NoConnection)?.map_err(|_| Failure::NoConnection)?;
+            let to = destination.get_socketaddr().map_err(|_| Failure::NoConnection)?;
+            let connecting = self.shared.dialler.connect(to, self.line.trunk.answer_within);
+            connecting.await.map_err(|_| Failure::NoConnection)?;
         }
         let key = TransactionKey::from_request(&request, TransactionRole::Client)
             .map_err(|_| Failure::NoConnection)?;

@@ -26,9 +26,10 @@ async fn gateway() -> Peer {
     Peer::udp(([127, 0, 0, 1], 9).into()).await
 }
 
-/// The table of a trunk.
+/// The table of a trunk. However busy the machine is, its gateway is waited for, if nothing else is said.
 fn trunk(name: &str, gateway: &Peer, more: &str) -> String {
-    format!("[[trunk]]\nname = \"{name}\"\naddress = \"{}\"\n{more}\n", gateway.address())
+    let patience = if more.contains("answer_within") { "" } else { "answer_within = \"32s\"" };
+    format!("[[trunk]]\nname = \"{name}\"\naddress = \"{}\"\n{more}\n{patience}\n", gateway.address())
 }
 
 /// Has the node call a number; the path of its call.

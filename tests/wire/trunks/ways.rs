@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{call, figure, gateway, node_with, refuse, trunk};
+use crate::peer::Peer;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_that_takes_no_calls_is_passed_over_and_tried_last_for_a_while() {
@@ -78,7 +79,7 @@ async fn what_the_callee_says_is_the_end_and_so_is_what_comes_after_ringing() {
         first.request_of("ACK").await;
         node.wait_for(&path, "status", status).await;
     }
-    assert_eq!(second.count_for(Duration::from_millis(300)).await, 0);
+    assert_eq!(second.comes_in(Duration::from_millis(300)).await, Vec::<String>::new());
     assert_eq!(figure(&node, "confab_trunk_circuits_open", "first").await, 0.0);
 }
 
@@ -141,4 +142,28 @@ async fn a_gateway_that_is_not_there_costs_no_time_over_tcp() {
     let invite = second.is_called().await;
     second.pick_up(&invite).await;
     assert_eq!(figure(&node, "confab_trunk_circuits_open", "gone").await, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_odd_message_of_a_trunk_does_not_cost_the_calls_of_its_connection() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let node = node_with(&format!("[[trunk]]\nname = \"tcp\"\naddress = \"{address};tcp\"\n")).await;
+    let path = call(&node, "442071234567").await;
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut gateway = Peer::of_stream(stream).await;
+    let invite = gateway.is_called().await;
+    assert_eq!(invite.uri(), format!("sip:+442071234567@{address};transport=TCP"));
+    gateway.pick_up(&invite).await;
+    node.wait_for(&path, "status", "in-progress").await;
+
+    let odd = gateway.request("BREW", "x").with("X-Name", b"\xff\xfe");
+    assert_eq!(gateway.ask(&odd).await.status(), Some(501));
+    gateway.is_in_call().await;
+    // The next call takes the same connection.
+    call(&node, "442071234568").await;
+    let second = gateway.request_of("INVITE").await;
+    assert!(second.uri().contains("442071234568"));
+    gateway.hang_up().await;
+    node.wait_for(&path, "status", "completed").await;
 }
