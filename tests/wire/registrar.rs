@@ -80,8 +80,9 @@ async fn a_phone_logs_in_is_listed_and_leaves() {
     let mut proof = Proof { user: "alice", password: "open sesame", ..Proof::of(&challenge) };
     for (contact, expires, left) in [(None, None, 1), (Some("*"), Some("0"), 0)] {
         let mut request = phone.register("alice");
-        request = contact.map_or(request.clone(), |contact| request.with("Contact", contact));
-        request = expires.map_or(request.clone(), |expires| request.with("Expires", expires));
+        for (name, value) in [("Contact", contact), ("Expires", expires)] {
+            request = value.into_iter().fold(request, |request, value: &str| request.with(name, value));
+        }
         request = request.clone().with("Authorization", authorization(&proof, "REGISTER", request.uri()));
         let ok = phone.ask(&request).await;
         assert_eq!((ok.status(), contacts(&ok).len()), (Some(200), left), "{}", ok.text());
