@@ -10,7 +10,9 @@ use super::event::{Events, Journal, What};
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::list::page;
 use super::quality::CallQuality;
-use super::sid::{CallSid, ConferenceSid};
+use super::queue::request::QueueRequest;
+use super::queue::{Moment, QueueName, Queues};
+use super::sid::{CallSid, ConferenceSid, QueueSid};
 pub(crate) use super::stalled::account;
 use super::view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
@@ -18,11 +20,12 @@ use super::view::{
 };
 
 /// The rows, newest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) calls: Vec<CallView>,
     pub(crate) conferences: Vec<ConferenceView>,
     pub(crate) participants: Vec<ParticipantView>,
+    pub(super) queues: Queues,
     /// How every call sounds.
     pub(crate) quality: Option<QualityReport>,
 }
@@ -101,6 +104,7 @@ impl Script {
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
+            Request::Queue(request) => self.queue(*request),
             Request::ChangeCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             Request::RedirectCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             // Of adapters that bring calls; whoever asks sees the model gone.
@@ -112,7 +116,6 @@ impl Script {
             | Request::Bridge(..)
             | Request::Play(..)
             | Request::StopPlaying(..)
-            | Request::Queue(..)
             | Request::Transfer(..)
             | Request::Whispered(..)
             | Request::CallProgressed(..)
@@ -122,6 +125,41 @@ impl Script {
             | Request::HearDigit(..)
             | Request::PressDigits(..)
             | Request::Stop(_) => {}
+        }
+    }
+
+    /// Queues in which nobody ever waits: no call follows a script here.
+    fn queue(&mut self, request: QueueRequest) {
+        let now = Moment { at: Utc::now(), clock: tokio::time::Instant::now() };
+        let view = |queues: &Queues, sid| queues.view(sid, now).ok_or(CallError::NoQueue);
+        match request {
+            QueueRequest::Create(account, name, size, reply) => {
+                let sid = QueueSid::generate();
+                let made = self.queues.define(sid, QueueName { account, name }, size, now);
+                let _ = reply.send(made.map_err(CallError::from).and_then(|()| view(&self.queues, sid)));
+            }
+            QueueRequest::List(account, page, reply) => {
+                let _ = reply.send(Ok(self.queues.list(account, page, now)));
+            }
+            QueueRequest::Fetch(sid, reply) => drop(reply.send(view(&self.queues, sid))),
+            QueueRequest::Update(sid, update, reply) => {
+                let done = self.queues.update(sid, &update, now).map_err(CallError::from);
+                let _ = reply.send(done.and_then(|()| view(&self.queues, sid)));
+            }
+            QueueRequest::Delete(sid, reply) => {
+                let _: Result<(), _> = reply.send(self.queues.remove(sid).map_err(CallError::from));
+            }
+            QueueRequest::ListWaiters(sid, page, reply) => {
+                let _ = reply.send(self.queues.waiters(sid, page, now).ok_or(CallError::NoQueue));
+            }
+            nobody @ (QueueRequest::Enter(..)
+            | QueueRequest::Place(..)
+            | QueueRequest::Leave(..)
+            | QueueRequest::Take(..)
+            | QueueRequest::StopTaking(..)
+            | QueueRequest::Connect(..)
+            | QueueRequest::FetchWaiter(..)
+            | QueueRequest::Redirect(..)) => nobody.refuse(CallError::NotQueued),
         }
     }
 
