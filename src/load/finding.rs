@@ -267,6 +267,28 @@ impl fmt::Display for Finding {
             Self::Slips { times, legs } => {
                 write!(f, "the sound jumped {times} times, at {}", Legs(legs))
             }
+            Self::SequenceGaps { .. }
+            | Self::Duplicates { .. }
+            | Self::StreamRestarted { .. }
+            | Self::NeverSent { .. }
+            | Self::Foreign { .. }
+            | Self::NotGenuine { .. } => self.write_packets(f),
+            Self::NotJudged { legs } => {
+                write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
+            }
+            Self::Ledger { told_ms, measured_ms } => ledger(f, *told_ms, *measured_ms),
+            Self::SetUpsFailed { .. } | Self::RequestsFailed { .. } => self.write_meanwhile(f),
+            Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
+            Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
+        }
+    }
+}
+
+impl Finding {
+    /// Of packets.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have sentences of their own")]
+    fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::SequenceGaps { gaps, lost, legs } => {
                 write!(f, "{gaps} sequence gaps, {lost} packets lost, at {}", Legs(legs))
             }
@@ -285,10 +307,14 @@ impl fmt::Display for Finding {
             Self::NotGenuine { packets, legs } => {
                 write!(f, "{packets} SRTP packets do not fit the key that was agreed, at {}", Legs(legs))
             }
-            Self::NotJudged { legs } => {
-                write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
-            }
-            Self::Ledger { told_ms, measured_ms } => ledger(f, *told_ms, *measured_ms),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of what happened while others were listened to.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have sentences of their own")]
+    fn write_meanwhile(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::SetUpsFailed { refused, unanswered, ended_early, hang_up_unanswered, of } => {
                 let statuses: Vec<_> =
                     refused.iter().map(|(status, n)| format!("{n} with {status}")).collect();
@@ -302,8 +328,7 @@ impl fmt::Display for Finding {
             Self::RequestsFailed { failed, of, problem } => {
                 write!(f, "{failed} of {of} requests to the API failed, the first because {problem}")
             }
-            Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
-            Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
+            _ => Ok(()),
         }
     }
 }
