@@ -154,16 +154,15 @@ impl Node {
         self.signals.push(listening);
         let (from, to) = ("caller".to_owned(), "nobody".to_owned());
         let account = self.account;
-        let incoming =
-            IncomingCall {
-                account,
-                from,
-                to,
-                trunk: None,
-                destination: Destination::Wait,
-                status: None,
-                signals,
-            };
+        let incoming = IncomingCall {
+            account,
+            from,
+            to,
+            trunk: None,
+            destination: Destination::Wait,
+            status: None,
+            signals,
+        };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
         let media = call::CallMedia { leg: media(), srtp: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");

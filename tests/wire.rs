@@ -43,10 +43,10 @@ mod proof;
 mod quality;
 #[path = "wire/queues.rs"]
 mod queues;
-#[path = "wire/restart.rs"]
-mod restart;
 #[path = "wire/registrar.rs"]
 mod registrar;
+#[path = "wire/restart.rs"]
+mod restart;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]

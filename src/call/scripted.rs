@@ -13,6 +13,11 @@ use super::list::page;
 use super::quality::CallQuality;
 use super::seating::{CoachChange, SeatChange};
 use super::sid::{CallSid, ConferenceSid};
+}
+
+use super::queue::request::QueueRequest;
+use super::queue::{Moment, QueueName, Queues};
+use super::sid::{CallSid, ConferenceSid, QueueSid};
 pub(crate) use super::stalled::account;
 use super::view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
@@ -20,11 +25,12 @@ use super::view::{
 };
 
 /// The rows, newest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Script {
     pub(crate) calls: Vec<CallView>,
     pub(crate) conferences: Vec<ConferenceView>,
     pub(crate) participants: Vec<ParticipantView>,
+    pub(super) queues: Queues,
     /// How every call sounds.
     pub(crate) quality: Option<QualityReport>,
 }
@@ -106,6 +112,7 @@ impl Script {
             }
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
+            Request::Queue(request) => self.queue(*request),
             Request::ChangeCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             Request::UnkeptCalls(filter, count, reply) => {
                 let takes = |call: &CallView| filter.takes(call);
@@ -132,7 +139,6 @@ impl Script {
             | Request::Bridge(..)
             | Request::Play(..)
             | Request::StopPlaying(..)
-            | Request::Queue(..)
             | Request::Transfer(..)
             | Request::Whispered(..)
             | Request::PlaySound(..)
@@ -154,6 +160,39 @@ impl Script {
         }
         self.calls.retain(|call| call.sid != sid);
         Ok(())
+    /// Queues in which nobody ever waits: no call follows a script here.
+    fn queue(&mut self, request: QueueRequest) {
+        let now = Moment { at: Utc::now(), clock: tokio::time::Instant::now() };
+        let view = |queues: &Queues, sid| queues.view(sid, now).ok_or(CallError::NoQueue);
+        match request {
+            QueueRequest::Create(account, name, size, reply) => {
+                let sid = QueueSid::generate();
+                let made = self.queues.define(sid, QueueName { account, name }, size, now);
+                let _ = reply.send(made.map_err(CallError::from).and_then(|()| view(&self.queues, sid)));
+            }
+            QueueRequest::List(account, page, reply) => {
+                let _ = reply.send(Ok(self.queues.list(account, page, now)));
+            }
+            QueueRequest::Fetch(sid, reply) => drop(reply.send(view(&self.queues, sid))),
+            QueueRequest::Update(sid, update, reply) => {
+                let done = self.queues.update(sid, &update, now).map_err(CallError::from);
+                let _ = reply.send(done.and_then(|()| view(&self.queues, sid)));
+            }
+            QueueRequest::Delete(sid, reply) => {
+                let _: Result<(), _> = reply.send(self.queues.remove(sid).map_err(CallError::from));
+            }
+            QueueRequest::ListWaiters(sid, page, reply) => {
+                let _ = reply.send(self.queues.waiters(sid, page, now).ok_or(CallError::NoQueue));
+            }
+            nobody @ (QueueRequest::Enter(..)
+            | QueueRequest::Place(..)
+            | QueueRequest::Leave(..)
+            | QueueRequest::Take(..)
+            | QueueRequest::StopTaking(..)
+            | QueueRequest::Connect(..)
+            | QueueRequest::FetchWaiter(..)
+            | QueueRequest::Redirect(..)) => nobody.refuse(CallError::NotQueued),
+        }
     }
 
     fn calls(&self, filter: &CallFilter, request: PageRequest) -> Page<CallView> {

@@ -5,6 +5,8 @@ use tracing::info;
 use super::handle::{CallError, CallEvent, Handle, Reply, Request, Signal};
 use super::model::{Model, answer};
 use super::sid::CallSid;
+use super::state::Call;
+use super::view::CallStatus;
 
 /// How far a far end got that was asked to call somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +91,17 @@ impl Model {
     }
 
     fn signal_connected(&self, sid: CallSid, signal: Signal) -> Result<(), CallError> {
-        let call = self.connected(sid)?;
+        let call = self.answered_call(sid)?;
         call.signals.try_send(signal).map_err(|_| CallError::Overloaded)
     }
 
+    fn answered_call(&self, sid: CallSid) -> Result<&Call, CallError> {
+        let call = self.calls.get(sid).ok_or(CallError::NoCall)?;
+        if call.view.status == CallStatus::InProgress { Ok(call) } else { Err(CallError::WrongState) }
+    }
+
     fn refer_received(&self, sid: CallSid, to: String) -> Result<(), CallError> {
-        let parent = self.connected(sid)?.view.parent.and_then(|parent| self.calls.get(parent));
+        let parent = self.answered_call(sid)?.view.parent.and_then(|parent| self.calls.get(parent));
         let script = parent.and_then(|parent| parent.script.as_ref()).ok_or(CallError::WrongState)?;
         info!(call = %sid, "the far end wants another called");
         script.try_send(CallEvent::Referred { call: sid, to }).map_err(|_| CallError::Overloaded)
