@@ -12,9 +12,6 @@ use super::history::{Owed, Unkept};
 use super::list::page;
 use super::quality::CallQuality;
 use super::seating::{CoachChange, SeatChange};
-use super::sid::{CallSid, ConferenceSid};
-}
-
 use super::queue::request::QueueRequest;
 use super::queue::{Moment, QueueName, Queues};
 use super::sid::{CallSid, ConferenceSid, QueueSid};

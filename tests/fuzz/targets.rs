@@ -111,6 +111,7 @@ pub(crate) fn contacts(data: &[u8]) {
         assert!(contact.q <= 1_000 && !contact.uri.contains(char::is_control));
         let again = Contacts::read([format!("<{}>", contact.uri).as_str()]);
         assert!(matches!(again, Ok(Contacts::These(these)) if these[0].uri == contact.uri));
+    }
 }
 
 /// Whatever a challenge says, the answer is one line of a header, and the password is not in it.
