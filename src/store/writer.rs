@@ -110,11 +110,13 @@ impl Writer {
         let mut retry_at = Instant::now();
         loop {
             let mut batch: VecDeque<Write> = VecDeque::new();
+            // While the disk fails there is one try a second, and nobody should wait for several.
+            let most = if self.is_failing { self.owed_max } else { BATCH_MAX };
             let is_open = if self.owed.is_empty() {
-                take(&mut waiting, &mut batch).await
+                take(&mut waiting, &mut batch, most).await
             } else {
                 tokio::select! {
-                    is_open = take(&mut waiting, &mut batch) => is_open,
+                    is_open = take(&mut waiting, &mut batch, most) => is_open,
                     () = sleep_until(retry_at) => true,
                 }
             };
@@ -226,11 +228,11 @@ impl Writer {
     }
 }
 
-/// Waits for a write, and takes what else waits. Says whether there may be more.
-async fn take(waiting: &mut mpsc::Receiver<Write>, batch: &mut VecDeque<Write>) -> bool {
+/// Waits for a write, and takes what else waits, `most` in all. Says whether there may be more.
+async fn take(waiting: &mut mpsc::Receiver<Write>, batch: &mut VecDeque<Write>, most: usize) -> bool {
     let Some(first) = waiting.recv().await else { return false };
     batch.push_back(first);
-    while batch.len() < BATCH_MAX
+    while batch.len() < most
         && let Ok(next) = waiting.try_recv()
     {
         batch.push_back(next);
