@@ -214,6 +214,7 @@ async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<
         }),
         answer_within: None,
         route: Vec::new(),
+        is_connected: false,
         call_id: None,
     })
 }
@@ -242,6 +243,7 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
         }),
         answer_within: Some(trunk.answer_within),
         route: Vec::new(),
+        is_connected: false,
         call_id: None,
     })
 }
