@@ -7,16 +7,16 @@ use tokio::sync::{mpsc, oneshot};
 use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
-use super::news::News;
 use super::history::{Kept, Owed, Scribe, Unkept};
+use super::news::News;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
 use super::queue::QueueExit;
 use super::queue::request::QueueRequest;
-use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
-use super::transfer::{ReferStep, TransferRequest};
 use super::seating::SeatChange;
+use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
 use super::sounds::{SoundId, SoundOrder};
+use super::transfer::{ReferStep, TransferRequest};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,

@@ -46,9 +46,9 @@ mod transfer;
 mod view;
 mod voice;
 
+use crate::sid;
 pub use change::CallChange;
 pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
-use crate::sid;
 
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, QueueChange, WaiterChange, What};
@@ -68,12 +68,12 @@ pub use queue::{
     QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueExit, QueuePlace, QueueResult, QueueUpdate, QueueView,
     WaiterKey, WaiterView,
 };
-pub use sid::{AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RequestSid, SidError};
-pub use transfer::ReferStep;
 pub use seating::{
     Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound,
 };
+pub use sid::{AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RequestSid, SidError};
 pub use sounds::{SoundId, SoundOrder, SoundPurpose};
+pub use transfer::ReferStep;
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

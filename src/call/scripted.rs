@@ -11,9 +11,9 @@ use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::history::{Owed, Unkept};
 use super::list::page;
 use super::quality::CallQuality;
-use super::seating::{CoachChange, SeatChange};
 use super::queue::request::QueueRequest;
 use super::queue::{Moment, QueueName, Queues};
+use super::seating::{CoachChange, SeatChange};
 use super::sid::{CallSid, ConferenceSid, QueueSid};
 pub(crate) use super::stalled::account;
 use super::view::{
@@ -157,6 +157,8 @@ impl Script {
         }
         self.calls.retain(|call| call.sid != sid);
         Ok(())
+    }
+
     /// Queues in which nobody ever waits: no call follows a script here.
     fn queue(&mut self, request: QueueRequest) {
         let now = Moment { at: Utc::now(), clock: tokio::time::Instant::now() };

@@ -41,10 +41,10 @@ pub(super) struct Way {
     pub(super) credentials: Option<Credentials>,
     /// How long nothing at all may come back before the way is given up.
     pub(super) answer_within: Option<Duration>,
-    /// Whether a connection is ours to open. A phone that registered is reached by the one that it opened.
-    pub(super) is_ours_to_open: bool,
     /// The proxies on the way.
     pub(super) route: Vec<Route>,
+    /// The callee opened a connection to us from there, which the library knows.
+    pub(super) is_connected: bool,
     /// The Call-ID, if it is to be known.
     pub(super) call_id: Option<String>,
 }
@@ -145,7 +145,7 @@ fn our_contact(shared: &Inbound, transport: Transport) -> Uri {
 
 /// Sees to it that there is a connection where one is needed: without it the library would wait for half a minute.
 async fn connect(shared: &Inbound, way: &Way) -> Result<(), Missed> {
-    if way.destination.r#type != Some(Transport::Tcp) || !way.is_ours_to_open {
+    if way.is_connected || way.destination.r#type != Some(Transport::Tcp) {
         return Ok(());
     }
     let none = Missed::broken(503, "no connection to it");

@@ -169,8 +169,7 @@ impl Endpoint {
             realm,
         } = settings;
         let counters = Arc::new(SipCounters::new(metrics));
-        let registrar =
-            Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
+        let registrar = Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());

@@ -265,7 +265,7 @@ fn way(shared: &Inbound, outgoing: &OutgoingCall, device: Device, call_id: &str)
         caller: caller(&outgoing.order.from, &shared.advertised.to_string())?,
         callee: device.uri,
         destination: device.destination,
-        is_ours_to_open: false,
+        is_connected: device.route.is_empty(),
         route: device.route,
         call_id: Some(call_id.to_owned()),
         codecs: shared.codecs.as_slice().to_vec(),

@@ -213,8 +213,8 @@ async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<
             realm: None,
         }),
         answer_within: None,
-        is_ours_to_open: true,
         route: Vec::new(),
+        is_connected: false,
         call_id: None,
     })
 }
@@ -242,8 +242,8 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
             realm: credentials.realm.clone(),
         }),
         answer_within: Some(trunk.answer_within),
-        is_ours_to_open: true,
         route: Vec::new(),
+        is_connected: false,
         call_id: None,
     })
 }

@@ -281,7 +281,14 @@ fn put_participant(row: ParticipantRow) -> Statement {
              updated = excluded.updated
          WHERE excluded.updated >= updated",
     );
-    let put = put.with(row.conference).with(row.call).with(row.label).with(row.muted).with(row.hold).with(row.coaching).with(row.coached);
+    let put = put
+        .with(row.conference)
+        .with(row.call)
+        .with(row.label)
+        .with(row.muted)
+        .with(row.hold)
+        .with(row.coaching)
+        .with(row.coached);
     let put = put.with(row.start_on_enter).with(row.end_on_exit).with(row.status);
     put.with(row.created).with(row.updated)
 }

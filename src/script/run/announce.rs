@@ -151,10 +151,8 @@ pub(super) async fn spoken(saying: &Arc<Saying>, say: &Say) -> (Sound, Option<Pr
     let saying = Arc::clone(saying);
     match tokio::task::spawn_blocking(move || saying.say(&request, RATE)).await {
         Ok(said) => {
-            let problem = said
-                .warning
-                .as_ref()
-                .map(|problem| Problem::new(problem.code, problem.message.clone()));
+            let problem =
+                said.warning.as_ref().map(|problem| Problem::new(problem.code, problem.message.clone()));
             (Sound::new(said.sound.rate, said.sound.samples.as_slice()), problem)
         }
         // The task was cancelled: the node stops.

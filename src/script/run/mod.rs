@@ -23,8 +23,8 @@ mod sounds;
 mod wait;
 mod whisper;
 
-use std::collections::VecDeque;
 pub use self::sounds::serve_sounds;
+use std::collections::VecDeque;
 
 use std::sync::Arc;
 
