@@ -151,27 +151,6 @@ impl ApiError {
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
             )),
-            CallError::NotPlaying => {
-                Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
-            }
-            CallError::ConferenceFull => {
-                Self::new(StatusCode::BAD_REQUEST, 16_020, format!("The {asked}: {error}."))
-            }
-            CallError::LabelInUse => {
-                Self::new(StatusCode::BAD_REQUEST, 16_026, format!("The {asked}: {error}."))
-            }
-            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
-                Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
-            }
-            CallError::QueueFull(_) | CallError::TooManyQueues => {
-                Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
-            }
-            CallError::CoachedOnHold => {
-                Self::new(StatusCode::BAD_REQUEST, 16_027, format!("The {asked}: {error}."))
-            }
-            CallError::CoachedAbsent => {
-                Self::new(StatusCode::BAD_REQUEST, 16_028, format!("The {asked}: {error}."))
-            }
             CallError::AnnouncementsFull => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 20_429,
@@ -185,12 +164,6 @@ impl ApiError {
                      the trunks."
                 ),
             ),
-            CallError::NotReached => {
-                Self::new(StatusCode::BAD_REQUEST, 21_214, format!("The {asked}: {error}."))
-            }
-            CallError::TooManyCalls => {
-                Self::new(StatusCode::BAD_REQUEST, 10_004, format!("The {asked}: {error}."))
-            }
             CallError::DialQueueFull { retry_after } => {
                 let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
@@ -212,7 +185,23 @@ impl ApiError {
             CallError::Stopping => {
                 Self::unavailable("The node is stopping and takes no more requests.".to_owned())
             }
+            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
+                Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
+            }
+            CallError::NotPlaying | CallError::QueueFull(_) | CallError::TooManyQueues => {
+                Self::refused(20_001, error, asked)
+            }
+            CallError::ConferenceFull => Self::refused(16_020, error, asked),
+            CallError::LabelInUse => Self::refused(16_026, error, asked),
+            CallError::CoachedOnHold => Self::refused(16_027, error, asked),
+            CallError::CoachedAbsent => Self::refused(16_028, error, asked),
+            CallError::NotReached => Self::refused(21_214, error, asked),
+            CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
+    }
+
+    fn refused(code: u32, error: CallError, asked: Asked<'_>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, format!("The {asked}: {error}."))
     }
 }
 
