@@ -278,8 +278,8 @@ fn start_model(
             // Any thread may come to hold all of them.
             legs_max: config.limits.calls,
             conferences_max: config.limits.calls,
-            // Recorders and forks, which fetch taps, do not exist yet.
-            tap_frames_max: 0,
+            // Both sides of each leg in one tick; they are fetched after each.
+            tap_frames_max: 2 * config.limits.calls,
         },
         #[cfg(feature = "planted-faults")]
         fault: options.fault,
