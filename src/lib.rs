@@ -16,6 +16,7 @@ pub mod api;
 pub mod call;
 pub mod config;
 pub mod load;
+pub mod recording;
 pub mod script;
 pub mod sdp;
 pub mod server;

@@ -127,7 +127,8 @@ impl Workers {
     /// Workers whose threads stand still: whoever has their desks may do what a thread would.
     pub(crate) fn stalled(threads: usize) -> (Self, Vec<Desk>) {
         let rings = (0..threads).map(|_| queue::rings().expect("the system gives event descriptors"));
-        let (workers, desks) = rings.map(|(orders, _, desk)| (Worker { orders, thread: None, taps: None }, desk)).unzip();
+        let (workers, desks) =
+            rings.map(|(orders, _, desk)| (Worker { orders, thread: None, taps: None }, desk)).unzip();
         (Self { workers }, desks)
     }
 }
