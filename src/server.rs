@@ -3,19 +3,21 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use confab_media::EngineSettings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
 use crate::config::{self, Config, Secret};
+use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
 use crate::sip;
 use crate::sound::{self, SayCommand, Saying};
@@ -24,7 +26,7 @@ use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, MemorySpool, OnFailure, SystemNetwork,
     TrustError, system_jitter,
 };
-use crate::worker::{Ports, WorkerSettings, Workers};
+use crate::worker::{Ports, TapReader, WorkerSettings, Workers};
 
 /// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
 /// it stays under the 10 s after which whoever stopped the node may lose patience.
@@ -32,6 +34,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(6);
 
 /// How long status callbacks have to be delivered when the node stops.
 const COURIER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the disk has to take what was recorded when the node stops.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where recordings are, in the data directory.
+const RECORDINGS: &str = "recordings";
 
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
@@ -61,6 +69,14 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
+    /// What was recorded before cannot be read, or nothing more written.
+    #[error("cannot record in {folder}: {source}")]
+    Recordings {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
@@ -140,6 +156,7 @@ pub struct Node {
     /// Where SIP over TLS listens, if it does.
     pub sip_tls: Option<SocketAddr>,
     calls: call::Handle,
+    recorder: Recorder,
     courier: Courier,
     endpoint: sip::Endpoint,
     stopping: watch::Sender<bool>,
@@ -163,7 +180,10 @@ impl Node {
 
         let metrics = Metrics::new();
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
-        let (calls, adapters) = start_model(&config, options, &metrics)?;
+        let (calls, adapters, taps) = start_model(&config, options, &metrics)?;
+        let recordings = config.data_dir.join(RECORDINGS);
+        let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &metrics)?;
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),
@@ -174,6 +194,8 @@ impl Node {
                 sip_udp: sip_address.to_string(),
                 sip_tcp: sip_address.to_string(),
             },
+            recordings,
+            public_url: public_url.clone(),
             stopping: is_stopping.clone(),
             metrics: {
                 let metrics = metrics.clone();
@@ -192,13 +214,24 @@ impl Node {
         let web = web_client(&config.webhook, account, token, &metrics)?;
         let courier = start_courier(&web, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
+        tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying };
+        let scripts = script::Scripts { calls: calls.clone(), web, saying, public_url };
         tokio::spawn(script::serve(Arc::new(scripts), adapters.arrivals));
         let endpoint =
             sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
         let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
-        Ok(Self { http: http_address, sip: sip_address, sip_tls, calls, courier, endpoint, stopping, api })
+        Ok(Self {
+            http: http_address,
+            sip: sip_address,
+            sip_tls,
+            calls,
+            recorder,
+            courier,
+            endpoint,
+            stopping,
+            api,
+        })
     }
 
     /// Takes no more calls, ends all there are and tells their far ends, lets requests in progress finish.
@@ -206,6 +239,11 @@ impl Node {
         // Nobody listens only if the API has ended by itself.
         let _ = self.stopping.send(true);
         self.calls.stop().await;
+        let recorder = self.recorder;
+        let recording = tokio::task::spawn_blocking(move || recorder.stop());
+        if tokio::time::timeout(RECORDER_PATIENCE, recording).await.is_err() {
+            warn!("some recordings are not on the disk yet; the next start completes them");
+        }
         self.endpoint.stop(STOP_PATIENCE).await;
         let left = self.courier.stop(COURIER_PATIENCE).await;
         if left > 0 {
@@ -271,7 +309,7 @@ fn start_model(
     config: &Config,
     options: Options,
     metrics: &Metrics,
-) -> io::Result<(call::Handle, call::Adapters)> {
+) -> io::Result<(call::Handle, call::Adapters, Vec<TapReader>)> {
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {
@@ -284,7 +322,8 @@ fn start_model(
         #[cfg(feature = "planted-faults")]
         fault: options.fault,
     };
-    let (workers, reports) = Workers::start(settings, metrics)?;
+    let (mut workers, reports) = Workers::start(settings, metrics)?;
+    let taps = workers.take_taps();
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
@@ -299,7 +338,29 @@ fn start_model(
         digits: config.media.digits_in_conference.passage(),
     };
     let outbound = config.outbound_allow.clone();
-    Ok(call::start(workers, reports, ports, receiving, limits, outbound, metrics))
+    let (calls, adapters) = call::start(workers, reports, ports, receiving, limits, outbound, metrics);
+    Ok((calls, adapters, taps))
+}
+
+/// Completes what the last process left of its recordings, and records from now on. What is to be told of recordings
+/// comes out of the receiver.
+fn start_recorder(
+    calls: &call::Handle,
+    folder: PathBuf,
+    taps: Vec<TapReader>,
+    metrics: &Metrics,
+) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
+    let refused = |source| StartError::Recordings { folder: folder.clone(), source };
+    let found = recording::find(&folder).map_err(refused)?;
+    let source = |mut reader: TapReader| Box::new(move || reader.take()) as TapSource;
+    let settings = RecorderSettings {
+        folder: folder.clone(),
+        disk: Arc::new(Files),
+        taps: taps.into_iter().map(source).collect(),
+    };
+    let (recorder, reports) = Recorder::start(settings, metrics).map_err(refused)?;
+    let news = calls.record_with(recorder.clone(), reports, found);
+    Ok((recorder, news))
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::BODY_MAX;
 use super::form::Json;
-use crate::call::{CallError, CallSid, ConferenceSid, ParticipantKey};
+use crate::call::{CallError, CallSid, ConferenceSid, ParticipantKey, RecordingSid};
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -113,13 +113,31 @@ impl ApiError {
     /// must cope with their having just left, and should need one case for it.
     pub(super) fn of(error: CallError, asked: Asked<'_>) -> Self {
         match error {
-            CallError::NoCall | CallError::NoConference | CallError::NoParticipant => {
-                Self::not_found(format!("There is no {asked}: {error}."))
-            }
+            CallError::NoCall
+            | CallError::NoConference
+            | CallError::NoParticipant
+            | CallError::NoRecording => Self::not_found(format!("There is no {asked}: {error}.")),
             CallError::ConferenceCompleted => Self::not_found(format!(
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
             )),
+            CallError::RecordingOver => {
+                Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked} cannot be changed: {error}."))
+            }
+            CallError::RecordingUnderWay => Self::new(
+                StatusCode::CONFLICT,
+                20_409,
+                format!("The {asked} cannot be deleted: {error}. Stop it, and wait until it is completed."),
+            ),
+            CallError::RecordingsFull => {
+                Self::new(StatusCode::BAD_REQUEST, 16_108, format!("The {asked}: {error}."))
+            }
+            CallError::NotRecording => Self::unavailable(format!("The {asked}: {error}.")),
+            CallError::WrongState if matches!(asked, Asked::NewRecording(_)) => Self::new(
+                StatusCode::BAD_REQUEST,
+                21_220,
+                format!("The {asked}: it is not in progress. Only a call that is can be recorded."),
+            ),
             CallError::NotPlaying => {
                 Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
             }
@@ -181,6 +199,10 @@ pub(super) enum Asked<'a> {
     NewCall,
     /// A call.
     Call(CallSid),
+    /// A recording.
+    Recording(RecordingSid),
+    /// A recording of a call, to be begun.
+    NewRecording(CallSid),
     /// A conference, or its participants.
     Conference(ConferenceSid),
     /// A participant of a conference.
@@ -193,6 +215,8 @@ impl fmt::Display for Asked<'_> {
             Self::List => f.write_str("list"),
             Self::NewCall => f.write_str("call was not placed"),
             Self::Call(call) => write!(f, "call {call}"),
+            Self::Recording(recording) => write!(f, "recording {recording}"),
+            Self::NewRecording(call) => write!(f, "recording of call {call} was not begun"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::Participant(conference, ParticipantKey::Call(call)) => {
                 write!(f, "participant {call} in conference {conference}")

@@ -20,8 +20,10 @@ use tokio::sync::watch;
 use super::auth::Acting;
 use super::error::ApiError;
 use super::form::Query;
-use super::{ApiState, calls, conferences, participants};
-use crate::call::{AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, What};
+use super::{ApiState, calls, conferences, participants, recordings};
+use crate::call::{
+    AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, RecordingStatus, What,
+};
 
 /// How often a line is sent when nothing happens: proxies cut what is silent for a minute, some for 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -122,6 +124,7 @@ enum Subject {
     Call(Box<calls::Representation>),
     Conference(Box<conferences::Representation>),
     Participant(participants::Representation),
+    Recording(Box<recordings::Representation>),
     ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
     Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
 }
@@ -133,6 +136,7 @@ impl Subject {
             What::Conference(view) => {
                 Self::Conference(Box::new(conferences::Representation::of(view.clone())))
             }
+            What::Recording(view) => Self::Recording(Box::new(recordings::Representation::of_call(view))),
             What::Joined(seat) | What::Left(seat) | What::Muted(seat) => {
                 Self::Participant(participants::Representation::of(seat.clone()))
             }
@@ -170,6 +174,14 @@ fn type_of(what: &What) -> &'static str {
             ConferenceStatus::Init => "conference.created",
             ConferenceStatus::InProgress => "conference.started",
             ConferenceStatus::Completed => "conference.ended",
+        },
+        What::Recording(view) => match view.status {
+            RecordingStatus::InProgress => "recording.in-progress",
+            RecordingStatus::Paused => "recording.paused",
+            RecordingStatus::Stopped => "recording.stopped",
+            RecordingStatus::Processing => "recording.processing",
+            RecordingStatus::Completed => "recording.completed",
+            RecordingStatus::Absent => "recording.absent",
         },
         What::Joined(_) => "participant.joined",
         What::Left(_) => "participant.left",

@@ -24,10 +24,13 @@ mod paging;
 mod participants;
 mod path;
 mod quality;
+mod recording_media;
+mod recordings;
 mod serve;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -62,6 +65,10 @@ pub struct ApiState {
     pub auth_token: Secret,
     /// Where the node really listens, for `/healthz`.
     pub listening: Listening,
+    /// Where the files of recordings are.
+    pub recordings: PathBuf,
+    /// Where applications reach this API: `http://host:port`, without a slash at the end.
+    pub public_url: String,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
     pub stopping: watch::Receiver<bool>,
     /// Writes the node's metrics in Prometheus text format. Called for each scrape, on an async thread: it must
@@ -95,16 +102,29 @@ fn control(state: &Shared) -> Router<Shared> {
     let conferences = format!("{account}/Conferences");
     let participants = format!("{conferences}/{{conference}}/Participants");
     let calls = format!("{account}/Calls");
+    let recordings = format!("{account}/Recordings");
 
     let mut routes = Router::new();
     for suffix in ["", ".json"] {
         routes = routes
             .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
+            .route(&format!("{recordings}{suffix}"), get(recordings::list))
+            .route(
+                &format!("{calls}/{{call}}/Recordings{suffix}"),
+                get(recordings::list_of_call).post(recordings::create),
+            )
             .route(&format!("{conferences}{suffix}"), get(conferences::list))
             .route(&format!("{participants}{suffix}"), participants_routes());
     }
     routes
         .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update))
+        .route(&format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete))
+        .route(
+            &format!("{calls}/{{call}}/Recordings/{{recording}}"),
+            get(recordings::fetch_of_call)
+                .post(recordings::update_of_call)
+                .delete(recordings::delete_of_call),
+        )
         .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
         .route(
             &format!("{participants}/{{participant}}"),

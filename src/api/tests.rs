@@ -97,6 +97,8 @@ impl Node {
             account,
             auth_token: Secret::new(TOKEN.to_owned()),
             listening,
+            recordings: std::path::PathBuf::from("none"),
+            public_url: "http://127.0.0.1:8080".to_owned(),
             stopping: is_stopping,
             metrics: Box::new(|| "confab_calls 3\n".to_owned()),
         });

@@ -94,6 +94,7 @@ impl Model {
                 after.answer(Ok(()), self.calls.get(sid));
             }
         }
+        self.end_recordings(sid);
         self.vacate(sid, why);
         if let Some(call) = self.calls.get(sid) {
             self.journal.append(now, What::Call(call.view.clone()));
@@ -228,6 +229,7 @@ impl Model {
     /// Ends the calls whose adapters or scripts are gone without a word, whatever broke there, and those whose time is up.
     pub(super) fn sweep(&mut self) {
         self.media.retry();
+        self.finish_recordings();
         let now = Instant::now();
         let is_lost = |call: &Call| {
             call.signals.is_closed() || call.script.as_ref().is_some_and(mpsc::Sender::is_closed)

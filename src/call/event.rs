@@ -17,6 +17,7 @@ use confab_media::PressedDigit;
 use confab_media::dsp::level::SpeechChange;
 use tokio::sync::watch;
 
+use super::recordings::RecordingView;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::view::{CallView, ConferenceView, ParticipantView};
 
@@ -47,6 +48,8 @@ pub enum What {
     Call(CallView),
     /// A conference began (`init`), started (`in-progress`) or ended.
     Conference(ConferenceView),
+    /// A recording began, or got further.
+    Recording(RecordingView),
     /// A participant is in their conference, heard and hearing.
     Joined(ParticipantView),
     /// A participant is in their conference no more.
@@ -86,6 +89,7 @@ impl What {
         match self {
             Self::Call(call) => call.account,
             Self::Conference(conference) => conference.account,
+            Self::Recording(recording) => recording.account,
             Self::Joined(seat) | Self::Left(seat) | Self::Muted(seat) => seat.account,
             Self::Speech { participant, .. } => participant.account,
             Self::ActiveSpeaker { account, .. } | Self::Digit { account, .. } => *account,

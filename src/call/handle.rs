@@ -9,7 +9,8 @@ use super::event::Events;
 use super::news::CallNews;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
-use super::sid::{AccountSid, CallSid, ConferenceSid};
+use super::recordings::RecordingRequest;
+use super::sid::{AccountSid, CallSid, ConferenceSid, RecordingSid};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
     ParticipantView,
@@ -71,6 +72,21 @@ pub enum CallError {
     /// The node's configuration does not let this be dialled.
     #[error("dialling it is not allowed on this node")]
     NotAllowed,
+    /// There is no such recording.
+    #[error("no such recording")]
+    NoRecording,
+    /// The recording is over, or about to be.
+    #[error("the recording is over")]
+    RecordingOver,
+    /// The recording is not over.
+    #[error("the recording is still under way")]
+    RecordingUnderWay,
+    /// The call has as many recordings at a time as it may have.
+    #[error("the call is recorded as often as it may be at a time")]
+    RecordingsFull,
+    /// The node does not record.
+    #[error("this node does not record")]
+    NotRecording,
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,
@@ -150,6 +166,8 @@ pub enum CallEvent {
     },
     /// Somebody asks that it follow another script from now on.
     Redirected(Voice),
+    /// A recording of it has ended by itself.
+    Recorded(RecordingSid),
     /// A call that this one's script dialled has got further, or is over.
     Dialled(Box<CallView>),
 }
@@ -270,6 +288,7 @@ pub(super) enum Request {
     StopPlaying(CallSid, Reply<()>),
     HearDigit(CallSid, PressedDigit, Reply<()>),
     PressDigits(CallSid, DigitString, Reply<()>),
+    Recording(RecordingRequest),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),

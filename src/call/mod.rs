@@ -21,6 +21,7 @@ mod news;
 mod outbound;
 mod owner;
 mod quality;
+mod recordings;
 mod records;
 mod reports;
 mod scope;
@@ -48,7 +49,11 @@ pub use news::{CallNews, CallStep};
 pub use outbound::{DialCredentials, DialOrder, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use quality::CallQuality;
-pub use sid::{AccountSid, CallSid, ConferenceSid, RequestSid, SidError};
+pub use recordings::{
+    RecordingCallback, RecordingChange, RecordingEvents, RecordingFilter, RecordingNews, RecordingSource,
+    RecordingStatus, RecordingTerms, RecordingTrack, RecordingView,
+};
+pub use sid::{AccountSid, CallSid, ConferenceSid, RecordingSid, RequestSid, SidError};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

@@ -22,6 +22,7 @@ use super::media::{Full, Media};
 use super::news::{CallNews, NEWS_MAX};
 use super::outbound::OutgoingCall;
 use super::quality::{CallQuality, Departures, QualityStats};
+use super::recordings::Recordings;
 use super::records::Records;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::state::{Call, Conference, JoinReply, Stage};
@@ -71,6 +72,7 @@ pub(super) struct Model {
     /// Calls whose media are being stopped.
     pub(super) leaving: usize,
     pub(super) departures: Departures,
+    pub(super) recordings: Recordings,
     pub(super) stats: QualityStats,
 }
 
@@ -128,6 +130,7 @@ impl Model {
             stopping: None,
             leaving: 0,
             departures: Departures::default(),
+            recordings: Recordings::new(),
             stats: QualityStats::new(metrics),
         };
         (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told })

@@ -12,6 +12,7 @@ use super::ending::Leaving;
 use super::event::What;
 use super::handle::{CallError, CallEvent, HangUp, Progress, Reply, Signal};
 use super::model::{Model, SIGNALS_MAX, answer};
+use super::recordings::RecordingTerms;
 use super::sid::{AccountSid, CallSid};
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
@@ -43,6 +44,8 @@ pub struct DialOrder {
     pub send_digits: Option<DigitString>,
     /// Who is told how far it gets.
     pub status: Option<StatusCallback>,
+    /// How it is recorded from its answer on, if it is.
+    pub record: Option<RecordingTerms>,
 }
 
 /// Whom to call.
@@ -141,6 +144,9 @@ impl Model {
         let sid = CallSid::generate();
         let (signals, told) = mpsc::channel(SIGNALS_MAX);
         let (status, send_digits) = (order.status.take(), order.send_digits.take());
+        if let Some(terms) = order.record.take() {
+            self.record_when_answered(sid, terms);
+        }
         let outgoing = OutgoingCall { call: sid, rtp_port, order: order.clone(), signals: told };
         // There is room: nobody else puts anything in.
         let _ = self.outgoing.try_send(outgoing);

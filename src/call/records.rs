@@ -45,6 +45,14 @@ impl<K: Copy + Eq + Hash, T> Records<K, T> {
         }
     }
 
+    /// Forgets a thing that has ended.
+    pub(super) fn remove(&mut self, name: K) {
+        if let Some(record) = self.by_name.remove(&name) {
+            self.by_age.remove(&record.number);
+            self.ended.retain(|ended| *ended != name);
+        }
+    }
+
     pub(super) fn get(&self, name: K) -> Option<&T> {
         self.by_name.get(&name).map(|record| &record.thing)
     }

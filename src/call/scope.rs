@@ -2,12 +2,13 @@
 
 use super::handle::{CallError, NotAdmitted, Request};
 use super::model::Model;
-use super::sid::{AccountSid, CallSid, ConferenceSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid, RecordingSid};
 
 /// What a request is about.
 enum Subject {
     Call(CallSid),
     Conference(ConferenceSid),
+    Recording(RecordingSid),
     /// All there are, or something new.
     Anything,
 }
@@ -24,6 +25,9 @@ impl Model {
             Subject::Conference(sid) => {
                 let owner = self.conferences.get(sid).map(|conference| conference.view.account);
                 (owner != Some(account)).then_some(CallError::NoConference)
+            }
+            Subject::Recording(sid) => {
+                (self.recordings.owner(sid) != Some(account)).then_some(CallError::NoRecording)
             }
             Subject::Anything => None,
         }
@@ -56,6 +60,11 @@ impl Request {
             | Self::FetchParticipant(conference, ..)
             | Self::MuteParticipant(conference, ..)
             | Self::KickParticipant(conference, ..) => Subject::Conference(*conference),
+            Self::Recording(request) => match (request.recording(), request.call()) {
+                (Some(recording), _) => Subject::Recording(recording),
+                (None, Some(call)) => Subject::Call(call),
+                (None, None) => Subject::Anything,
+            },
             Self::AdmitCall(..)
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
@@ -69,6 +78,7 @@ impl Request {
         match self {
             Self::AdmitCall(_, reply) => drop(reply.send(Err(NotAdmitted::Overloaded))),
             Self::CallProgressed(..) | Self::CallEnded(..) => {}
+            Self::Recording(request) => request.refuse(why),
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

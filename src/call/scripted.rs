@@ -117,6 +117,7 @@ impl Script {
             | Request::CallEnded(..)
             | Request::HearDigit(..)
             | Request::PressDigits(..)
+            | Request::Recording(_)
             | Request::Stop(_) => {}
         }
     }

@@ -68,6 +68,10 @@ sid!(
     ConferenceSid, "CF"
 );
 sid!(
+    /// A recording of a call.
+    RecordingSid, "RE"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

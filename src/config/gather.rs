@@ -71,6 +71,7 @@ pub fn load(
         gather.plain(Setting::OutboundAllow, value::outbound_allow, OutboundAllow::default)?;
     let webhook = gather.webhook()?;
     let say_command = gather.say_command()?;
+    let public_url = gather.public_url()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let log = gather.log()?;
     let routes = gather.routes();
@@ -86,6 +87,7 @@ pub fn load(
         outbound_allow,
         webhook,
         say_command,
+        public_url,
         data_dir,
         credentials,
         routes,
@@ -202,6 +204,13 @@ impl Gather<'_> {
         let shown = command.clone().unwrap_or_else(|| "none".to_owned());
         self.line(Setting::SayCommand.key(), shown, source);
         Ok(command)
+    }
+
+    fn public_url(&mut self) -> Result<Option<String>, ConfigError> {
+        let (url, source) = self.find(Setting::PublicUrl, value::public_url)?;
+        let shown = url.clone().unwrap_or_else(|| "http:// and where it listens".to_owned());
+        self.line(Setting::PublicUrl.key(), shown, source);
+        Ok(url)
     }
 
     fn log(&mut self) -> Result<Log, ConfigError> {

@@ -58,6 +58,7 @@ const OTHER_VALUES: [(Setting, &str); 18] = [
     (Setting::MaxCalls, "9"),
     (Setting::EgressAllow, "10.1.0.0/16,fd00::/8"),
     (Setting::WebhookCa, "/etc/confab/ca.pem"),
+    (Setting::PublicUrl, "https://voice.example.com"),
     (Setting::SayCommand, "espeak-ng --stdout -v {language}"),
     (Setting::AccountSid, SID),
     (Setting::AuthToken, "a-token-that-is-long-enough"),

@@ -19,6 +19,11 @@ use super::writer::{Job, Waiting};
 /// How often the rings are looked at while something is recorded: once a tick. They hold fifty.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// While nothing is, once a second. For so many looks after a recording it is looked as often as during one: what is left
+/// of its leg must not be taken for the beginning of the next.
+const LOOK_WHEN_IDLE: Duration = Duration::from_secs(1);
+const LOOKS_AFTERWARDS: u32 = 50;
+
 /// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
 /// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
 const BLOCKS_WAITING_MAX: u64 = 60;
@@ -60,15 +65,22 @@ pub(super) struct Active {
 impl Collector {
     /// The thread's life.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        let mut idle = 0;
         loop {
-            let order = match self.legs.is_empty() {
-                true => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                false => orders.recv_timeout(LOOK_EVERY),
+            idle = if self.legs.is_empty() { idle + 1 } else { 0 };
+            let is_idle = idle > LOOKS_AFTERWARDS;
+            let order = orders.recv_timeout(if is_idle { LOOK_WHEN_IDLE } else { LOOK_EVERY });
+            // Its leg is tapped from now on, and what has come of it since is already here.
+            let order = match order {
+                Ok(Order::Begin(begin)) => {
+                    self.begin(*begin);
+                    continue;
+                }
+                order => order,
             };
-            // What was heard before the order counts.
+            // What was heard before another order counts.
             self.collect();
             match order {
-                Ok(Order::Begin(begin)) => self.begin(*begin),
                 Ok(Order::Pause(name, behavior)) => {
                     if let Some(active) = self.find(&name) {
                         active.placing.pause(behavior);
@@ -77,7 +89,7 @@ impl Collector {
                 Ok(Order::Finish(name)) => self.finish(&name),
                 Ok(Order::Delete(name)) => self.hand_on(0, Job::Delete(name)),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Order::Begin(_)) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }

@@ -113,6 +113,9 @@ pub struct Manifest {
     pub trimmed: u64,
     /// The process ended before the recording did, and it was completed by the next.
     pub recovered: bool,
+    /// That was done just now, and nobody has been told.
+    #[serde(skip)]
+    pub is_news: bool,
     /// Why it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -145,6 +148,7 @@ impl Manifest {
             paused: 0,
             trimmed: 0,
             recovered: false,
+            is_news: false,
             failure: None,
         }
     }
@@ -159,7 +163,7 @@ impl Manifest {
     /// Notes a gap; one that goes on where the last of its track ended makes that longer.
     pub(super) fn note_gap(&mut self, gap: Gap) {
         let is_full = self.gaps.len() >= GAPS_MAX;
-        let last = self.gaps.iter_mut().rev().take(2).find(|last| last.track == gap.track);
+        let last = self.gaps.iter_mut().rfind(|last| last.track == gap.track);
         match last {
             Some(last) if last.at + last.samples == gap.at => last.samples += gap.samples,
             _ if is_full => self.gaps_unlisted += 1,

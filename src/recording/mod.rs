@@ -28,8 +28,8 @@ mod wav;
 mod writer;
 
 pub use self::disk::{Disk, Files, Sheet};
-pub use self::manifest::{Gap, Manifest, Name, NameError, State};
+pub use self::manifest::{Failure, Gap, Manifest, Name, NameError, State};
 pub use self::placing::{Ending, PauseBehavior, Shape, Terms, Tracks};
 pub use self::playback::Playback;
-pub use self::recorder::{Begin, Recorder, RecorderSettings, Report, StartError, TapSource};
+pub use self::recorder::{Begin, Recorder, RecorderSettings, Report, TapSource};
 pub use self::repair::find;

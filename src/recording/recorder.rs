@@ -70,11 +70,6 @@ pub enum Report {
     Deleted(Name, bool),
 }
 
-/// The system refused threads.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot record: {0}")]
-pub struct StartError(#[from] io::Error);
-
 /// The recorder. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
@@ -121,7 +116,7 @@ impl Recorder {
     pub fn start(
         settings: RecorderSettings,
         metrics: &Metrics,
-    ) -> Result<(Self, mpsc::Receiver<Report>), StartError> {
+    ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (orders, ordered) = sync_channel(ORDERS_MAX);
         let (reports, reported) = mpsc::channel(REPORTS_MAX);
         let stats = Stats::new(metrics);

@@ -83,7 +83,7 @@ fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     };
-    manifest.recovered = true;
+    (manifest.recovered, manifest.is_news) = (true, true);
     manifest.end_at(samples);
     if samples == 0 {
         manifest.state = State::Absent;

@@ -23,6 +23,8 @@ struct World {
     recorder: Recorder,
     reports: Receiver<Report>,
     taps: Arc<Mutex<VecDeque<Tap>>>,
+    /// Ends that were reported while another was waited for.
+    over: Vec<Manifest>,
 }
 
 impl World {
@@ -37,7 +39,7 @@ impl World {
             taps: vec![Box::new(move || source.lock().unwrap().pop_front())],
         };
         let (recorder, reports) = Recorder::start(settings, &Metrics::new()).unwrap();
-        Self { folder, recorder, reports, taps }
+        Self { folder, recorder, reports, taps, over: Vec::new() }
     }
 
     fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
@@ -59,9 +61,11 @@ impl World {
     /// What the recorder reports of a recording's end; what it says before is passed over.
     fn finished(&mut self, name: &Name) -> Manifest {
         loop {
-            match self.reports.blocking_recv().expect("a report") {
-                Report::Finished(manifest) if manifest.name == *name => return *manifest,
-                _ => {}
+            if let Some(at) = self.over.iter().position(|manifest| manifest.name == *name) {
+                return self.over.remove(at);
+            }
+            if let Report::Finished(manifest) = self.reports.blocking_recv().expect("a report") {
+                self.over.push(*manifest);
             }
         }
     }
@@ -142,9 +146,11 @@ fn what_a_killed_process_left_is_completed_by_the_next_and_says_so() {
     assert_eq!(&samples[320 * 99..320 * 99 + 2], [99, -99]);
     assert_eq!((absent.state, absent.recovered, &absent.name), (State::Absent, true, &never));
     assert_eq!(*untouched, done);
+    assert_eq!([recovered, absent, untouched].map(|manifest| manifest.is_news), [true, true, false]);
     // Another start finds all in order.
     let mut again = find(copy.path()).unwrap();
     again.sort_by_key(|manifest| manifest.name.clone());
+    found.iter_mut().for_each(|manifest| manifest.is_news = false);
     assert_eq!(again, found);
 }
 

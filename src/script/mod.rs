@@ -22,6 +22,7 @@ mod tests;
 pub mod verbs;
 
 mod news;
+mod recordings;
 mod run;
 
 pub use digits::{KeySequence, KeyStep, SEND_DIGITS_MAX};
@@ -29,6 +30,7 @@ pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
 pub use error::{ScriptError, Warning};
 pub use gathering::{Gathered, Gathering};
 pub use news::deliver;
+pub use recordings::deliver_recordings;
 pub use run::{Scripts, serve};
 pub use secret::{SecretDigits, SecretText};
 pub use target::{Callback, Method, Target};

@@ -54,6 +54,11 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::NodeFull
             | CallError::NotAllowed
             | CallError::NotPlaying
+            | CallError::NoRecording
+            | CallError::RecordingOver
+            | CallError::RecordingUnderWay
+            | CallError::RecordingsFull
+            | CallError::NotRecording
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
     }

@@ -53,7 +53,7 @@ impl Runner {
         }
     }
 
-    async fn play_to_the_end(&mut self, sound: Sound, repeat: Repeat) -> Flow {
+    pub(super) async fn play_to_the_end(&mut self, sound: Sound, repeat: Repeat) -> Flow {
         let Some(player) = self.begin_playing(sound, repeat).await else {
             return Flow::Over;
         };
@@ -64,7 +64,7 @@ impl Runner {
                     self.stop_playing().await;
                     return flow;
                 }
-                Woken::Time | Woken::Key(_) | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Time | Woken::Key(_) | Woken::Left | Woken::Recorded(_) | Woken::Dialled(_) => {}
             }
         }
     }

@@ -73,7 +73,7 @@ impl Runner {
                     self.leave().await;
                     return Some(flow);
                 }
-                Woken::Key(_) | Woken::Played | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Played | Woken::Recorded(_) | Woken::Dialled(_) => {}
             }
         }
         self.leave().await;
@@ -114,20 +114,24 @@ impl Runner {
             self.give_up(&[child]).await;
             return self.after(dial.action.as_ref(), vec![told("DialCallStatus", "failed")]);
         }
+        let recording = self.record_dial(dial).await;
         let flow = self.connected(dial, since).await;
         self.give_up(&[child]).await;
+        let recorded = match recording {
+            Some(recording) => self.stop_recording(recording).await,
+            None => None,
+        };
         if let Some(flow) = flow {
             return flow;
         }
-        self.after(
-            dial.action.as_ref(),
-            vec![
-                told("DialCallStatus", "completed"),
-                told("DialCallSid", child),
-                told("DialCallDuration", since.elapsed().as_secs()),
-                told("DialBridged", "true"),
-            ],
-        )
+        let mut facts = recorded.map(|view| self.facts(&view)).unwrap_or_default();
+        facts.extend([
+            told("DialCallStatus", "completed"),
+            told("DialCallSid", child),
+            told("DialCallDuration", since.elapsed().as_secs()),
+            told("DialBridged", "true"),
+        ]);
+        self.after(dial.action.as_ref(), facts)
     }
 
     /// Calls all at once, or one after another; the first to answer is kept, the others are given up.
@@ -177,7 +181,12 @@ impl Runner {
                     self.give_up(&ringing).await;
                     return Err(flow);
                 }
-                Woken::Dialled(_) | Woken::Key(_) | Woken::Played | Woken::Left | Woken::Time => {}
+                Woken::Recorded(_)
+                | Woken::Dialled(_)
+                | Woken::Key(_)
+                | Woken::Played
+                | Woken::Left
+                | Woken::Time => {}
             }
         }
         Ok(None)
@@ -204,6 +213,7 @@ impl Runner {
             parent: Some(self.call.sid),
             send_digits: None,
             status: None,
+            record: None,
         };
         match party {
             Party::Number(number) => {

@@ -43,7 +43,7 @@ impl Runner {
                 Woken::Key(digit) => gathering.press(digit, now()),
                 Woken::Time => gathering.time(now()),
                 Woken::Gone(flow) => return flow,
-                Woken::Played | Woken::Left | Woken::Dialled(_) => None,
+                Woken::Played | Woken::Left | Woken::Recorded(_) | Woken::Dialled(_) => None,
             };
             if let Some(gathered) = outcome {
                 return self.gathered(gather, gathered);
@@ -89,7 +89,7 @@ impl Runner {
                     self.stop_playing().await;
                     return Prompted::Gone(flow);
                 }
-                Woken::Key(_) | Woken::Time | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Time | Woken::Left | Woken::Recorded(_) | Woken::Dialled(_) => {}
             }
         }
     }
@@ -101,7 +101,7 @@ impl Runner {
                 Woken::Time => return Prompted::Ended,
                 Woken::Key(digit) if listens => return Prompted::Key(digit),
                 Woken::Gone(flow) => return Prompted::Gone(flow),
-                Woken::Key(_) | Woken::Played | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Key(_) | Woken::Played | Woken::Left | Woken::Recorded(_) | Woken::Dialled(_) => {}
             }
         }
     }

@@ -14,6 +14,7 @@ mod dial;
 mod fetch;
 mod gather;
 pub(super) mod parameters;
+mod record;
 mod wait;
 
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Scripts {
     pub web: Client,
     /// Who speaks.
     pub saying: Arc<Saying>,
+    /// Where this node's API is for whoever is told of it: `http://host:port`.
+    pub public_url: String,
 }
 
 /// Documents that one call may go through. A script that redirects to itself for ever must end some day; a menu that
@@ -140,8 +143,8 @@ impl Runner {
             Verb::Say(say) => self.say(&say).await,
             Verb::Play(play) => self.play(&play).await,
             Verb::Gather(gather) => self.gather(&gather).await,
-            Verb::Record(_)
-            | Verb::Enqueue(_)
+            Verb::Record(record) => self.record(&record).await,
+            Verb::Enqueue(_)
             | Verb::Leave
             | Verb::Refer(_)
             | Verb::Start(_)

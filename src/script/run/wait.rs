@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::fetch::Errand;
 use super::{Flow, Runner};
-use crate::call::{CallEvent, CallView};
+use crate::call::{CallEvent, CallView, RecordingSid};
 
 /// What a script was waiting for has happened, or something else did.
 pub(super) enum Woken {
@@ -19,6 +19,8 @@ pub(super) enum Woken {
     Key(Digit),
     /// The call left its conference.
     Left,
+    /// A recording ended by itself.
+    Recorded(RecordingSid),
     /// A call that this script dialled got further.
     Dialled(Box<CallView>),
     /// The script goes on elsewhere, or not at all.
@@ -38,6 +40,7 @@ impl Runner {
                 Some(CallEvent::Redirected(voice)) => Woken::Gone(Flow::Goto(Box::new(Errand::begin(voice)))),
                 Some(CallEvent::Digit(pressed)) => Woken::Key(pressed.digit),
                 Some(CallEvent::LeftConference { .. }) => Woken::Left,
+                Some(CallEvent::Recorded(recording)) => Woken::Recorded(recording),
                 Some(CallEvent::Dialled(view)) => Woken::Dialled(view),
                 Some(CallEvent::Played { player: over, .. }) if Some(over) == player => Woken::Played,
                 // Of a sound that something else took the place of.
@@ -54,7 +57,7 @@ impl Runner {
             match self.wait(None, until).await {
                 Woken::Time => return Flow::Next,
                 Woken::Gone(flow) => return flow,
-                Woken::Played | Woken::Key(_) | Woken::Left | Woken::Dialled(_) => {}
+                Woken::Played | Woken::Key(_) | Woken::Left | Woken::Recorded(_) | Woken::Dialled(_) => {}
             }
         }
     }
