@@ -35,6 +35,8 @@ mod outbound;
 mod peer;
 #[path = "wire/quality.rs"]
 mod quality;
+#[path = "wire/record.rs"]
+mod record;
 #[path = "wire/rtp.rs"]
 mod rtp;
 #[path = "wire/scripts.rs"]

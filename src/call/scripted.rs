@@ -99,6 +99,8 @@ impl Script {
                 drop(reply.send(done));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
+            // This one has recorded nothing.
+            Request::Recording(request) => request.refuse(CallError::NoRecording),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::RedirectCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
@@ -117,7 +119,6 @@ impl Script {
             | Request::CallEnded(..)
             | Request::HearDigit(..)
             | Request::PressDigits(..)
-            | Request::Recording(_)
             | Request::Stop(_) => {}
         }
     }
