@@ -197,6 +197,7 @@ impl Node {
             recordings,
             public_url: public_url.clone(),
             stopping: is_stopping.clone(),
+            followers: api::followers(),
             metrics: {
                 let metrics = metrics.clone();
                 Box::new(move || metrics.render())

@@ -1,21 +1,27 @@
-//! `GET /v1/events`: what happens, as it happens, as server-sent events (WHATWG HTML §9.2).
+//! `GET /v1/events`: what happens, as it happens, as server-sent events (WHATWG HTML §9.2) or over a WebSocket.
 //!
 //! Each event has an id, a type and a JSON body. Whoever comes back with the last id they saw, in the header
-//! `Last-Event-ID` as browsers do or as `?after=`, goes on after it. A connection lives for ten minutes at most.
+//! `Last-Event-ID` as browsers do or as `?after=`, goes on after it.
+
+mod socket;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::HeaderMap;
+use axum::http::header::UPGRADE;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
 use chrono::SecondsFormat;
 use confab_media::DigitMethod;
 use confab_media::dsp::level::SpeechChange;
 use futures_util::stream::{Stream, unfold};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::auth::Acting;
 use super::error::ApiError;
@@ -32,17 +38,50 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) async fn follow(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     headers: HeaderMap,
     Query(parameters): Query,
-) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
+) -> Result<Response, ApiError> {
     let events = state.calls.events();
     let follower = match last_seen(&headers, parameters.one("after")?)? {
         Some(last) => events.follow_after(last),
         None => events.follow(),
     };
     let feed = Feed { follower, stopping: state.stopping.clone(), account };
-    let messages = unfold(feed, |mut feed| async { Some((Ok(feed.next().await?), feed)) });
-    Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    if headers.contains_key(UPGRADE) {
+        return over_websocket(&state, upgrade, feed);
+    }
+    Ok(Sse::new(messages(feed)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+fn messages(feed: Feed) -> impl Stream<Item = Result<Message, Infallible>> {
+    unfold(feed, |mut feed| async { Some((Ok(feed.next().await?.message()), feed)) })
+}
+
+fn over_websocket(
+    state: &ApiState,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    feed: Feed,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|error| {
+        ApiError::parameter(format!("This is no request for a WebSocket as in RFC 6455: {error}."))
+    })?;
+    let place = Arc::clone(&state.followers).try_acquire_owned().map_err(|_| {
+        ApiError::unavailable(format!(
+            "{FOLLOWERS_MAX} clients follow the events over WebSockets, the most there may be."
+        ))
+    })?;
+    let upgrade = upgrade.max_message_size(socket::MESSAGE_MAX).max_frame_size(socket::MESSAGE_MAX);
+    Ok(upgrade.on_upgrade(move |socket| socket::tell(socket, feed, place)))
+}
+
+/// Clients that may follow over WebSockets at a time. They live for as long as they like, each with a task and some
+/// 40 KiB of buffers; those over server-sent events count among the API's connections.
+pub(super) const FOLLOWERS_MAX: usize = 256;
+
+/// Places for those who follow over WebSockets.
+pub fn followers() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(FOLLOWERS_MAX))
 }
 
 fn last_seen(headers: &HeaderMap, after: Option<&str>) -> Result<Option<EventId>, ApiError> {
@@ -65,7 +104,7 @@ struct Feed {
 
 impl Feed {
     /// `None` when the node stops.
-    async fn next(&mut self) -> Option<Message> {
+    async fn next(&mut self) -> Option<Told> {
         loop {
             let followed = tokio::select! {
                 followed = self.follower.next() => followed?,
@@ -73,17 +112,26 @@ impl Feed {
             };
             match followed {
                 Followed::Event(event) if event.what.account() == self.account => {
-                    return Some(Self::message(&event));
+                    return Some(Told::of(&event));
                 }
                 Followed::Event(_) => {}
                 Followed::Missed(first, last) => {
-                    return Some(message(last, "missed", &Missed { first: first.0, last: last.0 }));
+                    return Some(Told::missed(first, last));
                 }
             }
         }
     }
+}
 
-    fn message(event: &Event) -> Message {
+/// What a client is told.
+struct Told {
+    id: EventId,
+    r#type: &'static str,
+    json: String,
+}
+
+impl Told {
+    fn of(event: &Event) -> Self {
         let representation = Representation {
             id: event.id.0,
             r#type: type_of(&event.what),
@@ -91,18 +139,27 @@ impl Feed {
             account_sid: event.what.account().to_string(),
             subject: Subject::of(&event.what),
         };
-        message(event.id, representation.r#type, &representation)
+        Self { id: event.id, r#type: representation.r#type, json: json(&representation) }
+    }
+
+    fn missed(first: EventId, last: EventId) -> Self {
+        let r#type = "missed";
+        Self { id: last, r#type, json: json(&Missed { r#type, first: first.0, last: last.0 }) }
+    }
+
+    fn message(&self) -> Message {
+        Message::default().id(self.id.0.to_string()).event(self.r#type).data(&self.json)
     }
 }
 
-fn message(id: EventId, r#type: &'static str, data: &impl Serialize) -> Message {
-    let data = serde_json::to_string(data).expect("texts and numbers of 64 bits");
-    Message::default().id(id.0.to_string()).event(r#type).data(data)
+fn json(data: &impl Serialize) -> String {
+    serde_json::to_string(data).expect("texts and numbers of 64 bits")
 }
 
 /// Events that are kept no more.
 #[derive(Serialize)]
 struct Missed {
+    r#type: &'static str,
     first: u64,
     last: u64,
 }

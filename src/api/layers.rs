@@ -38,7 +38,7 @@ pub(super) async fn stamp(request: Request, next: Next) -> Response {
     headers.insert(REQUEST_ID, text(&id));
     headers.insert(REQUEST_DURATION, text(&format!("{:.3}", took.as_secs_f64())));
     headers.insert(KEEP_ALIVE, text(&format!("timeout={IDLE_SECONDS_HINT}")));
-    if status != StatusCode::NO_CONTENT {
+    if status != StatusCode::NO_CONTENT && status != StatusCode::SWITCHING_PROTOCOLS {
         headers.entry(CONTENT_TYPE).or_insert(JSON);
     }
     response

@@ -38,11 +38,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, any, get};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::call::{AccountSid, Handle};
 use crate::config::Secret;
 
+pub use events::followers;
 pub use health::Listening;
 pub use serve::serve;
 
@@ -74,6 +75,8 @@ pub struct ApiState {
     /// Writes the node's metrics in Prometheus text format. Called for each scrape, on an async thread: it must
     /// not block.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Places for those who follow the events over WebSockets.
+    pub followers: Arc<Semaphore>,
 }
 
 type Shared = Arc<ApiState>;

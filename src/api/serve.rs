@@ -84,7 +84,8 @@ async fn connection(stream: TcpStream, router: Router, stopping: CancellationTok
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
     let mut connection = pin!(connection);
     select! {
         ended = connection.as_mut() => return log_end(ended),

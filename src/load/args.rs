@@ -53,6 +53,8 @@ What counts as wrong:
              4 s, down to 12 dB below the others. Broken frames are not looked for.
   ledger     What the node says of its own delay over its API (a spawned node is asked; another one with --api) must
              be within 5 ms of what was measured, as medians, unless a network of your making is on the way.
+  set-ups    Each of the calls that come and go must be answered, stay its second, and be let go.
+  mutes      Each request must be answered with what it asked for; muting listeners changes nothing for who hears whom.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -67,6 +69,8 @@ Examples:
       25 conferences of 10, all talking; everything measured goes to run.json as well.
   confab load --spawn --legs 250 --reflect-baseline
       Also says what merely sending as many packets back costs on this machine.
+  confab load --spawn --legs 500 --conferences 50 --set-ups 200 --mutes 50 --seconds 60
+      Also 200 calls a second that come and go, and 50 mutes a second over the API, timed.
   confab load --spawn --codec opus,pcmu,g722 --srtp
       Codecs mixed in one conference, protected; the delay is told from each codec to each.
   confab load --spawn --network mobile --loss 5% --seed 7
@@ -120,6 +124,15 @@ pub struct LoadArgs {
     #[arg(long, value_name = "CPS", default_value_t = 50)]
     pub ramp: u32,
 
+    /// Besides, so many calls a second that come and go while the others are listened to, a second each.
+    #[arg(long, value_name = "CPS", default_value_t = 0)]
+    pub set_ups: u32,
+
+    /// Besides, mute or unmute listeners over the node's API so many times a second, and measure how long that takes. Wants
+    /// --spawn or --api.
+    #[arg(long, value_name = "PER SECOND", default_value_t = 0)]
+    pub mutes: u32,
+
     /// The codec offered. Several, with commas: the legs of each conference alternate among them.
     #[arg(long, value_enum, value_name = "CODEC,..", value_delimiter = ',', default_value = "pcmu")]
     pub codec: Vec<Codec>,
@@ -166,6 +179,7 @@ impl LoadArgs {
     pub fn plan(&self) -> Result<Plan, PlanError> {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
         let plan = plan.with_codecs(&self.codec)?.with_suites(&self.suites()).with_ramp(self.ramp)?;
+        let plan = plan.with_passers_by(self.set_ups)?.with_mutes(self.mutes)?;
         let mut plan = self.network.apply(plan)?;
         if self.no_audio_level {
             plan = plan.without_audio_levels();
@@ -209,6 +223,9 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     };
     if args.auth.as_deref().is_some_and(|auth| !auth.contains(':')) {
         return Ok(refuse("--auth must be the account's SID and its token, with a colon between them"));
+    }
+    if args.mutes > 0 && args.target.is_some() && args.api.is_none() {
+        return Ok(refuse("--mutes wants --api and --auth: it asks the node's API"));
     }
     if let Some(problem) = args.json.as_deref().and_then(unwritable) {
         return Ok(refuse(&problem));

@@ -1,5 +1,6 @@
 //! What is not as it should be, in words and as data.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -189,6 +190,28 @@ pub enum Finding {
         /// What was measured, ms.
         measured_ms: f64,
     },
+    /// Calls that came and went meanwhile did not fare as they should.
+    SetUpsFailed {
+        /// Refused, by SIP status.
+        refused: BTreeMap<u16, u64>,
+        /// Never answered.
+        unanswered: u64,
+        /// Ended by the node.
+        ended_early: u64,
+        /// Whose BYE was not answered.
+        hang_up_unanswered: u64,
+        /// Of so many.
+        of: u64,
+    },
+    /// Requests to the node's API were not done.
+    RequestsFailed {
+        /// How many.
+        failed: u64,
+        /// Of so many.
+        of: u64,
+        /// What was wrong with the first.
+        problem: String,
+    },
     /// The run was cut short, so it proves nothing.
     Interrupted,
     /// The callers themselves could not keep their schedule, so the run proves nothing.
@@ -244,6 +267,28 @@ impl fmt::Display for Finding {
             Self::Slips { times, legs } => {
                 write!(f, "the sound jumped {times} times, at {}", Legs(legs))
             }
+            Self::SequenceGaps { .. }
+            | Self::Duplicates { .. }
+            | Self::StreamRestarted { .. }
+            | Self::NeverSent { .. }
+            | Self::Foreign { .. }
+            | Self::NotGenuine { .. } => self.write_packets(f),
+            Self::NotJudged { legs } => {
+                write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
+            }
+            Self::Ledger { told_ms, measured_ms } => ledger(f, *told_ms, *measured_ms),
+            Self::SetUpsFailed { .. } | Self::RequestsFailed { .. } => self.write_meanwhile(f),
+            Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
+            Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
+        }
+    }
+}
+
+impl Finding {
+    /// Of packets.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have sentences of their own")]
+    fn write_packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::SequenceGaps { gaps, lost, legs } => {
                 write!(f, "{gaps} sequence gaps, {lost} packets lost, at {}", Legs(legs))
             }
@@ -262,12 +307,28 @@ impl fmt::Display for Finding {
             Self::NotGenuine { packets, legs } => {
                 write!(f, "{packets} SRTP packets do not fit the key that was agreed, at {}", Legs(legs))
             }
-            Self::NotJudged { legs } => {
-                write!(f, "too little arrived to judge what was heard by {}", Legs(legs))
+            _ => Ok(()),
+        }
+    }
+
+    /// Of what happened while others were listened to.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have sentences of their own")]
+    fn write_meanwhile(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetUpsFailed { refused, unanswered, ended_early, hang_up_unanswered, of } => {
+                let statuses: Vec<_> =
+                    refused.iter().map(|(status, n)| format!("{n} with {status}")).collect();
+                write!(
+                    f,
+                    "of {of} calls that came and went, refused: {}; {unanswered} never answered, {ended_early} ended by the \
+                     node, {hang_up_unanswered} whose BYE was not answered",
+                    if statuses.is_empty() { "none".to_owned() } else { statuses.join(", ") }
+                )
             }
-            Self::Ledger { told_ms, measured_ms } => ledger(f, *told_ms, *measured_ms),
-            Self::Interrupted => f.write_str("interrupted before the end: nothing is proved"),
-            Self::CallersLate { percent, worst_ms } => callers_late(f, *percent, *worst_ms),
+            Self::RequestsFailed { failed, of, problem } => {
+                write!(f, "{failed} of {of} requests to the API failed, the first because {problem}")
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! report ◀─ verdict ◀─ hearing (the oracle: who should hear whom) ◀──────╯
 //!               ├─ damage (frames)   ╰─ likeness (who spoke, of speech)
 //!               ╰─ ledger (is the node right about its own delay? asked by node_api)
+//! beside it, if asked for: passers_by (calls that come and go), muting (requests over node_api)
 //! ```
 //!
 //! From a test: make a [`Plan`], give it to [`execute`], look at [`Report::findings`].
@@ -32,9 +33,11 @@ mod ledger;
 mod likeness;
 mod media;
 mod message;
+mod muting;
 mod network;
 mod network_args;
 mod node_api;
+mod passers_by;
 mod plan;
 mod plan_error;
 mod process;
@@ -64,8 +67,10 @@ pub use histogram::Times;
 pub use impairment::{Blackout, Impairment, NetworkProfile};
 pub use law::Law;
 pub use ledger::LedgerCheck;
+pub use muting::Muting;
 pub use network_args::NetworkArgs;
 pub use node_api::NodeApi;
+pub use passers_by::PassersBy;
 pub use plan::{LegNumber, Plan};
 pub use plan_error::PlanError;
 pub use progress::Progress;

@@ -1,14 +1,19 @@
-//! The node's control API, as far as a judge needs it: what the node itself says of a caller's delay. It is read as
-//! plain JSON, and believed only after it was compared (`ledger`).
+//! The node's control API, as far as a judge needs it: what the node itself says of a caller's delay, read as
+//! plain JSON and believed only after it was compared (`ledger`); and muting (`muting`).
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::plan::{LegNumber, Plan};
@@ -77,32 +82,97 @@ impl NodeApi {
         ToldLedger::read(&quality).context("it says nothing of where time goes")
     }
 
+    /// The seat of a caller who dialled `user`.
+    ///
+    /// # Errors
+    /// When the node does not know of it.
+    pub(super) async fn seat(&self, user: &str, caller: &str) -> anyhow::Result<Seat> {
+        let account = format!("/2010-04-01/Accounts/{}", self.account);
+        let calls = self.get(&format!("{account}/Calls.json?Status=in-progress&From={caller}")).await?;
+        let call =
+            calls["calls"][0]["sid"].as_str().with_context(|| format!("it knows no call of {caller}"))?;
+        let name = user.strip_prefix("conf-").unwrap_or(user);
+        let found = self.get(&format!("{account}/Conferences.json?FriendlyName={name}")).await?;
+        let conference = found["conferences"][0]["sid"].as_str();
+        let conference = conference.with_context(|| format!("it knows no conference {name}"))?;
+        Ok(Seat { path: format!("{account}/Conferences/{conference}/Participants/{call}.json") })
+    }
+
+    /// Mutes or unmutes somebody, over a connection that is kept for the next time.
+    ///
+    /// # Errors
+    /// When that is not answered in time, or not with what was asked for.
+    pub(super) async fn mute(
+        &self,
+        connection: &mut Option<Connection>,
+        seat: &Seat,
+        muted: bool,
+    ) -> anyhow::Result<()> {
+        let request = self.request("POST", &seat.path, &format!("Muted={muted}"))?;
+        let answer = tokio::time::timeout(ANSWER_MAX, self.exchange(connection, request)).await;
+        let answer = answer.context("it does not answer")??;
+        ensure!(answer["muted"] == muted, "it answers with muted: {}", answer["muted"]);
+        Ok(())
+    }
+
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let asked = tokio::time::timeout(ANSWER_MAX, self.ask(path));
+        let request = self.request("GET", path, "")?;
+        let mut connection = None;
+        let asked = tokio::time::timeout(ANSWER_MAX, self.exchange(&mut connection, request));
         asked.await.context("it does not answer")?
     }
 
-    async fn ask(&self, path: &str) -> anyhow::Result<Value> {
+    fn request(&self, method: &str, path: &str, form: &str) -> anyhow::Result<Request<Full<Bytes>>> {
         let credentials = STANDARD.encode(format!("{}:{}", self.account, self.token));
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credentials}\r\nConnection: close\r\n\r\n",
-            self.address
-        );
-        let mut stream = TcpStream::connect(self.address).await?;
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.take(ANSWER_LEN_MAX).read_to_string(&mut answer).await?;
-        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
-            bail!("its answer is no HTTP");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.address.to_string())
+            .header(AUTHORIZATION, format!("Basic {credentials}"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        Ok(request.body(Full::new(Bytes::copy_from_slice(form.as_bytes())))?)
+    }
+
+    async fn exchange(
+        &self,
+        connection: &mut Option<Connection>,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<Value> {
+        let kept = match connection.take().filter(|kept| !kept.is_closed()) {
+            Some(kept) => kept,
+            None => self.connect().await?,
         };
-        let status = head.split(' ').nth(1).unwrap_or_default();
-        ensure!(status == "200", "it answers {status}");
-        serde_json::from_str(body).context("its answer is no JSON")
+        let kept = connection.insert(kept);
+        kept.ready().await?;
+        let answer = kept.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+        let body = body.map_err(|error| anyhow!("its answer: {error}"))?.to_bytes();
+        ensure!(status == StatusCode::OK, "it answers {}", status.as_u16());
+        serde_json::from_slice(&body).context("its answer is no JSON")
+    }
+
+    async fn connect(&self) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        // How it ends is seen by whoever asks next.
+        tokio::spawn(driver);
+        Ok(connection)
     }
 }
 
+/// A connection to the API.
+pub(super) type Connection = http1::SendRequest<Full<Bytes>>;
+
+/// Somebody's seat in a conference, at the API.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    path: String,
+}
+
 /// What is asked for has some kilobytes.
-const ANSWER_LEN_MAX: u64 = 1 << 20;
+const ANSWER_LEN_MAX: usize = 1 << 20;
 
 /// The token is nobody's business.
 impl std::fmt::Debug for NodeApi {

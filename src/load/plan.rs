@@ -45,6 +45,8 @@ pub(super) const OPUS_TALKERS_MAX: usize = 32;
 const WINDOWS_MIN: u64 = 2;
 /// Sockets, memory and one sending thread per 500 legs set this; nobody has asked for more.
 pub(super) const LEGS_MAX: usize = 4_000;
+/// Calls or requests in a second: as many as the fastest ramp dials.
+pub(super) const PER_SECOND_MAX: u32 = 1_000;
 /// A day. Longer is a mistyped number.
 pub(super) const SECONDS_MAX: u64 = 86_400;
 
@@ -73,6 +75,8 @@ pub struct Plan {
     speech: Option<Speech>,
     record: Option<PathBuf>,
     ramp: u32,
+    passers_by: u32,
+    mutes: u32,
     name: String,
     beep_slots: u64,
     tone_frames: u64,
@@ -109,6 +113,8 @@ impl Plan {
             speech: None,
             record: None,
             ramp: 50,
+            passers_by: 0,
+            mutes: 0,
             name,
             beep_slots,
             tone_frames,
@@ -199,6 +205,38 @@ impl Plan {
             return Err(PlanError::Ramp(ramp));
         }
         Ok(Self { ramp, ..self })
+    }
+
+    /// The same, with so many calls a second that come and go while the others are listened to.
+    ///
+    /// # Errors
+    /// When the rate is over 1,000.
+    pub fn with_passers_by(self, passers_by: u32) -> Result<Self, PlanError> {
+        if passers_by > PER_SECOND_MAX {
+            return Err(PlanError::PassersBy(passers_by));
+        }
+        Ok(Self { passers_by, ..self })
+    }
+
+    /// The same, with so many listeners a second who are muted or unmuted while they listen.
+    ///
+    /// # Errors
+    /// When the rate is over 1,000, or nobody only listens: muting a talker would change who hears whom.
+    pub fn with_mutes(self, mutes: u32) -> Result<Self, PlanError> {
+        if mutes > PER_SECOND_MAX || mutes > 0 && self.talkers() == self.legs {
+            return Err(PlanError::Mutes(mutes));
+        }
+        Ok(Self { mutes, ..self })
+    }
+
+    /// Calls that come and go in a second.
+    pub fn passers_by(&self) -> u32 {
+        self.passers_by
+    }
+
+    /// Listeners muted or unmuted in a second.
+    pub fn mutes(&self) -> u32 {
+        self.mutes
     }
 
     /// Callers in all.

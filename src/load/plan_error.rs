@@ -1,6 +1,6 @@
 //! Why a plan cannot be run, in words that speak of the command line's flags.
 
-use super::plan::{LEGS_MAX, OPUS_TALKERS_MAX, SECONDS_MAX};
+use super::plan::{LEGS_MAX, OPUS_TALKERS_MAX, PER_SECOND_MAX, SECONDS_MAX};
 use super::{record, tone};
 
 /// Why a plan cannot be run.
@@ -54,4 +54,13 @@ pub enum PlanError {
     /// Nobody would ever call.
     #[error("--ramp must be 1 to 1000 calls a second, not {0}")]
     Ramp(u32),
+    /// More calls that come and go than anybody has asked for.
+    #[error("--set-ups must be at most {PER_SECOND_MAX} calls a second, not {0}")]
+    PassersBy(u32),
+    /// Too many mutes, or nobody to mute.
+    #[error(
+        "--mutes must be at most {PER_SECOND_MAX} a second, and somebody must only listen (--talkers below the legs of a \
+         conference), not {0}"
+    )]
+    Mutes(u32),
 }

@@ -9,6 +9,8 @@ use super::finding::Finding;
 use super::histogram::Times;
 use super::ledger::LedgerCheck;
 use super::media::LATE_MS;
+use super::muting::Muting;
+use super::passers_by::PassersBy;
 use super::plan::{LegNumber, Plan};
 
 /// Everything that is known after a run.
@@ -40,6 +42,10 @@ pub struct Report {
     pub delay_by_codecs: Vec<CodecDelay>,
     /// What the node says of its own delay, where it was asked.
     pub ledger: Option<LedgerCheck>,
+    /// Calls that came and went meanwhile, if that was asked for.
+    pub set_ups: Option<PassersBy>,
+    /// Requests to the node's API meanwhile, if that was asked for.
+    pub mutes: Option<Muting>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -231,6 +237,7 @@ impl fmt::Display for Report {
         self.write_calls(f)?;
         self.write_hearing(f)?;
         self.write_packets(f)?;
+        self.write_meanwhile(f)?;
         self.write_costs(f)?;
         for note in &self.notes {
             writeln!(f, "note         {note}")?;
@@ -348,6 +355,27 @@ impl Report {
         )?;
         writeln!(f, "jitter       ms: {}", Row(&self.jitter_ms))?;
         writeln!(f, "callers      own lateness ms: {}", Row(&self.own_lateness_ms))
+    }
+
+    fn write_meanwhile(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(PassersBy { dialled, completed, per_second, setup_ms, .. }) = &self.set_ups {
+            writeln!(
+                f,
+                "set-ups      {completed} of {dialled} came and went, {per_second:.1} a second; set-up ms: {}",
+                Row(setup_ms)
+            )?;
+        }
+        match &self.mutes {
+            None => Ok(()),
+            Some(Muting { requests, failed, took_ms, .. }) => {
+                writeln!(
+                    f,
+                    "mutes        {} of {requests} done; ms: {}",
+                    requests - failed.min(requests),
+                    Row(took_ms)
+                )
+            }
+        }
     }
 
     fn write_costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,9 @@ use anyhow::Context;
 
 use super::ledger::{self, Told};
 use super::media::{Harvest, MediaLeg, MediaThreads};
+use super::muting::{self, Muting};
 use super::node_api::NodeApi;
+use super::passers_by::{self, PassersBy};
 use super::plan::{Plan, frames_to_duration};
 use super::process::{self, Reading};
 use super::progress::Progress;
@@ -78,7 +80,8 @@ pub async fn execute_in(
         .with_context(|| format!("no way to {target}"))?;
 
     let before = surroundings.read_node();
-    let meter = set_up_and_measure(&mut signalling, &media, &stage, surroundings).await?;
+    let measured = set_up_and_measure(&mut signalling, &media, &stage, surroundings).await?;
+    let (meter, meanwhile) = measured.unwrap_or_default();
     let told = surroundings.ask_ledger(plan, &signalling).await;
     let (dialled, answered) = signalling.progress();
     surroundings.progress.hanging_up(answered);
@@ -93,6 +96,7 @@ pub async fn execute_in(
     if let Some(recorder) = recorder {
         report.notes.extend(end_recording(recorder, &stage).await?);
     }
+    let report = report.with_meanwhile(meanwhile.set_ups, meanwhile.mutes);
     let report = report.with_costs(cost(before, meter, answered), None);
     let interrupted = surroundings.interrupt.load(Ordering::Relaxed);
     Ok(if interrupted { report.cut_short() } else { report })
@@ -111,6 +115,26 @@ impl Surroundings {
         process::read(self.node_pid?).ok()
     }
 
+    /// What the plan wants to happen while others are listened to.
+    async fn meanwhile(&self, target: SocketAddr, plan: &Plan, until: Instant) -> io::Result<Meanwhile> {
+        let come_and_go = async {
+            match plan.passers_by() {
+                0 => Ok(None),
+                _ => passers_by::come_and_go(plan, target, until, &self.interrupt).await.map(Some),
+            }
+        };
+        let mute = async {
+            match &self.node_api {
+                Some(api) if plan.mutes() > 0 => {
+                    Some(muting::mute_listeners(api, plan, until, &self.interrupt).await)
+                }
+                Some(_) | None => None,
+            }
+        };
+        let (set_ups, mutes) = tokio::join!(come_and_go, mute);
+        Ok(Meanwhile { set_ups: set_ups?, mutes })
+    }
+
     /// What the node says of its own delay, while the calls last.
     async fn ask_ledger(&self, plan: &Plan, signalling: &Signalling<'_>) -> Option<Told> {
         let api = self.node_api.as_ref()?;
@@ -127,7 +151,7 @@ async fn set_up_and_measure(
     media: &MediaThreads,
     stage: &Arc<Stage>,
     surroundings: &Surroundings,
-) -> anyhow::Result<Option<Meter>> {
+) -> anyhow::Result<Option<(Option<Meter>, Meanwhile)>> {
     let progress = &surroundings.progress;
     progress.dialling(&stage.plan);
     let mut answered = 0;
@@ -140,14 +164,14 @@ async fn set_up_and_measure(
     if answered == 0 || signalling.is_interrupted() {
         return Ok(None);
     }
-    measure(signalling, stage, surroundings).await.context("measuring")
+    measure(signalling, stage, surroundings).await.map(Some).context("measuring")
 }
 
 async fn measure(
     signalling: &mut Signalling<'_>,
     stage: &Stage,
     surroundings: &Surroundings,
-) -> io::Result<Option<Meter>> {
+) -> io::Result<(Option<Meter>, Meanwhile)> {
     let progress = &surroundings.progress;
     let (begin_ns, end_ns) = stage.begin();
     signalling.attend(instant_of(begin_ns), || {}).await?;
@@ -155,9 +179,24 @@ async fn measure(
     let (start, first) = (Instant::now(), surroundings.read_node());
     progress.measuring(frames_to_duration(stage.plan.measured_frames()));
     let show = || progress.at(start.elapsed().as_secs());
-    signalling.attend(instant_of(end_ns), show).await?;
-    let (elapsed, last) = (start.elapsed(), surroundings.read_node());
-    Ok(first.zip(last).map(|(first, last)| Meter { first, last, elapsed }))
+    let target = signalling.target();
+    let (attended, meanwhile) = tokio::join!(
+        async {
+            let attended = signalling.attend(instant_of(end_ns), show).await;
+            // Those who come and go are gone a little later; that is not part of what is measured.
+            attended.map(|()| (start.elapsed(), surroundings.read_node()))
+        },
+        surroundings.meanwhile(target, &stage.plan, instant_of(end_ns)),
+    );
+    let ((elapsed, last), meanwhile) = (attended?, meanwhile?);
+    Ok((first.zip(last).map(|(first, last)| Meter { first, last, elapsed }), meanwhile))
+}
+
+/// What happened while others were listened to.
+#[derive(Debug, Default)]
+struct Meanwhile {
+    set_ups: Option<PassersBy>,
+    mutes: Option<Muting>,
 }
 
 /// The moment of our own clock as the runtime's clock has it; both are the monotonic one.

@@ -219,6 +219,11 @@ impl<'a> Signalling<'a> {
         Ok(())
     }
 
+    /// Who is called.
+    pub(super) fn target(&self) -> SocketAddr {
+        self.target
+    }
+
     /// Calls dialled so far, and of those the ones that were answered.
     pub(super) fn progress(&self) -> (usize, usize) {
         (self.calls.len(), self.tally.answered())

@@ -8,7 +8,9 @@ use super::hearing::{self, Verdicts, Witness};
 use super::histogram::Histogram;
 use super::likeness;
 use super::media::{Harvest, MediaLeg};
+use super::muting::Muting;
 use super::network::Toll;
+use super::passers_by::PassersBy;
 use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
 use super::report::{Calls, CodecDelay, Cost, Hearing, Impaired, LegReport, Packets, Report};
 use super::signalling::Tally;
@@ -50,6 +52,8 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         delay_ms: of(judged.iter().flat_map(|leg| delays(leg))).times(),
         delay_by_codecs: delay_by_codecs(plan, &judged),
         ledger: None,
+        set_ups: None,
+        mutes: None,
         own_lateness_ms: harvest.punctuality.lateness.times(),
         node: None,
         reflector: None,
@@ -68,6 +72,33 @@ impl Report {
             .map(|(node, reflector)| node.cpu_us_per_leg_second / reflector.cpu_us_per_leg_second)
             .filter(|ratio| ratio.is_finite());
         Self { node, reflector, ..self }
+    }
+
+    /// Adds what happened while others were listened to.
+    pub(super) fn with_meanwhile(mut self, set_ups: Option<PassersBy>, mutes: Option<Muting>) -> Self {
+        if let Some(gone) = &set_ups
+            && gone.completed < gone.dialled
+        {
+            self.findings.push(Finding::SetUpsFailed {
+                refused: gone.refused.clone(),
+                unanswered: gone.unanswered,
+                ended_early: gone.ended_early,
+                hang_up_unanswered: gone.hang_up_unanswered,
+                of: gone.dialled,
+            });
+        }
+        if let Some(muting) = &mutes
+            && muting.failed > 0
+        {
+            let problem = muting.problem.clone().unwrap_or_default();
+            self.findings.push(Finding::RequestsFailed {
+                failed: muting.failed,
+                of: muting.requests,
+                problem,
+            });
+        }
+        self.right = self.findings.is_empty();
+        Self { set_ups, mutes, ..self }
     }
 
     /// Takes back what was found, for a run that ended before its time: the end itself looks like a fault.

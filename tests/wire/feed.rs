@@ -1,9 +1,12 @@
 //! The live feed of a real node: what happens to its calls, in order, as it happens.
 
 use confab::server::Options;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::peer::{Peer, within};
 use crate::running::Running;
@@ -131,4 +134,62 @@ async fn a_key_that_is_told_in_two_ways_is_one_with_its_duration_and_method() {
     // Nothing of it is told again: what comes next is the end.
     peer.hang_up().await;
     assert_eq!(feed.next().await["type"], "participant.left");
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
+
+/// Asks for the feed over a WebSocket.
+async fn follow(node: &Running, path: &str) -> Result<Socket, u16> {
+    let mut request = format!("ws://{}{path}", node.node.http).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", node.authorization().parse().unwrap());
+    match tokio_tungstenite::connect_async(request).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(answer)) => Err(answer.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The next event of a type; others, and pings, are passed over.
+async fn told(socket: &mut Socket, r#type: &str) -> Value {
+    loop {
+        let message = within("a message", socket.next()).await.unwrap().unwrap();
+        if let Message::Text(text) = message {
+            let event: Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == r#type {
+                return event;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_is_told_over_a_websocket_and_who_comes_back_goes_on() {
+    let node = Running::start(Options::default()).await;
+    let mut socket = follow(&node, "/v1/events").await.unwrap();
+    let mut peer = Peer::udp(node.node.sip).await;
+    peer.dial("conf-told").await;
+    let ringing = told(&mut socket, "call.ringing").await;
+    let joined = told(&mut socket, "participant.joined").await;
+    assert_eq!(joined["participant"]["call_sid"], ringing["call"]["sid"]);
+    // What a client says is nobody's business, and no reason to let it go.
+    socket.send(Message::text("hello")).await.unwrap();
+    drop(socket);
+
+    peer.hang_up().await;
+    let mut again = follow(&node, &format!("/v1/events?after={}", ringing["id"])).await.unwrap();
+    let answered = told(&mut again, "call.answered").await;
+    assert!(answered["id"].as_u64() > ringing["id"].as_u64());
+    told(&mut again, "conference.ended").await;
+
+    assert_eq!(follow(&node, "/v1/events?after=soon").await.err(), Some(400));
+    node.node.stop().await;
+    let closed = async {
+        while let Some(Ok(message)) = again.next().await {
+            if let Message::Close(Some(frame)) = message {
+                return frame.code.into();
+            }
+        }
+        0_u16
+    };
+    assert_eq!(within("the close", closed).await, 1_001);
 }
