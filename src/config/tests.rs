@@ -44,7 +44,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 18] = [
+const OTHER_VALUES: [(Setting, &str); 19] = [
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
     (Setting::PublicAddress, "203.0.113.7"),

@@ -281,7 +281,7 @@ impl Placing {
     fn step(&self, sides: &[Option<Vec<i16>>; 2]) -> Step {
         let silence = [0; FRAME_LEN_MAX];
         let [said, heard] =
-            [0, 1].map(|side: usize| sides[side].as_deref().unwrap_or(&silence[..self.step_len()]));
+            [0, 1].map(|side: usize| sides[side].as_deref().unwrap_or_else(|| &silence[..self.step_len()]));
         let gone = [0, 1].map(|side: usize| sides[side].is_none());
         if self.paused == Some(PauseBehavior::Silence) {
             let samples = vec![0; self.step_len() * usize::from(self.terms.shape.tracks.width())];

@@ -56,9 +56,9 @@ impl TapSink {
         };
         self.dropped_since = 0;
         let head = head_of(tap, dropped_before);
-        let (first, second) = room.as_mut_slices();
-        let mut words = first.iter_mut().chain(second.iter_mut());
-        head.iter().chain(samples).zip(&mut words).for_each(|(from, into)| *into = *from);
+        let (mut first, mut second) = room.as_mut_slices();
+        copy(&head, &mut first, &mut second);
+        copy(samples, &mut first, &mut second);
         room.commit_all();
     }
 
@@ -86,6 +86,16 @@ impl TapReader {
         out[first.len()..].copy_from_slice(second);
         chunk.commit_all();
         Some(())
+    }
+}
+
+/// Copies to the front of `first`, and what does not fit there to that of `second`; both begin behind it afterwards.
+fn copy<'a>(from: &[i16], first: &mut &'a mut [i16], second: &mut &'a mut [i16]) {
+    let (ahead, behind) = from.split_at(from.len().min(first.len()));
+    for (part, into) in [(ahead, first), (behind, second)] {
+        let (filled, rest) = std::mem::take(into).split_at_mut(part.len());
+        filled.copy_from_slice(part);
+        *into = rest;
     }
 }
 
