@@ -76,6 +76,9 @@ impl Playback {
             head.copy_from_slice(&header[offset as usize..][..of_header]);
         }
         let at = offset.max(HEADER_LEN) - HEADER_LEN;
+        if data.is_empty() {
+            return Ok(wanted);
+        }
         if self.is_mixed {
             self.read_mixed(at, data)?;
         } else {

@@ -24,7 +24,7 @@ const conference = await findConference();
 const calls = await driveParticipants();
 await driveCalls();
 await driveRefusals(calls[0]);
-await driveRecordings(calls[0]);
+if (process.env.CONFAB_RECORDS) await driveRecordings(calls[0]);
 await driveKick(calls[0]);
 await driveHangUp(calls[1]);
 await driveEnd(calls[2]);
