@@ -144,9 +144,7 @@ impl Model {
         let sid = CallSid::generate();
         let (signals, told) = mpsc::channel(SIGNALS_MAX);
         let (status, send_digits) = (order.status.take(), order.send_digits.take());
-        if let Some(terms) = order.record.take() {
-            self.record_when_answered(sid, terms);
-        }
+        self.record_when_answered(sid, order.record.take());
         let outgoing = OutgoingCall { call: sid, rtp_port, order: order.clone(), signals: told };
         // There is room: nobody else puts anything in.
         let _ = self.outgoing.try_send(outgoing);

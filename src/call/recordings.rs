@@ -301,9 +301,9 @@ impl Model {
         Ok(view)
     }
 
-    /// A call is to be recorded from its answer on.
-    pub(super) fn record_when_answered(&mut self, sid: CallSid, terms: RecordingTerms) {
-        self.recordings.on_answer.insert(sid, terms);
+    /// A call is to be recorded from its answer on, if there is anything to be recorded.
+    pub(super) fn record_when_answered(&mut self, sid: CallSid, terms: Option<RecordingTerms>) {
+        self.recordings.on_answer.extend(terms.map(|terms| (sid, terms)));
     }
 
     /// A call was answered.

@@ -182,7 +182,7 @@ impl Disk for Full {
         if !path.to_string_lossy().contains(&self.name.to_string()) {
             return Ok(sheet);
         }
-        Ok(Box::new(Room { sheet, left: self.room }))
+        Ok(Box::new(Limited { sheet, left: self.room }))
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
@@ -194,12 +194,12 @@ impl Disk for Full {
     }
 }
 
-struct Room {
+struct Limited {
     sheet: Box<dyn Sheet>,
     left: usize,
 }
 
-impl Write for Room {
+impl Write for Limited {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
         self.sheet.write(bytes)
@@ -210,7 +210,7 @@ impl Write for Room {
     }
 }
 
-impl Seek for Room {
+impl Seek for Limited {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.sheet.seek(to)
     }
