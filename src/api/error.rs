@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::BODY_MAX;
 use super::form::Json;
-use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid};
+use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid, RecordingSid};
 use crate::directory::{DirectoryError, Limited};
 use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
@@ -146,7 +146,8 @@ impl ApiError {
             | CallError::NoConference
             | CallError::NoParticipant
             | CallError::NoQueue
-            | CallError::NotQueued => Self::not_found(format!("There is no {asked}: {error}.")),
+            | CallError::NotQueued
+            | CallError::NoRecording => Self::not_found(format!("There is no {asked}: {error}.")),
             CallError::ConferenceCompleted => Self::not_found(format!(
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
@@ -155,6 +156,21 @@ impl ApiError {
                 StatusCode::TOO_MANY_REQUESTS,
                 20_429,
                 format!("The {asked}: {error}. Try again when one is over."),
+            ),
+            CallError::RecordingOver => {
+                Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked} cannot be changed: {error}."))
+            }
+            CallError::RecordingUnderWay => Self::new(
+                StatusCode::CONFLICT,
+                20_409,
+                format!("The {asked} cannot be deleted: {error}. Stop it, and wait until it is completed."),
+            ),
+            CallError::RecordingsFull => Self::refused(16_108, error, asked),
+            CallError::NotRecording => Self::unavailable(format!("The {asked}: {error}.")),
+            CallError::WrongState if matches!(asked, Asked::NewRecording(_)) => Self::new(
+                StatusCode::BAD_REQUEST,
+                21_220,
+                format!("The {asked}: it is not in progress. Only a call that is can be recorded."),
             ),
             CallError::NotAllowed => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -252,6 +268,10 @@ pub(super) enum Asked<'a> {
     NewCall,
     /// A call.
     Call(CallSid),
+    /// A recording.
+    Recording(RecordingSid),
+    /// A recording of a call, to be begun.
+    NewRecording(CallSid),
     /// A conference, or its participants.
     Conference(ConferenceSid),
     /// A queue to be made.
@@ -282,6 +302,8 @@ impl fmt::Display for Asked<'_> {
             Self::Key(key) => write!(f, "key {key}"),
             Self::Application(application) => write!(f, "application {application}"),
             Self::Number(number) => write!(f, "incoming phone number {number}"),
+            Self::Recording(recording) => write!(f, "recording {recording}"),
+            Self::NewRecording(call) => write!(f, "recording of call {call} was not begun"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::NewQueue => f.write_str("queue was not made"),
             Self::Queue(queue) => write!(f, "queue {queue}"),

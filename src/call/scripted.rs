@@ -103,6 +103,8 @@ impl Script {
             Request::Announce(sid, _, reply) => {
                 drop(reply.send(self.conference_mut(sid).map(|view| view.clone())));
             }
+            // This one has recorded nothing.
+            Request::Recording(request) => request.refuse(CallError::NoRecording),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::Queue(request) => self.queue(*request),
