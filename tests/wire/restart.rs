@@ -52,11 +52,21 @@ fn statuses(told: &[Told]) -> Vec<&str> {
 /// The files as a kill would leave them now.
 fn killed(data: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
-    for entry in std::fs::read_dir(data).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
+    copy_all(data, copy.path());
     copy
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
