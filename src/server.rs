@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::{self, Config};
+use crate::config::{self, Config, DataDirLock, LockError};
 use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::script;
 use crate::sip;
@@ -66,6 +66,9 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
+    /// The data directory is another node's.
+    #[error(transparent)]
+    DataDir(#[from] LockError),
     /// Not even a database in memory can be had.
     #[error("cannot open a database: {0}")]
     Store(#[from] StoreError),
@@ -154,6 +157,8 @@ pub struct Node {
     courier: Courier,
     store: Store,
     endpoint: sip::Endpoint,
+    /// Given back last of all.
+    data_dir: DataDirLock,
     stopping: watch::Sender<bool>,
     api: JoinHandle<()>,
 }
@@ -165,6 +170,7 @@ impl Node {
     /// When an address is taken or the system refuses something.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let account = config.credentials.account_sid.parse()?;
+        let data_dir = DataDirLock::take(&config.data_dir)?;
         let http = TcpListener::bind(config.http.listen)
             .await
             .map_err(|source| refused("http_listen", config.http.listen, source))?;
@@ -229,6 +235,7 @@ impl Node {
             courier,
             store,
             endpoint,
+            data_dir,
             stopping,
             api,
         })
@@ -250,6 +257,7 @@ impl Node {
         if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
             warn!("not everything could be written to the database");
         }
+        drop(self.data_dir);
     }
 }
 
