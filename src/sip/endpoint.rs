@@ -23,6 +23,7 @@ use super::dialler::Dialler;
 use super::forking::Elsewhere;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
+use super::living::Living;
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::registrar::{self, Registrar};
@@ -174,7 +175,9 @@ impl Endpoint {
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
-        let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));
+        let networks = trunks.iter().map(|trunk| (trunk.inbound_from.clone(), trunk.messages_per_second));
+        let limiter = SourceLimiter::new(Limits::default()).with_trunks(networks);
+        let gate = Arc::new(Gate::new(limiter, Arc::clone(&counters)));
 
         let transport = TransportLayer::new(stop.clone());
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
@@ -211,6 +214,8 @@ impl Endpoint {
             tasks: tasks.clone(),
             session_interval_min,
             recent: Recent::default(),
+            living: Living::default(),
+            gate: Arc::clone(&gate),
             acknowledged: Notify::new(),
         };
         tokio::spawn(async move { endpoint.serve().await });
