@@ -218,7 +218,7 @@ impl Node {
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
-        tokio::spawn(script::deliver(courier.clone(), adapters.news));
+        tokio::spawn(script::deliver(courier.clone(), store.clone(), adapters.news));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
         let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger };
         let scripts = Arc::new(scripts);
@@ -286,6 +286,9 @@ fn web_client(
 /// News waits in the database: a node that starts again delivers what was pending.
 async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
     let spool = Arc::new(StoreSpool::new(store.clone()));
+    if let Err(error) = script::keep_promises(store).await {
+        warn!(%error, "the ends of calls that ended with the last node are not told");
+    }
     Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
 }
 
