@@ -70,7 +70,8 @@ fn of_conference(news: &ConferenceNews) -> Job {
 
 fn job(key: String, number: u32, is_last: bool, request: Request) -> Job {
     Job {
-        id: format!("{key}-{number}"),
+        // The end may be told by the next node, which may have missed a number: its name must be the same in any case.
+        id: if is_last { format!("{key}-end") } else { format!("{key}-{number}") },
         is_last,
         request: request.about(key.clone()),
         key,

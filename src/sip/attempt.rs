@@ -327,13 +327,15 @@ mod tests {
     use futures_util::FutureExt as _;
     use rsipstack::dialog::DialogId;
     use rsipstack::dialog::dialog::{TerminatedReason, TransactionHandle};
+    use rsipstack::dialog::dialog_layer::DialogLayer;
     use rsipstack::sip::Request;
 
     use super::*;
 
     #[test]
     fn what_comes_behind_the_answer_is_left_to_the_call() {
-        let (states, happened) = rsipstack::platform::mpsc::unbounded_channel();
+        let endpoint = rsipstack::EndpointBuilder::new().build();
+        let (states, happened) = DialogLayer::new(endpoint.inner.clone()).new_dialog_state_channel();
         let id = || DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
         let (handle, mut answers) = TransactionHandle::new();
         let request =

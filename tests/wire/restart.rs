@@ -59,6 +59,12 @@ fn killed(data: &Path) -> TempDir {
     copy
 }
 
+/// Whether this stands in the database or in what is to be written to it.
+fn holds(data: &Path, text: &str) -> bool {
+    let files = ["confab.db", "confab.db-wal"].map(|file| std::fs::read(data.join(file)).unwrap_or_default());
+    files.iter().any(|file| file.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_node_tells_what_this_one_could_not_in_order_and_knows_its_calls() {
     let first = node().await;
@@ -92,7 +98,7 @@ async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_c
     let address = nowhere();
     let path = call(&first, &mut agent, address).await;
     let form = format!(
-        "To=sip:clerk@{}&From=b&ConferenceStatusCallback=http://{address}/conference&ConferenceStatusCallbackEvent=join+end",
+        "To=sip:clerk@{}&From=b&ConferenceStatusCallback=http://{address}/conference&ConferenceStatusCallbackEvent=end",
         clerk.address()
     );
     assert_eq!(first.create("Conferences/desk/Participants.json", &form).await.0, 201);
@@ -103,6 +109,9 @@ async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_c
     let mut left;
     loop {
         left = killed(first.data.path());
+        if !holds(left.path(), &format!("http://{address}/conference")) {
+            continue;
+        }
         let probe = node_in(left).await;
         let list = probe.get("Calls.json?Status=completed").await;
         let is_there = list["calls"].as_array().map(Vec::len) == Some(2);
@@ -129,11 +138,10 @@ async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_c
         (closed["sid"].as_str().unwrap(), "3")
     );
     assert_eq!(told[3].get("CallDuration"), closed["duration"].as_str().unwrap());
-    let over = app.told("conference", 2).await;
-    let events: Vec<&str> = over.iter().map(|told| told.get("StatusCallbackEvent")).collect();
-    assert_eq!(events, ["participant-join", "conference-end"]);
-    assert_eq!(over[1].get("ConferenceSid"), conferences["conferences"][0]["sid"].as_str().unwrap());
+    let over = app.told("conference", 1).await;
+    assert_eq!((over.len(), over[0].get("StatusCallbackEvent")), (1, "conference-end"));
+    assert_eq!(over[0].get("ConferenceSid"), conferences["conferences"][0]["sid"].as_str().unwrap());
     let third = node_in(second.stop().await).await;
     third.get(&path).await;
-    assert_eq!((app.told("status", 4).await.len(), app.told("conference", 2).await.len()), (4, 2));
+    assert_eq!((app.told("status", 4).await.len(), app.told("conference", 1).await.len()), (4, 1));
 }
