@@ -50,7 +50,8 @@ async fn end_of(store: &Store, row: PromiseRow) -> Result<Option<News>, StoreErr
     let to = VoiceUrl { url: row.url.to_string(), method };
     let number = u32::try_from(row.number).unwrap_or_default();
     let news = if let Some(call) = store.call(&row.key).await? {
-        call_view(call).map(|call| News::Call(CallNews { to, step: CallStep::Completed, number, call }))
+        call_view(call)
+            .map(|call| News::Call(Box::new(CallNews { to, step: CallStep::Completed, number, call })))
     } else if let Some(conference) = store.conference(&row.key).await? {
         conference_view(conference).map(|conference| {
             let (at, step) = (conference.updated, ConferenceStep::Ended { label: None });
