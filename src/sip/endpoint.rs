@@ -175,9 +175,7 @@ impl Endpoint {
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
-        let networks = trunks.iter().map(|trunk| (trunk.inbound_from.clone(), trunk.messages_per_second));
-        let limiter = SourceLimiter::new(Limits::default()).with_trunks(networks);
-        let gate = Arc::new(Gate::new(limiter, Arc::clone(&counters)));
+        let gate = Arc::new(Gate::new(limiter(&trunks), Arc::clone(&counters)));
 
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
@@ -253,6 +251,12 @@ fn build(
             ..EndpointOption::default()
         })
         .build()
+}
+
+/// How much strangers may send, and trunks.
+fn limiter(trunks: &config::Trunks) -> SourceLimiter {
+    let networks = trunks.iter().map(|trunk| (trunk.inbound_from.clone(), trunk.messages_per_second));
+    SourceLimiter::new(Limits::default()).with_trunks(networks)
 }
 
 /// Registers with the trunks that want it, each by a task of its own.
