@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::{self, Config};
+use crate::config::{self, Config, DataDirLock, LockError};
 use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
@@ -74,6 +74,9 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
+    /// The data directory is another node's.
+    #[error(transparent)]
+    DataDir(#[from] LockError),
     /// Not even a database in memory can be had.
     #[error("cannot open a database: {0}")]
     Store(#[from] StoreError),
@@ -171,6 +174,8 @@ pub struct Node {
     courier: Courier,
     store: Store,
     endpoint: sip::Endpoint,
+    /// Given back last of all.
+    data_dir: DataDirLock,
     stopping: watch::Sender<bool>,
     api: JoinHandle<()>,
 }
@@ -182,6 +187,7 @@ impl Node {
     /// When an address is taken or the system refuses something.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let account = config.credentials.account_sid.parse()?;
+        let data_dir = DataDirLock::take(&config.data_dir)?;
         let http = TcpListener::bind(config.http.listen)
             .await
             .map_err(|source| refused("http_listen", config.http.listen, source))?;
@@ -223,7 +229,7 @@ impl Node {
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
-        tokio::spawn(script::deliver(courier.clone(), adapters.news));
+        tokio::spawn(script::deliver(courier.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
         let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger, public_url };
@@ -242,6 +248,7 @@ impl Node {
             courier,
             store,
             endpoint,
+            data_dir,
             stopping,
             api,
         })
@@ -268,6 +275,7 @@ impl Node {
         if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
             warn!("not everything could be written to the database");
         }
+        drop(self.data_dir);
     }
 }
 
@@ -316,6 +324,9 @@ fn web_client(
 /// News waits in the database: a node that starts again delivers what was pending.
 async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
     let spool = Arc::new(StoreSpool::new(store.clone()));
+    if let Err(error) = script::keep_promises(store).await {
+        warn!(%error, "the ends of calls that ended with the last node are not told");
+    }
     Courier::start(CourierSettings::default(), web.clone(), spool, system_jitter(), metrics).await
 }
 

@@ -141,6 +141,21 @@ fn a_data_directory_that_is_none_is_one_line() {
 }
 
 #[test]
+fn two_nodes_do_not_share_a_data_directory() {
+    let home = TempDir::new().unwrap();
+    let mut first = Node::start(free(&home));
+    first.read_until("confab ready ");
+    let refused = run(free(&home));
+    assert_eq!(refused.status.code(), Some(2));
+    let last = stderr(&refused).lines().last().unwrap_or_default().to_owned();
+    assert!(last.starts_with("confab: another node runs on the data directory "), "{last}");
+
+    // One that is killed leaves the directory to the next.
+    first.end("KILL");
+    Node::start(free(&home)).read_until("confab ready ");
+}
+
+#[test]
 fn ready_tells_the_real_addresses_and_a_signal_ends_it_well() {
     let home = TempDir::new().unwrap();
     for signal in ["TERM", "INT"] {

@@ -25,6 +25,7 @@ impl Model {
         if call.view.status.is_final() {
             return Err(CallError::WrongState);
         }
+        let is_promised_anew = change.status.is_some();
         if let Some(url) = change.status {
             let events = call.status.as_ref().map(|status| status.events).unwrap_or_default();
             call.status = Some(super::voice::StatusCallback { url, events });
@@ -36,7 +37,11 @@ impl Model {
             // One that was not answered has its time counted from then.
             call.deadline = lasted.map(|lasted| Instant::now() + limit.saturating_sub(lasted));
         }
-        Ok(call.view.clone())
+        let view = call.view.clone();
+        if is_promised_anew {
+            self.promise_end(sid);
+        }
+        Ok(view)
     }
 
     /// A call has heard what it was to hear before it is connected, or will not be connected.

@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::ending::Leaving;
 use super::model::Model;
-use super::news::News;
+use super::news::{News, Promise, Promised};
 use super::seating::{ConferenceCallback, ConferenceWord};
 use super::sid::{CallSid, ConferenceSid};
 use super::view::{CallStatus, ConferenceEnd, ConferenceStatus, ConferenceView, ParticipantView};
@@ -117,14 +117,40 @@ impl ConferenceStep {
 impl Model {
     /// Something happened in a conference: whoever asked is told.
     pub(super) fn tell_conference(&mut self, sid: ConferenceSid, step: ConferenceStep) {
-        let Some(conference) = self.conferences.get_mut(sid) else {
+        let is_end = matches!(step, ConferenceStep::Ended { .. });
+        if self.tell_conference_step(sid, step) && !is_end {
+            self.promise_conference_end(sid);
+        }
+    }
+
+    /// Whoever asked to be told when the conference is over shall be, whatever becomes of the node.
+    pub(super) fn promise_conference_end(&self, sid: ConferenceSid) {
+        let Some(conference) = self.conferences.get(sid) else {
             return;
+        };
+        let Some(telling) = &conference.telling else {
+            return;
+        };
+        if !telling.callback.events.contains(ConferenceWord::End) {
+            return;
+        }
+        let of = Promised::Conference(conference.view.clone());
+        let promise = Promise { to: telling.callback.url.clone(), number: telling.told + 1, of };
+        if self.news.try_send(News::Promise(Box::new(promise))).is_err() {
+            error!(conference = %sid, "a promise of news was lost: nobody takes it");
+        }
+    }
+
+    /// Says whether somebody asked to be told.
+    fn tell_conference_step(&mut self, sid: ConferenceSid, step: ConferenceStep) -> bool {
+        let Some(conference) = self.conferences.get_mut(sid) else {
+            return false;
         };
         let Some(telling) = conference.telling.as_mut() else {
-            return;
+            return false;
         };
         if !telling.callback.events.contains(step.word()) {
-            return;
+            return false;
         }
         telling.told += 1;
         let news = ConferenceNews {
@@ -137,6 +163,7 @@ impl Model {
         if self.news.try_send(News::Conference(Box::new(news))).is_err() {
             error!(conference = %sid, "news of a conference was lost: nobody takes it");
         }
+        true
     }
 
     /// Somebody's seat is empty.

@@ -57,9 +57,10 @@ pub use handle::{
     Adapters, Admission, Arrival, CallEnd, CallError, CallEvent, CallMedia, EndCall, Handle, HangUp,
     IncomingCall, NotAdmitted, ParticipantKey, Progress, Rejection, Signal,
 };
+pub use history::owed_ends;
 pub use media::Receiving;
 pub use model::Limits;
-pub use news::{CallNews, CallStep, News};
+pub use news::{CallNews, CallStep, News, Promise, Promised};
 pub use outbound::{DialCredentials, DialOrder, DialRules, DialTarget, OutgoingCall, Placed};
 pub use owner::start;
 pub use pacing::Pace;

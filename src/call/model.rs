@@ -229,6 +229,7 @@ impl Model {
         self.legs.insert(leg, sid);
         self.journal.append(call.view.created, What::Call(call.view.clone()));
         self.calls.insert(sid, call);
+        self.promise_end(sid);
     }
 
     /// Hands a call to those who run scripts; `false` if they do not keep up.

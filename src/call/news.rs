@@ -5,7 +5,7 @@ use tracing::error;
 use super::conference_news::ConferenceNews;
 use super::model::Model;
 use super::sid::CallSid;
-use super::view::{CallStatus, CallView};
+use super::view::{CallStatus, CallView, ConferenceView};
 use super::voice::VoiceUrl;
 
 /// News that may wait to be written down for delivery. Nothing of that waits for an application, so a full queue means that
@@ -19,6 +19,28 @@ pub enum News {
     Call(Box<CallNews>),
     /// Of a conference.
     Conference(Box<ConferenceNews>),
+    /// Nothing yet, but of an end to come.
+    Promise(Box<Promise>),
+}
+
+/// Somebody is to be told when a call or conference ends, also if the node does not live to see that. The last one counts.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// Who.
+    pub to: VoiceUrl,
+    /// The number of that news, as things stand.
+    pub number: u32,
+    /// What is to end.
+    pub of: Promised,
+}
+
+/// What is to end, as it is now.
+#[derive(Clone, Debug)]
+pub enum Promised {
+    /// A call.
+    Call(CallView),
+    /// A conference.
+    Conference(ConferenceView),
 }
 
 /// A step of a call that somebody wants to be told of.
@@ -66,6 +88,26 @@ impl CallStep {
 impl Model {
     /// The call has another status: whoever asked is told.
     pub(super) fn tell_status(&mut self, sid: CallSid) {
+        self.tell_step(sid);
+        self.promise_end(sid);
+    }
+
+    /// Whoever asked to be told when the call is over shall be, whatever becomes of the node.
+    pub(super) fn promise_end(&self, sid: CallSid) {
+        let Some(call) = self.calls.get(sid).filter(|call| !call.view.status.is_final()) else {
+            return;
+        };
+        let Some(callback) = call.status.as_ref().filter(|callback| callback.events.completed) else {
+            return;
+        };
+        let of = Promised::Call(call.view.clone());
+        let promise = Promise { to: callback.url.clone(), number: call.told, of };
+        if self.news.try_send(News::Promise(Box::new(promise))).is_err() {
+            error!(call = %sid, "a promise of news was lost: nobody takes it");
+        }
+    }
+
+    fn tell_step(&mut self, sid: CallSid) {
         let Some(call) = self.calls.get_mut(sid) else {
             return;
         };

@@ -88,6 +88,7 @@ impl Model {
             if let Some(conference) = self.conferences.get_mut(sid) {
                 conference.telling = telling;
             }
+            self.promise_conference_end(sid);
             self.open.insert(name, sid);
             return Ok(sid);
         };

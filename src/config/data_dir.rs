@@ -1,10 +1,10 @@
 //! The data directory: made if it is missing, for its owner alone, and files in it written whole or not at
 //! all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 
@@ -24,6 +24,46 @@ pub(super) fn open(path: &Path) -> Result<(), ConfigError> {
         .and_then(|()| fs::read_dir(path))
         .map(drop)
         .map_err(|source| ConfigError::DataDir { path: path.to_owned(), source })
+}
+
+/// The file that a running node holds locked.
+const LOCK: &str = "lock";
+
+/// A data directory that is this node's alone, until this is dropped or the process ends, however it does.
+#[derive(Debug)]
+pub struct DataDirLock(#[expect(dead_code, reason = "it is held, not used")] File);
+
+/// Why a data directory cannot be had alone.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another node has it.
+    #[error("another node runs on the data directory {0}; stop it, or give each a `data_dir` of its own")]
+    Taken(PathBuf),
+    /// The file cannot be opened or locked.
+    #[error("cannot lock {path}: {source}")]
+    System {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl DataDirLock {
+    /// Takes it. The file stays when the node has gone; it is the lock on it that counts.
+    ///
+    /// # Errors
+    /// When another node has it, or the system refuses.
+    pub fn take(data_dir: &Path) -> Result<Self, LockError> {
+        let path = data_dir.join(LOCK);
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
+        let file = opened.map_err(|source| LockError::System { path: path.clone(), source })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(LockError::Taken(data_dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(LockError::System { path, source }),
+        }
+    }
 }
 
 /// Writes a file that is there whole, with mode 0600, or not at all: it is written beside its place, made
@@ -78,6 +118,17 @@ mod tests {
             assert!(error.starts_with(&format!("cannot use the data directory {}", place.display())));
             assert!(!error.contains('\n'));
         }
+    }
+
+    #[test]
+    fn a_directory_is_one_nodes_at_a_time() {
+        let home = tempfile::tempdir().unwrap();
+        let first = DataDirLock::take(home.path()).unwrap();
+        let refused = DataDirLock::take(home.path()).unwrap_err().to_string();
+        assert!(refused.starts_with("another node runs on the data directory "), "{refused}");
+        assert_eq!(mode(&home.path().join("lock")), 0o600);
+        drop(first);
+        DataDirLock::take(home.path()).unwrap();
     }
 
     #[test]

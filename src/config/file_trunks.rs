@@ -20,7 +20,7 @@ pub(super) const TRUNK: &str = "trunk";
 pub(super) const ACCOUNT: &str = "account";
 
 /// The keys of one trunk.
-const TRUNK_KEYS: [&str; 23] = [
+const TRUNK_KEYS: [&str; 24] = [
     "name",
     "address",
     "priority",
@@ -44,6 +44,7 @@ const TRUNK_KEYS: [&str; 23] = [
     "calls_per_second",
     "max_calls",
     "answer_within",
+    "messages_per_second",
 ];
 
 /// The keys of one account.
@@ -70,6 +71,13 @@ const ANSWER_WITHIN: RangeInclusive<Duration> = Duration::from_millis(500)..=Dur
 
 /// Three retransmissions have gone unanswered by then; a trunk that works says 100 within a fraction of it.
 const ANSWER_WITHIN_DEFAULT: Duration = Duration::from_secs(4);
+
+/// SIP messages of a trunk's address in a second: below ten it could not begin two calls.
+const MESSAGES: RangeInclusive<usize> = 10..=100_000;
+
+/// A call takes about ten with all that may happen in it, so these are 500 calls a second from one address, more than a node
+/// sets up; and yet an end to what a trunk gone mad, or whoever sends in its name, can have the node read.
+const MESSAGES_DEFAULT: u32 = 5_000;
 
 /// A table, and where it stands.
 type Table<'v, 's> = (&'v DeTable<'s>, Range<usize>);
@@ -180,6 +188,10 @@ fn trunk(keys: &Keys<'_, '_>) -> Result<Trunk, ConfigError> {
         answer_within: keys
             .read("answer_within", |text| value::duration(text, ANSWER_WITHIN))?
             .unwrap_or(ANSWER_WITHIN_DEFAULT),
+        messages_per_second: keys
+            .read("messages_per_second", whole(MESSAGES))?
+            .and_then(|rate| u32::try_from(rate).ok())
+            .unwrap_or(MESSAGES_DEFAULT),
     })
 }
 
@@ -345,6 +357,7 @@ mod tests {
         assert_eq!(line, 2);
         let trunk = trunks.iter().next().unwrap();
         assert_eq!((trunk.priority, trunk.weight, trunk.answer_within), (10, 10, Duration::from_secs(4)));
+        assert_eq!(trunk.messages_per_second, 5_000);
         assert!(trunk.credentials.is_none() && trunk.register.is_none() && trunk.calls_per_second.is_none());
         assert_eq!(trunks.carriage("+442071234567"), Carriage::Carried);
         assert_eq!(trunk.to_string(), "a -> 192.0.2.1, priority 10, weight 10, numbers *");
@@ -357,10 +370,11 @@ mod tests {
                     from_domain = \"pbx.example\"\ncaller_id = \"4930\"\nusername = \"u\"\npassword = \"hunter2\"\nrealm = \"r\"\n\
                     register = true\nregister_expires = \"10m\"\ncodecs = [\"pcma\", \"pcmu\"]\nsrtp = \"required\"\n\
                     inbound_from = [\"192.0.2.0/24\"]\ninbound_username = \"v\"\ninbound_password = \"hunter3\"\n\
-                    calls_per_second = 5\nmax_calls = 30\nanswer_within = \"2s\"\n";
+                    calls_per_second = 5\nmax_calls = 30\nanswer_within = \"2s\"\nmessages_per_second = 900\n";
         let (trunks, _) = read(text).trunks.unwrap();
         let trunk = trunks.iter().next().unwrap();
         assert_eq!((trunk.addresses.len(), trunk.addresses[0].tcp), (2, true));
+        assert_eq!(trunk.messages_per_second, 900);
         assert_eq!(
             (trunk.register, trunk.srtp),
             (Some(Duration::from_secs(600)), Some(SrtpPolicy::Required))
@@ -404,6 +418,10 @@ mod tests {
             ("codecs = [\"g729\"]", "line 4: `codecs` must be"),
             ("inbound_from = \"10.0.0.1/8\"", "line 4: `inbound_from` must be"),
             ("calls_per_second = 0", "line 4: `calls_per_second` must be"),
+            (
+                "messages_per_second = 9",
+                "line 4: `messages_per_second` must be a whole number from 10 to 100000",
+            ),
             ("[[trunk]]\nname = \"a\"\naddress = \"y\"", "line 5: another trunk has this name"),
             ("[[trunk]]\nname = \"a b\"\naddress = \"y\"", "line 5: `name` must be"),
             ("[[trunk]]\nname = \"b\"", "line 4: a trunk needs an `address`"),

@@ -46,6 +46,7 @@ pub use args::ServeArgs;
 pub use codecs::Codecs;
 pub use conference_digits::ConferenceDigits;
 pub use credentials::Credentials;
+pub use data_dir::{DataDirLock, LockError};
 pub use effective::{Effective, Line, Source};
 pub use environment::Environment;
 pub use error::ConfigError;

@@ -50,6 +50,8 @@ pub struct Trunk {
     pub max_calls: Option<usize>,
     /// How long it has to say anything at all before the next is tried.
     pub answer_within: Duration,
+    /// SIP messages that each of its addresses may send in a second.
+    pub messages_per_second: u32,
 }
 
 /// Where a trunk is.

@@ -31,7 +31,7 @@ pub use digits::{KeySequence, KeyStep, SEND_DIGITS_MAX};
 pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
 pub use error::{ScriptError, Warning};
 pub use gathering::{Gathered, Gathering};
-pub use news::deliver;
+pub use news::{deliver, keep_promises};
 pub use recordings::deliver_recordings;
 pub use run::{Scripts, serve, serve_sounds};
 pub use secret::{SecretDigits, SecretText};

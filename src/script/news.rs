@@ -9,19 +9,51 @@ use tokio::sync::mpsc;
 use super::run::parameters;
 use crate::call::{
     AccountSid, CallNews, CallStep, ConferenceEnd, ConferenceNews, ConferenceStep, HttpMethod, LeaveReason,
-    News, ParticipantView, VoiceUrl,
+    News, ParticipantView, VoiceUrl, owed_ends,
 };
-use crate::webhook::{Courier, Job, Method, Payload, Request};
+use crate::store::{Store, StoreError};
+use crate::webhook::{Courier, Job, Method, Payload, Request, Spool as _, StoreSpool};
 
 /// Hands on news until the model is gone.
-pub async fn deliver(courier: Courier, mut news: mpsc::Receiver<News>) {
+pub async fn deliver(courier: Courier, store: Store, mut news: mpsc::Receiver<News>) {
     while let Some(news) = news.recv().await {
-        // What a full courier does is its own affair, and counted there.
-        let _ = courier.send(match news {
+        let job = match news {
             News::Call(news) => of_call(&news),
             News::Conference(news) => of_conference(&news),
-        });
+            News::Promise(promise) => {
+                // What the store has no room for was counted there.
+                let _ = promise.keep(&store);
+                continue;
+            }
+        };
+        let over = job.is_last.then(|| job.key.clone());
+        // What a full courier does is its own affair, and counted there.
+        let _ = courier.send(job);
+        if let Some(key) = over {
+            // Behind the job in the store's queue, so that the end is always in one of the two.
+            let _ = store.try_forget_promise(&key);
+        }
     }
+}
+
+/// Puts into the spool the ends that an earlier life of the node promised to tell and, since it died, did not.
+///
+/// # Errors
+/// When it cannot be read what was promised.
+pub async fn keep_promises(store: &Store) -> Result<(), StoreError> {
+    let spool = StoreSpool::new(store.clone());
+    for (key, news) in owed_ends(store).await? {
+        let job = match news {
+            Some(News::Call(news)) => Some(of_call(&news)),
+            Some(News::Conference(news)) => Some(of_conference(&news)),
+            Some(News::Promise(_)) | None => None,
+        };
+        // One that a spool has no room for is promised still, and told after the next start.
+        if job.is_none_or(|job| spool.put(&job).is_ok()) {
+            let _ = store.try_forget_promise(&key);
+        }
+    }
+    Ok(())
 }
 
 fn of_call(news: &CallNews) -> Job {
@@ -38,7 +70,8 @@ fn of_conference(news: &ConferenceNews) -> Job {
 
 fn job(key: String, number: u32, is_last: bool, request: Request) -> Job {
     Job {
-        id: format!("{key}-{number}"),
+        // The end may be told by the next node, which may have missed a number: its name must be the same in any case.
+        id: if is_last { format!("{key}-end") } else { format!("{key}-{number}") },
         is_last,
         request: request.about(key.clone()),
         key,

@@ -97,6 +97,31 @@ pub(super) struct Answered {
     pub(super) response: Response,
 }
 
+/// What is told of an INVITE until it is answered. What comes behind the answer is left to whoever lives the call: a far end
+/// in a hurry sends requests within it, and hangs up, before we are done with its 2xx. A request that is taken out here
+/// would be answered 501 by the library, and a BYE be lost.
+struct Unanswered {
+    states: DialogStateReceiver,
+    /// It was answered.
+    is_over: bool,
+}
+
+impl Unanswered {
+    /// What is told next; nothing any more once it is answered.
+    async fn next(&mut self) -> DialogState {
+        if self.is_over {
+            return std::future::pending().await;
+        }
+        match self.states.recv().await {
+            Some(state) => {
+                self.is_over = state.is_confirmed();
+                state
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Calls by one way, until `give_up` at the latest.
 pub(super) async fn attempt(
     shared: &Inbound,
@@ -177,7 +202,8 @@ impl Attempt {
         outgoing: &mut OutgoingCall,
         invite: InviteOption,
     ) -> Result<(InviteDialog, DialogStateReceiver, Response), Missed> {
-        let (states, mut happened) = shared.dialogs.new_dialog_state_channel();
+        let (states, happened) = shared.dialogs.new_dialog_state_channel();
+        let mut happened = Unanswered { states: happened, is_over: false };
         let (dialog, mut done) = shared.dialogs.do_invite_async(invite, states).map_err(|e| {
             debug!(call = %outgoing.call, error = %e, "INVITE not sent");
             Missed::broken(503, "nothing can be sent to it")
@@ -187,15 +213,14 @@ impl Attempt {
             tokio::select! {
                 // In this order: that it rang must be known when what came after it is judged.
                 biased;
-                Some(state) = happened.recv() => match state {
+                state = happened.next() => match state {
                     DialogState::Early(_, response) => {
                         silent_until = None;
                         self.rings(shared, outgoing, &response).await;
                     }
-                    DialogState::Trying(_) => silent_until = None,
+                    DialogState::Trying(_) | DialogState::Confirmed(..) => silent_until = None,
                     DialogState::Calling(_)
                     | DialogState::WaitAck(..)
-                    | DialogState::Confirmed(..)
                     | DialogState::Updated(..)
                     | DialogState::Notify(..)
                     | DialogState::Info(..)
@@ -207,7 +232,7 @@ impl Attempt {
                 },
                 answered = &mut done => {
                     let response = answered.ok().and_then(Result::ok).and_then(|(_, response)| response);
-                    return self.judge(response).map(|response| (dialog, happened, response));
+                    return self.judge(response).map(|response| (dialog, happened.states, response));
                 }
                 signal = outgoing.signals.recv() => {
                     if !matches!(signal, Some(Signal::Answer)) {
@@ -299,7 +324,39 @@ async fn at(when: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use rsipstack::dialog::DialogId;
+    use rsipstack::dialog::dialog::{TerminatedReason, TransactionHandle};
+    use rsipstack::dialog::dialog_layer::DialogLayer;
+    use rsipstack::sip::Request;
+
     use super::*;
+
+    #[test]
+    fn what_comes_behind_the_answer_is_left_to_the_call() {
+        let endpoint = rsipstack::EndpointBuilder::new().build();
+        let (states, happened) = DialogLayer::new(endpoint.inner.clone()).new_dialog_state_channel();
+        let id = || DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
+        let (handle, mut answers) = TransactionHandle::new();
+        let request =
+            Request::try_from("OPTIONS sip:a@192.0.2.1 SIP/2.0\r\nContent-Length: 0\r\n\r\n".as_bytes())
+                .unwrap();
+        states.send(DialogState::Early(id(), Response::default())).unwrap();
+        states.send(DialogState::Confirmed(id(), Response::default())).unwrap();
+        states.send(DialogState::Options(id(), request, handle)).unwrap();
+        states.send(DialogState::Terminated(id(), TerminatedReason::UasBye)).unwrap();
+
+        let mut unanswered = Unanswered { states: happened, is_over: false };
+        assert!(matches!(unanswered.next().now_or_never(), Some(DialogState::Early(..))));
+        assert!(matches!(unanswered.next().now_or_never(), Some(DialogState::Confirmed(..))));
+        assert!(unanswered.next().now_or_never().is_none());
+
+        let mut states = unanswered.states;
+        let Ok(DialogState::Options(_, _, handle)) = states.try_recv() else { panic!("a request was lost") };
+        assert!(answers.try_recv().is_err_and(|e| e == tokio::sync::mpsc::error::TryRecvError::Empty));
+        drop(handle);
+        assert!(matches!(states.try_recv(), Ok(DialogState::Terminated(..))));
+    }
 
     fn judged(status: &str, has_rung: bool) -> Result<u16, Missed> {
         let attempt = Attempt { give_up: Instant::now(), answer_within: None, has_rung };

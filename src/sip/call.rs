@@ -174,6 +174,7 @@ fn live(
     let mut driver = call.dialog.clone();
     // The INVITE's transaction is driven to its ACK while the call is lived, and forgotten long before it is over.
     let answering = Arc::clone(&inbound);
+    inbound.living.begin(id.clone(), call.sid);
     let drive = Box::pin(async move {
         log_unanswered(driver.handle(&mut transaction).await);
         answering.acknowledged.notify_waiters();
@@ -181,6 +182,7 @@ fn live(
     let live = call.live(states, told);
     async move {
         tokio::join!(drive, live);
+        inbound.living.end(&id);
         inbound.dialogs.remove_dialog(&id);
     }
 }

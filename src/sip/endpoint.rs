@@ -23,6 +23,7 @@ use super::dialler::Dialler;
 use super::forking::Elsewhere;
 use super::guard::{Limits, SourceLimiter};
 use super::inbound::{self, Inbound};
+use super::living::Living;
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::registrar::{self, Registrar};
@@ -164,7 +165,7 @@ impl Endpoint {
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
-        let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));
+        let gate = Arc::new(Gate::new(limiter(&trunks), Arc::clone(&counters)));
 
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
@@ -195,6 +196,8 @@ impl Endpoint {
             tasks: tasks.clone(),
             session_interval_min: settings.session_interval_min,
             recent: Recent::default(),
+            living: Living::default(),
+            gate: Arc::clone(&gate),
             acknowledged: Notify::new(),
         };
         let inbound = Arc::new(inbound);
@@ -238,6 +241,12 @@ fn build(
             ..EndpointOption::default()
         })
         .build()
+}
+
+/// How much strangers may send, and trunks.
+fn limiter(trunks: &config::Trunks) -> SourceLimiter {
+    let networks = trunks.iter().map(|trunk| (trunk.inbound_from.clone(), trunk.messages_per_second));
+    SourceLimiter::new(Limits::default()).with_trunks(networks)
 }
 
 /// Registers with the trunks that want it, each by a task of its own.

@@ -23,10 +23,12 @@ use super::endpoint::contact;
 use super::forking::Elsewhere;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
+use super::living::Living;
 use super::merged::Recent;
 use super::registrar::{self, Registrar};
 use super::trunk::Trunks;
-use crate::call;
+use super::udp::Gate;
+use crate::call::{self, CallEnd};
 use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::directory::Directory;
 
@@ -68,6 +70,8 @@ pub(super) struct Inbound {
     /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
     pub(super) session_interval_min: u32,
     pub(super) recent: Recent,
+    pub(super) living: Living,
+    pub(super) gate: Arc<Gate>,
     /// Rung when a call's INVITE is acknowledged, or its transaction is over without.
     pub(super) acknowledged: Notify,
 }
@@ -118,22 +122,28 @@ impl Inbound {
     }
 
     /// The dialog of a request. One that we began is listed a moment after our ACK has gone out, and a far end in a hurry
-    /// may be faster than that.
+    /// may be faster than that. For an instant before that the library lists it nowhere at all, so what is not found is
+    /// looked for once more.
     async fn find_dialog(&self, transaction: &Transaction) -> Option<Dialog> {
         let call_id = headers::value(&transaction.original, "Call-ID", Some("i"))?;
+        let is_ours = || !self.dialogs.get_client_dialog_by_call_id(&call_id).is_empty();
         let give_up = Instant::now() + ACK_PATIENCE;
+        let mut look_again = true;
         loop {
             let found = self.dialogs.match_dialog(transaction);
-            let is_ours = || !self.dialogs.get_client_dialog_by_call_id(&call_id).is_empty();
-            if found.is_some() || Instant::now() >= give_up || !is_ours() {
+            if found.is_some() || Instant::now() >= give_up || !(is_ours() || look_again) {
                 return found;
             }
+            look_again = is_ours();
             sleep(LISTING_PAUSE).await;
         }
     }
 
     async fn hand_over(&self, mut dialog: Dialog, transaction: &mut Transaction) -> rsipstack::Result<()> {
         let method = transaction.original.method;
+        if method == Method::Bye {
+            self.end_call(&dialog, transaction).await;
+        }
         if matches!(method, Method::Ack | Method::Bye) || self.is_acknowledged(&dialog).await {
             return dialog.handle(transaction).await;
         }
@@ -142,6 +152,18 @@ impl Inbound {
         }
         let later = vec![other("Retry-After", RETRY_AFTER)];
         transaction.reply_with(StatusCode::ServerInternalError, later, None).await
+    }
+
+    /// Ends the call that a BYE hangs up, before the library answers it: its place is free then. One that the library will
+    /// not take, for it is older than what came before it (RFC 3261 §12.2.2), ends nothing.
+    async fn end_call(&self, dialog: &Dialog, bye: &Transaction) {
+        let Dialog::Invite(invite) = dialog else {
+            return;
+        };
+        let is_old = headers::cseq(&bye.original).is_none_or(|cseq| cseq < invite.snapshot().remote_cseq);
+        if let Some(call) = self.living.call_of(&invite.id()).filter(|_| !is_old) {
+            self.calls.call_ended(call, CallEnd::HungUp, None).await;
+        }
     }
 
     /// Whether the ACK of a dialog's INVITE has been taken in. A request right behind it may be here first, since

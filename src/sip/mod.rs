@@ -25,6 +25,7 @@ mod headers;
 mod inbound;
 mod info;
 mod invitation;
+mod living;
 mod media;
 mod merged;
 mod outbound;

@@ -42,7 +42,9 @@ async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     match Box::pin(reach(&shared, &mut outgoing)).await {
         Ok((call, states, place)) => {
             let id = call.dialog_id();
+            shared.living.begin(id.clone(), outgoing.call);
             call.live(states, outgoing.signals).await;
+            shared.living.end(&id);
             shared.dialogs.remove_dialog(&id);
             drop(place);
         }
@@ -227,6 +229,7 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
     let parameter = if address.tcp { ";transport=tcp" } else { "" };
     let callee = Uri::try_from(format!("sip:{user}@{}{parameter}", address.host_port()).as_str()).ok()?;
     let found = find(&address.host, address.port.unwrap_or(SIP_PORT)).await?;
+    shared.gate.calls_trunk(found, trunk.messages_per_second);
     let ours = shared.advertised.to_string();
     let from = trunk.caller_id.as_deref().unwrap_or(&outgoing.order.from);
     Some(Way {

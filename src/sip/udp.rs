@@ -47,6 +47,12 @@ impl Gate {
         verdict
     }
 
+    /// A trunk is called there: it may answer as fast as it may speak.
+    pub(super) fn calls_trunk(&self, address: SocketAddr, messages_per_second: u32) {
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.called(address.ip(), messages_per_second);
+    }
+
     fn admits(&self, source: SocketAddr) -> bool {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.admit(source.ip(), self.started.elapsed())

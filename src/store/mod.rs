@@ -25,6 +25,7 @@ mod document;
 mod error;
 mod figures;
 mod note;
+mod promise;
 mod records;
 mod spool;
 mod statement;
@@ -48,6 +49,7 @@ use crate::telemetry::Metrics;
 pub use document::Document;
 pub use error::StoreError;
 pub use note::{ExchangeRow, NotificationQuery, NotificationRow};
+pub use promise::PromiseRow;
 pub use records::{
     Between, CallQuery, CallRow, ConferenceQuery, ConferenceRow, Part, ParticipantRow, Record,
 };

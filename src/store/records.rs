@@ -231,7 +231,7 @@ pub(super) fn limit(sql: &mut QueryBuilder<Sqlite>, offset: usize, limit: usize)
     sql.push(" OFFSET ").push_bind(number(offset));
 }
 
-fn put(record: Record) -> Statement {
+pub(super) fn put(record: Record) -> Statement {
     match record {
         Record::Call(row) => put_call(row),
         Record::Conference(row) => put_conference(row),

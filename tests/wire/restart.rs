@@ -69,6 +69,12 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
+/// Whether this stands in the database or in what is to be written to it.
+fn holds(data: &Path, text: &str) -> bool {
+    let files = ["confab.db", "confab.db-wal"].map(|file| std::fs::read(data.join(file)).unwrap_or_default());
+    files.iter().any(|file| file.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_node_tells_what_this_one_could_not_in_order_and_knows_its_calls() {
     let first = node().await;
@@ -98,15 +104,24 @@ async fn the_next_node_tells_what_this_one_could_not_in_order_and_knows_its_call
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_closes() {
     let first = node().await;
-    let (mut agent, mut caller) = (Peer::udp(first.node.sip).await, Peer::udp(first.node.sip).await);
+    let (mut agent, mut clerk) = (Peer::udp(first.node.sip).await, Peer::udp(first.node.sip).await);
     let address = nowhere();
     let path = call(&first, &mut agent, address).await;
-    caller.dial("conf-desk").await;
+    let form = format!(
+        "To=sip:clerk@{}&From=b&ConferenceStatusCallback=http://{address}/conference&ConferenceStatusCallbackEvent=end",
+        clerk.address()
+    );
+    assert_eq!(first.create("Conferences/desk/Participants.json", &form).await.0, 201);
+    let invite = clerk.is_called().await;
+    clerk.pick_up(&invite).await;
     first.wait_for_calls("in-progress", 2).await;
     // What the scribe writes is there when the figures say so; nothing else writes this much.
     let mut left;
     loop {
         left = killed(first.data.path());
+        if !holds(left.path(), &format!("http://{address}/conference")) {
+            continue;
+        }
         let probe = node_in(left).await;
         let list = probe.get("Calls.json?Status=completed").await;
         let is_there = list["calls"].as_array().map(Vec::len) == Some(2);
@@ -125,6 +140,18 @@ async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_c
     assert!(closed["end_time"].is_string() && closed["duration"].is_string(), "{closed}");
     let conferences = second.get("Conferences.json?FriendlyName=desk").await;
     assert_eq!(conferences["conferences"][0]["status"], "completed", "{conferences}");
-    // What was owed of a call that is no more is still told.
-    assert_eq!(statuses(&app.told("status", 3).await), ["initiated", "ringing", "in-progress"]);
+    // What was owed of a call that is no more is still told, its end too, and once.
+    let told = app.told("status", 4).await;
+    assert_eq!(statuses(&told), ["initiated", "ringing", "in-progress", "completed"]);
+    assert_eq!(
+        (told[3].get("CallSid"), told[3].get("SequenceNumber")),
+        (closed["sid"].as_str().unwrap(), "3")
+    );
+    assert_eq!(told[3].get("CallDuration"), closed["duration"].as_str().unwrap());
+    let over = app.told("conference", 1).await;
+    assert_eq!((over.len(), over[0].get("StatusCallbackEvent")), (1, "conference-end"));
+    assert_eq!(over[0].get("ConferenceSid"), conferences["conferences"][0]["sid"].as_str().unwrap());
+    let third = node_in(second.stop().await).await;
+    third.get(&path).await;
+    assert_eq!((app.told("status", 4).await.len(), app.told("conference", 1).await.len()), (4, 1));
 }

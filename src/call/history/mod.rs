@@ -13,11 +13,13 @@
 
 mod lists;
 mod merge;
+mod promises;
 mod rows;
 mod scribe;
 #[cfg(test)]
 mod tests;
 
+pub use promises::owed_ends;
 pub(super) use scribe::Scribe;
 
 use super::sid::{CallSid, ConferenceSid};

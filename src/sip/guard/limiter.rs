@@ -1,15 +1,18 @@
 //! How many messages one source may send. It stands before the guard and keeps a flood from one address
 //! away from the library's single dispatch task.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::config::Networks;
+
 /// The allowance of a source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Messages per second, in the long run. A call takes about six, so the default is a trunk's 30
-    /// calls a second; a busier trunk is raised by configuration.
+    /// Messages per second, in the long run. A call takes about six, so the default is 30 calls a second; trunks
+    /// have allowances of their own.
     pub per_second: u32,
     /// Messages at once, after silence.
     pub burst: u32,
@@ -30,7 +33,11 @@ impl Default for Limits {
 /// of forged addresses costs.
 const WAYS: usize = 8;
 
-/// A token bucket per source.
+/// Addresses that are remembered because the node called a trunk there. A trunk has a few; one whose name leads to ever
+/// others has the allowance of its networks, or a stranger's.
+const CALLED_MAX: usize = 1_024;
+
+/// A token bucket per source. Sources that are trunks have more in it.
 ///
 /// A source is an IPv4 address or an IPv6 /64, which one host can fill by itself.
 #[derive(Debug)]
@@ -38,6 +45,10 @@ pub struct SourceLimiter {
     limits: Limits,
     buckets: Vec<Option<Bucket>>,
     hasher: RandomState,
+    /// Where trunks call from, and the messages per second of each address there.
+    networks: Vec<(Networks, u32)>,
+    /// Where trunks were called.
+    called: HashMap<u64, u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +66,38 @@ impl SourceLimiter {
     /// Begins with every source unknown, which means with a full allowance.
     pub fn new(limits: Limits) -> Self {
         let sets = limits.sources.div_ceil(WAYS).max(1);
-        Self { limits, buckets: vec![None; sets * WAYS], hasher: RandomState::new() }
+        let hasher = RandomState::new();
+        Self {
+            limits,
+            buckets: vec![None; sets * WAYS],
+            hasher,
+            networks: Vec::new(),
+            called: HashMap::new(),
+        }
+    }
+
+    /// The same with networks whose addresses have allowances of their own, in messages per second. The first that has an
+    /// address counts.
+    #[must_use]
+    pub fn with_trunks(mut self, networks: impl IntoIterator<Item = (Networks, u32)>) -> Self {
+        self.networks = networks.into_iter().collect();
+        self
+    }
+
+    /// Gives the address of a trunk that is called an allowance of its own, in messages per second.
+    pub fn called(&mut self, address: IpAddr, per_second: u32) {
+        let source = source_key(address);
+        if self.called.len() < CALLED_MAX || self.called.contains_key(&source) {
+            self.called.insert(source, per_second);
+        }
+    }
+
+    /// Messages per second of a source, and at once.
+    fn allowance(&self, source: IpAddr) -> (u32, u32) {
+        let address = source.to_canonical();
+        let of_network = self.networks.iter().find(|(networks, _)| networks.contain(address));
+        let own = of_network.map(|(_, rate)| *rate).or_else(|| self.called.get(&source_key(source)).copied());
+        own.map_or((self.limits.per_second, self.limits.burst), |rate| (rate, rate.saturating_mul(2)))
     }
 
     /// Whether a message from `source` may pass at `now`, which is counted from any fixed moment.
@@ -65,7 +107,8 @@ impl SourceLimiter {
         if self.limits.exempt_loopback && source.to_canonical().is_loopback() {
             return true;
         }
-        let (rate, full) = (u64::from(self.limits.per_second), u64::from(self.limits.burst) * TOKEN);
+        let (rate, burst) = self.allowance(source);
+        let (rate, full) = (u64::from(rate), u64::from(burst) * TOKEN);
         let bucket = self.bucket(source_key(source), full, now);
         let passed = now.saturating_sub(bucket.filled_at).as_micros();
         let gained = rate.saturating_mul(u64::try_from(passed).unwrap_or(u64::MAX));
@@ -138,6 +181,34 @@ mod tests {
         let mut limiter = SourceLimiter::new(LIMITS);
         assert_eq!(admitted(&mut limiter, address(1), Duration::ZERO), 20);
         assert_eq!(admitted(&mut limiter, address(2), Duration::ZERO), 20);
+    }
+
+    #[test]
+    fn trunks_have_allowances_of_their_own_and_strangers_do_not_gain_by_them() {
+        let network = Networks::parse("198.51.100.0/24").unwrap();
+        let mut limiter = SourceLimiter::new(LIMITS).with_trunks([(network, 40)]);
+        let [one, other, mapped] =
+            ["198.51.100.1", "198.51.100.2", "::ffff:198.51.100.3"].map(|text| text.parse().unwrap());
+        for source in [one, other, mapped] {
+            assert_eq!(admitted(&mut limiter, source, Duration::ZERO), 80, "{source}");
+        }
+        assert_eq!(admitted(&mut limiter, one, Duration::from_secs(1)), 40);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::ZERO), 20);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(1)), 10);
+    }
+
+    #[test]
+    fn a_trunk_that_is_called_may_answer_faster_than_a_stranger_may_speak() {
+        let mut limiter = SourceLimiter::new(LIMITS);
+        limiter.called(address(1), 45);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::ZERO), 90);
+        assert_eq!(admitted(&mut limiter, address(2), Duration::ZERO), 20);
+        for last in 0..2_000_u32 {
+            limiter.called(IpAddr::from((0x0a00_0000 + last).to_be_bytes()), 45);
+        }
+        assert_eq!(limiter.called.len(), CALLED_MAX);
+        limiter.called(address(1), 30);
+        assert_eq!(admitted(&mut limiter, address(1), Duration::from_secs(1)), 30, "said anew");
     }
 
     #[test]

@@ -213,6 +213,7 @@ impl<'a> Registration<'a> {
         let address = self.address().clone();
         let transport = if address.tcp { Transport::Tcp } else { Transport::Udp };
         let found = find(&address.host, address.port.unwrap_or(5_060)).await.ok_or(Failure::NotFound)?;
+        self.shared.gate.calls_trunk(found, self.line.trunk.messages_per_second);
         let destination = SipAddr { r#type: Some(transport), addr: found.into() };
         self.destination = Some(destination.clone());
         let mut challenged = Challenged::new(Some(self.credentials.clone()));
