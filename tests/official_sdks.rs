@@ -1,6 +1,10 @@
 //! The official SDKs against a real node with real calls in it, with only their base URL changed. What they
 //! do and assert is in `tests/sdk/`; missing Python, Node.js or registries fail the test and say what to install.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report, helpers included")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the report, helpers included"
+)]
 
 mod running;
 

@@ -73,7 +73,8 @@ async fn referred(phone: &mut Peer, refer: &Message) {
 async fn respond(phone: &mut Peer, invite: &Message, status: &str, description: &str) {
     let to = invite.header("To");
     let to = if to.contains(";tag=") { to } else { format!("{to};tag=phone") };
-    let answer = phone.answer_to(invite, status).set("To", to).with("Contact", format!("<{}>", phone.contact));
+    let answer =
+        phone.answer_to(invite, status).set("To", to).with("Contact", format!("<{}>", phone.contact));
     let answer = if description.is_empty() { answer } else { answer.sdp(description) };
     phone.send(&answer).await;
 }
