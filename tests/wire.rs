@@ -40,6 +40,7 @@ mod outbound;
 #[path = "wire/peer.rs"]
 mod peer;
 #[path = "sdk/phone.rs"]
+#[allow(dead_code, reason = "not all phones are an agent's")]
 mod phone;
 #[path = "wire/proof.rs"]
 mod proof;

@@ -1,9 +1,10 @@
 //! Every code of the documented dictionary that can be provoked at this node, each provoked: requests to the API by
 //! their answers, scripts and applications by the notification that is kept of them.
 //!
-//! Elsewhere, because they want a node or an application of their own: 10004, 20429 and the trunks' 21214 in
-//! `wire/trunks/`; 13238 of each verb, 13802 in `wire/transfers.rs`; 20503, and 20001 of bodies, in `src/api/tests/`;
-//! 11201, 11203, 11205, 11210, 11235 to 11237 (networks and certificates that are played) in `src/webhook/tests/`.
+//! Elsewhere, because they want a node or an application of their own: 10004 and the trunks' 21214 in `wire/trunks/`,
+//! 20429 in `wire/conference_news.rs`, 13802 in `wire/transfers.rs`, 13238 of each verb in `src/script/tests/`; 20003, 20503
+//! and 20001 of bodies in `src/api/tests/`; 11203, 11210 and 11235 to 11237 (time, names and certificates) in
+//! `src/webhook/tests/`.
 //!
 //! Not provoked, because nothing here can go wrong so:
 //! - 21202, 21203, 21210, 21216, 21217: numbers are judged by `outbound_allow` alone (21215) and trunks (21214).
@@ -11,6 +12,8 @@
 //!   a page that is too large is cut, as the SDKs want it.
 //! - 13220, 13233, 13236, 13254 to 13258, 13340, 14220 and further: attributes that are read liberally, or are not taken.
 //! - 13610 and further, 161xx: told of `Record` when it is read; recordings themselves are not there yet.
+//! - 11205: there is always a way to loopback.
+//! - 13801: every far end speaks SIP.
 //! - 15002, 32014, 32015: a day in a queue, silence and four hours are not waited for.
 //! - 20101 to 20157, 319xx, 640xx: tokens, streams and payments are not there yet.
 
@@ -92,7 +95,7 @@ fn assert_note(note: &Value, code: u32, what: &str) {
 }
 
 /// What a document does, and what is found about it. `{sip}` is somebody who can be dialled.
-const SCRIPTS: [(&str, u32); 76] = [
+const SCRIPTS: [(&str, u32); 78] = [
     ("<Play/>", 11_100),
     ("<Redirect>mailto:a@example.com</Redirect>", 11_100),
     ("<Gather action='ftp://a/'/>", 11_100),
@@ -137,7 +140,8 @@ const SCRIPTS: [(&str, u32); 76] = [
     ("<Gather numDigits='0'/>", 13_314),
     ("<Gather><Dial>+442079460123</Dial></Gather>", 13_320),
     ("<Play loop='often'>{app}/tone.wav</Play>", 13_410),
-    ("<Play>{app}/noise.wav</Play>", 13_420),
+    ("<Play>{app}/noise.wav</Play>", 12_300),
+    ("<Play>{app}/torn.wav</Play>", 13_420),
     ("<Play digits='12x'/>", 13_430),
     ("<Say loop='-1'>a</Say>", 13_510),
     ("<Say/>", 13_520),
@@ -168,7 +172,9 @@ const SCRIPTS: [(&str, u32); 76] = [
     ("<Redirect>{app}/broken</Redirect>", 11_206),
     ("<Redirect>{app}/round</Redirect>", 11_215),
     ("<Redirect>{app}/astray</Redirect>", 11_216),
-    ("<Redirect>https://{host}/</Redirect>", 11_220),
+    // One who says nothing to TLS, and one who says something else.
+    ("<Redirect>https://{host}/#ct=300</Redirect>", 11_201),
+    ("<Redirect>https://{node}/</Redirect>", 11_220),
     ("<Redirect>{app}/empty#rp=never</Redirect>", 11_243),
 ];
 
@@ -182,7 +188,8 @@ async fn what_is_wrong_in_a_script_is_found_by_its_code() {
         let script = script
             .replace("{sip}", &format!("sip:agent@{}", stage.phone))
             .replace("{app}", app.trim_end_matches('/'))
-            .replace("{host}", &stage.app.address.to_string());
+            .replace("{host}", &stage.app.address.to_string())
+            .replace("{node}", &stage.node.node.http.to_string());
         let page = format!("script{number}");
         stage.app.says(&page, &script);
         calls.push((stage.call(&format!("Url={}", encoded(&stage.app.url(&page)))).await, *code, script));
@@ -198,6 +205,7 @@ fn lay_traps(app: &App) {
     app.gives("empty", "text/xml", b"<Response/>".to_vec());
     app.gives("tone.wav", "audio/wav", crate::app::wav(700.0, 0.2));
     app.gives("noise.wav", "audio/wav", b"noise".to_vec());
+    app.gives("torn.wav", "audio/wav", crate::app::wav(700.0, 0.2)[..30].to_vec());
     app.answers("broken", b"SSH-2.0-nothing\r\n\r\n".to_vec());
     app.answers("round", redirect("/round").into_bytes());
     app.answers("astray", redirect("ftp://a/").into_bytes());
@@ -346,7 +354,7 @@ const REQUESTS: [&str; 62] = [
     "POST /Queues.json => 400 20001 FriendlyName",
     "POST /Queues.json FriendlyName=large&MaxSize=5001 => 400 20001 MaxSize",
     "GET /Queues/{QU}/Members/Front.json => 404 20404 no such",
-    "POST /Queues/{QU}/Members/Front.json => 400 20001 Url",
+    "POST /Queues/{QU}/Members/Front.json => 400 21205 Url",
     "POST /Applications.json VoiceUrl=a => 400 21402 VoiceUrl",
     "POST /Applications.json VoiceMethod=PUT => 400 21403 VoiceMethod",
     "POST /IncomingPhoneNumbers.json PhoneNumber={number} => 400 21422 ",
@@ -403,20 +411,20 @@ async fn furnish(stage: &Stage) -> Vec<(&'static str, String)> {
     };
     let to = format!("To=sip:agent@{}", stage.phone);
     let from = "From=%2B442079460199";
-    let seat = async |conference: &str, label: &str| {
+    let seat = async |conference: &str, label: &str, max: u8| {
         let path = format!("Conferences/{conference}/Participants.json");
         let (status, seat) =
-            node.create(&path, &format!("{to}&{from}&Label={label}&MaxParticipants=3")).await;
+            node.create(&path, &format!("{to}&{from}&Label={label}&MaxParticipants={max}")).await;
         assert_eq!(status, 201, "{seat}");
         let text = |name: &str| seat[name].as_str().unwrap().to_owned();
         node.wait_for(&format!("Calls/{}.json", text("call_sid")), "status", "in-progress").await;
         (text("conference_sid"), text("call_sid"))
     };
-    let (conference, call) = seat("desk", "a").await;
-    let (_, held) = seat("desk", "b").await;
+    let (conference, call) = seat("desk", "a", 9).await;
+    let (_, held) = seat("desk", "b", 9).await;
     node.post(&format!("Conferences/{conference}/Participants/b.json"), "Hold=true").await;
-    seat("full", "a").await;
-    seat("full", "b").await;
+    seat("full", "a", 2).await;
+    seat("full", "b", 2).await;
     let mut accounts = Vec::new();
     for status in ["closed", "suspended"] {
         let (_, account) = node.ask("POST", "/2010-04-01/Accounts.json", "FriendlyName=other").await;
