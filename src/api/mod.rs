@@ -30,6 +30,8 @@ mod participants;
 mod path;
 mod quality;
 mod queues;
+mod recording_media;
+mod recordings;
 mod seating;
 mod serve;
 mod settings;
@@ -37,6 +39,7 @@ mod settings;
 mod tests;
 
 use std::future::ready;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -74,6 +77,10 @@ pub struct ApiState {
     pub store: Store,
     /// Where the node really listens, for `/healthz`.
     pub listening: Listening,
+    /// Where the files of recordings are.
+    pub recordings: PathBuf,
+    /// Where applications reach this API: `http://host:port`, without a slash at the end.
+    pub public_url: String,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
     pub stopping: watch::Receiver<bool>,
     /// Writes the node's metrics in Prometheus text format. Called for each scrape, on an async thread: it must
@@ -111,11 +118,17 @@ fn control(state: &Shared) -> Router<Shared> {
     let calls = format!("{account}/Calls");
     let queues = format!("{account}/Queues");
     let waiters = format!("{queues}/{{queue}}/Members");
+    let recordings = format!("{account}/Recordings");
 
     let mut routes = Router::new();
     for suffix in ["", ".json"] {
         routes = routes
             .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
+            .route(&format!("{recordings}{suffix}"), get(recordings::list))
+            .route(
+                &format!("{calls}/{{call}}/Recordings{suffix}"),
+                get(recordings::list_of_call).post(recordings::create),
+            )
             .route(&format!("{conferences}{suffix}"), get(conferences::list))
             .route(&format!("{account}/Notifications{suffix}"), get(notifications::list))
             .route(&format!("{calls}/{{call}}/Notifications{suffix}"), get(notifications::list_of_call))
@@ -129,6 +142,13 @@ fn control(state: &Shared) -> Router<Shared> {
         .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete))
         .route(&format!("{calls}/{{call}}/Notifications/{{notification}}"), get(notifications::fetch_of_call))
         .route(&format!("{account}/Notifications/{{notification}}"), get(notifications::fetch))
+        .route(&format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete))
+        .route(
+            &format!("{calls}/{{call}}/Recordings/{{recording}}"),
+            get(recordings::fetch_of_call)
+                .post(recordings::update_of_call)
+                .delete(recordings::delete_of_call),
+        )
         .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
         .route(
             &format!("{participants}/{{participant}}"),

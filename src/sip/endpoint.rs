@@ -176,17 +176,11 @@ impl Endpoint {
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
         let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));
 
-        let transport = TransportLayer::new(stop.clone());
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
-        let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()))
-            .await
-            .map_err(io::Error::other)?;
-        transport.add_transport(udp.into());
-
-        let inspector =
-            AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: Arc::clone(&elsewhere) };
-        let endpoint = build(transport, inspector, advertised, &stop);
+        let transport = transport_over(socket, public, &stop).await?;
+        let written = AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: elsewhere.clone() };
+        let endpoint = build(transport, written, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
@@ -213,8 +207,8 @@ impl Endpoint {
             recent: Recent::default(),
             acknowledged: Notify::new(),
         };
-        tokio::spawn(async move { endpoint.serve().await });
         let inbound = Arc::new(inbound);
+        tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
         tokio::spawn(registrar::sweep(Arc::clone(&inbound), keep_alive.clone(), stop.child_token()));
         let leaving = CancellationToken::new();
@@ -264,6 +258,18 @@ fn register(shared: &Arc<Inbound>, keep_alive: &KeepAlive, leaving: &Cancellatio
         let tasks = shared.tasks.clone();
         tasks.spawn(async move { keep_registered(&shared, &line, keep_alive, leaving).await });
     }
+}
+
+/// The library's transports, with UDP among them.
+async fn transport_over(
+    socket: Arc<GuardedUdp>,
+    public: SocketAddr,
+    stop: &CancellationToken,
+) -> io::Result<TransportLayer> {
+    let transport = TransportLayer::new(stop.clone());
+    let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()));
+    transport.add_transport(udp.await.map_err(io::Error::other)?.into());
+    Ok(transport)
 }
 
 /// Our Contact: where requests within a dialog are to be sent. One that was called over TLS as `sips` is to be called
