@@ -14,6 +14,7 @@ export async function driveVerbs(node, app, agent, sip, phone) {
   app.says("end", hungUp());
   await driveSounds(drive);
   await driveGather(drive);
+  await driveRecord(drive);
   await driveDial(drive);
   await driveConference(drive);
   await driveRefer(drive);
@@ -82,6 +83,60 @@ async function driveGather(drive) {
   await app.told("rejects", { method: "GET", To: NUMBER });
   await isOver(drive, rejected.sid, "busy");
   await node.incomingPhoneNumbers(number.sid).remove();
+}
+
+// Record of one who speaks and presses a key; the recording over the API, and one of a whole call.
+async function driveRecord(drive) {
+  const { node, app, agent, sip } = drive;
+  const response = new VoiceResponse();
+  response.record({
+    action: "/recorded",
+    method: "POST",
+    timeout: 10,
+    finishOnKey: "#",
+    maxLength: 60,
+    playBeep: false,
+    trim: "do-not-trim",
+    recordingStatusCallback: "/status-recording",
+    recordingStatusCallbackMethod: "POST",
+    recordingStatusCallbackEvent: ["in-progress", "completed"],
+  });
+  app.says("recorded", hungUp());
+  const voiceUrl = app.says("record", response);
+  const number = await node.incomingPhoneNumbers.create({ phoneNumber: NUMBER, voiceUrl });
+  const speaks = new VoiceResponse();
+  speaks.play({ loop: 2 }, app.url("tone.wav"));
+  speaks.play({ digits: "w#" });
+  speaks.pause({ length: 60 });
+  const caller = await call(drive, `sip:${NUMBER}@${sip}`, "speaks", speaks);
+  const [started] = await app.told("status-recording", { RecordingStatus: "in-progress" });
+  const { CallSid, RecordingSid } = started;
+  await isOver(drive, caller);
+  const [told] = await app.told("recorded", { CallSid });
+  assert.deepEqual([told.Digits, told.RecordingUrl.split("/").pop()], ["#", RecordingSid]);
+  await app.told("status-recording", { RecordingStatus: "completed", RecordingSid });
+  const recording = await node.recordings(RecordingSid).fetch();
+  assert.deepEqual([recording.callSid, recording.status, recording.source], [CallSid, "completed", "RecordVerb"]);
+  assert.deepEqual((await node.calls(CallSid).recordings.list()).map((one) => one.sid), [RecordingSid]);
+  assert.deepEqual((await node.recordings.list({ callSid: CallSid })).map((one) => one.sid), [RecordingSid]);
+  assert.equal(await node.recordings(RecordingSid).remove(), true);
+  await node.incomingPhoneNumbers(number.sid).remove();
+
+  const waits = new VoiceResponse();
+  waits.play({ loop: 0 }, app.url("tone.wav"));
+  const spoken = await call(drive, agent, "spoken", waits);
+  await isOver(drive, spoken, "in-progress");
+  const { recordings } = node.calls(spoken);
+  const made = await recordings.create({ recordingChannels: "dual", trim: "do-not-trim" });
+  assert.deepEqual([made.status, made.channels, made.source], ["in-progress", 2, "StartCallRecordingAPI"]);
+  const current = recordings("Twilio.CURRENT");
+  assert.equal((await current.update({ status: "paused", pauseBehavior: "skip" })).status, "paused");
+  assert.equal((await current.update({ status: "in-progress" })).status, "in-progress");
+  await current.update({ status: "stopped" });
+  await node.calls(spoken).update({ status: "completed" });
+  const over = async () => (await recordings.list()).every((one) => ["completed", "absent"].includes(one.status));
+  await settles("the recording is there", over);
+  assert.equal(await recordings(made.sid).remove(), true);
 }
 
 // Dial with each noun that is a phone; in parallel, one after another, and with nobody who answers.

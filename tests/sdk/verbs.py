@@ -9,9 +9,11 @@ CALLER = "+442079460199"
 
 
 def drive_verbs(node, app, agent, sip, phone):
+    app.phone = phone
     app.says("end", hung_up())
     drive_sounds(node, app, agent)
     drive_gather(node, app, sip)
+    drive_record(node, app, sip)
     drive_dial(node, app, agent, phone)
     drive_conference(node, app, agent)
     drive_refer(node, app, agent)
@@ -75,6 +77,49 @@ def drive_gather(node, app, sip):
     app.told("rejects", method="GET", To=NUMBER)
     is_over(node, sid, "busy")
     number.delete()
+
+
+def drive_record(node, app, sip):
+    """Record of one who speaks and presses a key; the recording over the API, and one of a whole call."""
+    response = VoiceResponse()
+    response.record(action="/recorded", method="POST", timeout=10, finish_on_key="#", max_length=60, play_beep=False,
+                    trim="do-not-trim", recording_status_callback="/status-recording",
+                    recording_status_callback_method="POST", recording_status_callback_event="in-progress completed")
+    app.says("recorded", hung_up())
+    number = node.incoming_phone_numbers.create(phone_number=NUMBER, voice_url=app.says("record", response))
+    speaks = VoiceResponse()
+    speaks.play(app.url("tone.wav"), loop=2)
+    speaks.play("", digits="w#")
+    speaks.pause(length=60)
+    caller = call(node, app, f"sip:{NUMBER}@{sip}", "speaks", speaks)
+    [started] = app.told("status-recording", RecordingStatus="in-progress")
+    recorded = started["CallSid"]
+    sid = started["RecordingSid"]
+    is_over(node, caller)
+    told = app.told("recorded", CallSid=recorded)[0]
+    equal((told["Digits"], told["RecordingUrl"].rsplit("/", 1)[1]), ("#", sid), "what the action is told")
+    app.told("status-recording", RecordingStatus="completed", RecordingSid=sid)
+    recording = node.recordings(sid).fetch()
+    equal((recording.call_sid, recording.status, recording.source), (recorded, "completed", "RecordVerb"), "of it")
+    equal([one.sid for one in node.calls(recorded).recordings.list()], [sid], "the call's recordings")
+    equal([one.sid for one in node.recordings.list(call_sid=recorded)], [sid], "the account's, by call")
+    equal(node.recordings(sid).delete(), True, "delete() of a recording")
+    number.delete()
+
+    waits = VoiceResponse()
+    waits.play(app.url("tone.wav"), loop=0)
+    spoken = call(node, app, f"sip:agent@{app.phone}", "spoken", waits)
+    is_over(node, spoken, "in-progress")
+    made = node.calls(spoken).recordings.create(recording_channels="dual", trim="do-not-trim")
+    equal((made.status, made.channels, made.source), ("in-progress", 2, "StartCallRecordingAPI"), "a new recording")
+    current = node.calls(spoken).recordings("Twilio.CURRENT")
+    equal(current.update(status="paused", pause_behavior="skip").status, "paused", "a pause")
+    equal(current.update(status="in-progress").status, "in-progress", "its end")
+    current.update(status="stopped")
+    node.calls(spoken).update(status="completed")
+    listed = lambda: [one.status for one in node.calls(spoken).recordings.list()]
+    settles("the recording is there", lambda: listed() in (["completed"], ["absent"]))
+    equal(node.calls(spoken).recordings(made.sid).delete(), True, "delete() of a call's recording")
 
 
 def drive_dial(node, app, agent, phone):

@@ -2,19 +2,19 @@
 //! their answers, scripts and applications by the notification that is kept of them.
 //!
 //! Elsewhere, because they want a node or an application of their own: 10004 and the trunks' 21214 in `wire/trunks/`,
-//! 20429 in `wire/conference_news.rs`, 13802 in `wire/transfers.rs`, 13238 of each verb in `src/script/tests/`; 20003, 20503
-//! and 20001 of bodies in `src/api/tests/`; 11203, 11210 and 11235 to 11237 (time, names and certificates) in
-//! `src/webhook/tests/`.
+//! 20429 in `wire/conference_news.rs`, 16113 in `wire/record.rs`, 13802 in `wire/transfers.rs`, 13238 of each verb in
+//! `src/script/tests/`; 20003, 20503 and 20001 of bodies in `src/api/tests/`; 11203, 11210 and 11235 to 11237 (time, names
+//! and certificates) in `src/webhook/tests/`.
 //!
 //! Not provoked, because nothing here can go wrong so:
 //! - 21202, 21203, 21210, 21216, 21217: numbers are judged by `outbound_allow` alone (21215) and trunks (21214).
 //! - 21204, 21221, 21226, 21229, 21252, 21262, 21263, 20007, 20422, 20500: states, regions and checks that there are not;
 //!   a page that is too large is cut, as the SDKs want it.
 //! - 13220, 13233, 13236, 13254 to 13258, 13340, 14220 and further: attributes that are read liberally, or are not taken.
-//! - 13610 and further, 161xx: told of `Record` when it is read; recordings themselves are not there yet.
-//! - 21301, 21480: a thousand applications or accounts are not made.
+//! - 16101 to 16107, 16109: recordings that are short or silent are `absent`, and neither encrypted nor MP3.
 //! - 11205: there is always a way to loopback.
 //! - 13801: every far end speaks SIP.
+//! - 21301, 21480: a thousand applications or accounts are not made.
 //! - 15002, 32014, 32015: a day in a queue, silence and four hours are not waited for.
 //! - 20101 to 20157, 319xx, 640xx: tokens, streams and payments are not there yet.
 
@@ -305,7 +305,7 @@ async fn what_two_calls_cannot_both_have_is_found_by_its_code() {
 }
 
 /// Requests to the API: method, path, form, and behind the arrow status, code and what the sentence says.
-const REQUESTS: [&str; 65] = [
+const REQUESTS: [&str; 67] = [
     "GET /Calls/CA0123456789abcdef0123456789abcdef.json => 404 20404 no call",
     "GET /Nothing.json => 404 20404 no resource",
     "PUT /Calls.json => 405 20004 PUT",
@@ -335,6 +335,8 @@ const REQUESTS: [&str; 65] = [
     "POST /Calls/{CA}.json Status=canceled => 400 21220 state",
     "POST /Calls/{CA}.json Status=paused => 400 20001 canceled",
     "POST /Calls/{CA}.json Twiml={long} => 400 32018 4000",
+    "POST /Calls/{held}/Recordings.json => 400 16108 recording",
+    "POST /Calls/{CA}/Recordings/Twilio.CURRENT.json Status=stopped => 404 20404 recording",
     "DELETE /Calls/{CA}.json => 409 20009 is not over",
     "GET /Calls.json?Status=done => 400 20001 no-answer",
     "GET /Calls.json?PageSize=0 => 400 20001 PageSize",
@@ -427,6 +429,10 @@ async fn furnish(stage: &Stage) -> Vec<(&'static str, String)> {
     let (conference, call) = seat("desk", "a", 9).await;
     let (_, held) = seat("desk", "b", 9).await;
     node.post(&format!("Conferences/{conference}/Participants/b.json"), "Hold=true").await;
+    // As many as one call can have.
+    for _ in 0..8 {
+        made(&format!("Calls/{held}/Recordings.json"), "").await;
+    }
     seat("full", "a", 2).await;
     seat("full", "b", 2).await;
     let mut accounts = Vec::new();
