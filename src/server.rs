@@ -219,18 +219,7 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let settings = sip::Settings {
-            account,
-            advertised: config.sip.advertised(),
-            agents: config.agents,
-            realm: config.sip.realm,
-            routes: config.routes,
-            directory: directory.clone(),
-            trunks: config.trunks,
-            codecs: config.media.codecs,
-            srtp: config.media.srtp,
-            session_interval_min,
-        };
+        let settings = sip_settings(&config, account, directory.clone(), session_interval_min);
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
@@ -279,6 +268,26 @@ impl Node {
         if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
             warn!("not everything could be written to the database");
         }
+    }
+}
+
+fn sip_settings(
+    config: &Config,
+    account: call::AccountSid,
+    directory: Directory,
+    session_interval_min: u32,
+) -> sip::Settings {
+    sip::Settings {
+        account,
+        advertised: config.sip.advertised(),
+        agents: config.agents.clone(),
+        realm: config.sip.realm.clone(),
+        routes: config.routes.clone(),
+        directory,
+        trunks: config.trunks.clone(),
+        codecs: config.media.codecs.clone(),
+        srtp: config.media.srtp,
+        session_interval_min,
     }
 }
 

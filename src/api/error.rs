@@ -157,21 +157,13 @@ impl ApiError {
                 20_429,
                 format!("The {asked}: {error}. Try again when one is over."),
             ),
-            CallError::RecordingOver => {
-                Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked} cannot be changed: {error}."))
+            CallError::RecordingOver
+            | CallError::RecordingUnderWay
+            | CallError::RecordingsFull
+            | CallError::NotRecording => Self::of_recording(error, asked),
+            CallError::WrongState if matches!(asked, Asked::NewRecording(_)) => {
+                Self::of_recording(error, asked)
             }
-            CallError::RecordingUnderWay => Self::new(
-                StatusCode::CONFLICT,
-                20_409,
-                format!("The {asked} cannot be deleted: {error}. Stop it, and wait until it is completed."),
-            ),
-            CallError::RecordingsFull => Self::refused(16_108, error, asked),
-            CallError::NotRecording => Self::unavailable(format!("The {asked}: {error}.")),
-            CallError::WrongState if matches!(asked, Asked::NewRecording(_)) => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_220,
-                format!("The {asked}: it is not in progress. Only a call that is can be recorded."),
-            ),
             CallError::NotAllowed => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_215,
@@ -214,6 +206,27 @@ impl ApiError {
             CallError::NotReached => Self::refused(21_214, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
+    }
+
+    /// What the model answered about a recording.
+    fn of_recording(error: CallError, asked: Asked<'_>) -> Self {
+        if error == CallError::RecordingsFull {
+            return Self::refused(16_108, error, asked);
+        }
+        if error == CallError::NotRecording {
+            return Self::unavailable(format!("The {asked}: {error}."));
+        }
+        if error == CallError::RecordingUnderWay {
+            let message =
+                format!("The {asked} cannot be deleted: {error}. Stop it, and wait until it is completed.");
+            return Self::new(StatusCode::CONFLICT, 20_409, message);
+        }
+        let message = if error == CallError::RecordingOver {
+            format!("The {asked} cannot be changed: {error}.")
+        } else {
+            format!("The {asked}: it is not in progress. Only a call that is can be recorded.")
+        };
+        Self::new(StatusCode::BAD_REQUEST, 21_220, message)
     }
 
     fn refused(code: u32, error: CallError, asked: Asked<'_>) -> Self {

@@ -77,11 +77,7 @@ impl Script {
         match request {
             Request::ListCalls(filter, page, reply) => drop(reply.send(Ok(self.calls(&filter, page)))),
             Request::FetchCall(call, reply) => drop(reply.send(self.call(call).cloned())),
-            Request::CallQuality(call, reply) => {
-                let report = self.quality;
-                let quality = self.call(call).map(|call| CallQuality { status: call.status, report });
-                let _ = reply.send(quality);
-            }
+            Request::CallQuality(call, reply) => drop(reply.send(self.quality_of(call))),
             Request::EndCall(call, how, reply) => drop(reply.send(self.end_call(call, how))),
             Request::ListConferences(filter, page, reply) => {
                 drop(reply.send(Ok(self.conferences(&filter, page))));
@@ -142,6 +138,10 @@ impl Script {
             | Request::PressDigits(..)
             | Request::Stop(_) => {}
         }
+    }
+
+    fn quality_of(&self, call: CallSid) -> Result<CallQuality, CallError> {
+        Ok(CallQuality { status: self.call(call)?.status, report: self.quality })
     }
 
     fn unkept_calls(&self, filter: &CallFilter, count: usize) -> Unkept<CallView> {

@@ -156,20 +156,10 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings {
-            account,
-            advertised,
-            routes,
-            directory,
-            trunks,
-            codecs,
-            srtp,
-            session_interval_min,
-            agents,
-            realm,
-        } = settings;
+        let advertised = settings.advertised;
         let counters = Arc::new(SipCounters::new(metrics));
-        let registrar = Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
+        let registrar = Registrar::new(settings.agents, settings.realm, settings.account, metrics)
+            .map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
@@ -190,20 +180,20 @@ impl Endpoint {
             dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),
-            trunks: Trunks::new(&trunks, metrics).map_err(io::Error::other)?,
+            trunks: Trunks::new(&settings.trunks, metrics).map_err(io::Error::other)?,
             calls,
-            account,
-            routes,
-            directory,
+            account: settings.account,
+            routes: settings.routes,
+            directory: settings.directory,
             registrar,
             elsewhere,
-            codecs,
-            srtp,
+            codecs: settings.codecs,
+            srtp: settings.srtp,
             advertised: public,
             advertised_tls: public_tls,
             counters,
             tasks: tasks.clone(),
-            session_interval_min,
+            session_interval_min: settings.session_interval_min,
             recent: Recent::default(),
             acknowledged: Notify::new(),
         };
