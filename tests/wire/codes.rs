@@ -73,11 +73,12 @@ impl Stage {
     /// Waits for a notification of a call with a code.
     async fn is_notified(&self, call: &str, code: u32, what: &str) {
         let path = format!("Calls/{call}/Notifications.json");
+        let wanted = code.to_string();
         let asking = async {
             let mut found = Vec::new();
             for _ in 0..500 {
                 let notes = self.node.get(&path).await["notifications"].as_array().unwrap().clone();
-                if let Some(note) = notes.iter().find(|note| note["error_code"] == code.to_string()) {
+                if let Some(note) = notes.iter().find(|note| note["error_code"] == *wanted) {
                     return assert_note(note, code, what);
                 }
                 found = notes;
@@ -404,7 +405,7 @@ fn fits(status: u16, answer: &Value, expected: &str) -> bool {
         answer["message"].as_str().is_some_and(|text| text.contains(expected.next().unwrap_or_default()));
     let is_error = answer.as_object().is_some_and(|fields| fields.len() == 4) && answer["status"] == status;
     let leads_on = answer["more_info"] == format!("https://www.twilio.com/docs/errors/{code}");
-    is_status && says && is_error && leads_on && answer["code"].to_string() == code
+    is_status && says && is_error && leads_on && answer["code"].as_u64() == code.parse().ok()
 }
 
 /// Puts there what the requests are about, and gives it the names that they have for it.
