@@ -1,13 +1,33 @@
 //! The official SDKs against a real node with real calls in it, with only their base URL changed. What they
 //! do and assert is in `tests/sdk/`; missing Python, Node.js or registries fail the test and say what to install.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the report, helpers included"
+)]
 
 mod running;
+
+#[path = "wire/message.rs"]
+#[allow(dead_code, reason = "made for other tests too")]
+mod message;
+#[path = "wire/peer.rs"]
+#[allow(dead_code, reason = "made for other tests too")]
+mod peer;
+#[path = "sdk/phone.rs"]
+mod phone;
+#[path = "wire/proof.rs"]
+#[allow(dead_code, reason = "made for other tests too")]
+mod proof;
+#[path = "wire/rtp.rs"]
+#[allow(dead_code, reason = "made for other tests too")]
+mod rtp;
 
 use std::process::Stdio;
 
 use confab::load::{LegNumber, Plan, execute};
 use confab::server::Options;
+use peer::Peer;
 use running::Running;
 use tokio::process::Command;
 
@@ -43,6 +63,47 @@ async fn drive(sdk: &str) {
     running.node.stop().await;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(driven.status.success(), "{}\n{}", said(&driven.stdout), said(&driven.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_is_an_application_with_calls() {
+    run_application("calls-python").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_js_is_an_application_with_calls() {
+    run_application("calls-node").await;
+}
+
+/// A node that may call a phone, over a trunk too, and asks an application that the SDK is: it writes the call scripts,
+/// and judges who signed what it is told.
+async fn run_application(sdk: &str) {
+    install(sdk).await;
+    let mut phone = Peer::udp(([127, 0, 0, 1], 9).into()).await;
+    let address = phone.address();
+    let file = format!(
+        "outbound_allow = [\"sip:*@127.0.0.1:*\", \"client:*\", \"+*\"]\negress_allow = [\"127.0.0.0/8\"]\n\
+         [[agent]]\nname = \"{}\"\npassword = \"{}\"\n[[trunk]]\nname = \"carrier\"\naddress = \"{address}\"\n",
+        phone::AGENT,
+        phone::PASSWORD,
+    );
+    let running = Running::start_with_file(Options::default(), &file).await;
+    phone.serve(running.node.sip);
+    phone::log_in(&mut phone).await;
+    let ringing = tokio::spawn(phone::serve(phone));
+    let ran = script(sdk)
+        .env("CONFAB_URL", format!("http://{}", running.node.http))
+        .env("CONFAB_SIP", running.node.sip.to_string())
+        .env("CONFAB_PHONE", address.to_string())
+        .env("CONFAB_ACCOUNT_SID", &running.account_sid)
+        .env("CONFAB_AUTH_TOKEN", &running.auth_token)
+        .output()
+        .await
+        .unwrap();
+    ringing.abort();
+    running.node.stop().await;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(ran.status.success(), "{}\n{}", said(&ran.stdout), said(&ran.stderr));
 }
 
 /// Before the callers are there: from a slow registry it may take longer than they stay.

@@ -17,6 +17,8 @@ mod api;
 mod app;
 #[path = "wire/calls.rs"]
 mod calls;
+#[path = "wire/codes.rs"]
+mod codes;
 #[path = "wire/conference_news.rs"]
 mod conference_news;
 #[path = "wire/digits.rs"]
@@ -37,6 +39,9 @@ mod numbers;
 mod outbound;
 #[path = "wire/peer.rs"]
 mod peer;
+#[path = "sdk/phone.rs"]
+#[allow(dead_code, reason = "not all phones are an agent's")]
+mod phone;
 #[path = "wire/proof.rs"]
 mod proof;
 #[path = "wire/quality.rs"]

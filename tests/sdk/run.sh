@@ -3,6 +3,8 @@
 #
 #   run.sh install          installs both SDKs beside this file (needs python3 with venv, node 18 or later, npm)
 #   run.sh python | node    drives the node with one of them, installing first if need be
+#   run.sh calls-python | calls-node
+#                           is an application with one of them, which has the node call a phone and itself
 #   run.sh validate-python | validate-node
 #                           has one of them judge the node's requests, which come on standard input
 #
@@ -10,6 +12,9 @@
 #   CONFAB_URL             e.g. http://127.0.0.1:8080
 #   CONFAB_ACCOUNT_SID     CONFAB_AUTH_TOKEN
 #   CONFAB_CONFERENCE      the conference's name; sdk-tour if not set
+# An application wants a node that may call 127.0.0.1 and ask it, and a phone (tests/sdk/phone.rs); besides:
+#   CONFAB_SIP             the node's, e.g. 127.0.0.1:5060
+#   CONFAB_PHONE           the phone's, which is that of the agent alice and of all numbers too
 set -eu
 cd "$(dirname "$0")"
 
@@ -67,6 +72,14 @@ node)
     installed node
     exec node drive.mjs
     ;;
+calls-python)
+    installed python
+    exec .venv/bin/python calls.py
+    ;;
+calls-node)
+    installed node
+    exec node calls.mjs
+    ;;
 validate-python)
     installed python
     exec .venv/bin/python validate.py
@@ -75,5 +88,5 @@ validate-node)
     installed node
     exec node validate.mjs
     ;;
-*) fail "usage: run.sh install | python | node | validate-python | validate-node" ;;
+*) fail "usage: run.sh install | python | node | calls-python | calls-node | validate-python | validate-node" ;;
 esac

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use crate::peer::within;
 
-/// What it answers with: a content type and a body.
-type Pages = HashMap<String, (&'static str, Vec<u8>)>;
+/// What it answers with: whole responses.
+type Pages = HashMap<String, Vec<u8>>;
 
 #[derive(Clone)]
 pub(crate) struct App {
@@ -84,7 +84,14 @@ impl App {
 
     /// Answers a page with anything from now on.
     pub(crate) fn gives(&self, page: &str, kind: &'static str, body: Vec<u8>) {
-        self.shared.pages.lock().unwrap().insert(format!("/{page}"), (kind, body));
+        let len = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len}\r\n\r\n");
+        self.answers(page, [head.as_bytes(), &body].concat());
+    }
+
+    /// Answers a page with these bytes from now on, be they HTTP or not.
+    pub(crate) fn answers(&self, page: &str, response: Vec<u8>) {
+        self.shared.pages.lock().unwrap().insert(format!("/{page}"), response);
     }
 
     /// What it was told on a page, so often at least.
@@ -108,20 +115,11 @@ impl App {
         let mut read = Vec::new();
         while let Some(told) = next(&mut stream, &mut read).await {
             let page = self.shared.pages.lock().unwrap().get(&told.path).cloned();
-            let head = match &page {
-                Some((kind, body)) => {
-                    format!(
-                        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
-                        body.len()
-                    )
-                }
-                None => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
-            };
+            let missing = || b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec();
             self.shared.told.lock().unwrap().push(told);
             self.shared.bell.notify_waiters();
-            let body = page.map(|(_, body)| body).unwrap_or_default();
             // A node that is gone wants no answer.
-            let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+            let _ = stream.write_all(&page.unwrap_or_else(missing)).await;
         }
     }
 }

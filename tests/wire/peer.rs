@@ -352,13 +352,28 @@ impl Peer {
     /// Waits until the node calls it.
     pub(crate) async fn is_called(&mut self) -> Message {
         let invite = self.request_of("INVITE").await;
-        self.call_id = invite.header("Call-ID");
-        // From here on its own requests are those of the one called.
-        self.to = invite.header("From");
-        self.from = format!("{};tag={}", invite.header("To"), fresh("tag"));
-        let contact = invite.header("Contact");
-        self.target = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+        self.follow(&invite);
+        self.from = format!("{};tag={}", self.from, fresh("tag"));
         invite
+    }
+
+    /// From here on its own requests are those of the one whom this request came to.
+    pub(crate) fn follow(&mut self, request: &Message) {
+        self.call_id = request.header("Call-ID");
+        self.to = request.header("From");
+        self.from = request.header("To");
+        let contact = request.header("Contact");
+        self.target = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+
+    /// The next request, however long it takes.
+    pub(crate) async fn next_request(&mut self) -> Message {
+        loop {
+            let message = self.next().await;
+            if message.method().is_some() {
+                return message;
+            }
+        }
     }
 
     /// Answers the call of the node with a status that has a tag, as all but 100 have.

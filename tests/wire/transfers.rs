@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::app::{App, wav};
 use crate::message::Message;
-use crate::peer::Peer;
+use crate::peer::{Peer, within};
 use crate::running::Running;
 
 async fn node() -> Running {
@@ -148,7 +148,7 @@ async fn who_may_not_pass_the_caller_on_is_told_and_stays_connected() {
     let (app, node) = (App::start().await, node().await);
     let mut agent = Peer::udp(node.node.sip).await;
     app.says("call", &format!("<Dial>{}</Dial>", sip(&agent, "")));
-    let (mut caller, _) = call(&node, &app, "call").await;
+    let (mut caller, parent) = call(&node, &app, "call").await;
     let invite = agent.is_called().await;
     agent.pick_up(&invite).await;
     agent.rtp.speak(1_100);
@@ -157,6 +157,13 @@ async fn who_may_not_pass_the_caller_on_is_told_and_stays_connected() {
     assert_eq!(agent.ask(&refer).await.status(), Some(202));
     is_notified(&mut agent).await;
     assert!(is_notified(&mut agent).await.description().starts_with("SIP/2.0 603 "));
+    let notes = format!("Calls/{}/Notifications.json", parent["sid"].as_str().unwrap());
+    within("a notification", async {
+        while node.get(&notes).await["notifications"][0]["error_code"] != "13802" {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     agent.is_in_call().await;
     agent.rtp.speak(1_900);
     caller.rtp.hears(1_900).await;
