@@ -11,6 +11,7 @@ use confab_media::dsp::converter::conversion_delay;
 use confab_media::playout::PlayoutCounters;
 use confab_media::{DirectionQuality, Micros, Quality, QualityReport, SampleRate};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Acting;
@@ -19,7 +20,16 @@ use super::form::Json;
 use super::path::CallPath;
 use crate::call::{CallQuality, CallSid};
 
-/// `GET /v1/calls/{CA}/quality`
+/// Fetches how a call sounds, live and over the whole call, or how it sounded once it is over.
+///
+/// Times are milliseconds. What nobody knows is null, never 0.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{CallSid}/quality",
+    tag = "Own additions",
+    operation_id = "FetchCallQuality",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -31,7 +41,8 @@ pub(super) async fn fetch(
 }
 
 /// A call's quality as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallQuality)]
 pub(super) struct Representation {
     call_sid: String,
     status: &'static str,
@@ -45,7 +56,8 @@ pub(super) struct Representation {
 }
 
 /// Over some time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityHeard)]
 struct Heard {
     receive: Direction,
     send: Direction,
@@ -53,7 +65,8 @@ struct Heard {
     latency: Latency,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityDirection)]
 struct Direction {
     packets: u64,
     lost: Option<u64>,
@@ -63,7 +76,8 @@ struct Direction {
     r_factor: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityLatency)]
 struct Latency {
     network_jitter_ms: Option<f64>,
     playout_ms: Option<f64>,
@@ -75,7 +89,8 @@ struct Latency {
     total_ms: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityPlayout)]
 struct Playout {
     target_ms: f64,
     delay_ms: f64,
