@@ -132,14 +132,20 @@ fn status(parameters: &Parameters) -> Result<Option<AccountStatus>, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Account)]
 pub(super) struct Representation {
+    /// AC and 32 hexadecimal digits.
     sid: String,
     friendly_name: String,
+    /// Null for those who asked with a key.
     auth_token: Option<String>,
+    /// The main account.
     owner_account_sid: String,
+    /// `active`, `suspended` or `closed`.
     status: &'static str,
     r#type: &'static str,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }

@@ -149,17 +149,22 @@ fn change(parameters: &Parameters) -> Result<ApplicationChange, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Application)]
 pub(super) struct Representation {
+    /// AP and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     friendly_name: String,
     api_version: &'static str,
+    /// Where the scripts of calls are asked for.
     voice_url: Option<String>,
     voice_method: &'static str,
     voice_fallback_url: Option<String>,
     voice_fallback_method: &'static str,
+    /// Told when a call is over.
     status_callback: Option<String>,
     status_callback_method: &'static str,
+    /// It is kept and does nothing.
     voice_caller_id_lookup: bool,
+    /// It is kept and does nothing.
     public_application_connect_enabled: bool,
     sms_url: Option<String>,
     sms_method: Option<String>,
@@ -167,8 +172,10 @@ pub(super) struct Representation {
     sms_fallback_method: Option<String>,
     sms_status_callback: Option<String>,
     message_status_callback: Option<String>,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
 }
 

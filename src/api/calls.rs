@@ -225,7 +225,9 @@ fn parse_status(value: &str) -> Result<CallStatus, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Call)]
 pub(super) struct Representation {
+    /// CA and 32 hexadecimal digits.
     sid: String,
+    /// The call whose script dialled this one.
     parent_call_sid: Option<String>,
     account_sid: String,
     to: String,
@@ -233,22 +235,29 @@ pub(super) struct Representation {
     from: String,
     from_formatted: String,
     phone_number_sid: Option<String>,
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`.
     status: &'static str,
+    /// When it was answered, as in RFC 2822.
     start_time: Option<String>,
+    /// When it was over.
     end_time: Option<String>,
+    /// Whole seconds from answer to end, as text; null while it lasts.
     duration: Option<String>,
     price: Option<String>,
     price_unit: &'static str,
+    /// `inbound`, `outbound-api` or `outbound-dial`.
     direction: &'static str,
     answered_by: Option<String>,
     api_version: &'static str,
     forwarded_from: Option<String>,
     group_sid: Option<String>,
     caller_name: Option<String>,
+    /// How long it waits, or waited, to be dialled, in milliseconds, as text.
     queue_time: String,
     trunk_sid: Option<String>,
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }

@@ -117,16 +117,23 @@ fn parse_status(value: &str) -> Result<ConferenceStatus, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Conference)]
 pub(super) struct Representation {
+    /// CF and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     api_version: &'static str,
+    /// The name that people dial.
     friendly_name: String,
     region: &'static str,
+    /// `init`, `in-progress` or `completed`.
     status: &'static str,
+    /// Null until it is over.
     reason_conference_ended: Option<&'static str>,
+    /// The call whose end, or whose request, ended it.
     call_sid_ending_conference: Option<String>,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }

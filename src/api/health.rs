@@ -26,7 +26,9 @@ pub struct Listening {
 
 #[derive(Serialize, ToSchema)]
 struct Health<'a> {
+    /// `serving` or `stopping`.
     status: &'static str,
+    /// Of the node.
     version: &'static str,
     #[serde(flatten)]
     listening: &'a Listening,

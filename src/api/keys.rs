@@ -130,8 +130,10 @@ fn is_main(parameters: &Parameters) -> Result<bool, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
 pub(super) struct Representation {
+    /// SK and 32 hexadecimal digits: the user name.
     sid: String,
     friendly_name: String,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
 }
@@ -153,6 +155,7 @@ impl Representation {
 pub(super) struct Made {
     #[serde(flatten)]
     key: Representation,
+    /// The password. It is shown once.
     secret: String,
 }
 

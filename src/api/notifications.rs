@@ -180,19 +180,28 @@ fn cut<T>(mut rows: Vec<T>, request: PageRequest) -> Page<T> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Notification)]
 pub(super) struct Representation {
+    /// NO and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
+    /// The call that it was for.
     call_sid: Option<String>,
     api_version: &'static str,
+    /// `0` for an error, `1` for a warning.
     log: String,
+    /// By which Twilio's dictionary explains it.
     error_code: String,
+    /// Where the code is explained.
     more_info: String,
+    /// A sentence.
     message_text: String,
+    /// As in RFC 2822.
     message_date: String,
     request_method: Option<String>,
+    /// Without its query.
     request_url: Option<String>,
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
 }
 
@@ -202,8 +211,11 @@ pub(super) struct Representation {
 pub(super) struct Whole {
     #[serde(flatten)]
     representation: Representation,
+    /// What was sent, as a form, without digits.
     request_variables: Option<String>,
+    /// What came back, as a form.
     response_headers: Option<String>,
+    /// Its first 4 kB.
     response_body: Option<String>,
 }
 

@@ -258,11 +258,14 @@ fn target(parameters: &Parameters) -> Result<Option<AccountSid>, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = IncomingPhoneNumber)]
 pub(super) struct Representation {
+    /// PN and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     friendly_name: String,
+    /// In E.164.
     phone_number: String,
     api_version: &'static str,
+    /// The application that says what calls do, in place of the URLs here.
     voice_application_sid: Option<String>,
     #[serde(flatten)]
     voice: Voice,
@@ -281,23 +284,30 @@ pub(super) struct Representation {
     emergency_address_status: &'static str,
     beta: bool,
     capabilities: Capabilities,
+    /// `hosted`: it comes over a trunk of whoever runs the node.
     origin: &'static str,
     status: &'static str,
+    /// `local`, `mobile` or `toll-free`, by the path that it was ordered by.
     r#type: &'static str,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = NumberVoice)]
 struct Voice {
+    /// Where the script of a call is asked for.
     voice_url: Option<String>,
     voice_method: &'static str,
     voice_fallback_url: Option<String>,
     voice_fallback_method: &'static str,
+    /// Told when a call is over.
     status_callback: Option<String>,
     status_callback_method: &'static str,
+    /// It is kept and does nothing.
     voice_caller_id_lookup: bool,
     voice_receive_mode: &'static str,
 }

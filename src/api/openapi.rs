@@ -7,8 +7,6 @@
 pub(super) mod filters;
 pub(super) mod forms;
 pub(super) mod lists;
-#[cfg(test)]
-mod tests;
 
 use std::sync::LazyLock;
 
@@ -28,7 +26,7 @@ use super::{
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The document, as it is served and committed.
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+pub(super) static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let text = serde_json::to_string_pretty(&document());
     text.expect("a tree of texts") + "\n"
 });
@@ -112,7 +110,7 @@ pub(super) async fn fetch() -> impl IntoResponse {
 )]
 struct Handlers;
 
-fn document() -> Value {
+pub(super) fn document() -> Value {
     let mut document = serde_json::to_value(Handlers::openapi()).expect("a tree of texts");
     let forms = forms_of(&document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {

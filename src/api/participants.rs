@@ -167,18 +167,29 @@ fn filter(parameters: &Parameters) -> Result<ParticipantFilter, ApiError> {
 pub(super) struct Representation {
     account_sid: String,
     call_sid: String,
+    /// Under which they were dialled.
     label: Option<String>,
+    /// The call that hears them, while they coach.
     call_sid_to_coach: Option<String>,
+    /// Whether only that one hears them.
     coaching: bool,
     conference_sid: String,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Whether the conference ends when they go.
     end_conference_on_exit: bool,
+    /// Whether nobody hears them.
     muted: bool,
+    /// Whether they hear what they are played in place of the conference.
     hold: bool,
+    /// Whether the conference started, or starts, when they come.
     start_conference_on_enter: bool,
+    /// `queued`, `connecting`, `ringing`, `connected` or `complete`.
     status: &'static str,
+    /// Only in the answer to a new one: how long they wait to be dialled, in milliseconds, as text.
     queue_time: Option<String>,
+    /// Where they are, relative to the host.
     uri: String,
 }
 

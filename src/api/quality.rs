@@ -45,11 +45,17 @@ pub(super) async fn fetch(
 #[schema(as = CallQuality)]
 pub(super) struct Representation {
     call_sid: String,
+    /// Of the call.
     status: &'static str,
+    /// Which is used now, or was last.
     codec: Option<&'static str>,
+    /// In hertz.
     sample_rate: Option<u32>,
+    /// Over the last seconds; null when it is over.
     live: Option<Heard>,
+    /// Over the whole call.
     call: Option<Heard>,
+    /// What the receive buffer did.
     playout: Option<Playout>,
     /// By the rate at which others speak.
     conversion_ms: Option<BTreeMap<u32, f64>>,
@@ -69,10 +75,14 @@ struct Heard {
 #[schema(as = QualityDirection)]
 struct Direction {
     packets: u64,
+    /// Packets.
     lost: Option<u64>,
+    /// Packets that came too late to be heard.
     discarded: Option<u64>,
     jitter_ms: Option<f64>,
+    /// 1 to 5.
     mos: Option<f64>,
+    /// 0 to 100.
     r_factor: Option<f64>,
 }
 

@@ -215,14 +215,20 @@ fn max_size(parameters: &Parameters) -> Result<Option<usize>, ApiError> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Queue)]
 pub(super) struct Representation {
+    /// QU and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     friendly_name: String,
+    /// How many wait.
     current_size: usize,
+    /// How many may.
     max_size: usize,
+    /// Of those who wait now, in seconds.
     average_wait_time: u64,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }
@@ -257,9 +263,13 @@ impl Representation {
 pub(super) struct Waiter {
     call_sid: String,
     queue_sid: String,
+    /// As in RFC 2822.
     date_enqueued: String,
+    /// 1 for whoever waits longest.
     position: usize,
+    /// In seconds.
     wait_time: u64,
+    /// Where they are, relative to the host.
     uri: String,
 }
 
