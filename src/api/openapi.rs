@@ -51,8 +51,8 @@ pub(super) async fn fetch() -> impl IntoResponse {
         title = "Confab",
         description = "The control API of a voice media node. It has the paths, parameters and answers of Twilio's voice API \
                        (2010-04-01), and additions of its own under `/v1`. Parameters of a POST are in its body; a list of \
-                       values is the parameter repeated. A parameter that the original documents and that is not here is \
-                       refused, one that nobody documents is ignored. Paths may be given without `.json`."
+                       values is the parameter repeated. A parameter that asks for what this node cannot do is refused and not \
+                       in here, one that nobody documents is ignored. Paths may be given without `.json`."
     ),
     paths(
         accounts::list,
@@ -114,10 +114,9 @@ pub(super) fn document() -> Value {
     let mut document = serde_json::to_value(Handlers::openapi()).expect("a tree of texts");
     let forms = forms_of(&document);
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
-        schemas
-            .iter_mut()
-            .filter(|(name, _)| !forms.contains(name))
-            .for_each(|(_, schema)| require_all(schema));
+        for (name, schema) in schemas {
+            if forms.contains(name) { forbid_null(schema) } else { require_all(schema) }
+        }
     }
     if let Some(paths) = document["paths"].as_object_mut() {
         add_kinds_of_numbers(paths);
@@ -148,11 +147,35 @@ fn forms_of(document: &Value) -> Vec<String> {
 
 /// What an answer has it always has: what is not known is null.
 fn require_all(schema: &mut Value) {
-    for part in schema["allOf"].as_array_mut().into_iter().flatten() {
+    for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
         require_all(part);
     }
     if let Some(properties) = schema["properties"].as_object() {
         schema["required"] = properties.keys().map(String::as_str).collect();
+    }
+}
+
+/// What is not in a form is left out: a form has no null.
+fn forbid_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(forbid_null),
+        Value::Object(fields) => {
+            if let Some(kinds) = fields.get_mut("type").and_then(Value::as_array_mut) {
+                let kind = kinds.iter_mut().find(|kind| **kind != "null").map(Value::take);
+                fields.insert("type".to_owned(), kind.unwrap_or_default());
+            }
+            if let Some(choices) = fields.get_mut("oneOf").and_then(Value::as_array_mut) {
+                choices.retain(|choice| choice["type"] != "null");
+                if let [only] = choices.as_mut_slice()
+                    && let Value::Object(only) = only.take()
+                {
+                    fields.remove("oneOf");
+                    fields.extend(only);
+                }
+            }
+            fields.values_mut().for_each(forbid_null);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) struct Representation {
     /// What the receive buffer did.
     playout: Option<Playout>,
     /// By the rate at which others speak.
+    #[schema(value_type = Option<BTreeMap<String, f64>>)]
     conversion_ms: Option<BTreeMap<u32, f64>>,
 }
 
