@@ -18,6 +18,7 @@ pub mod call;
 pub mod config;
 pub mod directory;
 pub mod load;
+pub mod recording;
 pub mod script;
 pub mod sdp;
 pub mod server;

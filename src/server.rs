@@ -3,13 +3,14 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use confab_media::EngineSettings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -17,6 +18,7 @@ use crate::api::{self, ApiState, Listening};
 use crate::call;
 use crate::config::{self, Config};
 use crate::directory::{Directory, DirectoryError, MainAccount};
+use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
 use crate::sip;
 use crate::sound::{self, SayCommand, Saying};
@@ -26,7 +28,7 @@ use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, StoreSpool, SystemNetwork,
     TrustError, system_jitter,
 };
-use crate::worker::{Ports, WorkerSettings, Workers};
+use crate::worker::{Ports, TapReader, WorkerSettings, Workers};
 
 /// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
 /// it stays under the 10 s after which whoever stopped the node may lose patience.
@@ -34,6 +36,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(6);
 
 /// How long status callbacks have to be delivered when the node stops.
 const COURIER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the disk has to take what was recorded when the node stops.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where recordings are, in the data directory.
+const RECORDINGS: &str = "recordings";
 
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
@@ -72,6 +80,14 @@ pub enum StartError {
     /// The accounts, keys, applications or numbers cannot be read.
     #[error("the accounts and numbers in `data_dir`: {0}")]
     Directory(#[from] DirectoryError),
+    /// What was recorded before cannot be read, or nothing more written.
+    #[error("cannot record in {folder}: {source}")]
+    Recordings {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
@@ -151,6 +167,7 @@ pub struct Node {
     /// Where SIP over TLS listens, if it does.
     pub sip_tls: Option<SocketAddr>,
     calls: call::Handle,
+    recorder: Recorder,
     courier: Courier,
     store: Store,
     endpoint: sip::Endpoint,
@@ -178,8 +195,11 @@ impl Node {
         let main = MainAccount { sid: account, auth_token: config.credentials.auth_token.clone() };
         let directory = Directory::open(main, Arc::new(store.clone())).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
-        let (calls, adapters) = start_model(&config, options, &metrics)?;
+        let (calls, adapters, taps) = start_model(&config, options, &metrics)?;
         let calls = calls.recording(store.clone(), &metrics);
+        let recordings = config.data_dir.join(RECORDINGS);
+        let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &metrics)?;
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
         let state = ApiState {
             calls: calls.clone(),
@@ -190,6 +210,8 @@ impl Node {
                 sip_udp: sip_address.to_string(),
                 sip_tcp: sip_address.to_string(),
             },
+            recordings,
+            public_url: public_url.clone(),
             stopping: is_stopping.clone(),
             followers: api::followers(),
             metrics: {
@@ -197,24 +219,14 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let settings = sip::Settings {
-            account,
-            advertised: config.sip.advertised(),
-            agents: config.agents,
-            realm: config.sip.realm,
-            routes: config.routes,
-            directory: directory.clone(),
-            trunks: config.trunks,
-            codecs: config.media.codecs,
-            srtp: config.media.srtp,
-            session_interval_min,
-        };
+        let settings = sip_settings(&config, account, directory.clone(), session_interval_min);
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), adapters.news));
+        tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger };
+        let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger, public_url };
         let scripts = Arc::new(scripts);
         tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
         tokio::spawn(script::serve(scripts, adapters.arrivals));
@@ -226,6 +238,7 @@ impl Node {
             sip: sip_address,
             sip_tls,
             calls,
+            recorder,
             courier,
             store,
             endpoint,
@@ -239,6 +252,11 @@ impl Node {
         // Nobody listens only if the API has ended by itself.
         let _ = self.stopping.send(true);
         self.calls.stop().await;
+        let recorder = self.recorder;
+        let recording = tokio::task::spawn_blocking(move || recorder.stop());
+        if tokio::time::timeout(RECORDER_PATIENCE, recording).await.is_err() {
+            warn!("some recordings are not on the disk yet; the next start completes them");
+        }
         self.endpoint.stop(STOP_PATIENCE).await;
         let left = self.courier.stop(COURIER_PATIENCE).await;
         if left > 0 {
@@ -250,6 +268,26 @@ impl Node {
         if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
             warn!("not everything could be written to the database");
         }
+    }
+}
+
+fn sip_settings(
+    config: &Config,
+    account: call::AccountSid,
+    directory: Directory,
+    session_interval_min: u32,
+) -> sip::Settings {
+    sip::Settings {
+        account,
+        advertised: config.sip.advertised(),
+        agents: config.agents.clone(),
+        realm: config.sip.realm.clone(),
+        routes: config.routes.clone(),
+        directory,
+        trunks: config.trunks.clone(),
+        codecs: config.media.codecs.clone(),
+        srtp: config.media.srtp,
+        session_interval_min,
     }
 }
 
@@ -321,20 +359,21 @@ fn start_model(
     config: &Config,
     options: Options,
     metrics: &Metrics,
-) -> io::Result<(call::Handle, call::Adapters)> {
+) -> io::Result<(call::Handle, call::Adapters, Vec<TapReader>)> {
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {
             // Any thread may come to hold all of them.
             legs_max: config.limits.calls,
             conferences_max: config.limits.calls,
-            // Recorders and forks, which fetch taps, do not exist yet.
-            tap_frames_max: 0,
+            // Both sides of each leg in one tick; they are fetched after each.
+            tap_frames_max: 2 * config.limits.calls,
         },
         #[cfg(feature = "planted-faults")]
         fault: options.fault,
     };
-    let (workers, reports) = Workers::start(settings, metrics)?;
+    let (mut workers, reports) = Workers::start(settings, metrics)?;
+    let taps = workers.take_taps();
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
@@ -354,7 +393,29 @@ fn start_model(
         accounts: config.accounts.clone(),
         calls_per_second: config.calls_per_second,
     };
-    Ok(call::start(workers, reports, ports, receiving, limits, outbound, metrics))
+    let (calls, adapters) = call::start(workers, reports, ports, receiving, limits, outbound, metrics);
+    Ok((calls, adapters, taps))
+}
+
+/// Completes what the last process left of its recordings, and records from now on. What is to be told of recordings
+/// comes out of the receiver.
+fn start_recorder(
+    calls: &call::Handle,
+    folder: PathBuf,
+    taps: Vec<TapReader>,
+    metrics: &Metrics,
+) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
+    let refused = |source| StartError::Recordings { folder: folder.clone(), source };
+    let found = recording::find(&folder).map_err(refused)?;
+    let source = |mut reader: TapReader| Box::new(move || reader.take()) as TapSource;
+    let settings = RecorderSettings {
+        folder: folder.clone(),
+        disk: Arc::new(Files),
+        taps: taps.into_iter().map(source).collect(),
+    };
+    let (recorder, reports) = Recorder::start(settings, metrics).map_err(refused)?;
+    let news = calls.record_with(recorder.clone(), reports, found);
+    Ok((recorder, news))
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

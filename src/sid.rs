@@ -103,6 +103,10 @@ sid!(
     NotificationSid, "NO"
 );
 sid!(
+    /// A recording of a call.
+    RecordingSid, "RE"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

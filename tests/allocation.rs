@@ -64,7 +64,11 @@ fn a_thousand_steady_ticks_allocate_nothing() {
         ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, media)));
         ask(&mut engine, Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
     }
-    ask(&mut engine, Ask::SetTap(LegId(3), true));
+    // One in the conference, and one in none.
+    ask(&mut engine, Ask::AddLeg(engine_leg::leg(LEGS, engine_leg::media(LEGS, Codec::Pcmu))));
+    for id in [3, LEGS] {
+        ask(&mut engine, Ask::SetTap(LegId(id), true));
+    }
     // As events, and where those were not agreed as tones.
     for id in [4, LEGS - 1] {
         ask(&mut engine, Ask::PressDigits(LegId(id), dialling()));

@@ -35,6 +35,7 @@ async fn drive(sdk: &str) {
         .env("CONFAB_ACCOUNT_SID", &running.account_sid)
         .env("CONFAB_AUTH_TOKEN", &running.auth_token)
         .env("CONFAB_CONFERENCE", &conference)
+        .env("CONFAB_RECORDS", "yes")
         .output()
         .await
         .unwrap();

@@ -43,6 +43,8 @@ mod proof;
 mod quality;
 #[path = "wire/queues.rs"]
 mod queues;
+#[path = "wire/record.rs"]
+mod record;
 #[path = "wire/registrar.rs"]
 mod registrar;
 #[path = "wire/restart.rs"]

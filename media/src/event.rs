@@ -8,7 +8,7 @@ use crate::dsp::level::{Level, SpeechChange};
 use crate::frame::Frame;
 use crate::id::{CommandId, ConferenceId, LegId, PlayerId};
 use crate::leg::{DigitSender, Leg, PlayEnd, Player, PressedDigit, QualityReport};
-use crate::time::Tick;
+use crate::time::{Tick, Time};
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +203,9 @@ pub struct Tap {
     pub leg: LegId,
     /// When: both sides of all legs of a conference carry the same tick for the same moment.
     pub tick: Tick,
+    /// The time that tick was for. Ticks that were given up leave a gap in it, and it goes on when a leg moves to
+    /// another engine.
+    pub at: Time,
     /// Which side.
     pub side: TapSide,
     /// The sound.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::event::{Tap, TapSide};
 use crate::frame::{Frame, SampleRate};
 use crate::id::LegId;
-use crate::time::Tick;
+use crate::time::{Tick, Time};
 
 /// Frames that wait to be fetched. When full, the newest is dropped and counted, and the next that fits says
 /// how many went before it.
@@ -21,7 +21,14 @@ impl Taps {
         Self { frames: VecDeque::with_capacity(capacity), capacity, dropped: 0, dropped_since: 0 }
     }
 
-    pub(crate) fn copy(&mut self, leg: LegId, tick: Tick, side: TapSide, rate: SampleRate, sound: &[i16]) {
+    pub(crate) fn copy(
+        &mut self,
+        (tick, at): (Tick, Time),
+        leg: LegId,
+        side: TapSide,
+        rate: SampleRate,
+        sound: &[i16],
+    ) {
         if self.frames.len() >= self.capacity {
             self.dropped += 1;
             self.dropped_since = self.dropped_since.saturating_add(1);
@@ -30,11 +37,16 @@ impl Taps {
         let dropped_before = std::mem::take(&mut self.dropped_since);
         let mut frame = Frame::silence(rate);
         frame.samples_mut().copy_from_slice(sound);
-        self.frames.push_back(Tap { leg, tick, side, frame, dropped_before });
+        self.frames.push_back(Tap { leg, tick, at, side, frame, dropped_before });
     }
 
     pub(crate) fn take(&mut self) -> Option<Tap> {
-        self.frames.pop_front()
+        let taken = self.frames.pop_front();
+        if self.frames.is_empty() {
+            // Begins at the front again, so that only so much memory is ever touched as a tick needs.
+            self.frames.clear();
+        }
+        taken
     }
 
     pub(crate) const fn dropped(&self) -> u64 {

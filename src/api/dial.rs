@@ -5,26 +5,16 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::form::Parameters;
+use super::recordings;
 use crate::call::{
     AccountSid, CallEvents, Destination, DialCredentials, DialOrder, DialTarget, DigitString, HttpMethod,
-    StatusCallback, Voice, VoiceSource, VoiceUrl,
+    RecordingSource, RecordingTerms, StatusCallback, Voice, VoiceSource, VoiceUrl,
 };
 use crate::config::Secret;
 use crate::directory::Directory;
 
 /// Documented and not done yet; a request with one of them is refused, whatever it asks for.
-const UNSUPPORTED: [&str; 10] = [
-    "AsyncAmd",
-    "Byoc",
-    "CallReason",
-    "CallToken",
-    "ClientNotificationUrl",
-    "Record",
-    "RecordingChannels",
-    "RecordingStatusCallback",
-    "RecordingTrack",
-    "Trim",
-];
+const UNSUPPORTED: [&str; 5] = ["AsyncAmd", "Byoc", "CallReason", "CallToken", "ClientNotificationUrl"];
 
 /// The longest script in a parameter, in characters.
 const INLINE_MAX: usize = 4_000;
@@ -60,6 +50,7 @@ pub(super) fn order(
         parent: None,
         send_digits: send_digits(parameters)?,
         status: status_callback(parameters)?,
+        record: record(parameters)?,
     })
 }
 
@@ -253,6 +244,15 @@ pub(super) fn application(
     let events = call_events(parameters)?;
     let status = told.map(|url| StatusCallback { url: url.into(), events });
     Ok(Some(FromApplication { voice: script.into(), status }))
+}
+
+/// Whether and how the call is recorded from its answer on.
+fn record(parameters: &Parameters) -> Result<Option<RecordingTerms>, ApiError> {
+    match parameters.one("Record")? {
+        None | Some("" | "false") => Ok(None),
+        Some("true") => recordings::terms(parameters, RecordingSource::OutboundApi, true).map(Some),
+        Some(other) => Err(ApiError::value("Record", other, "true or false")),
+    }
 }
 
 /// The URL of one parameter and the method of another.

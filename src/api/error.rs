@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::BODY_MAX;
 use super::form::Json;
-use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid};
+use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid, RecordingSid};
 use crate::directory::{DirectoryError, Limited};
 use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
@@ -153,37 +153,24 @@ impl ApiError {
             | CallError::NoConference
             | CallError::NoParticipant
             | CallError::NoQueue
-            | CallError::NotQueued => Self::not_found(format!("There is no {asked}: {error}.")),
+            | CallError::NotQueued
+            | CallError::NoRecording => Self::not_found(format!("There is no {asked}: {error}.")),
             CallError::ConferenceCompleted => Self::not_found(format!(
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
             )),
-            CallError::NotPlaying => {
-                Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
-            }
-            CallError::ConferenceFull => {
-                Self::new(StatusCode::BAD_REQUEST, 16_020, format!("The {asked}: {error}."))
-            }
-            CallError::LabelInUse => {
-                Self::new(StatusCode::BAD_REQUEST, 16_026, format!("The {asked}: {error}."))
-            }
-            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
-                Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
-            }
-            CallError::QueueFull(_) | CallError::TooManyQueues => {
-                Self::new(StatusCode::BAD_REQUEST, 20_001, format!("The {asked}: {error}."))
-            }
-            CallError::CoachedOnHold => {
-                Self::new(StatusCode::BAD_REQUEST, 16_027, format!("The {asked}: {error}."))
-            }
-            CallError::CoachedAbsent => {
-                Self::new(StatusCode::BAD_REQUEST, 16_028, format!("The {asked}: {error}."))
-            }
             CallError::AnnouncementsFull => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 20_429,
                 format!("The {asked}: {error}. Try again when one is over."),
             ),
+            CallError::RecordingOver
+            | CallError::RecordingUnderWay
+            | CallError::RecordingsFull
+            | CallError::NotRecording => Self::of_recording(error, asked),
+            CallError::WrongState if matches!(asked, Asked::NewRecording(_)) => {
+                Self::of_recording(error, asked)
+            }
             CallError::NotAllowed => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_215,
@@ -192,12 +179,6 @@ impl ApiError {
                      the trunks."
                 ),
             ),
-            CallError::NotReached => {
-                Self::new(StatusCode::BAD_REQUEST, 21_214, format!("The {asked}: {error}."))
-            }
-            CallError::TooManyCalls => {
-                Self::new(StatusCode::BAD_REQUEST, 10_004, format!("The {asked}: {error}."))
-            }
             CallError::DialQueueFull { retry_after } => {
                 let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
@@ -219,7 +200,44 @@ impl ApiError {
             CallError::Stopping => {
                 Self::unavailable("The node is stopping and takes no more requests.".to_owned())
             }
+            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
+                Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
+            }
+            CallError::NotPlaying | CallError::QueueFull(_) | CallError::TooManyQueues => {
+                Self::refused(20_001, error, asked)
+            }
+            CallError::ConferenceFull => Self::refused(16_020, error, asked),
+            CallError::LabelInUse => Self::refused(16_026, error, asked),
+            CallError::CoachedOnHold => Self::refused(16_027, error, asked),
+            CallError::CoachedAbsent => Self::refused(16_028, error, asked),
+            CallError::NotReached => Self::refused(21_214, error, asked),
+            CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
+    }
+
+    /// What the model answered about a recording.
+    fn of_recording(error: CallError, asked: Asked<'_>) -> Self {
+        if error == CallError::RecordingsFull {
+            return Self::refused(16_108, error, asked);
+        }
+        if error == CallError::NotRecording {
+            return Self::unavailable(format!("The {asked}: {error}."));
+        }
+        if error == CallError::RecordingUnderWay {
+            let message =
+                format!("The {asked} cannot be deleted: {error}. Stop it, and wait until it is completed.");
+            return Self::new(StatusCode::CONFLICT, 20_409, message);
+        }
+        let message = if error == CallError::RecordingOver {
+            format!("The {asked} cannot be changed: {error}.")
+        } else {
+            format!("The {asked}: it is not in progress. Only a call that is can be recorded.")
+        };
+        Self::new(StatusCode::BAD_REQUEST, 21_220, message)
+    }
+
+    fn refused(code: u32, error: CallError, asked: Asked<'_>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, format!("The {asked}: {error}."))
     }
 }
 
@@ -270,6 +288,10 @@ pub(super) enum Asked<'a> {
     NewCall,
     /// A call.
     Call(CallSid),
+    /// A recording.
+    Recording(RecordingSid),
+    /// A recording of a call, to be begun.
+    NewRecording(CallSid),
     /// A conference, or its participants.
     Conference(ConferenceSid),
     /// A queue to be made.
@@ -300,6 +322,8 @@ impl fmt::Display for Asked<'_> {
             Self::Key(key) => write!(f, "key {key}"),
             Self::Application(application) => write!(f, "application {application}"),
             Self::Number(number) => write!(f, "incoming phone number {number}"),
+            Self::Recording(recording) => write!(f, "recording {recording}"),
+            Self::NewRecording(call) => write!(f, "recording of call {call} was not begun"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::NewQueue => f.write_str("queue was not made"),
             Self::Queue(queue) => write!(f, "queue {queue}"),

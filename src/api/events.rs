@@ -26,10 +26,10 @@ use tokio::sync::{Semaphore, watch};
 use super::auth::Acting;
 use super::error::ApiError;
 use super::form::Query;
-use super::{ApiState, calls, conferences, participants, queues};
+use super::{ApiState, calls, conferences, participants, queues, recordings};
 use crate::call::{
-    AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, QueueChange, WaiterChange,
-    What,
+    AccountSid, CallStatus, ConferenceStatus, Event, EventId, Followed, Follower, QueueChange,
+    RecordingStatus, WaiterChange, What,
 };
 
 /// How often a line is sent when nothing happens: proxies cut what is silent for a minute, some for 30 s.
@@ -200,6 +200,7 @@ enum Subject {
     Conference(Box<conferences::Representation>),
     Participant(participants::Representation),
     Announcement { conference_sid: String, call_sid: Option<String>, failed: Option<String> },
+    Recording(Box<recordings::Representation>),
     ActiveSpeaker { conference_sid: String, call_sid: Option<String> },
     Digit { call_sid: String, digit: char, duration_ms: u64, method: &'static str },
     Queue(queues::Representation),
@@ -219,6 +220,7 @@ impl Subject {
             | What::Muted(seat)
             | What::Held(seat)
             | What::Modified(seat) => Self::Participant(participants::Representation::of(seat.clone())),
+            What::Recording(view) => Self::Recording(Box::new(recordings::Representation::of_call(view))),
             What::Speech { participant, .. } => {
                 Self::Participant(participants::Representation::of(participant.clone()))
             }
@@ -263,6 +265,14 @@ fn type_of(what: &What) -> &'static str {
             ConferenceStatus::Init => "conference.created",
             ConferenceStatus::InProgress => "conference.started",
             ConferenceStatus::Completed => "conference.ended",
+        },
+        What::Recording(view) => match view.status {
+            RecordingStatus::InProgress => "recording.in-progress",
+            RecordingStatus::Paused => "recording.paused",
+            RecordingStatus::Stopped => "recording.stopped",
+            RecordingStatus::Processing => "recording.processing",
+            RecordingStatus::Completed => "recording.completed",
+            RecordingStatus::Absent => "recording.absent",
         },
         What::Joined(_) => "participant.joined",
         What::Left(_) => "participant.left",

@@ -31,6 +31,8 @@ mod participants;
 mod path;
 mod quality;
 mod queues;
+mod recording_media;
+mod recordings;
 mod seating;
 mod serve;
 mod settings;
@@ -38,6 +40,7 @@ mod settings;
 mod tests;
 
 use std::future::ready;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -75,6 +78,10 @@ pub struct ApiState {
     pub store: Store,
     /// Where the node really listens, for `/healthz`.
     pub listening: Listening,
+    /// Where the files of recordings are.
+    pub recordings: PathBuf,
+    /// Where applications reach this API: `http://host:port`, without a slash at the end.
+    pub public_url: String,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
     pub stopping: watch::Receiver<bool>,
     /// Writes the node's metrics in Prometheus text format. Called for each scrape, on an async thread: it must
@@ -135,7 +142,7 @@ fn resources() -> Vec<Resource> {
         ("/v1/calls/{call}/quality".to_owned(), get(quality::fetch)),
     ];
     let all = own.into_iter().chain(accounts_and_keys(&account)).chain(applications_and_numbers(&account));
-    all.chain(calls_and_notifications(&account)).chain(conferences_and_queues(&account)).collect()
+    all.chain(calls_and_what_they_leave(&account)).chain(conferences_and_queues(&account)).collect()
 }
 
 fn accounts_and_keys(account: &str) -> [Resource; 4] {
@@ -168,8 +175,10 @@ fn applications_and_numbers(account: &str) -> Vec<Resource> {
     resources
 }
 
-fn calls_and_notifications(account: &str) -> [Resource; 7] {
+fn calls_and_what_they_leave(account: &str) -> [Resource; 11] {
     let calls = format!("{account}/Calls");
+    let recordings = format!("{account}/Recordings");
+    let recordings_of_call = format!("{calls}/{{call}}/Recordings");
     let notifications = format!("{account}/Notifications");
     let of_call = format!("{calls}/{{call}}/Notifications");
     [
@@ -180,6 +189,15 @@ fn calls_and_notifications(account: &str) -> [Resource; 7] {
         (format!("{of_call}/{{notification}}"), get(notifications::fetch_of_call)),
         (format!("{notifications}.json"), get(notifications::list)),
         (format!("{notifications}/{{notification}}"), get(notifications::fetch)),
+        (format!("{recordings}.json"), get(recordings::list)),
+        (format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete)),
+        (format!("{recordings_of_call}.json"), get(recordings::list_of_call).post(recordings::create)),
+        (
+            format!("{recordings_of_call}/{{recording}}"),
+            get(recordings::fetch_of_call)
+                .post(recordings::update_of_call)
+                .delete(recordings::delete_of_call),
+        ),
     ]
 }
 

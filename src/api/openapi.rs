@@ -19,7 +19,7 @@ use super::form::JSON;
 use super::numbers::Shop;
 use super::{
     accounts, applications, calls, conferences, error, events, health, keys, notifications, numbers,
-    participants, quality, queues,
+    participants, quality, queues, recording_media, recordings,
 };
 
 /// How a body is written.
@@ -100,6 +100,15 @@ pub(super) async fn fetch() -> impl IntoResponse {
         notifications::list_of_call,
         notifications::fetch_of_call,
         notifications::events,
+        recordings::list,
+        recordings::fetch,
+        recordings::delete,
+        recordings::list_of_call,
+        recordings::create,
+        recordings::fetch_of_call,
+        recordings::update_of_call,
+        recordings::delete_of_call,
+        recording_media::fetch,
         quality::fetch,
         events::follow,
         health::healthz,
@@ -145,14 +154,20 @@ fn forms_of(document: &Value) -> Vec<String> {
     bodies.filter_map(|name| Some(name.as_str()?.rsplit_once('/')?.1.to_owned())).collect()
 }
 
-/// What an answer has it always has: what is not known is null.
+/// What an answer has it always has, null where it is not known. A property that may be left out is not null then.
 fn require_all(schema: &mut Value) {
     for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
         require_all(part);
     }
-    if let Some(properties) = schema["properties"].as_object() {
-        schema["required"] = properties.keys().map(String::as_str).collect();
-    }
+    let said = schema["required"].as_array().cloned().unwrap_or_default();
+    let Some(properties) = schema["properties"].as_object() else {
+        return;
+    };
+    let is_required = |name: &str, property: &Value| {
+        said.contains(&json!(name)) || property.to_string().contains("\"null\"")
+    };
+    let required = properties.iter().filter(|(name, property)| is_required(name, property));
+    schema["required"] = required.map(|(name, _)| name.as_str()).collect();
 }
 
 /// What is not in a form is left out: a form has no null.

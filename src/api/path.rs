@@ -7,7 +7,9 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use super::error::{ApiError, Quoted};
-use crate::call::{CallSid, ConferenceSid, NotificationSid, ParticipantKey, QueueSid, WaiterKey};
+use crate::call::{
+    CallSid, ConferenceSid, NotificationSid, ParticipantKey, QueueSid, RecordingSid, WaiterKey,
+};
 use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
 /// A call named by the path.
@@ -52,6 +54,66 @@ impl<S: Send + Sync> FromRequestParts<S> for CallNotificationPath {
 fn parse_notification(text: &str) -> Result<NotificationSid, ApiError> {
     text.parse().map_err(|error| {
         ApiError::not_found(format!("There is no notification {}: that is {error}.", Quoted(text)))
+    })
+}
+
+/// A recording of the account named by the path, and what of it is wanted.
+pub(super) struct RecordingPath(pub(super) RecordingSid, pub(super) Suffix);
+
+/// How a path ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suffix {
+    /// Not with one of these.
+    None,
+    Json,
+    Wav,
+    Mp3,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RecordingPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let is_json = parts.uri.path().ends_with(".json");
+        let [recording] = segments(parts, state, ["recording"]).await?;
+        let (name, suffix) = match (recording.strip_suffix(".wav"), recording.strip_suffix(".mp3")) {
+            _ if is_json => (recording.as_str(), Suffix::Json),
+            (Some(name), _) => (name, Suffix::Wav),
+            (_, Some(name)) => (name, Suffix::Mp3),
+            (None, None) => (recording.as_str(), Suffix::None),
+        };
+        parse_recording(name).map(|sid| Self(sid, suffix))
+    }
+}
+
+/// A recording of a call named by the path.
+pub(super) struct CallRecordingPath(pub(super) CallSid, pub(super) RecordingKey);
+
+/// How a recording of a call is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordingKey {
+    Sid(RecordingSid),
+    /// `Twilio.CURRENT`: the newest of those under way.
+    Current,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CallRecordingPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let CallPath(call) = CallPath::from_request_parts(parts, state).await?;
+        let [recording] = segments(parts, state, ["recording"]).await?;
+        let key = match recording.as_str() {
+            "Twilio.CURRENT" => RecordingKey::Current,
+            sid => RecordingKey::Sid(parse_recording(sid)?),
+        };
+        Ok(Self(call, key))
+    }
+}
+
+fn parse_recording(recording: &str) -> Result<RecordingSid, ApiError> {
+    recording.parse().map_err(|error| {
+        ApiError::not_found(format!("There is no recording {}: that is {error}.", Quoted(recording)))
     })
 }
 

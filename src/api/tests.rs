@@ -108,6 +108,8 @@ impl Node {
             directory: Directory::in_memory(main),
             store,
             listening,
+            recordings: std::path::PathBuf::from("none"),
+            public_url: "http://127.0.0.1:8080".to_owned(),
             stopping: is_stopping,
             followers: super::followers(),
             metrics: Box::new(|| "confab_calls 3\n".to_owned()),

@@ -99,6 +99,7 @@ impl Model {
         if was_queued {
             self.forget_turn(account, sid);
         }
+        self.end_recordings(sid);
         self.vacate(sid, why);
         self.quit_queues(sid);
         if let Some(call) = self.calls.get_mut(sid) {
@@ -238,6 +239,7 @@ impl Model {
     /// Ends the calls whose adapters or scripts are gone without a word, whatever broke there, and those whose time is up.
     pub(super) fn sweep(&mut self) {
         self.media.retry();
+        self.finish_recordings();
         let now = Instant::now();
         let is_lost = |call: &Call| {
             call.signals.is_closed() || call.script.as_ref().is_some_and(mpsc::Sender::is_closed)

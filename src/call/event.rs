@@ -18,6 +18,7 @@ use confab_media::dsp::level::SpeechChange;
 use tokio::sync::watch;
 
 use super::queue::{QueueResult, QueueView, WaiterView};
+use super::recordings::RecordingView;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::view::{CallView, ConferenceView, ParticipantView};
 
@@ -48,6 +49,8 @@ pub enum What {
     Call(CallView),
     /// A conference began (`init`), started (`in-progress`) or ended.
     Conference(ConferenceView),
+    /// A recording began, or got further.
+    Recording(RecordingView),
     /// A participant is in their conference, heard and hearing.
     Joined(ParticipantView),
     /// A participant is in their conference no more.
@@ -154,6 +157,7 @@ impl What {
             | Self::Muted(seat)
             | Self::Held(seat)
             | Self::Modified(seat) => seat.account,
+            Self::Recording(recording) => recording.account,
             Self::Speech { participant, .. } => participant.account,
             Self::Queue { queue, .. } => queue.account,
             Self::Waiter { waiter, .. } => waiter.account,

@@ -13,8 +13,9 @@ use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
 use super::queue::QueueExit;
 use super::queue::request::QueueRequest;
+use super::recordings::RecordingRequest;
 use super::seating::SeatChange;
-use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RecordingSid};
 use super::sounds::{SoundId, SoundOrder};
 use super::transfer::{ReferStep, TransferRequest};
 use super::view::{
@@ -112,6 +113,21 @@ pub enum CallError {
         /// When there will be room, in seconds.
         retry_after: u64,
     },
+    /// There is no such recording.
+    #[error("no such recording")]
+    NoRecording,
+    /// The recording is over, or about to be.
+    #[error("the recording is over")]
+    RecordingOver,
+    /// The recording is not over.
+    #[error("the recording is still under way")]
+    RecordingUnderWay,
+    /// The call has as many recordings at a time as it may have.
+    #[error("the call is recorded as often as it may be at a time")]
+    RecordingsFull,
+    /// The node does not record.
+    #[error("this node does not record")]
+    NotRecording,
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,
@@ -208,6 +224,8 @@ pub enum CallEvent {
     },
     /// Somebody asks that it follow another script from now on.
     Redirected(Voice),
+    /// A recording of it has ended by itself.
+    Recorded(RecordingSid),
     /// A call that this one's script dialled has got further, or is over.
     Dialled(Box<CallView>),
     /// Somebody takes it out of its queue: it is to hear this, and then to be connected.
@@ -370,6 +388,7 @@ pub(super) enum Request {
     ChangeCall(CallSid, CallChange, Reply<CallView>),
     HearDigit(CallSid, PressedDigit, Reply<()>),
     PressDigits(CallSid, DigitString, Reply<()>),
+    Recording(RecordingRequest),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),

@@ -29,6 +29,13 @@ pub(super) struct LegPlace {
     format: Option<(Codec, u8)>,
 }
 
+impl LegPlace {
+    /// Samples a second of what it says and hears.
+    pub(super) fn sample_rate(&self) -> SampleRate {
+        self.format.map_or(SampleRate::Hz8000, |(codec, _)| codec.sample_rate())
+    }
+}
+
 /// A conference's place on the media threads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConferencePlace {
@@ -230,6 +237,11 @@ impl<W> Media<W> {
         let id = PlayerId(self.next());
         let player = Player::new(id, sound, plays);
         self.ask(place.worker, Ask::Play(place.leg, player), waiter(id)).map(|()| id)
+    }
+
+    /// Has what a leg says and hears handed out, or no more.
+    pub(super) fn set_tap(&mut self, place: &LegPlace, tapped: bool) {
+        self.surely(place.worker, Ask::SetTap(place.leg, tapped), None);
     }
 
     /// Stops what a leg is played.

@@ -28,6 +28,7 @@ mod pacing;
 mod quality;
 mod queue;
 mod queueing;
+mod recordings;
 mod records;
 mod reports;
 mod scope;
@@ -68,10 +69,16 @@ pub use queue::{
     QUEUE_SIZE_DEFAULT, QUEUE_SIZE_MAX, QueueExit, QueuePlace, QueueResult, QueueUpdate, QueueView,
     WaiterKey, WaiterView,
 };
+pub use recordings::{
+    RecordingCallback, RecordingChange, RecordingEvents, RecordingFilter, RecordingNews, RecordingSource,
+    RecordingStatus, RecordingTerms, RecordingTrack, RecordingView,
+};
 pub use seating::{
     Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound,
 };
-pub use sid::{AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RequestSid, SidError};
+pub use sid::{
+    AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RecordingSid, RequestSid, SidError,
+};
 pub use sounds::{SoundId, SoundOrder, SoundPurpose};
 pub use transfer::ReferStep;
 pub use view::{

@@ -23,6 +23,7 @@ use super::news::{NEWS_MAX, News};
 use super::outbound::{DialQueue, DialRules, OutgoingCall, dial_queue};
 use super::quality::{CallQuality, Departures, QualityStats};
 use super::queue::Queues;
+use super::recordings::Recordings;
 use super::records::Records;
 use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::sitting::Reseated;
@@ -77,6 +78,7 @@ pub(super) struct Model {
     /// Calls whose media are being stopped.
     pub(super) leaving: usize,
     pub(super) departures: Departures,
+    pub(super) recordings: Recordings,
     pub(super) stats: QualityStats,
 }
 
@@ -139,6 +141,7 @@ impl Model {
             stopping: None,
             leaving: 0,
             departures: Departures::default(),
+            recordings: Recordings::new(),
             stats: QualityStats::new(metrics),
         };
         (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told, sounds })

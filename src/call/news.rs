@@ -16,7 +16,7 @@ pub(super) const NEWS_MAX: usize = 16_384;
 #[derive(Clone, Debug)]
 pub enum News {
     /// Of a call.
-    Call(CallNews),
+    Call(Box<CallNews>),
     /// Of a conference.
     Conference(Box<ConferenceNews>),
 }
@@ -84,7 +84,7 @@ impl Model {
         }
         let news = CallNews { to: callback.url.clone(), step, number: call.told, call: call.view.clone() };
         call.told += 1;
-        if self.news.try_send(News::Call(news)).is_err() {
+        if self.news.try_send(News::Call(Box::new(news))).is_err() {
             error!(call = %sid, "news of a call was lost: nobody takes it");
         }
     }

@@ -15,6 +15,7 @@ use super::event::What;
 use super::handle::{CallError, CallEvent, HangUp, Progress, Reply, Signal};
 use super::model::{Model, SIGNALS_MAX, answer};
 use super::pacing::Lanes;
+use super::recordings::RecordingTerms;
 use super::sid::{AccountSid, CallSid};
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
@@ -107,6 +108,8 @@ pub struct DialOrder {
     pub send_digits: Option<DigitString>,
     /// Who is told how far it gets.
     pub status: Option<StatusCallback>,
+    /// How it is recorded from its answer on, if it is.
+    pub record: Option<RecordingTerms>,
 }
 
 /// Whom to call.
@@ -214,6 +217,7 @@ impl Model {
         let sid = CallSid::generate();
         let (signals, told) = mpsc::channel(SIGNALS_MAX);
         let (status, send_digits) = (order.status.take(), order.send_digits.take());
+        self.record_when_answered(sid, order.record.take());
         let outgoing = OutgoingCall { call: sid, rtp_port, order: order.clone(), signals: told };
         let (leg_id, mut view) = (leg.leg, outgoing_view(sid, &order));
         // What is expected, until it is known.

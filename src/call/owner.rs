@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::event::{Journal, What};
-use super::handle::{Adapters, Asked, CallEnd, CallError, Handle, REQUESTS_MAX, Reply, Request};
+use super::handle::{
+    Adapters, Admission, Asked, CallEnd, CallError, Handle, IncomingCall, NotAdmitted, REQUESTS_MAX, Reply,
+    Request,
+};
 use super::media::{Media, Receiving};
 use super::model::{Limits, Model};
 use super::outbound::DialRules;
@@ -77,12 +80,7 @@ fn take(model: &mut Model, (account, request): Asked) {
 
 fn handle(model: &mut Model, request: Request) {
     match request {
-        Request::AdmitCall(call, reply) => {
-            if let Err(Ok(admission)) = reply.send(model.admit(call)) {
-                // The adapter is gone already.
-                model.call_ended(admission.call, CallEnd::Failed, None);
-            }
-        }
+        Request::AdmitCall(call, reply) => admit(model, call, reply),
         Request::ConnectCall(call, media, reply) => model.connect(call, media, reply),
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
         Request::CallProgressed(call, progress) => model.progressed(call, progress),
@@ -106,11 +104,12 @@ fn handle(model: &mut Model, request: Request) {
         Request::ChangeCall(call, change, reply) => answer(reply, model.change_call(call, change)),
         Request::HearDigit(call, key, reply) => model.hear_digit(call, key, reply),
         Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
+        Request::Recording(request) => model.recording(request),
         Request::Stop(reply) => model.stop(reply),
         Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
         Request::FetchCall(call, reply) => {
-            let view = model.calls.get(call).map(|call| call.view.clone());
-            answer(reply, view.ok_or(CallError::NoCall));
+            let call = model.calls.get(call).ok_or(CallError::NoCall);
+            answer(reply, call.map(|call| call.view.clone()));
         }
         Request::CallQuality(call, reply) => model.quality(call, reply),
         Request::EndCall(call, how, reply) => model.end_call(call, how, reply),
@@ -143,6 +142,13 @@ fn handle(model: &mut Model, request: Request) {
         Request::Owed(reply) => answer(reply, Ok(model.owed())),
         Request::Kept(kept) => model.kept(&kept),
         Request::ForgetCall(call, reply) => answer(reply, model.forget_call(call)),
+    }
+}
+
+fn admit(model: &mut Model, call: IncomingCall, reply: oneshot::Sender<Result<Admission, NotAdmitted>>) {
+    if let Err(Ok(admission)) = reply.send(model.admit(call)) {
+        // The adapter is gone already.
+        model.call_ended(admission.call, CallEnd::Failed, None);
     }
 }
 

@@ -251,6 +251,7 @@ impl Model {
             // Nobody waits for them.
             self.press_digits(sid, &keys, tokio::sync::oneshot::channel().0);
         }
+        self.begin_recordings(sid);
         self.begin_destination(sid);
     }
 }

@@ -2,13 +2,14 @@
 
 use super::handle::{CallError, NotAdmitted, Request};
 use super::model::Model;
-use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RecordingSid};
 
 /// What a request is about.
 enum Subject {
     Call(CallSid),
     Conference(ConferenceSid),
     Queue(QueueSid),
+    Recording(RecordingSid),
     /// All there are, or something new.
     Anything,
 }
@@ -27,6 +28,9 @@ impl Model {
                 (owner != Some(account)).then_some(CallError::NoConference)
             }
             Subject::Queue(sid) => (self.queues.account(sid) != Some(account)).then_some(CallError::NoQueue),
+            Subject::Recording(sid) => {
+                (self.recordings.owner(sid) != Some(account)).then_some(CallError::NoRecording)
+            }
             Subject::Anything => None,
         }
     }
@@ -69,6 +73,11 @@ impl Request {
                 (None, Some(queue)) => Subject::Queue(queue),
                 (None, None) => Subject::Anything,
             },
+            Self::Recording(request) => match (request.recording(), request.call()) {
+                (Some(recording), _) => Subject::Recording(recording),
+                (None, Some(call)) => Subject::Call(call),
+                (None, None) => Subject::Anything,
+            },
             Self::AdmitCall(..)
             | Self::AgentIsAt(..)
             | Self::PlaceCall(..)
@@ -94,6 +103,7 @@ impl Request {
             | Self::SoundOver(..)
             | Self::AgentIsAt(..)
             | Self::Kept(_) => {}
+            Self::Recording(request) => request.refuse(why),
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

@@ -77,11 +77,7 @@ impl Script {
         match request {
             Request::ListCalls(filter, page, reply) => drop(reply.send(Ok(self.calls(&filter, page)))),
             Request::FetchCall(call, reply) => drop(reply.send(self.call(call).cloned())),
-            Request::CallQuality(call, reply) => {
-                let report = self.quality;
-                let quality = self.call(call).map(|call| CallQuality { status: call.status, report });
-                let _ = reply.send(quality);
-            }
+            Request::CallQuality(call, reply) => drop(reply.send(self.quality_of(call))),
             Request::EndCall(call, how, reply) => drop(reply.send(self.end_call(call, how))),
             Request::ListConferences(filter, page, reply) => {
                 drop(reply.send(Ok(self.conferences(&filter, page))));
@@ -97,30 +93,23 @@ impl Script {
                 drop(reply.send(self.seat(sid, &key).map(|at| self.participants[at].clone())));
             }
             Request::ChangeSeat(sid, key, change, reply) => {
-                let done = self.change_seat(sid, &key, &change);
-                if let Ok(seat) = &done {
-                    journal.append(Utc::now(), What::Muted(seat.clone()));
-                }
-                drop(reply.send(done));
+                drop(reply.send(self.change_seat(sid, &key, &change, journal)));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
             Request::Announce(sid, _, reply) => {
                 drop(reply.send(self.conference_mut(sid).map(|view| view.clone())));
             }
+            // This one has recorded nothing.
+            Request::Recording(request) => request.refuse(CallError::NoRecording),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::Queue(request) => self.queue(*request),
             Request::ChangeCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
             Request::UnkeptCalls(filter, count, reply) => {
-                let takes = |call: &CallView| filter.takes(call);
-                let name = |call: &CallView| call.sid.to_string();
-                drop(reply.send(Ok(Unkept::of(self.calls.iter(), takes, name, CallView::age, count))));
+                drop(reply.send(Ok(self.unkept_calls(&filter, count))));
             }
             Request::UnkeptConferences(filter, count, reply) => {
-                let takes = |view: &ConferenceView| filter.takes(view);
-                let name = |view: &ConferenceView| view.sid.to_string();
-                let all = self.conferences.iter();
-                drop(reply.send(Ok(Unkept::of(all, takes, name, ConferenceView::age, count))));
+                drop(reply.send(Ok(self.unkept_conferences(&filter, count))));
             }
             Request::ForgetCall(call, reply) => drop(reply.send(self.forget_call(call))),
             Request::Owed(reply) => drop(reply.send(Ok(Owed::default()))),
@@ -149,6 +138,20 @@ impl Script {
             | Request::PressDigits(..)
             | Request::Stop(_) => {}
         }
+    }
+
+    fn quality_of(&self, call: CallSid) -> Result<CallQuality, CallError> {
+        Ok(CallQuality { status: self.call(call)?.status, report: self.quality })
+    }
+
+    fn unkept_calls(&self, filter: &CallFilter, count: usize) -> Unkept<CallView> {
+        let name = |call: &CallView| call.sid.to_string();
+        Unkept::of(self.calls.iter(), |call| filter.takes(call), name, CallView::age, count)
+    }
+
+    fn unkept_conferences(&self, filter: &ConferenceFilter, count: usize) -> Unkept<ConferenceView> {
+        let name = |view: &ConferenceView| view.sid.to_string();
+        Unkept::of(self.conferences.iter(), |view| filter.takes(view), name, ConferenceView::age, count)
     }
 
     fn forget_call(&mut self, sid: CallSid) -> Result<(), CallError> {
@@ -239,6 +242,7 @@ impl Script {
         sid: ConferenceSid,
         key: &ParticipantKey,
         change: &SeatChange,
+        journal: &Journal,
     ) -> Result<ParticipantView, CallError> {
         let at = self.seat(sid, key)?;
         let seat = &mut self.participants[at];
@@ -250,6 +254,7 @@ impl Script {
             Some(CoachChange::Nobody) => (seat.coaching, seat.call_sid_to_coach) = (false, None),
             Some(CoachChange::Of(call)) => (seat.coaching, seat.call_sid_to_coach) = (true, Some(call)),
         }
+        journal.append(Utc::now(), What::Muted(seat.clone()));
         Ok(seat.clone())
     }
 

@@ -140,6 +140,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "COMMAND")]
     pub say_command: Option<String>,
 
+    /// Where applications reach this API, in the addresses of recordings that they are told, such as
+    /// https://voice.example.com [env: CONFAB_PUBLIC_URL] [default: http:// and where it listens]
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+
     /// The API's user name [env: CONFAB_ACCOUNT_SID]
     /// [default: made at first start, kept in the data directory]
     #[arg(long, value_name = "SID")]
@@ -224,6 +229,7 @@ impl ServeArgs {
             Setting::EgressAllow => &self.egress_allow,
             Setting::WebhookCa => &self.webhook_ca,
             Setting::SayCommand => &self.say_command,
+            Setting::PublicUrl => &self.public_url,
             Setting::AccountSid => &self.account_sid,
             Setting::AuthToken => &self.auth_token,
             Setting::Log => &self.log,

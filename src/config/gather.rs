@@ -78,6 +78,7 @@ pub fn load(
     let calls_per_second = gather.calls_per_second()?;
     let webhook = gather.webhook()?;
     let say_command = gather.say_command()?;
+    let public_url = gather.public_url()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let retention = gather.retention()?;
     let log = gather.log()?;
@@ -100,6 +101,7 @@ pub fn load(
         accounts,
         webhook,
         say_command,
+        public_url,
         data_dir,
         retention,
         credentials,
@@ -228,6 +230,13 @@ impl Gather<'_> {
             conferences: kept(Setting::RetentionConferences)?,
             notifications: kept(Setting::RetentionNotifications)?,
         })
+    }
+
+    fn public_url(&mut self) -> Result<Option<String>, ConfigError> {
+        let (url, source) = self.find(Setting::PublicUrl, value::public_url)?;
+        let shown = url.clone().unwrap_or_else(|| "http:// and where it listens".to_owned());
+        self.line(Setting::PublicUrl.key(), shown, source);
+        Ok(url)
     }
 
     fn log(&mut self) -> Result<Log, ConfigError> {

@@ -87,6 +87,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// The command that speaks the texts of scripts, with its arguments. Default none.
     pub say_command: Option<String>,
+    /// Where applications reach the API, without a slash at its end. Default `http://` and where it listens.
+    pub public_url: Option<String>,
     /// Where what outlives the process is kept. Default `./confab-data`, so that a first try leaves
     /// everything in one place that is easy to delete. Exists, with mode 0700 if the node made it.
     pub data_dir: PathBuf,

@@ -58,6 +58,8 @@ pub enum Setting {
     WebhookCa,
     /// The command that speaks texts.
     SayCommand,
+    /// Where the API is for others.
+    PublicUrl,
     /// The API's user name.
     AccountSid,
     /// The API's password.
@@ -70,7 +72,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -97,6 +99,7 @@ impl Setting {
         Self::EgressAllow,
         Self::WebhookCa,
         Self::SayCommand,
+        Self::PublicUrl,
         Self::AccountSid,
         Self::AuthToken,
         Self::Log,
@@ -132,6 +135,7 @@ impl Setting {
             Self::EgressAllow => "egress_allow",
             Self::WebhookCa => "webhook_ca",
             Self::SayCommand => "say_command",
+            Self::PublicUrl => "public_url",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",
             Self::Log => "log",

@@ -44,7 +44,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 22] = [
+const OTHER_VALUES: [(Setting, &str); 23] = [
     (Setting::SipRealm, "voice.example.org"),
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
@@ -62,6 +62,7 @@ const OTHER_VALUES: [(Setting, &str); 22] = [
     (Setting::MaxCalls, "9"),
     (Setting::EgressAllow, "10.1.0.0/16,fd00::/8"),
     (Setting::WebhookCa, "/etc/confab/ca.pem"),
+    (Setting::PublicUrl, "https://voice.example.com"),
     (Setting::SayCommand, "espeak-ng --stdout -v {language}"),
     (Setting::AccountSid, SID),
     (Setting::AuthToken, "a-token-that-is-long-enough"),

@@ -190,6 +190,17 @@ pub(super) fn command(text: &str) -> Result<String, Expected> {
     Ok(text.trim().to_owned())
 }
 
+/// Where something is on the web, without a slash at its end.
+pub(super) fn public_url(text: &str) -> Result<String, Expected> {
+    let url = text.trim().trim_end_matches('/');
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let has_host = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']));
+    if !has_host || url.contains(|c: char| c.is_whitespace() || c.is_control() || "?#@\"<>".contains(c)) {
+        return Err("a URL that begins with http:// or https:// and names a host, without ? and #".to_owned());
+    }
+    Ok(url.to_owned())
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {
     match text {
         "text" => Ok(LogFormat::Text),

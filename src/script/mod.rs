@@ -23,6 +23,7 @@ pub mod verbs;
 
 mod debugger;
 mod news;
+mod recordings;
 mod run;
 
 pub use debugger::{Debugger, Severity};
@@ -31,6 +32,7 @@ pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
 pub use error::{ScriptError, Warning};
 pub use gathering::{Gathered, Gathering};
 pub use news::deliver;
+pub use recordings::deliver_recordings;
 pub use run::{Scripts, serve, serve_sounds};
 pub use secret::{SecretDigits, SecretText};
 pub use target::{Callback, Method, Target};

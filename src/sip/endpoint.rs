@@ -156,37 +156,21 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let Settings {
-            account,
-            advertised,
-            routes,
-            directory,
-            trunks,
-            codecs,
-            srtp,
-            session_interval_min,
-            agents,
-            realm,
-        } = settings;
+        let advertised = settings.advertised;
         let counters = Arc::new(SipCounters::new(metrics));
-        let registrar = Registrar::new(agents, realm, account, metrics).map_err(io::Error::other)?;
+        let registrar = Registrar::new(settings.agents, settings.realm, settings.account, metrics)
+            .map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
         let gate = Arc::new(Gate::new(SourceLimiter::new(Limits::default()), Arc::clone(&counters)));
 
-        let transport = TransportLayer::new(stop.clone());
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
-        let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()))
-            .await
-            .map_err(io::Error::other)?;
-        transport.add_transport(udp.into());
-
-        let inspector =
-            AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: Arc::clone(&elsewhere) };
-        let endpoint = build(transport, inspector, advertised, &stop);
+        let transport = transport_over(socket, public, &stop).await?;
+        let written = AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: elsewhere.clone() };
+        let endpoint = build(transport, written, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
@@ -196,25 +180,25 @@ impl Endpoint {
             dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),
-            trunks: Trunks::new(&trunks, metrics).map_err(io::Error::other)?,
+            trunks: Trunks::new(&settings.trunks, metrics).map_err(io::Error::other)?,
             calls,
-            account,
-            routes,
-            directory,
+            account: settings.account,
+            routes: settings.routes,
+            directory: settings.directory,
             registrar,
             elsewhere,
-            codecs,
-            srtp,
+            codecs: settings.codecs,
+            srtp: settings.srtp,
             advertised: public,
             advertised_tls: public_tls,
             counters,
             tasks: tasks.clone(),
-            session_interval_min,
+            session_interval_min: settings.session_interval_min,
             recent: Recent::default(),
             acknowledged: Notify::new(),
         };
-        tokio::spawn(async move { endpoint.serve().await });
         let inbound = Arc::new(inbound);
+        tokio::spawn(async move { endpoint.serve().await });
         tokio::spawn(inbound::serve(Arc::clone(&inbound), requests));
         tokio::spawn(registrar::sweep(Arc::clone(&inbound), keep_alive.clone(), stop.child_token()));
         let leaving = CancellationToken::new();
@@ -264,6 +248,18 @@ fn register(shared: &Arc<Inbound>, keep_alive: &KeepAlive, leaving: &Cancellatio
         let tasks = shared.tasks.clone();
         tasks.spawn(async move { keep_registered(&shared, &line, keep_alive, leaving).await });
     }
+}
+
+/// The library's transports, with UDP among them.
+async fn transport_over(
+    socket: Arc<GuardedUdp>,
+    public: SocketAddr,
+    stop: &CancellationToken,
+) -> io::Result<TransportLayer> {
+    let transport = TransportLayer::new(stop.clone());
+    let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()));
+    transport.add_transport(udp.await.map_err(io::Error::other)?.into());
+    Ok(transport)
 }
 
 /// Our Contact: where requests within a dialog are to be sent. One that was called over TLS as `sips` is to be called

@@ -66,6 +66,11 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::TooManyCalls
             | CallError::DialQueueFull { .. }
             | CallError::NotPlaying
+            | CallError::NoRecording
+            | CallError::RecordingOver
+            | CallError::RecordingUnderWay
+            | CallError::RecordingsFull
+            | CallError::NotRecording
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
     }

@@ -6,6 +6,7 @@ mod ports;
 mod queue;
 mod socket;
 mod stats;
+mod taps;
 mod thread;
 
 use std::io;
@@ -24,6 +25,7 @@ pub use self::queue::{Order, Orders, Report};
 use self::socket::awaitable;
 pub use self::socket::{LegSockets, raise_descriptor_limit};
 use self::stats::WorkerStats;
+pub use self::taps::TapReader;
 use crate::telemetry::Metrics;
 
 /// Which media thread.
@@ -51,6 +53,8 @@ pub struct Workers {
 struct Worker {
     orders: Orders,
     thread: Option<JoinHandle<()>>,
+    /// What it says and hears where it is tapped, until somebody takes this end.
+    taps: Option<TapReader>,
 }
 
 impl Workers {
@@ -67,9 +71,11 @@ impl Workers {
         let mut workers = Vec::new();
         for index in 0..settings.threads {
             let (orders, reports, desk) = queue::rings()?;
+            let (tapped, taps) = taps::tap_ring();
             let start = thread::Start {
                 settings: settings.engine,
                 desk,
+                taps: tapped,
                 stats: WorkerStats::new(metrics, index),
                 #[cfg(feature = "planted-faults")]
                 fault: settings.fault,
@@ -78,7 +84,7 @@ impl Workers {
                 .name(format!("media-{index}"))
                 .spawn(move || thread::run(start))?;
             tokio::spawn(carry(index, reports, reported.clone())?);
-            workers.push(Worker { orders, thread: Some(thread) });
+            workers.push(Worker { orders, thread: Some(thread), taps: Some(taps) });
         }
         Ok((Self { workers }, reports))
     }
@@ -91,6 +97,12 @@ impl Workers {
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.workers.is_empty()
+    }
+
+    /// The ends from which what is tapped is taken, a thread each; once. While nobody takes them they are full, and
+    /// what is tapped is dropped and counted.
+    pub fn take_taps(&mut self) -> Vec<TapReader> {
+        self.workers.iter_mut().filter_map(|worker| worker.taps.take()).collect()
     }
 
     /// Puts an order before a thread; gives it back if its ring is full.
@@ -115,7 +127,8 @@ impl Workers {
     /// Workers whose threads stand still: whoever has their desks may do what a thread would.
     pub(crate) fn stalled(threads: usize) -> (Self, Vec<Desk>) {
         let rings = (0..threads).map(|_| queue::rings().expect("the system gives event descriptors"));
-        let (workers, desks) = rings.map(|(orders, _, desk)| (Worker { orders, thread: None }, desk)).unzip();
+        let (workers, desks) =
+            rings.map(|(orders, _, desk)| (Worker { orders, thread: None, taps: None }, desk)).unzip();
         (Self { workers }, desks)
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct WorkerStats {
     limited: Arc<Counter>,
     crowded: Arc<Counter>,
     digits_dropped: Arc<Counter>,
+    taps_dropped: Arc<Counter>,
+    taps_left: Arc<Counter>,
     discards: [Arc<Counter>; Discard::ALL.len()],
     legs: Arc<Gauge>,
     conferences: Arc<Gauge>,
@@ -61,6 +63,14 @@ impl WorkerStats {
             crowded: counter(
                 "confab_media_ticks_crowded_total",
                 "Ticks in which more spoke in a conference than are mixed.",
+            ),
+            taps_dropped: counter(
+                "confab_media_taps_dropped_total",
+                "Frames to be recorded that the engine had no room for.",
+            ),
+            taps_left: counter(
+                "confab_media_taps_not_taken_total",
+                "Frames to be recorded that were dropped because the recorder did not keep up.",
             ),
             digits_dropped: counter("confab_media_digits_dropped_total", "Keys pressed that nobody fetched."),
             discards: Discard::ALL.map(|discard| {
@@ -92,6 +102,7 @@ impl WorkerStats {
         self.limited.advance_to(counters.limited);
         self.crowded.advance_to(counters.crowded);
         self.digits_dropped.advance_to(counters.digits_dropped);
+        self.taps_dropped.advance_to(counters.taps_dropped);
         for (counter, &total) in self.discards.iter().zip(&counters.discards) {
             counter.advance_to(total);
         }
@@ -102,6 +113,10 @@ impl WorkerStats {
 
     pub(crate) fn tick_late_by(&self, late: Duration) {
         self.lateness.observe(late);
+    }
+
+    pub(crate) fn taps_dropped(&self, total: u64) {
+        self.taps_left.advance_to(total);
     }
 
     pub(crate) fn caught_up(&self) {

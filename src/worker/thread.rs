@@ -17,6 +17,7 @@ use super::deadline::{Deadline, Due};
 use super::queue::{Desk, Order, Report};
 use super::socket::{Batch, LegSockets, raise_priority};
 use super::stats::WorkerStats;
+use super::taps::TapSink;
 
 /// Ticks between two looks at a leg's RTCP socket: RTCP comes every few seconds (RFC 3550 §6.2), so once a
 /// second is soon enough and costs next to nothing. Legs take turns.
@@ -26,6 +27,7 @@ const RTCP_LOOK_TICKS: u64 = 50;
 pub(crate) struct Start {
     pub(crate) settings: EngineSettings,
     pub(crate) desk: Desk,
+    pub(crate) taps: TapSink,
     pub(crate) stats: WorkerStats,
     #[cfg(feature = "planted-faults")]
     pub(crate) fault: Option<confab_media::Fault>,
@@ -51,6 +53,7 @@ pub(crate) fn run(mut start: Start) {
 struct Thread<'a> {
     engine: Engine,
     desk: &'a mut Desk,
+    taps: &'a mut TapSink,
     stats: &'a WorkerStats,
     legs: Vec<Polled>,
     places: HashMap<LegId, usize>,
@@ -77,6 +80,7 @@ impl<'a> Thread<'a> {
             legs: Vec::with_capacity(start.settings.legs_max),
             places: HashMap::with_capacity(start.settings.legs_max),
             desk: &mut start.desk,
+            taps: &mut start.taps,
             stats: &start.stats,
             batch: Batch::new(),
             deadline: Deadline::first_after(now),
@@ -136,7 +140,12 @@ impl<'a> Thread<'a> {
             encode: encoded_at.since(mixed_at),
             send: clock::now().since(encoded_at),
         });
+        // Behind the packets: who listens comes first.
+        while let Some(tap) = self.engine.poll_tap() {
+            self.taps.put(&tap);
+        }
         self.ticks += 1;
+        self.stats.taps_dropped(self.taps.dropped());
         self.stats.publish(&self.engine.counters(), self.engine.load());
     }
 

@@ -28,6 +28,7 @@ const calls = await driveParticipants();
 await driveCalls();
 await driveRefusals(calls[0]);
 await driveQueues(calls[0]);
+if (process.env.CONFAB_RECORDS) await driveRecordings(calls[0]);
 await driveKick(calls[0]);
 await driveHangUp(calls[1]);
 await driveEnd(calls[2]);
@@ -211,6 +212,28 @@ async function driveQueues(call) {
   await refused(404, 20404, "taking out one who does not wait", out);
   assert.equal(await queue.remove(), true, "remove() of an empty queue");
   await refused(404, 20404, "a queue that was removed", queue.fetch());
+}
+
+async function driveRecordings(call) {
+  const ofCall = node.calls(call).recordings;
+  const begun = await ofCall.create({ recordingChannels: "dual" });
+  assert.deepEqual([begun.callSid, begun.status, begun.channels], [call, "in-progress", 2], "the recording begun");
+  const paused = await ofCall("Twilio.CURRENT").update({ status: "paused", pauseBehavior: "skip" });
+  assert.deepEqual([paused.sid, paused.status], [begun.sid, "paused"], "the recording paused");
+  assert.equal((await ofCall(begun.sid).update({ status: "in-progress" })).status, "in-progress", "resumed");
+  await new Promise((later) => setTimeout(later, 500));
+  assert.equal((await ofCall(begun.sid).update({ status: "stopped" })).status, "stopped", "stopped");
+  await refused(400, 21220, "a second stop", ofCall(begun.sid).update({ status: "stopped" }));
+  const isDone = async () => (await ofCall(begun.sid).fetch()).status === "completed";
+  await settles("the recording is completed", isDone);
+
+  const done = await node.recordings(begun.sid).fetch();
+  assert.deepEqual([done.duration, done.source, done.errorCode], ["1", "StartCallRecordingAPI", null], "it");
+  assert(done.mediaUrl.endsWith(`/Recordings/${done.sid}`), "where it can be heard");
+  assert.deepEqual(await sidsOf(node.recordings.list({ callSid: call })), [done.sid], "the call's recordings");
+  assert.deepEqual(await sidsOf(ofCall.list()), [done.sid], "its own recordings");
+  assert.equal(await node.recordings(done.sid).remove(), true, "remove() of a recording");
+  await refused(404, 20404, "fetch of a removed recording", node.recordings(done.sid).fetch());
 }
 
 async function driveKick(call) {

@@ -147,6 +147,33 @@ def drive_call_filters(node, call):
         equal(found, expected, f"whether calls.list({given}) has the call")
 
 
+def drive_recordings(node, call):
+    of_call = node.calls(call).recordings
+    begun = of_call.create(recording_channels="dual")
+    equal((begun.call_sid, begun.status, begun.channels), (call, "in-progress", 2), "the recording begun")
+    equal((begun.source, begun.track), ("StartCallRecordingAPI", "both"), "its source and track")
+    paused = of_call("Twilio.CURRENT").update(status="paused", pause_behavior="skip")
+    equal((paused.sid, paused.status), (begun.sid, "paused"), "the recording paused")
+    equal(of_call(begun.sid).update(status="in-progress").status, "in-progress", "the recording resumed")
+    time.sleep(0.5)
+    equal(of_call(begun.sid).update(status="stopped").status, "stopped", "the recording stopped")
+    refused(400, 21220, "a second stop", lambda: of_call(begun.sid).update(status="stopped"))
+    settles("the recording is completed", lambda: of_call(begun.sid).fetch().status == "completed")
+
+    done = node.recordings(begun.sid).fetch()
+    equal((done.duration, done.account_sid, done.error_code), ("1", ACCOUNT, None), "the recording")
+    equal(done.media_url, f"{URL}{PREFIX}/Recordings/{done.sid}", "where it can be heard")
+    check(isinstance(done.start_time, datetime), "recording.start_time is no date")
+    listed = lambda **given: [one.sid for one in node.recordings.list(**given)]
+    hour = timedelta(hours=1)
+    equal(listed(call_sid=call), [done.sid], "the recordings of the call")
+    equal(listed(date_created_after=done.start_time + hour), [], "recordings begun in an hour")
+    equal(listed(date_created_before=done.start_time + hour), [done.sid], "recordings begun before")
+    equal([one.sid for one in of_call.list()], [done.sid], "the call's own recordings")
+    equal(node.recordings(done.sid).delete(), True, "delete() of a recording")
+    refused(404, 20404, "fetch of a deleted recording", node.recordings(done.sid).fetch)
+
+
 def drive_kick(node, conference, call):
     seat = node.conferences(conference).participants(call)
     equal(seat.delete(), True, "delete() of a participant")
@@ -231,6 +258,8 @@ def main():
     drive_refusals(node, conference, calls[0])
     drive_queues(node, calls[0])
     equal(node.calls(calls[0]).update(time_limit=600).sid, calls[0], "a call with another time limit")
+    if os.environ.get("CONFAB_RECORDS"):
+        drive_recordings(node, calls[0])
     drive_kick(node, conference, calls[0])
     drive_hang_up(node, conference, calls[1])
     drive_end(node, conference, calls[2])

@@ -255,7 +255,13 @@ impl Conference {
             }
             if leg.tapped {
                 let said = self.voices.now(participant.slot, participant.frame_len());
-                step.taps.copy(participant.leg, step.tick, TapSide::Received, participant.rate(), said);
+                step.taps.copy(
+                    (step.tick, step.now),
+                    participant.leg,
+                    TapSide::Received,
+                    participant.rate(),
+                    said,
+                );
             }
         }
         self.speakers.decide();
@@ -327,7 +333,7 @@ impl Conference {
         let (index, rate) = (self.participants[seat].index, bus.rate());
         let leg = step.legs.at(index);
         if leg.tapped {
-            step.taps.copy(leg.id(), step.tick, TapSide::Sent, rate, bus.render());
+            step.taps.copy((step.tick, step.now), leg.id(), TapSide::Sent, rate, bus.render());
         }
         if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), step.counters, step.faults);
@@ -342,7 +348,8 @@ impl Conference {
         let participant = &self.participants[seat];
         let heard = self.scratch.heard.samples();
         if step.legs.at(participant.index).tapped {
-            step.taps.copy(participant.leg, step.tick, TapSide::Sent, participant.rate(), heard);
+            let when = (step.tick, step.now);
+            step.taps.copy(when, participant.leg, TapSide::Sent, participant.rate(), heard);
         }
         let leg = step.legs.at(participant.index);
         let bus = self.buses[participant.rate().index()].as_deref();

@@ -8,11 +8,12 @@ use self::legs::{IdMap, LegIndex, Legs, id_map};
 use crate::command::{Ask, Audience, Command, LegChange};
 use crate::conference::{Conference, Equipment, Participant, Seat, Step};
 use crate::costs::TickTimes;
-use crate::event::{Event, LevelReport, Refusal, Retired, Tap};
+use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
 use crate::leg::{Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
+use crate::playout::Sound as Heard;
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -458,8 +459,18 @@ fn idle(step: &mut Step<'_>) {
 fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
     let leg = step.legs.at(index);
     let mut frame = Frame::silence(leg.codec().sample_rate());
-    leg.hear(step.now, step.counters, &mut frame);
+    let said = leg.hear(step.now, step.counters, &mut frame);
+    let (when, id) = ((step.tick, step.now), leg.id());
+    if leg.tapped {
+        if said == Heard::Silence {
+            frame.silence_at(frame.rate());
+        }
+        step.taps.copy(when, id, TapSide::Received, frame.rate(), frame.samples());
+    }
     leg.play(&mut frame);
+    if leg.tapped {
+        step.taps.copy(when, id, TapSide::Sent, frame.rate(), frame.samples());
+    }
     leg.send_own(frame.samples(), None, step.counters, step.faults);
     step.legs.done(index);
 }

@@ -115,3 +115,32 @@ pub(in super::super) struct NotificationFilters {
     #[param(rename = "MessageDate>")]
     message_date_from: Option<String>,
 }
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "PascalCase")]
+pub(in super::super) struct CallRecordingFilters {
+    /// Begun on that day (UTC): `2024-01-31`, or the day of a time such as `2024-01-31T23:59:59Z`.
+    date_created: Option<String>,
+    /// Begun before: a time, or the beginning of a day.
+    #[param(rename = "DateCreated<")]
+    date_created_before: Option<String>,
+    /// Begun from then on.
+    #[param(rename = "DateCreated>")]
+    date_created_from: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "PascalCase")]
+pub(in super::super) struct RecordingFilters {
+    call_sid: Option<String>,
+    /// None is of a conference.
+    conference_sid: Option<String>,
+    /// Begun on that day (UTC): `2024-01-31`, or the day of a time such as `2024-01-31T23:59:59Z`.
+    date_created: Option<String>,
+    /// Begun before: a time, or the beginning of a day.
+    #[param(rename = "DateCreated<")]
+    date_created_before: Option<String>,
+    /// Begun from then on.
+    #[param(rename = "DateCreated>")]
+    date_created_from: Option<String>,
+}

@@ -176,6 +176,86 @@ struct LegForm {
     status_callback_method: Option<WebhookMethod>,
     /// Which steps are told, of `completed` alone unless given. The parameter may be repeated.
     status_callback_event: Option<Vec<CallStep>>,
+    /// Whether it is recorded from its answer on; what else is said of recordings counts only then.
+    record: Option<bool>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    recording: NewRecording,
+}
+
+/// Of how many tracks a recording is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum RecordingChannels {
+    Mono,
+    Dual,
+}
+
+/// Whom a recording hears, seen from the node.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum RecordedTrack {
+    Inbound,
+    Outbound,
+    Both,
+}
+
+/// Whether silence is cut off at both ends.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum TrimWord {
+    TrimSilence,
+    DoNotTrim,
+}
+
+/// What of a recording somebody is told of.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum RecordingNews {
+    InProgress,
+    Completed,
+    Absent,
+}
+
+/// How somebody is recorded.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct NewRecording {
+    /// Mono unless given.
+    recording_channels: Option<RecordingChannels>,
+    /// Both unless given.
+    recording_track: Option<RecordedTrack>,
+    trim: Option<TrimWord>,
+    recording_status_callback: Option<String>,
+    recording_status_callback_method: Option<WebhookMethod>,
+    /// `completed` unless given. The parameter may be repeated.
+    recording_status_callback_event: Option<Vec<RecordingNews>>,
+}
+
+/// What a recording does from now on.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum RecordingState {
+    Paused,
+    InProgress,
+    Stopped,
+}
+
+/// What is heard of a pause.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum PauseWord {
+    Silence,
+    /// Nothing: what is behind it follows at once.
+    Skip,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct RecordingUpdate {
+    status: RecordingState,
+    /// Silence unless given.
+    pause_behavior: Option<PauseWord>,
 }
 
 /// `Url`, `Twiml` or `ApplicationSid` must be given.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::api::{
     accounts, applications, calls, conferences, keys, notifications, numbers, participants, queues,
+    recordings,
 };
 
 macro_rules! list {
@@ -43,3 +44,4 @@ list!(QueueList, queues, queues::Representation);
 list!(MemberList, queue_members, queues::Waiter);
 list!(NotificationList, notifications, notifications::Representation);
 list!(CallEventList, events, notifications::Event);
+list!(RecordingList, recordings, recordings::Representation);

@@ -164,6 +164,7 @@ impl Batch {
             | What::Digit { .. }
             | What::Announced { .. }
             | What::Agent { .. }
+            | What::Recording(_)
             | What::Queue { .. }
             | What::Waiter { .. } => {}
         }

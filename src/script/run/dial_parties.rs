@@ -79,20 +79,24 @@ impl Runner {
             self.give_up(&[child]).await;
             return self.after(dial.action.as_ref(), vec![told("DialCallStatus", "failed")]);
         }
+        let recording = self.record_dial(dial).await;
         let flow = self.connected(dial, since).await;
         self.give_up(&[child]).await;
+        let recorded = match recording {
+            Some(recording) => self.stop_recording(recording).await,
+            None => None,
+        };
         if let Some(flow) = flow {
             return flow;
         }
-        self.after(
-            dial.action.as_ref(),
-            vec![
-                told("DialCallStatus", "completed"),
-                told("DialCallSid", child),
-                told("DialCallDuration", since.elapsed().as_secs()),
-                told("DialBridged", "true"),
-            ],
-        )
+        let mut facts = recorded.map(|view| self.facts(&view)).unwrap_or_default();
+        facts.extend([
+            told("DialCallStatus", "completed"),
+            told("DialCallSid", child),
+            told("DialCallDuration", since.elapsed().as_secs()),
+            told("DialBridged", "true"),
+        ]);
+        self.after(dial.action.as_ref(), facts)
     }
 
     /// Calls all at once, or one after another; the first to answer is kept, the others are given up.
@@ -184,6 +188,7 @@ impl Runner {
             parent: Some(self.call.sid),
             send_digits: None,
             status: self.status_callback(called),
+            record: None,
         };
         match party {
             Party::Number(number) => {

@@ -18,6 +18,7 @@ mod enqueue;
 mod fetch;
 mod gather;
 pub(super) mod parameters;
+mod record;
 mod refer;
 mod sounds;
 mod wait;
@@ -57,6 +58,8 @@ pub struct Scripts {
     pub saying: Arc<Saying>,
     /// Who is told what goes wrong.
     pub debugger: Debugger,
+    /// Where this node's API is for whoever is told of it: `http://host:port`.
+    pub public_url: String,
 }
 
 /// Documents that one call may go through. A script that redirects to itself for ever must end some day; a menu that
@@ -190,7 +193,8 @@ impl Runner {
                 Flow::Next
             }
             Verb::Refer(refer) => self.refer(&refer).await,
-            Verb::Record(_) | Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
+            Verb::Record(record) => self.record(&record).await,
+            Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
                 self.warn(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
                 Flow::Next
             }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::fetch::Errand;
 use super::{Flow, Runner};
-use crate::call::{CallEvent, CallSid, CallView, QueueExit, ReferStep, VoiceUrl};
+use crate::call::{CallEvent, CallSid, CallView, QueueExit, RecordingSid, ReferStep, VoiceUrl};
 
 /// What a script was waiting for has happened, or something else did.
 pub(super) enum Woken {
@@ -33,6 +33,8 @@ const HELD_MAX: usize = 64;
 
 /// What only some verbs care about.
 pub(super) enum Other {
+    /// A recording ended by itself.
+    Recorded(RecordingSid),
     /// A call that this script dialled got further.
     Dialled(Box<CallView>),
     /// One of them has heard what it was to hear first; it can be connected, or never will be.
@@ -74,6 +76,7 @@ pub(super) fn interruption(event: &Option<CallEvent>, is_queued: bool) -> Option
         Some(
             CallEvent::Digit(_)
             | CallEvent::LeftConference { .. }
+            | CallEvent::Recorded(_)
             | CallEvent::Dialled(_)
             | CallEvent::Dequeued { .. }
             | CallEvent::Whispered { .. }
@@ -129,6 +132,7 @@ impl Runner {
                 None => Woken::Gone(Flow::Over),
                 Some(CallEvent::Digit(pressed)) => Woken::Key(pressed.digit),
                 Some(CallEvent::LeftConference { .. }) => Woken::Left,
+                Some(CallEvent::Recorded(recording)) => Woken::Other(Other::Recorded(recording)),
                 Some(CallEvent::Dialled(view)) => Woken::Other(Other::Dialled(view)),
                 Some(CallEvent::Played { player: over, .. }) if Some(over) == player => Woken::Played,
                 Some(CallEvent::Dequeued { caller }) => Woken::Other(Other::Dequeued(caller)),

@@ -1,0 +1,197 @@
+//! The thread between media threads and writers: takes what was tapped, places it, and hands blocks on. It waits for
+//! nobody: a writer that does not keep up costs the recording a gap.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use confab_media::LegId;
+use tokio::sync::mpsc::Sender;
+use tracing::warn;
+
+use super::manifest::Name;
+use super::placing::{Block, PauseBehavior, Placing, Terms};
+use super::recorder::{Begin, Report, Stats, TapSource};
+use super::writer::{Job, Waiting};
+
+/// How often the rings are looked at while something is recorded: once a tick. They hold fifty.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// While nothing is, once a second. For so many looks after a recording it is looked as often as during one: what is left
+/// of its leg must not be taken for the beginning of the next.
+const LOOK_WHEN_IDLE: Duration = Duration::from_secs(1);
+const LOOKS_AFTERWARDS: u32 = 50;
+
+/// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
+/// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
+const BLOCKS_WAITING_MAX: u64 = 60;
+
+/// What the collector is told.
+pub(super) enum Order {
+    /// Record a leg from now on.
+    Begin(Box<Begin>),
+    /// Leave out what comes, or go on.
+    Pause(Name, Option<PauseBehavior>),
+    /// It is over.
+    Finish(Name),
+    /// Its files are to go.
+    Delete(Name),
+    /// Complete all there are, and end.
+    Stop,
+}
+
+pub(super) struct Collector {
+    pub(super) taps: Vec<TapSource>,
+    pub(super) writers: Vec<SyncSender<Job>>,
+    pub(super) reports: Sender<Report>,
+    pub(super) stats: Stats,
+    pub(super) legs: HashMap<LegId, Vec<Active>>,
+    pub(super) next_writer: usize,
+}
+
+/// A recording under way.
+pub(super) struct Active {
+    name: Name,
+    terms: Terms,
+    placing: Placing,
+    writer: usize,
+    waiting: Arc<AtomicU64>,
+    /// It has ended by itself, and waits to be finished.
+    has_ended: bool,
+}
+
+impl Collector {
+    /// The thread's life.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        let mut idle = 0;
+        loop {
+            idle = if self.legs.is_empty() { idle + 1 } else { 0 };
+            let is_idle = idle > LOOKS_AFTERWARDS;
+            let order = orders.recv_timeout(if is_idle { LOOK_WHEN_IDLE } else { LOOK_EVERY });
+            // Its leg is tapped from now on, and what has come of it since is already here.
+            let order = match order {
+                Ok(Order::Begin(begin)) => {
+                    self.begin(*begin);
+                    continue;
+                }
+                order => order,
+            };
+            // What was heard before another order counts.
+            self.collect();
+            match order {
+                Ok(Order::Pause(name, behavior)) => {
+                    if let Some(active) = self.find(&name) {
+                        active.placing.pause(behavior);
+                    }
+                }
+                Ok(Order::Finish(name)) => self.finish(&name),
+                Ok(Order::Delete(name)) => self.hand_on(0, Job::Delete(name)),
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
+                Ok(Order::Begin(_)) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        let Self { taps, legs, writers, reports, stats, .. } = self;
+        for take in taps {
+            while let Some(tap) = take() {
+                let Some(active) = legs.get_mut(&tap.leg) else {
+                    continue;
+                };
+                for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
+                    if let Some(ending) = recording.placing.hear(&tap) {
+                        recording.has_ended = true;
+                        // A model that is gone wants to know nothing more.
+                        let _ = reports.blocking_send(Report::Ended(recording.name.clone(), ending));
+                    }
+                    if let Some(block) = recording.placing.take_block() {
+                        recording.append(&writers[recording.writer], block, stats);
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, begin: Begin) {
+        let writer = self.next_writer;
+        self.next_writer = (writer + 1) % self.writers.len();
+        self.hand_on(writer, Job::Open(begin.name.clone(), begin.about, begin.terms.shape));
+        let active = Active {
+            name: begin.name,
+            terms: begin.terms,
+            placing: Placing::new(begin.terms),
+            writer,
+            waiting: Arc::default(),
+            has_ended: false,
+        };
+        self.legs.entry(begin.leg).or_default().push(active);
+        self.stats.active.add(1);
+    }
+
+    fn find(&mut self, name: &Name) -> Option<&mut Active> {
+        self.legs.values_mut().flatten().find(|active| active.name == *name)
+    }
+
+    fn finish(&mut self, name: &Name) {
+        let found = self
+            .legs
+            .iter()
+            .find_map(|(leg, active)| Some((*leg, active.iter().position(|active| active.name == *name)?)));
+        let Some((leg, at)) = found else {
+            return;
+        };
+        let Some(recordings) = self.legs.get_mut(&leg) else {
+            return;
+        };
+        let active = recordings.swap_remove(at);
+        if recordings.is_empty() {
+            self.legs.remove(&leg);
+        }
+        self.end(active);
+    }
+
+    fn end(&mut self, mut active: Active) {
+        let placing = std::mem::replace(&mut active.placing, Placing::new(active.terms));
+        let (rest, kept) = placing.finish();
+        active.append(&self.writers[active.writer], rest, &self.stats);
+        self.stats.active.add(-1);
+        self.hand_on(active.writer, Job::Finish(active.name, kept, active.terms.shortest));
+    }
+
+    /// What must not be lost waits until there is room: a recording's beginning and end, of which there are few.
+    fn hand_on(&self, writer: usize, job: Job) {
+        if self.writers[writer].send(job).is_err() {
+            warn!("a thread that writes recordings is gone");
+        }
+    }
+
+    fn stop(&mut self) {
+        for active in std::mem::take(&mut self.legs).into_values().flatten() {
+            self.end(active);
+        }
+        for writer in 0..self.writers.len() {
+            self.hand_on(writer, Job::Stop);
+        }
+    }
+}
+
+impl Active {
+    fn append(&self, writer: &SyncSender<Job>, block: Block, stats: &Stats) {
+        if block.samples.is_empty() && block.gaps.is_empty() && block.trimmed == 0 {
+            return;
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= BLOCKS_WAITING_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            stats.dropped.increment();
+            return;
+        }
+        let job = Job::Append(self.name.clone(), block, Waiting(Arc::clone(&self.waiting)));
+        // Dropped with the job, the count goes down again.
+        if writer.try_send(job).is_err() {
+            stats.dropped.increment();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What recordings ask of a disk, so that tests can have one that fails.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Nobody else on the machine may listen.
+const FILE_MODE: u32 = 0o600;
+
+/// A file that is written.
+pub trait Sheet: Write + Seek + Send {}
+
+impl<T: Write + Seek + Send> Sheet for T {}
+
+/// Makes files, and sees to it that they last.
+pub trait Disk: Send + Sync {
+    /// A new file, which must not be there.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Sheet>>;
+
+    /// Returns when the file's content is on the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync(&self, path: &Path) -> io::Result<()>;
+
+    /// Puts these bytes where `path` is, whole or not at all.
+    ///
+    /// # Errors
+    /// What the system says; then what was there is there.
+    fn replace(&self, path: &Path, bytes: &[u8], lasting: bool) -> io::Result<()>;
+}
+
+/// The file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files;
+
+impl Disk for Files {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn Sheet>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(FILE_MODE);
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8], lasting: bool) -> io::Result<()> {
+        let fresh = path.with_extension("json.new");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(FILE_MODE);
+        let mut file = options.open(&fresh)?;
+        file.write_all(bytes)?;
+        if lasting {
+            file.sync_all()?;
+        }
+        fs::rename(&fresh, path)?;
+        if lasting && let Some(folder) = path.parent() {
+            // The name is part of the folder.
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! Recordings: from what media threads tap to WAV files, and never in anybody's way.
+//!
+//! ```text
+//! media threads ─ rings ─▶ collector: places frames by time ─▶ writers ─▶ RE….wav.part ─▶ RE….wav
+//! model ────── orders ───▶     (a thread)                 (threads)  └─▶ RE….json, the manifest
+//!   ▲                              │ ended by itself          │
+//!   └────────── reports ───────────┴──────────────────────────┘ on the disk, or why not
+//! ```
+//!
+//! Samples are placed by the time of the tick that heard them: what is missing is silence of exactly its length, and is
+//! listed in the manifest. Everything between the threads is bounded: when a disk stalls, its recordings lose what does not
+//! fit any more, which the manifest lists as well, and nobody waits.
+//!
+//! A file is named for its recording and for nothing else. While it grows it ends in `.wav.part`; its header is right at
+//! every moment, up to the last half second. It gets its name when it is on the disk, and only then is anybody told. What a
+//! killed process left is completed at the next start.
+
+mod collector;
+mod disk;
+mod manifest;
+mod placing;
+mod playback;
+mod recorder;
+mod repair;
+#[cfg(test)]
+mod tests;
+mod wav;
+mod writer;
+
+pub use self::disk::{Disk, Files, Sheet};
+pub use self::manifest::{Failure, Gap, Manifest, Name, NameError, State};
+pub use self::placing::{Ending, PauseBehavior, Shape, Terms, Tracks};
+pub use self::playback::Playback;
+pub use self::recorder::{Begin, Recorder, RecorderSettings, Report, TapSource};
+pub use self::repair::find;

@@ -1,0 +1,525 @@
+//! Where each sample goes: from frames with a time, in which some are missing, to blocks with a position, in which
+//! silence stands for what is missing. No clock, no file.
+//!
+//! ```text
+//! frame ─▶ rate ─▶ slot of 20 ms ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of half a second
+//! ```
+
+use std::time::Duration;
+
+use confab_media::dsp::converter::RateConverter;
+use confab_media::dsp::level::{Level, SpeechGate};
+use confab_media::{FRAME_LEN_MAX, SampleRate, Tap, TapSide, Tick, Time};
+
+use super::manifest::Gap;
+
+/// Steps of 20 ms in a block: half a second, so that a process that is killed loses less than one.
+const BLOCK_STEPS: usize = 25;
+
+/// What is quieter, in dBov below full scale, is silence where silence is cut off: above the noise of a line (about
+/// -65), under a whisper.
+const SILENCE_DBOV: u8 = 50;
+
+/// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
+const MARGIN_STEPS: u64 = 10;
+
+/// Which sounds of a leg are recorded, and how they lie in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracks {
+    /// What the far end says.
+    Received,
+    /// What the far end hears.
+    Sent,
+    /// Both, added.
+    Mixed,
+    /// Both, beside each other: first what it says.
+    Both,
+}
+
+impl Tracks {
+    /// Tracks in the file.
+    pub const fn width(self) -> u16 {
+        match self {
+            Self::Received | Self::Sent | Self::Mixed => 1,
+            Self::Both => 2,
+        }
+    }
+
+    const fn wants(self, side: TapSide) -> bool {
+        match self {
+            Self::Received => matches!(side, TapSide::Received),
+            Self::Sent => matches!(side, TapSide::Sent),
+            Self::Mixed | Self::Both => true,
+        }
+    }
+}
+
+/// What a file looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Samples a second.
+    pub rate: SampleRate,
+    /// What is in it.
+    pub tracks: Tracks,
+}
+
+/// What is recorded and when that ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What the file looks like.
+    pub shape: Shape,
+    /// Silence at both ends is cut off.
+    pub trim: bool,
+    /// It ends when it is so long.
+    pub longest: Option<Duration>,
+    /// It ends when the far end has said nothing for so long.
+    pub patience: Option<Duration>,
+    /// What is shorter is not kept.
+    pub shortest: Duration,
+}
+
+/// What a pause leaves in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseBehavior {
+    /// Silence, as long as it is.
+    Silence,
+    /// Nothing: what comes after it follows at once.
+    Skip,
+}
+
+/// Why a recording ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody has said anything for too long.
+    Silence,
+    /// It is as long as it may become.
+    Longest,
+}
+
+/// Samples and where they go. What lies between two blocks is silence.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// In samples of each track, from the file's first.
+    pub(super) at: u64,
+    /// Of all tracks in turn.
+    pub(super) samples: Vec<i16>,
+    pub(super) gaps: Vec<Gap>,
+    /// Samples of it that stand for a pause.
+    pub(super) paused: u64,
+    /// Samples of silence that were cut off before the file's first, so far.
+    pub(super) trimmed: u64,
+}
+
+/// One recording's frames on their way to its blocks.
+#[derive(Debug)]
+pub(super) struct Placing {
+    terms: Terms,
+    begin: Option<Time>,
+    slot: Slot,
+    ways: [Way; 2],
+    paused: Option<PauseBehavior>,
+    /// Steps in the file, those that the block under way has included.
+    steps: u64,
+    /// Where the last sound ended, in steps.
+    sound_until: u64,
+    /// Silence before the first sound.
+    waiting: Waiting,
+    gate: SpeechGate,
+    /// Steps since the far end said something.
+    quiet: u64,
+    block: Block,
+}
+
+/// The 20 ms under way.
+#[derive(Debug, Default)]
+struct Slot {
+    index: u64,
+    /// What came of each side.
+    sides: [Option<Vec<i16>>; 2],
+}
+
+/// What is cut off at the beginning, less the margin.
+#[derive(Debug, Default)]
+struct Waiting {
+    is_over: bool,
+    /// The last steps of it.
+    kept: std::collections::VecDeque<Step>,
+    dropped: u64,
+}
+
+/// 20 ms of all tracks.
+#[derive(Debug)]
+struct Step {
+    samples: Vec<i16>,
+    missing: [bool; 2],
+    is_paused: bool,
+}
+
+/// To the file's rate, where a side has another.
+#[derive(Debug, Default)]
+struct Way {
+    converter: Option<RateConverter>,
+    /// The slot it was used for last.
+    last: u64,
+}
+
+impl Placing {
+    pub(super) fn new(terms: Terms) -> Self {
+        let waiting = Waiting { is_over: !terms.trim, ..Waiting::default() };
+        Self {
+            terms,
+            begin: None,
+            slot: Slot::default(),
+            ways: Default::default(),
+            paused: None,
+            steps: 0,
+            sound_until: 0,
+            waiting,
+            gate: SpeechGate::default(),
+            quiet: 0,
+            block: Block::default(),
+        }
+    }
+
+    pub(super) const fn pause(&mut self, behavior: Option<PauseBehavior>) {
+        self.paused = behavior;
+        self.quiet = 0;
+    }
+
+    /// Takes a frame in. Whether, and why, the recording ends with what came before it.
+    pub(super) fn hear(&mut self, tap: &Tap) -> Option<Ending> {
+        if !self.terms.shape.tracks.wants(tap.side) && !self.listens(tap.side) {
+            return None;
+        }
+        let begin = *self.begin.get_or_insert(tap.at);
+        let half = Tick::DURATION / 2;
+        let index = ((tap.at.since(begin) + half).as_nanos() / Tick::DURATION.as_nanos()) as u64;
+        let mut ending = None;
+        while self.slot.index < index && ending.is_none() {
+            ending = self.end_slot();
+        }
+        if ending.is_none() && self.slot.index == index {
+            let side = usize::from(tap.side == TapSide::Sent);
+            let samples = self.ways[side].convert(tap, index, self.terms.shape.rate);
+            self.slot.sides[side].get_or_insert(samples);
+        }
+        ending
+    }
+
+    /// The block under way, if it is long enough to be written.
+    pub(super) fn take_block(&mut self) -> Option<Block> {
+        let step = self.step_len() * usize::from(self.terms.shape.tracks.width());
+        (self.block.samples.len() >= BLOCK_STEPS * step).then(|| self.cut_block())
+    }
+
+    /// What is left, and how many samples of the file are kept.
+    pub(super) fn finish(mut self) -> (Block, u64) {
+        let has_some = self.slot.sides.iter().any(Option::is_some);
+        if has_some {
+            self.end_slot();
+        }
+        let kept = match self.terms.trim {
+            true if !self.waiting.is_over => 0,
+            true => (self.sound_until + MARGIN_STEPS).min(self.steps),
+            false => self.steps,
+        };
+        let samples = kept * self.step_len() as u64;
+        (self.cut_block(), samples)
+    }
+
+    /// Whether it listens to what it does not record.
+    fn listens(&self, side: TapSide) -> bool {
+        self.terms.patience.is_some() && side == TapSide::Received
+    }
+
+    const fn step_len(&self) -> usize {
+        self.terms.shape.rate.frame_len()
+    }
+
+    fn cut_block(&mut self) -> Block {
+        let next = self.steps * self.step_len() as u64;
+        let trimmed = self.waiting.dropped * self.step_len() as u64;
+        let block = std::mem::replace(&mut self.block, Block { at: next, trimmed, ..Block::default() });
+        Block { trimmed, ..block }
+    }
+
+    /// Puts the slot under way where it belongs, and goes on with the next.
+    fn end_slot(&mut self) -> Option<Ending> {
+        let sides = std::mem::take(&mut self.slot.sides);
+        self.slot.index += 1;
+        let ending = self.listen(sides[0].as_deref());
+        let step = self.step(&sides);
+        let is_loud = Level::of(&step.samples).minus_dbov() < SILENCE_DBOV;
+        match self.paused {
+            Some(PauseBehavior::Skip) => {}
+            _ if is_loud || self.waiting.is_over => {
+                self.begin_sound();
+                self.append(step, is_loud);
+            }
+            _ => self.wait(step),
+        }
+        ending.or_else(|| self.is_longest().then_some(Ending::Longest))
+    }
+
+    fn listen(&mut self, said: Option<&[i16]>) -> Option<Ending> {
+        let patience = self.terms.patience?;
+        if self.paused.is_some() {
+            return None;
+        }
+        self.gate.hear(said.map_or(Level::SILENCE, Level::of));
+        self.quiet = if self.gate.is_speaking() { 0 } else { self.quiet + 1 };
+        (Tick::DURATION * u32::try_from(self.quiet).unwrap_or(u32::MAX) >= patience)
+            .then_some(Ending::Silence)
+    }
+
+    fn is_longest(&self) -> bool {
+        let length = Tick::DURATION * u32::try_from(self.steps).unwrap_or(u32::MAX);
+        self.terms.longest.is_some_and(|longest| length >= longest)
+    }
+
+    /// What the file gets of a slot.
+    fn step(&self, sides: &[Option<Vec<i16>>; 2]) -> Step {
+        let silence = [0; FRAME_LEN_MAX];
+        let [said, heard] =
+            [0, 1].map(|side: usize| sides[side].as_deref().unwrap_or_else(|| &silence[..self.step_len()]));
+        let gone = [0, 1].map(|side: usize| sides[side].is_none());
+        if self.paused == Some(PauseBehavior::Silence) {
+            let samples = vec![0; self.step_len() * usize::from(self.terms.shape.tracks.width())];
+            return Step { samples, missing: [false; 2], is_paused: true };
+        }
+        let both = said.iter().zip(heard);
+        let (samples, missing) = match self.terms.shape.tracks {
+            Tracks::Received => (said.to_vec(), [gone[0], false]),
+            Tracks::Sent => (heard.to_vec(), [gone[1], false]),
+            Tracks::Mixed => (both.map(|(a, b)| a.saturating_add(*b)).collect(), [gone[0] || gone[1], false]),
+            Tracks::Both => (both.flat_map(|(a, b)| [*a, *b]).collect(), gone),
+        };
+        Step { samples, missing, is_paused: false }
+    }
+
+    /// Silence before the first sound: only its end is kept.
+    fn wait(&mut self, step: Step) {
+        self.waiting.kept.push_back(step);
+        if self.waiting.kept.len() as u64 > MARGIN_STEPS {
+            self.waiting.kept.pop_front();
+            self.waiting.dropped += 1;
+        }
+    }
+
+    fn begin_sound(&mut self) {
+        if !self.waiting.is_over {
+            self.waiting.is_over = true;
+            for step in std::mem::take(&mut self.waiting.kept) {
+                self.append(step, false);
+            }
+        }
+    }
+
+    fn append(&mut self, step: Step, is_loud: bool) {
+        let len = self.step_len() as u64;
+        let at = self.steps * len;
+        self.steps += 1;
+        if is_loud {
+            self.sound_until = self.steps;
+        }
+        let is_dual = self.terms.shape.tracks == Tracks::Both;
+        match step.missing {
+            [true, true] => self.note_gap(None, at, len),
+            [first, second] => {
+                if first {
+                    self.note_gap(is_dual.then_some(0), at, len);
+                }
+                if second {
+                    self.note_gap(is_dual.then_some(1), at, len);
+                }
+            }
+        }
+        self.block.paused += if step.is_paused { len } else { 0 };
+        self.block.samples.extend_from_slice(&step.samples);
+    }
+
+    fn note_gap(&mut self, track: Option<u8>, at: u64, samples: u64) {
+        match self.block.gaps.last_mut() {
+            Some(last) if last.track == track && last.at + last.samples == at => last.samples += samples,
+            _ => self.block.gaps.push(Gap { track, at, samples }),
+        }
+    }
+}
+
+impl Way {
+    fn convert(&mut self, tap: &Tap, index: u64, to: SampleRate) -> Vec<i16> {
+        let from = tap.frame.rate();
+        if from == to {
+            self.converter = None;
+            return tap.frame.samples().to_vec();
+        }
+        // Behind a gap nothing of what was before it may be heard.
+        let goes_on = self.last + 1 == index;
+        self.last = index;
+        if !goes_on || self.converter.as_ref().is_none_or(|converter| converter.from() != from) {
+            self.converter = Some(RateConverter::new(from, to));
+        }
+        let mut out = vec![0; to.frame_len()];
+        if let Some(converter) = &mut self.converter {
+            converter.convert(tap.frame.samples(), &mut out);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use confab_media::{Frame, LegId};
+
+    use super::*;
+
+    pub(in super::super) fn terms(tracks: Tracks) -> Terms {
+        Terms {
+            shape: Shape { rate: SampleRate::Hz8000, tracks },
+            trim: false,
+            longest: None,
+            patience: None,
+            shortest: Duration::ZERO,
+        }
+    }
+
+    /// A frame that says in each sample which step it is of.
+    pub(in super::super) fn frame(step: u64, side: TapSide, amplitude: i16) -> Tap {
+        let mut frame = Frame::silence(SampleRate::Hz8000);
+        frame.samples_mut().fill(amplitude);
+        let at = Time::from_millis(7 + step * 20);
+        Tap { leg: LegId(1), tick: Tick(step), at, side, frame, dropped_before: 0 }
+    }
+
+    /// All that a recording would hold, and its gaps.
+    fn whole(mut placing: Placing, taps: &[Tap]) -> (Vec<i16>, Vec<Gap>) {
+        let (mut samples, mut gaps): (Vec<i16>, Vec<Gap>) = (Vec::new(), Vec::new());
+        let width = usize::from(placing.terms.shape.tracks.width());
+        let mut put = |block: Block| {
+            assert_eq!(block.at as usize * width, samples.len());
+            samples.extend(block.samples);
+            gaps.extend(block.gaps);
+        };
+        for tap in taps {
+            if placing.hear(tap).is_some() {
+                break;
+            }
+            if let Some(block) = placing.take_block() {
+                put(block);
+            }
+        }
+        let (rest, kept) = placing.finish();
+        put(rest);
+        samples.truncate(kept as usize * width);
+        (samples, gaps)
+    }
+
+    #[test]
+    fn both_sides_lie_beside_each_other_and_what_is_missing_is_silence_of_its_length() {
+        let mut taps = Vec::new();
+        for step in (0..100).filter(|step| !(40..50).contains(step)) {
+            taps.push(frame(step, TapSide::Received, step as i16 + 1));
+            if step != 7 {
+                taps.push(frame(step, TapSide::Sent, -(step as i16) - 1));
+            }
+        }
+        let (samples, gaps) = whole(Placing::new(terms(Tracks::Both)), &taps);
+        assert_eq!(samples.len(), 100 * 160 * 2);
+        for (n, pair) in samples.as_chunks::<2>().0.iter().enumerate() {
+            let step = (n / 160) as i16;
+            let expected = match step {
+                40..50 => [0, 0],
+                7 => [8, 0],
+                _ => [step + 1, -step - 1],
+            };
+            assert_eq!(*pair, expected, "sample {n}");
+        }
+        let gap = |track, at: u64, steps: u64| Gap { track, at: at * 160, samples: steps * 160 };
+        assert_eq!(gaps, [gap(Some(1), 7, 1), gap(None, 40, 10)]);
+    }
+
+    #[test]
+    fn one_side_or_the_sum_of_both_is_one_track() {
+        for (tracks, expected) in [(Tracks::Received, 300), (Tracks::Sent, 32_700), (Tracks::Mixed, i16::MAX)]
+        {
+            let taps: Vec<Tap> = (0..10)
+                .flat_map(|step| [frame(step, TapSide::Received, 300), frame(step, TapSide::Sent, 32_700)])
+                .collect();
+            let (samples, gaps) = whole(Placing::new(terms(tracks)), &taps);
+            assert!(samples.len() == 1_600 && samples.iter().all(|s| *s == expected), "{tracks:?}");
+            assert_eq!(gaps, []);
+        }
+    }
+
+    #[test]
+    fn a_pause_is_silence_or_nothing() {
+        for (behavior, steps) in [(PauseBehavior::Silence, 30), (PauseBehavior::Skip, 20)] {
+            let mut placing = Placing::new(terms(Tracks::Received));
+            for step in 0..30 {
+                match step {
+                    10 => placing.pause(Some(behavior)),
+                    20 => placing.pause(None),
+                    _ => {}
+                }
+                // What is said at the step is placed when the next comes.
+                placing.hear(&frame(step, TapSide::Received, 100));
+            }
+            let (block, kept) = placing.finish();
+            assert_eq!(kept, steps * 160, "{behavior:?}");
+            let silent = block.samples.iter().filter(|s| **s == 0).count();
+            assert_eq!(silent, if behavior == PauseBehavior::Silence { 1_600 } else { 0 });
+            assert_eq!(block.paused, silent as u64);
+        }
+    }
+
+    #[test]
+    fn silence_at_both_ends_is_cut_off_but_for_a_margin() {
+        let mut terms = terms(Tracks::Received);
+        terms.trim = true;
+        let loud = |step: u64| if (100..150).contains(&step) || step == 200 { 5_000 } else { 3 };
+        let taps: Vec<Tap> = (0..400).map(|step| frame(step, TapSide::Received, loud(step))).collect();
+        let (samples, _) = whole(Placing::new(terms), &taps);
+        let margin = MARGIN_STEPS as usize * 160;
+        assert_eq!(samples.len(), 101 * 160 + 2 * margin);
+        assert!(samples[..margin].iter().all(|s| *s == 3) && samples[margin] == 5_000);
+
+        let quiet: Vec<Tap> = (0..400).map(|step| frame(step, TapSide::Received, 3)).collect();
+        assert_eq!(whole(Placing::new(terms), &quiet).0.len(), 0, "nothing but silence");
+    }
+
+    #[test]
+    fn it_ends_when_it_is_long_enough_or_nobody_speaks() {
+        let mut longest = terms(Tracks::Received);
+        longest.longest = Some(Duration::from_secs(1));
+        let taps: Vec<Tap> = (0..400).map(|step| frame(step, TapSide::Received, 5_000)).collect();
+        assert_eq!(whole(Placing::new(longest), &taps).0.len(), 8_000);
+
+        let mut patience = terms(Tracks::Received);
+        patience.patience = Some(Duration::from_secs(2));
+        let mut placing = Placing::new(patience);
+        let ended = (0..1_000).find(|step| {
+            // Speech comes and goes; a second without any is a pause.
+            let speaks = *step < 200 && step % 50 < 30;
+            let loud = if step % 3 == 0 { 6_000 } else { 900 };
+            placing.hear(&frame(*step, TapSide::Received, if speaks { loud } else { 0 }))
+                == Some(Ending::Silence)
+        });
+        // The last word ends at step 180, and the gate holds on for 20.
+        assert!((280..310).contains(&ended.unwrap()), "{ended:?}");
+    }
+
+    #[test]
+    fn another_rate_in_the_middle_moves_nothing() {
+        let mut taps: Vec<Tap> = (0..50).map(|step| frame(step, TapSide::Received, 1_000)).collect();
+        for tap in &mut taps[20..40] {
+            let mut wide = Frame::silence(SampleRate::Hz48000);
+            wide.samples_mut().fill(1_000);
+            tap.frame = wide;
+        }
+        let (samples, gaps) = whole(Placing::new(terms(Tracks::Received)), &taps);
+        assert_eq!((samples.len(), gaps.len()), (8_000, 0));
+        // But for the filter's beginning.
+        let settled = samples.iter().enumerate().filter(|(n, _)| n / 160 != 20);
+        assert!(settled.clone().all(|(_, s)| (990..=1_010).contains(s)));
+    }
+}

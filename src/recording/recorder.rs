@@ -1,0 +1,182 @@
+//! The recorder, as the model holds it: takes orders without waiting, and reports what became of them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use confab_media::{LegId, Tap};
+use tokio::sync::mpsc;
+
+use super::collector::{Collector, Order};
+use super::disk::Disk;
+use super::manifest::{Manifest, Name};
+use super::placing::{Ending, PauseBehavior, Terms};
+use super::writer::Writer;
+use crate::telemetry::{Counter, Gauge, Metrics};
+
+/// Threads that write. While one waits for the disk the files of the others go on, as far as the disk lets them.
+const WRITERS: usize = 4;
+
+/// Orders that may wait. The collector takes one at least each time it looks, after a tick at most.
+const ORDERS_MAX: usize = 4_096;
+
+/// Blocks and ends that may wait for one writer, of all its recordings. Each recording is bounded by itself; this is what
+/// five hundred of them need.
+const JOBS_MAX: usize = 32_768;
+
+/// Reports that may wait for the model.
+const REPORTS_MAX: usize = 1_024;
+
+/// Gives the next frame that was tapped, if there is one.
+pub type TapSource = Box<dyn FnMut() -> Option<Tap> + Send>;
+
+/// What a recorder is made of.
+pub struct RecorderSettings {
+    /// Where files go.
+    pub folder: PathBuf,
+    /// What they are written on.
+    pub disk: Arc<dyn Disk>,
+    /// Where frames come from: one for each media thread.
+    pub taps: Vec<TapSource>,
+}
+
+/// A leg is to be recorded.
+#[derive(Debug)]
+pub struct Begin {
+    /// What the recording is called.
+    pub name: Name,
+    /// Whose sound.
+    pub leg: LegId,
+    /// What of it, and until when.
+    pub terms: Terms,
+    /// What is written down beside it.
+    pub about: serde_json::Value,
+}
+
+/// What became of a recording.
+#[derive(Debug)]
+pub enum Report {
+    /// It has ended by itself. It is to be [finished](Recorder::finish) all the same.
+    Ended(Name, Ending),
+    /// It cannot be written. It is to be finished all the same.
+    Failed(Name),
+    /// It is over, and on the disk; or there is nothing of it, which its manifest says.
+    Finished(Box<Manifest>),
+    /// Its files are gone, or not.
+    Deleted(Name, bool),
+}
+
+/// The recorder. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    orders: SyncSender<Order>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Figures of recordings.
+#[derive(Clone)]
+pub(super) struct Stats {
+    pub(super) active: Arc<Gauge>,
+    pub(super) completed: Arc<Counter>,
+    pub(super) absent: Arc<Counter>,
+    pub(super) dropped: Arc<Counter>,
+}
+
+impl Stats {
+    fn new(metrics: &Metrics) -> Self {
+        let ended = |end| {
+            metrics.counter(
+                "confab_recordings_total",
+                "Recordings that are over, by what there is of them.",
+                &[("end", end)],
+            )
+        };
+        Self {
+            active: metrics.gauge("confab_recordings_active", "Recordings under way.", &[]),
+            completed: ended("completed"),
+            absent: ended("absent"),
+            dropped: metrics.counter(
+                "confab_recording_blocks_dropped_total",
+                "Half seconds of recordings that the disk did not take in time; they are silence.",
+                &[],
+            ),
+        }
+    }
+}
+
+impl Recorder {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system refuses them.
+    pub fn start(
+        settings: RecorderSettings,
+        metrics: &Metrics,
+    ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+        let (orders, ordered) = sync_channel(ORDERS_MAX);
+        let (reports, reported) = mpsc::channel(REPORTS_MAX);
+        let stats = Stats::new(metrics);
+        let (mut writers, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..WRITERS {
+            let (jobs, given) = sync_channel(JOBS_MAX);
+            let writer = Writer {
+                folder: settings.folder.clone(),
+                disk: Arc::clone(&settings.disk),
+                reports: reports.clone(),
+                stats: stats.clone(),
+                open: HashMap::new(),
+            };
+            threads.push(spawn(format!("record-{number}"), move || writer.run(&given))?);
+            writers.push(jobs);
+        }
+        let taps = settings.taps;
+        let collector = Collector { taps, writers, reports, stats, legs: HashMap::new(), next_writer: 0 };
+        threads.push(spawn("recorder".to_owned(), move || collector.run(&ordered))?);
+        Ok((Self { orders, threads: Arc::new(Mutex::new(threads)) }, reported))
+    }
+
+    /// Records a leg from now on. What was tapped of it before is not part of it. Whether there was room for the order.
+    pub fn begin(&self, begin: Begin) -> bool {
+        self.orders.try_send(Order::Begin(Box::new(begin))).is_ok()
+    }
+
+    /// Leaves out what comes (`Some`), or goes on (`None`). Whether there was room for the order.
+    pub fn pause(&self, name: &Name, behavior: Option<PauseBehavior>) -> bool {
+        self.orders.try_send(Order::Pause(name.clone(), behavior)).is_ok()
+    }
+
+    /// Ends a recording; a report says when it is on the disk. Whether there was room for the order.
+    pub fn finish(&self, name: &Name) -> bool {
+        self.orders.try_send(Order::Finish(name.clone())).is_ok()
+    }
+
+    /// Deletes the files of a recording that is over; a report says when. Whether there was room for the order.
+    pub fn delete(&self, name: &Name) -> bool {
+        self.orders.try_send(Order::Delete(name.clone())).is_ok()
+    }
+
+    /// Completes all recordings and ends. Waits for the disk: not to be called where nothing may wait.
+    pub fn stop(&self) {
+        // Refused, it is stopping already or has as many orders before it as it will take.
+        let _ = self.orders.send(Order::Stop);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A panic has been reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(name: String, life: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name).spawn(life)
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! What the last process left: every manifest is read again, and a recording that was under way is completed with what
+//! there is of it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use super::disk::{Disk, Files};
+use super::manifest::{Failure, Manifest, Name, State};
+use super::wav;
+
+/// Nobody else on the machine may look in.
+const FOLDER_MODE: u32 = 0o700;
+
+/// A manifest of a thousand gaps takes some 60 kB; what is larger is none of ours.
+const MANIFEST_LEN_MAX: u64 = 1 << 20;
+
+/// The files of a recording.
+pub(super) struct Paths {
+    /// While it grows.
+    pub(super) part: PathBuf,
+    pub(super) wav: PathBuf,
+    pub(super) manifest: PathBuf,
+}
+
+impl Paths {
+    pub(super) fn of(folder: &Path, name: &Name) -> Self {
+        let file = |end: &str| folder.join(format!("{name}.{end}"));
+        Self { part: file("wav.part"), wav: file("wav"), manifest: file("json") }
+    }
+}
+
+/// Makes the folder if it is not there, completes what was left, and returns all recordings that there are. What cannot
+/// be read is left as it is, and said in the log.
+///
+/// # Errors
+/// When the folder cannot be made or read.
+pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
+    fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<Name>().ok());
+        let Some(name) = stem.filter(|_| path.extension().is_some_and(|end| end == "json")) else {
+            continue;
+        };
+        match recover(folder, &name, &path) {
+            Ok(Some(manifest)) => found.push(manifest),
+            Ok(None) => {
+                warn!(recording = %name, "its manifest is none that this version reads; left as it is")
+            }
+            Err(error) => warn!(recording = %name, %error, "cannot be read; left as it is"),
+        }
+    }
+    Ok(found)
+}
+
+fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifest>> {
+    if fs::metadata(path)?.len() > MANIFEST_LEN_MAX {
+        return Ok(None);
+    }
+    let read = Manifest::read(&fs::read(path)?).filter(|manifest| manifest.name == *name);
+    let Some(mut manifest) = read else {
+        return Ok(None);
+    };
+    let paths = Paths::of(folder, name);
+    match manifest.state {
+        State::Absent => {}
+        // It was on the disk, and had not got its name yet.
+        State::Completed if paths.part.exists() => fs::rename(&paths.part, &paths.wav)?,
+        State::Completed => {}
+        State::InProgress => complete(&mut manifest, &paths)?,
+    }
+    Ok(Some(manifest))
+}
+
+fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
+    let samples = match wav::fit(&paths.part, manifest.tracks, u64::MAX) {
+        Ok(samples) => samples.unwrap_or(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    (manifest.recovered, manifest.is_news) = (true, true);
+    manifest.end_at(samples);
+    if samples == 0 {
+        manifest.state = State::Absent;
+        manifest.failure = Some(Failure::TooShort);
+    } else {
+        manifest.state = State::Completed;
+        Files.sync(&paths.part)?;
+    }
+    save(&Files, manifest, &paths.manifest, true)?;
+    if samples > 0 {
+        fs::rename(&paths.part, &paths.wav)?;
+    }
+    info!(recording = %manifest.name, samples, "completed what the last process left");
+    Ok(())
+}
+
+/// Writes a manifest.
+pub(super) fn save(disk: &dyn Disk, manifest: &Manifest, path: &Path, lasting: bool) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
+    bytes.push(b'\n');
+    disk.replace(path, &bytes, lasting)
+}

@@ -1,0 +1,179 @@
+//! What recorders and forks are to have, on its way out of a media thread: a ring of samples, bounded and without locks.
+//!
+//! The thread puts in what fits and never waits: what does not fit is dropped, the newest first, and counted. A frame
+//! takes as much as it has samples, so a second of 250 legs at 8 kHz, both ways, is 9 MB.
+//!
+//! ```text
+//! engine.poll_tap ─▶ head (14 words) │ samples │ head │ samples ─▶ take
+//! ```
+
+use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tick, Time};
+
+/// Words of 16 bits in the ring of one thread: 8 MiB, a second of 230 legs at 8 kHz, both ways. They are touched
+/// for the first time when the first leg is recorded.
+const WORDS_MAX: usize = 4 * 1_024 * 1_024;
+
+/// Before the samples: leg, tick, time (four words each), one that says side and rate, and one spare, so that a head
+/// has an even length.
+const HEAD_WORDS: usize = 14;
+
+/// Frames that were dropped before one are told in as many bits as a word has left beside side and rate.
+const DROPPED_MAX: u32 = 0x0fff;
+
+/// The media thread's end.
+#[derive(Debug)]
+pub(crate) struct TapSink {
+    ring: rtrb::Producer<i16>,
+    dropped: u64,
+    dropped_since: u32,
+}
+
+/// The end of whoever records.
+#[derive(Debug)]
+pub struct TapReader {
+    ring: rtrb::Consumer<i16>,
+}
+
+/// A ring.
+pub(crate) fn tap_ring() -> (TapSink, TapReader) {
+    ring_of(WORDS_MAX)
+}
+
+fn ring_of(words: usize) -> (TapSink, TapReader) {
+    let (into, out) = rtrb::RingBuffer::new(words);
+    (TapSink { ring: into, dropped: 0, dropped_since: 0 }, TapReader { ring: out })
+}
+
+impl TapSink {
+    /// Puts a frame in if there is room.
+    pub(crate) fn put(&mut self, tap: &Tap) {
+        let samples = tap.frame.samples();
+        let dropped_before = self.dropped_since.saturating_add(tap.dropped_before);
+        let Ok(mut room) = self.ring.write_chunk(HEAD_WORDS + samples.len()) else {
+            self.dropped += 1;
+            self.dropped_since = dropped_before.saturating_add(1);
+            return;
+        };
+        self.dropped_since = 0;
+        let head = head_of(tap, dropped_before);
+        let (mut first, mut second) = room.as_mut_slices();
+        copy(&head, &mut first, &mut second);
+        copy(samples, &mut first, &mut second);
+        room.commit_all();
+    }
+
+    /// Frames that found no room.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl TapReader {
+    /// The next frame.
+    pub fn take(&mut self) -> Option<Tap> {
+        let mut head = [0; HEAD_WORDS];
+        self.read(&mut head)?;
+        let (mut tap, len) = of_head(&head);
+        // Both were put in together.
+        self.read(&mut tap.frame.samples_mut()[..len])?;
+        Some(tap)
+    }
+
+    fn read(&mut self, out: &mut [i16]) -> Option<()> {
+        let chunk = self.ring.read_chunk(out.len()).ok()?;
+        let (first, second) = chunk.as_slices();
+        out[..first.len()].copy_from_slice(first);
+        out[first.len()..].copy_from_slice(second);
+        chunk.commit_all();
+        Some(())
+    }
+}
+
+/// Copies to the front of `first`, and what does not fit there to that of `second`; both begin behind it afterwards.
+fn copy<'a>(from: &[i16], first: &mut &'a mut [i16], second: &mut &'a mut [i16]) {
+    let (ahead, behind) = from.split_at(from.len().min(first.len()));
+    for (part, into) in [(ahead, first), (behind, second)] {
+        let (filled, rest) = std::mem::take(into).split_at_mut(part.len());
+        filled.copy_from_slice(part);
+        *into = rest;
+    }
+}
+
+fn head_of(tap: &Tap, dropped_before: u32) -> [i16; HEAD_WORDS] {
+    let mut head = [0; HEAD_WORDS];
+    put_number(&mut head[..4], tap.leg.0);
+    put_number(&mut head[4..8], tap.tick.0);
+    put_number(&mut head[8..12], tap.at.as_nanos());
+    let side = u16::from(tap.side == TapSide::Sent);
+    let rate = SampleRate::ALL.iter().position(|rate| *rate == tap.frame.rate()).unwrap_or(0) as u16;
+    let dropped = dropped_before.min(DROPPED_MAX) as u16;
+    head[12] = (side | rate << 1 | dropped << 4).cast_signed();
+    head
+}
+
+/// The frame that a head announces, still silent, and how many samples follow.
+fn of_head(head: &[i16; HEAD_WORDS]) -> (Tap, usize) {
+    let word = head[12].cast_unsigned();
+    let rate = SampleRate::ALL[usize::from(word >> 1 & 3).min(SampleRate::ALL.len() - 1)];
+    let tap = Tap {
+        leg: LegId(number(&head[..4])),
+        tick: Tick(number(&head[4..8])),
+        at: Time::from_nanos(number(&head[8..12])),
+        side: if word & 1 == 1 { TapSide::Sent } else { TapSide::Received },
+        frame: Frame::silence(rate),
+        dropped_before: u32::from(word >> 4),
+    };
+    (tap, rate.frame_len())
+}
+
+fn put_number(words: &mut [i16], number: u64) {
+    for (n, word) in words.iter_mut().enumerate() {
+        *word = ((number >> (16 * n)) as u16).cast_signed();
+    }
+}
+
+fn number(words: &[i16]) -> u64 {
+    words.iter().rev().fold(0, |number, word| number << 16 | u64::from(word.cast_unsigned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tap(tick: u64, rate: SampleRate, side: TapSide) -> Tap {
+        let mut frame = Frame::silence(rate);
+        frame.samples_mut().iter_mut().enumerate().for_each(|(n, s)| *s = (tick as i16) ^ (n as i16) << 3);
+        let at = Time::from_nanos(u64::MAX / 3 + tick * 20_000_000);
+        Tap { leg: LegId(u64::MAX - tick), tick: Tick(tick), at, side, frame, dropped_before: 0 }
+    }
+
+    #[test]
+    fn frames_of_all_rates_come_out_as_they_went_in_also_around_the_end_of_the_ring() {
+        let (mut sink, mut reader) = ring_of(2_500);
+        for tick in 0..500 {
+            let rate = SampleRate::ALL[tick as usize % 3];
+            let side = if tick % 2 == 0 { TapSide::Received } else { TapSide::Sent };
+            let given = tap(tick, rate, side);
+            sink.put(&given);
+            let taken = reader.take().unwrap();
+            assert_eq!((taken.leg, taken.tick, taken.at), (given.leg, given.tick, given.at));
+            assert_eq!((taken.side, taken.frame.rate(), taken.dropped_before), (side, rate, 0));
+            assert_eq!(taken.frame.samples(), given.frame.samples());
+            assert!(reader.take().is_none());
+        }
+        assert_eq!(sink.dropped(), 0);
+    }
+
+    #[test]
+    fn a_full_ring_drops_the_newest_and_the_next_that_fits_says_how_many_went() {
+        let (mut sink, mut reader) = ring_of(2 * (HEAD_WORDS + 160));
+        for tick in 0..5 {
+            sink.put(&tap(tick, SampleRate::Hz8000, TapSide::Received));
+        }
+        assert_eq!(sink.dropped(), 3);
+        assert_eq!([reader.take(), reader.take()].map(|tap| tap.unwrap().tick.0), [0, 1]);
+        sink.put(&tap(9, SampleRate::Hz8000, TapSide::Received));
+        let next = reader.take().unwrap();
+        assert_eq!((next.tick.0, next.dropped_before), (9, 3));
+    }
+}
