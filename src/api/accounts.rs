@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::{Acting, Caller};
 use super::date::rfc2822;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::settings::friendly_name;
 use super::{API_VERSION, ApiState};
@@ -19,8 +21,15 @@ use crate::directory::{
     Account, AccountChange, AccountFilter, AccountStatus, Directory, Principal, PrincipalKind,
 };
 
-/// `GET /2010-04-01/Accounts.json`: the caller's own account, and for the main one all others. Filtered by
-/// `FriendlyName` and `Status`.
+/// Lists the caller's account, and for the main account all others.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts.json",
+    tag = "Accounts",
+    operation_id = "ListAccount",
+    params(filters::AccountFilters, filters::Paged),
+    responses((status = 200, body = lists::AccountList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Caller(caller): Caller,
@@ -37,7 +46,17 @@ pub(super) async fn list(
         .answer_part("accounts", found, |account| Representation::of(&state.directory, caller, &account)))
 }
 
-/// `POST /2010-04-01/Accounts.json` makes an account below the main one.
+/// Makes an account below the main one.
+///
+/// Only the main account may.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts.json",
+    tag = "Accounts",
+    operation_id = "CreateAccount",
+    request_body(content = forms::NewAccount, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Caller(caller): Caller,
@@ -53,7 +72,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Representation::of(&state.directory, caller, &account))))
 }
 
-/// `GET /2010-04-01/Accounts/{AC}.json`
+/// Fetches an account.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{Sid}.json",
+    tag = "Accounts",
+    operation_id = "FetchAccount",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -63,7 +89,17 @@ pub(super) async fn fetch(
     Ok(Json(Representation::of(&state.directory, caller, &found)))
 }
 
-/// `POST /2010-04-01/Accounts/{AC}.json`: `FriendlyName`, and `Status` for accounts below the main one, by that one.
+/// Renames an account, suspends, closes or restores it.
+///
+/// The status is only for accounts below the main one, and is changed by that one.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{Sid}.json",
+    tag = "Accounts",
+    operation_id = "UpdateAccount",
+    request_body(content = forms::AccountUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -93,21 +129,29 @@ fn status(parameters: &Parameters) -> Result<Option<AccountStatus>, ApiError> {
 }
 
 /// An account as the API shows it. The token is shown only to who could have it anyway, or has the main account's.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(super) struct Representation {
+    /// AC and 32 hexadecimal digits.
     sid: String,
     friendly_name: String,
+    /// Null for those who asked with a key.
     auth_token: Option<String>,
+    /// The main account.
     owner_account_sid: String,
+    /// `active`, `suspended` or `closed`.
     status: &'static str,
     r#type: &'static str,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountSubresources)]
 struct Subresources {
     applications: String,
     calls: String,

@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::Acting;
 use super::date::rfc2822;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::ApplicationPath;
 use super::settings::{MESSAGING, flag, friendly_name, refuse, voice};
@@ -33,7 +35,15 @@ const KNOWN: [&str; 12] = [
     "SmsFallbackMethod",
 ];
 
-/// `GET …/Applications.json`: filtered by `FriendlyName`.
+/// Lists applications.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Applications.json",
+    tag = "Applications",
+    operation_id = "ListApplication",
+    params(filters::ApplicationFilters, filters::Paged),
+    responses((status = 200, body = lists::ApplicationList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -45,7 +55,15 @@ pub(super) async fn list(
     Ok(paging.answer_part("applications", found, |application| Representation::of(&application)))
 }
 
-/// `POST …/Applications.json`
+/// Makes an application.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Applications.json",
+    tag = "Applications",
+    operation_id = "CreateApplication",
+    request_body(content = forms::ApplicationForm, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -56,7 +74,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Representation::of(&application))))
 }
 
-/// `GET …/Applications/{AP}.json`
+/// Fetches an application.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Applications/{Sid}.json",
+    tag = "Applications",
+    operation_id = "FetchApplication",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -67,7 +92,17 @@ pub(super) async fn fetch(
     Ok(Json(Representation::of(&application)))
 }
 
-/// `POST …/Applications/{AP}.json`: what is given is changed; what is given empty is taken away.
+/// Changes an application.
+///
+/// What is given is changed; what is given empty is taken away.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Applications/{Sid}.json",
+    tag = "Applications",
+    operation_id = "UpdateApplication",
+    request_body(content = forms::ApplicationForm, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -81,7 +116,16 @@ pub(super) async fn update(
     Ok(Json(Representation::of(&application)))
 }
 
-/// `DELETE …/Applications/{AP}.json`: numbers that refer to it go by their own settings again.
+/// Deletes an application.
+///
+/// Numbers that refer to it go by their own settings again.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Applications/{Sid}.json",
+    tag = "Applications",
+    operation_id = "DeleteApplication",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -102,19 +146,25 @@ fn change(parameters: &Parameters) -> Result<ApplicationChange, ApiError> {
 }
 
 /// An application as the API shows it. Of messages there is nothing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Application)]
 pub(super) struct Representation {
+    /// AP and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     friendly_name: String,
     api_version: &'static str,
+    /// Where the scripts of calls are asked for.
     voice_url: Option<String>,
     voice_method: &'static str,
     voice_fallback_url: Option<String>,
     voice_fallback_method: &'static str,
+    /// Told when a call is over.
     status_callback: Option<String>,
     status_callback_method: &'static str,
+    /// It is kept and does nothing.
     voice_caller_id_lookup: bool,
+    /// It is kept and does nothing.
     public_application_connect_enabled: bool,
     sms_url: Option<String>,
     sms_method: Option<String>,
@@ -122,8 +172,10 @@ pub(super) struct Representation {
     sms_fallback_method: Option<String>,
     sms_status_callback: Option<String>,
     message_status_callback: Option<String>,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
 }
 

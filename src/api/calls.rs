@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::Acting;
 use super::date::{rfc2822, span};
 use super::dial;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::CallPath;
 use super::{API_VERSION, ApiState};
@@ -19,7 +21,15 @@ use crate::call::{
     CallChange, CallError, CallFilter, CallSid, CallStatus, CallView, Destination, DialOrder, EndCall, Voice,
 };
 
-/// `GET …/Calls.json`: filtered by `To`, `From`, `Status`, `StartTime`, `EndTime`, `ParentCallSid`.
+/// Lists calls.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls.json",
+    tag = "Calls",
+    operation_id = "ListCall",
+    params(filters::CallFilters, filters::Paged),
+    responses((status = 200, body = lists::CallList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -30,7 +40,17 @@ pub(super) async fn list(
     paging.answer("calls", Asked::List, found, Representation::of)
 }
 
-/// `POST …/Calls.json` places a call. Answers when it is queued to be dialled.
+/// Places a call.
+///
+/// Answers when it is queued to be dialled.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls.json",
+    tag = "Calls",
+    operation_id = "CreateCall",
+    request_body(content = forms::NewCall, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -48,7 +68,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Representation::of(placed.call))))
 }
 
-/// `GET …/Calls/{CA}.json`
+/// Fetches a call.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{Sid}.json",
+    tag = "Calls",
+    operation_id = "FetchCall",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -70,9 +97,19 @@ const UPDATE: [&str; 9] = [
     "TimeLimit",
 ];
 
-/// `POST …/Calls/{CA}.json`: `Status=completed` ends the call, `Status=canceled` only before it is answered;
-/// `Url` or `Twiml` lets it follow another script from now on; `TimeLimit` and `StatusCallback` are as for a new call.
-/// Without a parameter it changes nothing and answers as a fetch does.
+/// Redirects or ends a call.
+///
+/// `Status=completed` ends the call, `Status=canceled` only before it is answered; `Url` or `Twiml` lets it follow
+/// another script from now on; `TimeLimit` and `StatusCallback` are as for a new call. Without a parameter it changes
+/// nothing and answers as a fetch does.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{Sid}.json",
+    tag = "Calls",
+    operation_id = "UpdateCall",
+    request_body(content = forms::CallUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -123,7 +160,14 @@ fn voice(parameters: &Parameters) -> Result<Voice, ApiError> {
     })
 }
 
-/// `DELETE …/Calls/{CA}.json` deletes the record of a call that is over, with its notifications and events.
+/// Deletes the record of a call that is over, with its notifications and events.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{Sid}.json",
+    tag = "Calls",
+    operation_id = "DeleteCall",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -178,9 +222,12 @@ fn parse_status(value: &str) -> Result<CallStatus, ApiError> {
 }
 
 /// A call as the API shows it. What a telephone company would know and this node does not is null.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Call)]
 pub(super) struct Representation {
+    /// CA and 32 hexadecimal digits.
     sid: String,
+    /// The call whose script dialled this one.
     parent_call_sid: Option<String>,
     account_sid: String,
     to: String,
@@ -188,27 +235,35 @@ pub(super) struct Representation {
     from: String,
     from_formatted: String,
     phone_number_sid: Option<String>,
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`.
     status: &'static str,
+    /// When it was answered, as in RFC 2822.
     start_time: Option<String>,
+    /// When it was over.
     end_time: Option<String>,
+    /// Whole seconds from answer to end, as text; null while it lasts.
     duration: Option<String>,
     price: Option<String>,
     price_unit: &'static str,
+    /// `inbound`, `outbound-api` or `outbound-dial`.
     direction: &'static str,
     answered_by: Option<String>,
     api_version: &'static str,
     forwarded_from: Option<String>,
     group_sid: Option<String>,
     caller_name: Option<String>,
+    /// How long it waits, or waited, to be dialled, in milliseconds, as text.
     queue_time: String,
     trunk_sid: Option<String>,
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallSubresources)]
 struct Subresources {
     notifications: String,
     recordings: String,

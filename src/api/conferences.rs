@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::Acting;
 use super::date::{rfc2822, span};
 use super::dial::webhook;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::ConferencePath;
 use super::{API_VERSION, ApiState};
@@ -19,7 +21,15 @@ use crate::call::{
     ConferenceView,
 };
 
-/// `GET …/Conferences.json`: filtered by `FriendlyName`, `Status`, `DateCreated`, `DateUpdated`.
+/// Lists conferences.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences.json",
+    tag = "Conferences",
+    operation_id = "ListConference",
+    params(filters::ConferenceFilters, filters::Paged),
+    responses((status = 200, body = lists::ConferenceList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -30,7 +40,14 @@ pub(super) async fn list(
     paging.answer("conferences", Asked::List, found, Representation::of)
 }
 
-/// `GET …/Conferences/{CF}.json`
+/// Fetches a conference.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{Sid}.json",
+    tag = "Conferences",
+    operation_id = "FetchConference",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -39,8 +56,18 @@ pub(super) async fn fetch(
     answer(conference, state.calls.of(account).fetch_conference(conference).await)
 }
 
-/// `POST …/Conferences/{CF}.json`: `Status=completed` ends it and the calls in it; `AnnounceUrl` is played to all in it.
-/// Without a parameter it changes nothing and answers as a fetch does.
+/// Ends a conference, or announces to it.
+///
+/// `Status=completed` ends it and the calls in it; `AnnounceUrl` is played to all in it. Without a parameter it changes
+/// nothing and answers as a fetch does.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{Sid}.json",
+    tag = "Conferences",
+    operation_id = "UpdateConference",
+    request_body(content = forms::ConferenceUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -87,23 +114,32 @@ fn parse_status(value: &str) -> Result<ConferenceStatus, ApiError> {
 }
 
 /// A conference as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conference)]
 pub(super) struct Representation {
+    /// CF and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     api_version: &'static str,
+    /// The name that people dial.
     friendly_name: String,
     region: &'static str,
+    /// `init`, `in-progress` or `completed`.
     status: &'static str,
+    /// Null until it is over.
     reason_conference_ended: Option<&'static str>,
+    /// The call whose end, or whose request, ended it.
     call_sid_ending_conference: Option<String>,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConferenceSubresources)]
 struct Subresources {
     participants: String,
     recordings: String,

@@ -10,6 +10,7 @@ use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::BODY_MAX;
 use super::form::Json;
@@ -26,11 +27,17 @@ pub(super) struct ApiError {
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// What is answered when it was not done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct Body<'a> {
+    /// By which Twilio's dictionary explains it.
     code: u32,
+    /// What was wrong, where, and what would be right.
     message: &'a str,
+    /// Where the code is explained.
     more_info: String,
+    /// The HTTP status.
     status: u16,
 }
 

@@ -35,7 +35,24 @@ use crate::call::{
 /// How often a line is sent when nothing happens: proxies cut what is silent for a minute, some for 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// `GET /v1/events`
+/// Follows what happens, as it happens.
+///
+/// As server-sent events (WHATWG HTML §9.2), or over a WebSocket if the request asks to upgrade. Goes on after the event
+/// of the header `Last-Event-ID`, or of `after`.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "Own additions",
+    operation_id = "FollowEvents",
+    params(
+        ("Last-Event-ID" = Option<u64>, Header, description = "The id of the last event that was seen."),
+        ("after" = Option<u64>, Query, description = "The same, for those who cannot send the header, which wins.")
+    ),
+    responses(
+        (status = 101, description = "A WebSocket: each message is the JSON of one event."),
+        (status = 200, body = String, content_type = "text/event-stream", description = "Events without an end.")
+    )
+)]
 pub(super) async fn follow(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,

@@ -37,6 +37,8 @@ impl Parameters {
 
     /// The value of `name`, which may be given once at most.
     pub(super) fn one(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        #[cfg(test)]
+        asked::note(name);
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let value = values.next();
         if values.next().is_some() {
@@ -47,6 +49,8 @@ impl Parameters {
 
     /// All values of `name`, in the order given.
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        #[cfg(test)]
+        asked::note(name);
         self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
@@ -161,6 +165,26 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         let text = serde_json::to_vec(&self.0).expect("our representations have only text for keys");
         ([(CONTENT_TYPE, JSON)], text).into_response()
+    }
+}
+
+/// Which parameters the handlers of this thread asked for: what they take, whatever is written of them.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static NAMES: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn note(name: &str) {
+        NAMES.with_borrow_mut(|names| names.insert(name.to_owned()));
+    }
+
+    /// All since this was asked last.
+    pub(in super::super) fn take() -> BTreeSet<String> {
+        NAMES.take()
     }
 }
 

@@ -8,12 +8,13 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::form::Json;
 
 /// The addresses the node really listens on: with port 0 in the configuration, the ports it was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Listening {
     /// This API.
     pub http: String,
@@ -23,15 +24,29 @@ pub struct Listening {
     pub sip_tcp: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Health<'a> {
+    /// `serving` or `stopping`.
     status: &'static str,
+    /// Of the node.
     version: &'static str,
     #[serde(flatten)]
     listening: &'a Listening,
 }
 
-/// 200 while the node serves, 503 once it stops: a balancer then sends new calls elsewhere.
+/// Tells whether the node serves.
+///
+/// 200 while it does, 503 once it stops: a balancer then sends new calls elsewhere.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Operation",
+    operation_id = "FetchHealth",
+    responses(
+        (status = 200, body = Health, description = "It serves."),
+        (status = 503, body = Health, description = "It stops.")
+    )
+)]
 pub(super) async fn healthz(State(state): State<Arc<ApiState>>) -> Response {
     let (code, status) = match *state.stopping.borrow() {
         false => (StatusCode::OK, "serving"),
@@ -42,6 +57,13 @@ pub(super) async fn healthz(State(state): State<Arc<ApiState>>) -> Response {
 }
 
 /// Everything counted, in Prometheus text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "Operation",
+    operation_id = "FetchMetrics",
+    responses((status = 200, body = String, content_type = "text/plain", description = "The figures."))
+)]
 pub(super) async fn metrics(State(state): State<Arc<ApiState>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.metrics)()).into_response()
 }

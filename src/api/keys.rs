@@ -6,19 +6,29 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Acting;
 use super::date::rfc2822;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::KeyPath;
 use super::settings::friendly_name;
 use crate::config::Secret;
 use crate::directory::Key;
 
-/// `GET …/Keys.json`
+/// Lists keys.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Keys.json",
+    tag = "Keys",
+    operation_id = "ListKey",
+    params(filters::Paged),
+    responses((status = 200, body = lists::KeyList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -30,8 +40,17 @@ pub(super) async fn list(
     Ok(paging.answer_part("keys", found, |key| Representation::of(&key)))
 }
 
-/// `POST …/Keys.json` makes a key; its secret is in this answer and in no other. `KeyType=main`, which is ours, makes one
-/// that may manage accounts and keys; the original makes those in its console only.
+/// Makes a key; its secret is in this answer and in no other.
+///
+/// `KeyType=main`, which is ours, makes one that may manage accounts and keys; the original makes those in its console only.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Keys.json",
+    tag = "Keys",
+    operation_id = "CreateNewKey",
+    request_body(content = forms::NewKey, content_type = FORM),
+    responses((status = 201, body = Made, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -44,7 +63,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Made::of(&key, &secret))))
 }
 
-/// `GET …/Keys/{SK}.json`
+/// Fetches a key.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Keys/{Sid}.json",
+    tag = "Keys",
+    operation_id = "FetchKey",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -54,7 +80,15 @@ pub(super) async fn fetch(
     Ok(Json(Representation::of(&key)))
 }
 
-/// `POST …/Keys/{SK}.json`: `FriendlyName`.
+/// Renames a key.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Keys/{Sid}.json",
+    tag = "Keys",
+    operation_id = "UpdateKey",
+    request_body(content = forms::KeyUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -67,7 +101,14 @@ pub(super) async fn update(
     Ok(Json(Representation::of(&key)))
 }
 
-/// `DELETE …/Keys/{SK}.json`: nobody is let in with it any more.
+/// Deletes a key: nobody is let in with it any more.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Keys/{Sid}.json",
+    tag = "Keys",
+    operation_id = "DeleteKey",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -86,10 +127,13 @@ fn is_main(parameters: &Parameters) -> Result<bool, ApiError> {
 }
 
 /// A key as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 pub(super) struct Representation {
+    /// SK and 32 hexadecimal digits: the user name.
     sid: String,
     friendly_name: String,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
 }
@@ -106,10 +150,12 @@ impl Representation {
 }
 
 /// A key that was made just now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyMade)]
 pub(super) struct Made {
     #[serde(flatten)]
     key: Representation,
+    /// The password. It is shown once.
     secret: String,
 }
 

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Everything under `/2010-04-01` and `/v1`, which has what the original does not, wants HTTP Basic credentials;
-//! `/healthz` and `/metrics` do not. A path
+//! `/healthz`, `/metrics` and the document at `/v1/openapi.json` do not. A path
 //! is served with and without the `.json` suffix, and both answer JSON: the official SDKs send the suffix.
 //! A parameter that the original documents and this node cannot honour yet is refused, because to ignore it
 //! would leave the asker believing it was done; a parameter nobody documents is ignored, as the original does.
@@ -25,6 +25,7 @@ mod keys;
 mod layers;
 mod notifications;
 mod numbers;
+mod openapi;
 mod paging;
 mod participants;
 mod path;
@@ -99,6 +100,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(control(&state))
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))
+        .route("/v1/openapi.json", get(openapi::fetch))
         .fallback(unknown_path)
         .with_state(state);
     // The routes add `Allow` to a 405 outside of their own layers, so these have to be around them as a whole.
@@ -112,52 +114,15 @@ pub fn router(state: ApiState) -> Router {
 /// The routes that want credentials. The catch-all is among them, so that nobody without credentials learns
 /// which paths exist.
 fn control(state: &Shared) -> Router<Shared> {
-    let account = format!("/{API_VERSION}/Accounts/{{account}}");
-    let conferences = format!("{account}/Conferences");
-    let participants = format!("{conferences}/{{conference}}/Participants");
-    let calls = format!("{account}/Calls");
-    let queues = format!("{account}/Queues");
-    let waiters = format!("{queues}/{{queue}}/Members");
-    let recordings = format!("{account}/Recordings");
-
     let mut routes = Router::new();
-    for suffix in ["", ".json"] {
-        routes = routes
-            .route(&format!("{calls}{suffix}"), get(calls::list).post(calls::create))
-            .route(&format!("{recordings}{suffix}"), get(recordings::list))
-            .route(
-                &format!("{calls}/{{call}}/Recordings{suffix}"),
-                get(recordings::list_of_call).post(recordings::create),
-            )
-            .route(&format!("{conferences}{suffix}"), get(conferences::list))
-            .route(&format!("{account}/Notifications{suffix}"), get(notifications::list))
-            .route(&format!("{calls}/{{call}}/Notifications{suffix}"), get(notifications::list_of_call))
-            .route(&format!("{calls}/{{call}}/Events{suffix}"), get(notifications::events))
-            .route(&format!("{participants}{suffix}"), participants_routes())
-            .route(&format!("{queues}{suffix}"), get(queues::list).post(queues::create))
-            .route(&format!("{waiters}{suffix}"), get(queues::list_waiters));
+    for (path, methods) in resources() {
+        // A path that ends in what it names takes the suffix with the name.
+        if let Some(bare) = path.strip_suffix(".json") {
+            routes = routes.route(bare, methods.clone());
+        }
+        routes = routes.route(&path, methods);
     }
     routes
-        .merge(directory_routes(&account))
-        .route(&format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete))
-        .route(&format!("{calls}/{{call}}/Notifications/{{notification}}"), get(notifications::fetch_of_call))
-        .route(&format!("{account}/Notifications/{{notification}}"), get(notifications::fetch))
-        .route(&format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete))
-        .route(
-            &format!("{calls}/{{call}}/Recordings/{{recording}}"),
-            get(recordings::fetch_of_call)
-                .post(recordings::update_of_call)
-                .delete(recordings::delete_of_call),
-        )
-        .route(&format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update))
-        .route(
-            &format!("{participants}/{{participant}}"),
-            get(participants::fetch).post(participants::update).delete(participants::kick),
-        )
-        .route(&format!("{queues}/{{queue}}"), get(queues::fetch).post(queues::update).delete(queues::delete))
-        .route(&format!("{waiters}/{{waiter}}"), get(queues::fetch_waiter).post(queues::redirect_waiter))
-        .route("/v1/events", get(events::follow))
-        .route("/v1/calls/{call}/quality", get(quality::fetch))
         .route("/v1/{*rest}", any(unknown_path))
         .route(&format!("/{API_VERSION}"), any(unknown_path))
         .route(&format!("/{API_VERSION}/"), any(unknown_path))
@@ -166,39 +131,94 @@ fn control(state: &Shared) -> Router<Shared> {
         .layer(from_fn_with_state(Arc::clone(state), auth::guard))
 }
 
-/// Accounts, and what they have of their own.
-fn directory_routes(account: &str) -> Router<Shared> {
-    let mut routes = Router::new();
-    for suffix in ["", ".json"] {
-        let accounts = format!("/{API_VERSION}/Accounts{suffix}");
-        routes = routes
-            .route(&accounts, get(accounts::list).post(accounts::create))
-            .route(&format!("{account}/Keys{suffix}"), get(keys::list).post(keys::create))
-            .route(
-                &format!("{account}/Applications{suffix}"),
-                get(applications::list).post(applications::create),
-            );
-        for shop in Shop::ALL {
-            let list = move |state, acting, query| ready(shop.list(state, acting, query));
-            let create = move |state, acting, form| shop.create(state, acting, form);
-            routes = routes.route(&format!("{account}/{}{suffix}", shop.path()), get(list).post(create));
-        }
-    }
-    routes
-        .route(account, get(accounts::fetch).post(accounts::update))
-        .route(&format!("{account}/Keys/{{key}}"), get(keys::fetch).post(keys::update).delete(keys::delete))
-        .route(
-            &format!("{account}/Applications/{{application}}"),
-            get(applications::fetch).post(applications::update).delete(applications::delete),
-        )
-        .route(
-            &format!("{account}/IncomingPhoneNumbers/{{number}}"),
-            get(numbers::fetch).post(numbers::update).delete(numbers::delete),
-        )
+/// A path, and what can be done there.
+type Resource = (String, MethodRouter<Shared>);
+
+/// Everything that wants credentials.
+fn resources() -> Vec<Resource> {
+    let account = format!("/{API_VERSION}/Accounts/{{account}}");
+    let own = [
+        ("/v1/events".to_owned(), get(events::follow)),
+        ("/v1/calls/{call}/quality".to_owned(), get(quality::fetch)),
+    ];
+    let all = own.into_iter().chain(accounts_and_keys(&account)).chain(applications_and_numbers(&account));
+    all.chain(calls_and_what_they_leave(&account)).chain(conferences_and_queues(&account)).collect()
 }
 
-fn participants_routes() -> MethodRouter<Shared> {
-    get(participants::list).post(participants::create)
+fn accounts_and_keys(account: &str) -> [Resource; 4] {
+    [
+        (format!("/{API_VERSION}/Accounts.json"), get(accounts::list).post(accounts::create)),
+        (account.to_owned(), get(accounts::fetch).post(accounts::update)),
+        (format!("{account}/Keys.json"), get(keys::list).post(keys::create)),
+        (format!("{account}/Keys/{{key}}"), get(keys::fetch).post(keys::update).delete(keys::delete)),
+    ]
+}
+
+fn applications_and_numbers(account: &str) -> Vec<Resource> {
+    let applications = format!("{account}/Applications");
+    let mut resources = vec![
+        (format!("{applications}.json"), get(applications::list).post(applications::create)),
+        (
+            format!("{applications}/{{application}}"),
+            get(applications::fetch).post(applications::update).delete(applications::delete),
+        ),
+        (
+            format!("{account}/IncomingPhoneNumbers/{{number}}"),
+            get(numbers::fetch).post(numbers::update).delete(numbers::delete),
+        ),
+    ];
+    for shop in Shop::ALL {
+        let list = move |state, acting, query| ready(numbers::list(shop, state, acting, query));
+        let create = move |state, acting, form| numbers::create(shop, state, acting, form);
+        resources.push((format!("{account}/{}.json", shop.path()), get(list).post(create)));
+    }
+    resources
+}
+
+fn calls_and_what_they_leave(account: &str) -> [Resource; 11] {
+    let calls = format!("{account}/Calls");
+    let recordings = format!("{account}/Recordings");
+    let recordings_of_call = format!("{calls}/{{call}}/Recordings");
+    let notifications = format!("{account}/Notifications");
+    let of_call = format!("{calls}/{{call}}/Notifications");
+    [
+        (format!("{calls}.json"), get(calls::list).post(calls::create)),
+        (format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete)),
+        (format!("{calls}/{{call}}/Events.json"), get(notifications::events)),
+        (format!("{of_call}.json"), get(notifications::list_of_call)),
+        (format!("{of_call}/{{notification}}"), get(notifications::fetch_of_call)),
+        (format!("{notifications}.json"), get(notifications::list)),
+        (format!("{notifications}/{{notification}}"), get(notifications::fetch)),
+        (format!("{recordings}.json"), get(recordings::list)),
+        (format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete)),
+        (format!("{recordings_of_call}.json"), get(recordings::list_of_call).post(recordings::create)),
+        (
+            format!("{recordings_of_call}/{{recording}}"),
+            get(recordings::fetch_of_call)
+                .post(recordings::update_of_call)
+                .delete(recordings::delete_of_call),
+        ),
+    ]
+}
+
+fn conferences_and_queues(account: &str) -> [Resource; 8] {
+    let conferences = format!("{account}/Conferences");
+    let participants = format!("{conferences}/{{conference}}/Participants");
+    let queues = format!("{account}/Queues");
+    let waiters = format!("{queues}/{{queue}}/Members");
+    [
+        (format!("{conferences}.json"), get(conferences::list)),
+        (format!("{conferences}/{{conference}}"), get(conferences::fetch).post(conferences::update)),
+        (format!("{participants}.json"), get(participants::list).post(participants::create)),
+        (
+            format!("{participants}/{{participant}}"),
+            get(participants::fetch).post(participants::update).delete(participants::kick),
+        ),
+        (format!("{queues}.json"), get(queues::list).post(queues::create)),
+        (format!("{queues}/{{queue}}"), get(queues::fetch).post(queues::update).delete(queues::delete)),
+        (format!("{waiters}.json"), get(queues::list_waiters)),
+        (format!("{waiters}/{{waiter}}"), get(queues::fetch_waiter).post(queues::redirect_waiter)),
+    ]
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {

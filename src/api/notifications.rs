@@ -8,18 +8,28 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::auth::Acting;
 use super::date::{rfc2822, span};
 use super::error::{ApiError, Asked};
 use super::form::{Json, Parameters, Query};
+use super::openapi::{filters, lists};
 use super::paging::Paging;
 use super::path::{CallNotificationPath, CallPath, NotificationPath};
 use super::{API_VERSION, ApiState};
 use crate::call::{AccountSid, CallSid, NotificationSid, Page, PageRequest};
 use crate::store::{ExchangeRow, NotificationQuery, NotificationRow, StoreError};
 
-/// `GET …/Notifications.json`: filtered by `Log`, `MessageDate`.
+/// Lists what went wrong in applications.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Notifications.json",
+    tag = "Notifications",
+    operation_id = "ListNotification",
+    params(filters::NotificationFilters, filters::Paged),
+    responses((status = 200, body = lists::NotificationList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -28,7 +38,15 @@ pub(super) async fn list(
     page_of(&state, account, None, &parameters).await
 }
 
-/// `GET …/Calls/{CA}/Notifications.json`: the same, of one call.
+/// Lists what went wrong in the applications of one call.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Notifications.json",
+    tag = "Notifications",
+    operation_id = "ListCallNotification",
+    params(filters::NotificationFilters, filters::Paged),
+    responses((status = 200, body = lists::NotificationList, description = "A page of the list."))
+)]
 pub(super) async fn list_of_call(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -39,7 +57,14 @@ pub(super) async fn list_of_call(
     page_of(&state, account, Some(call), &parameters).await
 }
 
-/// `GET …/Notifications/{NO}.json`
+/// Fetches a notification, with what was sent and what came back.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Notifications/{Sid}.json",
+    tag = "Notifications",
+    operation_id = "FetchNotification",
+    responses((status = 200, body = Whole, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -49,7 +74,14 @@ pub(super) async fn fetch(
     row.map(|row| Json(Whole::of(row))).ok_or_else(|| missing(notification))
 }
 
-/// `GET …/Calls/{CA}/Notifications/{NO}.json`
+/// Fetches a notification of a call, with what was sent and what came back.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Notifications/{Sid}.json",
+    tag = "Notifications",
+    operation_id = "FetchCallNotification",
+    responses((status = 200, body = Whole, description = "What was asked for."))
+)]
 pub(super) async fn fetch_of_call(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -60,7 +92,15 @@ pub(super) async fn fetch_of_call(
     row.map(|row| Json(Whole::of(row))).ok_or_else(|| missing(notification))
 }
 
-/// `GET …/Calls/{CA}/Events.json`: in the order in which they happened.
+/// Lists the requests that were made for a call, in their order.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Events.json",
+    tag = "Calls",
+    operation_id = "ListCallEvent",
+    params(filters::Paged),
+    responses((status = 200, body = lists::CallEventList, description = "A page of the list."))
+)]
 pub(super) async fn events(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -137,31 +177,45 @@ fn cut<T>(mut rows: Vec<T>, request: PageRequest) -> Page<T> {
 }
 
 /// A notification in a list.
-#[derive(Serialize)]
-struct Representation {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Notification)]
+pub(super) struct Representation {
+    /// NO and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
+    /// The call that it was for.
     call_sid: Option<String>,
     api_version: &'static str,
+    /// `0` for an error, `1` for a warning.
     log: String,
+    /// By which Twilio's dictionary explains it.
     error_code: String,
+    /// Where the code is explained.
     more_info: String,
+    /// A sentence.
     message_text: String,
+    /// As in RFC 2822.
     message_date: String,
     request_method: Option<String>,
+    /// Without its query.
     request_url: Option<String>,
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
 }
 
 /// A notification by itself: with what was sent and what came back.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WholeNotification)]
 pub(super) struct Whole {
     #[serde(flatten)]
     representation: Representation,
+    /// What was sent, as a form, without digits.
     request_variables: Option<String>,
+    /// What came back, as a form.
     response_headers: Option<String>,
+    /// Its first 4 kB.
     response_body: Option<String>,
 }
 
@@ -201,8 +255,9 @@ impl Whole {
 }
 
 /// A request, and what was answered: JSON as it was written.
-#[derive(Serialize)]
-struct Event {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallEvent)]
+pub(super) struct Event {
     request: Value,
     response: Value,
 }

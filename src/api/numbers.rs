@@ -9,11 +9,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::{Acting, Caller};
 use super::date::rfc2822;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::NumberPath;
 use super::settings::{MESSAGING, flag, friendly_name, refuse, voice};
@@ -67,33 +69,6 @@ impl Shop {
         }
     }
 
-    /// `GET …/IncomingPhoneNumbers.json`: filtered by `PhoneNumber`, `FriendlyName`, `Beta` and `Origin`.
-    pub(super) fn list(
-        self,
-        State(state): State<Arc<ApiState>>,
-        Acting(account): Acting,
-        Query(parameters): Query,
-    ) -> Result<Response, ApiError> {
-        let paging = Paging::new(account, self.path(), &parameters)?;
-        let (skip, take) = paging.part();
-        let found = state.directory.incoming_numbers(account, &self.filter(&parameters)?, skip, take);
-        Ok(paging.answer_part("incoming_phone_numbers", found, |number| Representation::of(&number)))
-    }
-
-    /// `POST …/IncomingPhoneNumbers.json`: takes `PhoneNumber` in.
-    pub(super) async fn create(
-        self,
-        State(state): State<Arc<ApiState>>,
-        Acting(account): Acting,
-        Form(parameters): Form,
-    ) -> Result<(StatusCode, Json<Representation>), ApiError> {
-        let number = wanted(&parameters)?;
-        let change = change(&parameters)?;
-        let made = state.directory.create_number(account, number, self.0.unwrap_or_default(), change).await;
-        let number = made.map_err(|error| ApiError::of_directory(&error, Asked::Account(account)))?;
-        Ok((StatusCode::CREATED, Json(Representation::of(&number))))
-    }
-
     fn filter(self, parameters: &Parameters) -> Result<NumberFilter, ApiError> {
         let of_others = match parameters.one("Origin")? {
             None | Some("" | "hosted") => false,
@@ -110,7 +85,57 @@ impl Shop {
     }
 }
 
-/// `GET …/IncomingPhoneNumbers/{PN}.json`
+/// Lists incoming phone numbers.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
+    tag = "IncomingPhoneNumbers",
+    operation_id = "ListIncomingPhoneNumber",
+    params(filters::NumberFilters, filters::Paged),
+    responses((status = 200, body = lists::NumberList, description = "A page of the list."))
+)]
+pub(super) fn list(
+    shop: Shop,
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Query(parameters): Query,
+) -> Result<Response, ApiError> {
+    let paging = Paging::new(account, shop.path(), &parameters)?;
+    let (skip, take) = paging.part();
+    let found = state.directory.incoming_numbers(account, &shop.filter(&parameters)?, skip, take);
+    Ok(paging.answer_part("incoming_phone_numbers", found, |number| Representation::of(&number)))
+}
+
+/// Takes a number in: the node answers to it from now on.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
+    tag = "IncomingPhoneNumbers",
+    operation_id = "CreateIncomingPhoneNumber",
+    request_body(content = forms::NewNumber, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
+pub(super) async fn create(
+    shop: Shop,
+    State(state): State<Arc<ApiState>>,
+    Acting(account): Acting,
+    Form(parameters): Form,
+) -> Result<(StatusCode, Json<Representation>), ApiError> {
+    let number = wanted(&parameters)?;
+    let change = change(&parameters)?;
+    let made = state.directory.create_number(account, number, shop.0.unwrap_or_default(), change).await;
+    let number = made.map_err(|error| ApiError::of_directory(&error, Asked::Account(account)))?;
+    Ok((StatusCode::CREATED, Json(Representation::of(&number))))
+}
+
+/// Fetches an incoming phone number.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Sid}.json",
+    tag = "IncomingPhoneNumbers",
+    operation_id = "FetchIncomingPhoneNumber",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -121,7 +146,17 @@ pub(super) async fn fetch(
     Ok(Json(Representation::of(&number)))
 }
 
-/// `POST …/IncomingPhoneNumbers/{PN}.json`: what is given is changed; what is given empty is taken away. `AccountSid` moves it.
+/// Changes an incoming phone number.
+///
+/// What is given is changed; what is given empty is taken away. `AccountSid` moves it.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Sid}.json",
+    tag = "IncomingPhoneNumbers",
+    operation_id = "UpdateIncomingPhoneNumber",
+    request_body(content = forms::NumberUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -141,7 +176,16 @@ pub(super) async fn update(
     Ok(Json(Representation::of(&number)))
 }
 
-/// `DELETE …/IncomingPhoneNumbers/{PN}.json`: calls to it go by the routes of the configuration again.
+/// Deletes an incoming phone number.
+///
+/// Calls to it go by the routes of the configuration again.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Sid}.json",
+    tag = "IncomingPhoneNumbers",
+    operation_id = "DeleteIncomingPhoneNumber",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -211,13 +255,17 @@ fn target(parameters: &Parameters) -> Result<Option<AccountSid>, ApiError> {
 }
 
 /// A number as the API shows it. Of messages, addresses and bundles there is nothing.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = IncomingPhoneNumber)]
 pub(super) struct Representation {
+    /// PN and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     friendly_name: String,
+    /// In E.164.
     phone_number: String,
     api_version: &'static str,
+    /// The application that says what calls do, in place of the URLs here.
     voice_application_sid: Option<String>,
     #[serde(flatten)]
     voice: Voice,
@@ -236,27 +284,36 @@ pub(super) struct Representation {
     emergency_address_status: &'static str,
     beta: bool,
     capabilities: Capabilities,
+    /// `hosted`: it comes over a trunk of whoever runs the node.
     origin: &'static str,
     status: &'static str,
+    /// `local`, `mobile` or `toll-free`, by the path that it was ordered by.
     r#type: &'static str,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NumberVoice)]
 struct Voice {
+    /// Where the script of a call is asked for.
     voice_url: Option<String>,
     voice_method: &'static str,
     voice_fallback_url: Option<String>,
     voice_fallback_method: &'static str,
+    /// Told when a call is over.
     status_callback: Option<String>,
     status_callback_method: &'static str,
+    /// It is kept and does nothing.
     voice_caller_id_lookup: bool,
     voice_receive_mode: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NumberCapabilities)]
 struct Capabilities {
     voice: bool,
     sms: bool,

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Acting;
@@ -14,6 +15,7 @@ use super::date::rfc2822;
 use super::dial;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::{ConferenceNamed, ConferencePath, Named, ParticipantPath};
 use super::seating::{self, CHANGEABLE, flag, join_terms};
@@ -22,7 +24,15 @@ use crate::call::{
     SeatChange,
 };
 
-/// `GET …/Participants.json`: filtered by `Muted`, `Hold`, `Coaching`.
+/// Lists those who are in a conference now.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{ConferenceSid}/Participants.json",
+    tag = "Participants",
+    operation_id = "ListParticipant",
+    params(filters::ParticipantFilters, filters::Paged),
+    responses((status = 200, body = lists::ParticipantList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -36,8 +46,18 @@ pub(super) async fn list(
     paging.answer("participants", Asked::Conference(conference), found, Representation::of)
 }
 
-/// `POST …/Conferences/{CF or name}/Participants.json` dials somebody into a conference, which begins if there is none
-/// of the name. Answers when the call is queued to be dialled.
+/// Dials somebody into a conference.
+///
+/// In place of its SID the conference may be given by name; it begins if there is none of that name. Answers when the
+/// call is queued to be dialled.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{ConferenceSid}/Participants.json",
+    tag = "Participants",
+    operation_id = "CreateParticipant",
+    request_body(content = forms::NewParticipant, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -65,7 +85,16 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(representation)))
 }
 
-/// `GET …/Participants/{CA or label}.json`
+/// Fetches a participant.
+///
+/// In place of the call's SID they may be given by label.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{ConferenceSid}/Participants/{CallSid}.json",
+    tag = "Participants",
+    operation_id = "FetchParticipant",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -76,8 +105,17 @@ pub(super) async fn fetch(
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
-/// `POST …/Participants/{CA or label}.json` changes how they sit: `Muted`, `Hold`, `Coaching` and others. Answers when the
-/// mixer has done it. Without a parameter it changes nothing and answers as a fetch does.
+/// Changes how a participant sits.
+///
+/// Answers when the mixer has done it. Without a parameter it changes nothing and answers as a fetch does.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{ConferenceSid}/Participants/{CallSid}.json",
+    tag = "Participants",
+    operation_id = "UpdateParticipant",
+    request_body(content = forms::ParticipantUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -95,8 +133,16 @@ pub(super) async fn update(
         .map_err(|error| ApiError::of(error, Asked::Participant(conference, &key)))
 }
 
-/// `DELETE …/Participants/{CA or label}.json` removes them and ends their call. Answers when the mixer has
-/// done it.
+/// Removes a participant and ends their call.
+///
+/// Answers when the mixer has done it.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Conferences/{ConferenceSid}/Participants/{CallSid}.json",
+    tag = "Participants",
+    operation_id = "DeleteParticipant",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn kick(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -116,22 +162,34 @@ fn filter(parameters: &Parameters) -> Result<ParticipantFilter, ApiError> {
 }
 
 /// A participant as the API shows them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Participant)]
 pub(super) struct Representation {
     account_sid: String,
     call_sid: String,
+    /// Under which they were dialled.
     label: Option<String>,
+    /// The call that hears them, while they coach.
     call_sid_to_coach: Option<String>,
+    /// Whether only that one hears them.
     coaching: bool,
     conference_sid: String,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Whether the conference ends when they go.
     end_conference_on_exit: bool,
+    /// Whether nobody hears them.
     muted: bool,
+    /// Whether they hear what they are played in place of the conference.
     hold: bool,
+    /// Whether the conference started, or starts, when they come.
     start_conference_on_enter: bool,
+    /// `queued`, `connecting`, `ringing`, `connected` or `complete`.
     status: &'static str,
+    /// Only in the answer to a new one: how long they wait to be dialled, in milliseconds, as text.
     queue_time: Option<String>,
+    /// Where they are, relative to the host.
     uri: String,
 }
 

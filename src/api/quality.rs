@@ -11,6 +11,7 @@ use confab_media::dsp::converter::conversion_delay;
 use confab_media::playout::PlayoutCounters;
 use confab_media::{DirectionQuality, Micros, Quality, QualityReport, SampleRate};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Acting;
@@ -19,7 +20,16 @@ use super::form::Json;
 use super::path::CallPath;
 use crate::call::{CallQuality, CallSid};
 
-/// `GET /v1/calls/{CA}/quality`
+/// Fetches how a call sounds, live and over the whole call, or how it sounded once it is over.
+///
+/// Times are milliseconds. What nobody knows is null, never 0.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{CallSid}/quality",
+    tag = "Own additions",
+    operation_id = "FetchCallQuality",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -31,21 +41,30 @@ pub(super) async fn fetch(
 }
 
 /// A call's quality as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallQuality)]
 pub(super) struct Representation {
     call_sid: String,
+    /// Of the call.
     status: &'static str,
+    /// Which is used now, or was last.
     codec: Option<&'static str>,
+    /// In hertz.
     sample_rate: Option<u32>,
+    /// Over the last seconds; null when it is over.
     live: Option<Heard>,
+    /// Over the whole call.
     call: Option<Heard>,
+    /// What the receive buffer did.
     playout: Option<Playout>,
     /// By the rate at which others speak.
+    #[schema(value_type = Option<BTreeMap<String, f64>>)]
     conversion_ms: Option<BTreeMap<u32, f64>>,
 }
 
 /// Over some time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityHeard)]
 struct Heard {
     receive: Direction,
     send: Direction,
@@ -53,17 +72,23 @@ struct Heard {
     latency: Latency,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityDirection)]
 struct Direction {
     packets: u64,
+    /// Packets.
     lost: Option<u64>,
+    /// Packets that came too late to be heard.
     discarded: Option<u64>,
     jitter_ms: Option<f64>,
+    /// 1 to 5.
     mos: Option<f64>,
+    /// 0 to 100.
     r_factor: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityLatency)]
 struct Latency {
     network_jitter_ms: Option<f64>,
     playout_ms: Option<f64>,
@@ -75,7 +100,8 @@ struct Latency {
     total_ms: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QualityPlayout)]
 struct Playout {
     target_ms: f64,
     delay_ms: f64,

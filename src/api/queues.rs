@@ -7,12 +7,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::Acting;
 use super::date::rfc2822;
 use super::dial;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::{QueuePath, WaiterPath};
 use super::{API_VERSION, ApiState};
@@ -23,7 +25,15 @@ use crate::call::{
 /// The longest name of a queue, in characters.
 const NAME_MAX: usize = 64;
 
-/// `GET …/Queues.json`
+/// Lists queues.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues.json",
+    tag = "Queues",
+    operation_id = "ListQueue",
+    params(filters::Paged),
+    responses((status = 200, body = lists::QueueList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -34,7 +44,15 @@ pub(super) async fn list(
     paging.answer("queues", Asked::List, found, Representation::of)
 }
 
-/// `POST …/Queues.json`: `FriendlyName`, of which an account has one queue, and `MaxSize`.
+/// Makes a queue.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues.json",
+    tag = "Queues",
+    operation_id = "CreateQueue",
+    request_body(content = forms::NewQueue, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -48,7 +66,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Representation::of(view))))
 }
 
-/// `GET …/Queues/{QU}.json`
+/// Fetches a queue.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues/{Sid}.json",
+    tag = "Queues",
+    operation_id = "FetchQueue",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -59,7 +84,17 @@ pub(super) async fn fetch(
     Ok(Json(Representation::of(view)))
 }
 
-/// `POST …/Queues/{QU}.json`: `FriendlyName`, `MaxSize`. A size below how many wait lets nobody in until they are fewer.
+/// Changes a queue.
+///
+/// A size below how many wait lets nobody in until they are fewer.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues/{Sid}.json",
+    tag = "Queues",
+    operation_id = "UpdateQueue",
+    request_body(content = forms::QueueUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -73,7 +108,14 @@ pub(super) async fn update(
     Ok(Json(Representation::of(view)))
 }
 
-/// `DELETE …/Queues/{QU}.json`: one in which nobody waits.
+/// Deletes a queue in which nobody waits.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues/{Sid}.json",
+    tag = "Queues",
+    operation_id = "DeleteQueue",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -84,7 +126,15 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `GET …/Queues/{QU}/Members.json`: the first first.
+/// Lists those who wait in a queue, the first first.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues/{QueueSid}/Members.json",
+    tag = "Members",
+    operation_id = "ListMember",
+    params(filters::Paged),
+    responses((status = 200, body = lists::MemberList, description = "A page of the list."))
+)]
 pub(super) async fn list_waiters(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -96,7 +146,16 @@ pub(super) async fn list_waiters(
     paging.answer("queue_members", Asked::Queue(queue), found, Waiter::of)
 }
 
-/// `GET …/Queues/{QU}/Members/{CA or Front}.json`
+/// Fetches one who waits.
+///
+/// `Front` in place of a SID is whoever waits longest and was not taken yet.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues/{QueueSid}/Members/{CallSid}.json",
+    tag = "Members",
+    operation_id = "FetchMember",
+    responses((status = 200, body = Waiter, description = "What was asked for."))
+)]
 pub(super) async fn fetch_waiter(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -107,7 +166,17 @@ pub(super) async fn fetch_waiter(
     Ok(Json(Waiter::of(view)))
 }
 
-/// `POST …/Queues/{QU}/Members/{CA or Front}.json`: takes them out, to follow the script at `Url`.
+/// Takes one who waits out of the queue, to follow another script.
+///
+/// `Front` in place of a SID is whoever waits longest and was not taken yet.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Queues/{QueueSid}/Members/{CallSid}.json",
+    tag = "Members",
+    operation_id = "UpdateMember",
+    request_body(content = forms::MemberUpdate, content_type = FORM),
+    responses((status = 200, body = Waiter, description = "What was asked for."))
+)]
 pub(super) async fn redirect_waiter(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -143,21 +212,29 @@ fn max_size(parameters: &Parameters) -> Result<Option<usize>, ApiError> {
 }
 
 /// A queue as the API shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Queue)]
 pub(super) struct Representation {
+    /// QU and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     friendly_name: String,
+    /// How many wait.
     current_size: usize,
+    /// How many may.
     max_size: usize,
+    /// Of those who wait now, in seconds.
     average_wait_time: u64,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
+    /// Where it is, relative to the host.
     uri: String,
     subresource_uris: Subresources,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QueueSubresources)]
 struct Subresources {
     members: String,
 }
@@ -181,13 +258,18 @@ impl Representation {
 }
 
 /// One who waits, as the API shows them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Member)]
 pub(super) struct Waiter {
     call_sid: String,
     queue_sid: String,
+    /// As in RFC 2822.
     date_enqueued: String,
+    /// 1 for whoever waits longest.
     position: usize,
+    /// In seconds.
     wait_time: u64,
+    /// Where they are, relative to the host.
     uri: String,
 }
 

@@ -19,7 +19,20 @@ use crate::recording::Playback;
 /// Read from the disk at a time.
 const PIECE_LEN: usize = 64 * 1_024;
 
-/// `GET …/Recordings/{RE}`: with `.json` what is known of it; without a suffix or with `.wav` its sound.
+/// Fetches the sound of a completed recording.
+///
+/// Also at the path without a suffix; with `.json` it is what is known of it.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Recordings/{Sid}.wav",
+    tag = "Recordings",
+    operation_id = "FetchRecordingSound",
+    params(("RequestedChannels" = Option<u8>, Query, description = "`1` mixes the tracks of a dual one; as it is unless given.")),
+    responses(
+        (status = 200, body = [u8], content_type = "audio/wav", description = "The sound."),
+        (status = 206, body = [u8], content_type = "audio/wav", description = "The part that `Range` asks for.")
+    )
+)]
 pub(super) async fn fetch(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,

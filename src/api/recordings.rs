@@ -6,12 +6,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::auth::Acting;
 use super::date::{rfc2822, span};
 use super::dial::webhook;
 use super::error::{ApiError, Asked};
 use super::form::{Form, Json, Parameters, Query};
+use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::{CallPath, CallRecordingPath, RecordingKey, RecordingPath};
 use super::{API_VERSION, ApiState};
@@ -21,7 +23,15 @@ use crate::call::{
 };
 use crate::recording::PauseBehavior;
 
-/// `GET …/Recordings.json`: filtered by `DateCreated`, `CallSid`, `ConferenceSid`.
+/// Lists recordings.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Recordings.json",
+    tag = "Recordings",
+    operation_id = "ListRecording",
+    params(filters::RecordingFilters, filters::Paged),
+    responses((status = 200, body = lists::RecordingList, description = "A page of the list."))
+)]
 pub(super) async fn list(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -39,7 +49,16 @@ pub(super) async fn list(
     paging.answer("recordings", Asked::List, found, |view| Representation::of_account(&view, &url))
 }
 
-/// `GET …/Recordings/{RE}.json`
+/// Fetches a recording.
+///
+/// Its sound is at the same path with `.wav`.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Recordings/{Sid}.json",
+    tag = "Recordings",
+    operation_id = "FetchRecording",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch(
     state: Arc<ApiState>,
     account: AccountSid,
@@ -50,7 +69,16 @@ pub(super) async fn fetch(
     Ok(Json(Representation::of_account(&view, &state.public_url)))
 }
 
-/// `DELETE …/Recordings/{RE}.json`: answers when the files are gone.
+/// Deletes a recording.
+///
+/// Answers when the files are gone.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Recordings/{Sid}.json",
+    tag = "Recordings",
+    operation_id = "DeleteRecording",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -65,7 +93,15 @@ async fn remove(calls: &Handle, recording: RecordingSid) -> Result<StatusCode, A
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST …/Calls/{CA}/Recordings.json` records a call from now on.
+/// Records a call from now on.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Recordings.json",
+    tag = "Recordings",
+    operation_id = "CreateCallRecording",
+    request_body(content = forms::NewRecording, content_type = FORM),
+    responses((status = 201, body = Representation, description = "What was made."))
+)]
 pub(super) async fn create(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -78,7 +114,15 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Representation::of_call(&view))))
 }
 
-/// `GET …/Calls/{CA}/Recordings.json`: filtered by `DateCreated`.
+/// Lists the recordings of a call.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Recordings.json",
+    tag = "Recordings",
+    operation_id = "ListCallRecording",
+    params(filters::CallRecordingFilters, filters::Paged),
+    responses((status = 200, body = lists::RecordingList, description = "A page of the list."))
+)]
 pub(super) async fn list_of_call(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -93,7 +137,16 @@ pub(super) async fn list_of_call(
     paging.answer("recordings", Asked::List, found, |view| Representation::of_call(&view))
 }
 
-/// `GET …/Calls/{CA}/Recordings/{RE}.json`
+/// Fetches a recording of a call.
+///
+/// `Twilio.CURRENT` in place of a SID is the newest of those under way.
+#[utoipa::path(
+    get,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Recordings/{Sid}.json",
+    tag = "Recordings",
+    operation_id = "FetchCallRecording",
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn fetch_of_call(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -103,7 +156,17 @@ pub(super) async fn fetch_of_call(
     Ok(Json(Representation::of_call(&view)))
 }
 
-/// `POST …/Calls/{CA}/Recordings/{RE}.json`: `Status=paused` (with `PauseBehavior`), `in-progress` or `stopped`.
+/// Pauses, resumes or stops a recording.
+///
+/// `Twilio.CURRENT` in place of a SID is the newest of those under way.
+#[utoipa::path(
+    post,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Recordings/{Sid}.json",
+    tag = "Recordings",
+    operation_id = "UpdateCallRecording",
+    request_body(content = forms::RecordingUpdate, content_type = FORM),
+    responses((status = 200, body = Representation, description = "What was asked for."))
+)]
 pub(super) async fn update_of_call(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -118,7 +181,14 @@ pub(super) async fn update_of_call(
     Ok(Json(Representation::of_call(&view)))
 }
 
-/// `DELETE …/Calls/{CA}/Recordings/{RE}.json`
+/// Deletes a recording of a call.
+#[utoipa::path(
+    delete,
+    path = "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Recordings/{Sid}.json",
+    tag = "Recordings",
+    operation_id = "DeleteCallRecording",
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(super) async fn delete_of_call(
     State(state): State<Arc<ApiState>>,
     Acting(account): Acting,
@@ -228,17 +298,22 @@ fn callback(parameters: &Parameters) -> Result<Option<RecordingCallback>, ApiErr
 }
 
 /// A recording as the API shows it: of the account with an address of its sound, of a call with its track.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recording)]
 pub(super) struct Representation {
+    /// RE and 32 hexadecimal digits.
     sid: String,
     account_sid: String,
     api_version: &'static str,
     call_sid: String,
     conference_sid: Option<String>,
+    /// 1, or 2 for a dual one.
     channels: u16,
+    /// As in RFC 2822.
     date_created: String,
     date_updated: String,
     start_time: String,
+    /// Whole seconds, as text; null until it is over.
     duration: Option<String>,
     price: Option<String>,
     price_unit: &'static str,
@@ -246,16 +321,24 @@ pub(super) struct Representation {
     source: &'static str,
     error_code: Option<u32>,
     encryption_details: Option<String>,
+    /// Where it is, relative to the host.
     uri: String,
+    /// Only of a call: `inbound`, `outbound` or `both`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     track: Option<&'static str>,
+    /// Only of the account: where its sound is, without a suffix.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     media_url: Option<String>,
+    /// Only of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Subresources, required = false)]
     subresource_uris: Option<Subresources>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordingSubresources)]
 struct Subresources {
     add_on_results: String,
     transcriptions: String,

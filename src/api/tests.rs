@@ -8,6 +8,7 @@ mod events;
 mod full;
 mod notifications;
 mod numbers;
+mod openapi;
 mod quality;
 mod resources;
 mod sdk;
