@@ -5,6 +5,7 @@ Stops at the first thing that is not as it should be, with exit status 1.
 """
 
 import os
+import time
 from datetime import datetime, timedelta, timezone
 
 from directory import drive_directory
@@ -14,6 +15,7 @@ from expect import (
     NOWHERE,
     PREFIX,
     TOKEN,
+    URL,
     check,
     client,
     equal,

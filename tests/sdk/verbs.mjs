@@ -162,17 +162,13 @@ async function driveDial(drive) {
     client: (dial, told) => dial.client(told, "alice"),
   };
   for (const [page, add] of Object.entries(nouns)) {
-    // Nothing tells when a whisper is over, so that call ends by itself, a second after they are connected.
-    const timeLimit = page === "sip" ? 1 : 600;
-    const sid = await dials(page, { timeLimit, hangupOnStar: true, answerOnBridge: true }, add);
+    // Nothing tells when they are connected; the call ends by itself, a second after that.
+    const sid = await dials(page, { timeLimit: 1, hangupOnStar: true, answerOnBridge: true }, add);
     const [{ CallSid: child }] = await app.told(`status-${page}`, { CallStatus: "in-progress" });
     const children = await node.calls.list({ parentCallSid: sid });
     assert.deepEqual(children.map((one) => one.sid), [child]);
     if (page === "sip") {
       await app.told("whisper", { method: "GET", CallSid: child });
-    } else {
-      await isOver(drive, child, "in-progress");
-      await node.calls(child).update({ status: "completed" });
     }
     const [after] = await app.told(`after-${page}`, { CallSid: sid });
     assert.deepEqual([after.DialCallStatus, after.DialCallSid], ["completed", child]);

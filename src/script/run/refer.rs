@@ -79,17 +79,15 @@ impl Runner {
 }
 
 impl Referral {
+    /// The NOTIFY may overtake the answer (RFC 3515 §2.4.4), which is waited for all the same: it always comes, if only
+    /// because nobody answered.
     fn is_decided_by(&mut self, step: ReferStep) -> bool {
         match step {
-            ReferStep::Answered(status) => {
-                self.response = Some(status);
-                !is_success(status)
-            }
-            ReferStep::Notified(status) => {
-                self.notified = Some(status);
-                status >= 200
-            }
+            ReferStep::Answered(status) => self.response = Some(status),
+            ReferStep::Notified(status) => self.notified = Some(status),
         }
+        self.response
+            .is_some_and(|status| !is_success(status) || self.notified.is_some_and(|last| last >= 200))
     }
 
     fn told(&self) -> Vec<(String, String)> {
@@ -116,5 +114,24 @@ fn refer_to(address: &SipAddress) -> String {
     match headers.is_empty() {
         true => address.uri.clone(),
         false => format!("{}?{}", address.uri, headers.join("&")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_phone_says_is_waited_for_in_either_order() {
+        for steps in [
+            [ReferStep::Answered(202), ReferStep::Notified(200)],
+            [ReferStep::Notified(200), ReferStep::Answered(202)],
+        ] {
+            let mut referral = Referral::default();
+            assert_eq!(steps.map(|step| referral.is_decided_by(step)), [false, true]);
+            assert_eq!((referral.response, referral.notified), (Some(202), Some(200)));
+        }
+        assert!(Referral::default().is_decided_by(ReferStep::Answered(603)));
+        assert!(!Referral::default().is_decided_by(ReferStep::Notified(100)));
     }
 }
