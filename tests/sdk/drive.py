@@ -4,6 +4,7 @@ Wants the environment that run.sh describes and at least three calls in the conf
 Stops at the first thing that is not as it should be, with exit status 1.
 """
 
+import os
 from datetime import datetime, timedelta, timezone
 
 from directory import drive_directory
