@@ -165,7 +165,7 @@ impl Endpoint {
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
-        let gate = Arc::new(Gate::new(limiter(&trunks), Arc::clone(&counters)));
+        let gate = Arc::new(Gate::new(limiter(&settings.trunks), Arc::clone(&counters)));
 
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
