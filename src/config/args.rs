@@ -141,7 +141,7 @@ pub struct ServeArgs {
     pub say_command: Option<String>,
 
     /// Where applications reach this API, in the addresses of recordings that they are told, such as
-    /// https://voice.example.com [env: CONFAB_PUBLIC_URL] [default: http:// and where it listens]
+    /// `https://voice.example.com` [env: CONFAB_PUBLIC_URL] [default: http:// and where it listens]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
 
