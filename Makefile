@@ -77,7 +77,7 @@ interop:
 .PHONY: deny
 deny: ## Licences, sources and duplicates of what we depend on
 	@if cargo deny --version >/dev/null 2>&1; then \
-		cargo deny --offline --locked check licenses bans sources; \
+		cargo fetch --locked && cargo deny --offline --locked check licenses bans sources; \
 	else \
 		echo "deny: SKIPPED, cargo-deny is not installed (cargo install --locked cargo-deny); licences were checked by tests/tidy.rs"; \
 	fi
