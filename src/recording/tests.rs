@@ -271,8 +271,14 @@ fn a_disk_that_stalls_costs_its_recording_a_gap_that_is_listed_and_others_nothin
     let mut world = World::new(Stalled { name: name(1), gate: Arc::clone(&gate) });
     let slow = world.begin(1, 1, terms(Tracks::Received));
     let quick = world.begin(2, 1, terms(Tracks::Received));
-    // A minute, of which half waits at most.
-    world.hear(1, 0..3_000);
+    // A minute, of which half waits at most; never so much at once that a disk which works could fall behind by that.
+    for begin in (0..3_000).step_by(500) {
+        world.hear(1, begin..begin + 500);
+        let all_but_a_block = (begin + 475) * 320;
+        wait_for(|| {
+            fs::metadata(world.path(&quick, "wav.part")).is_ok_and(|file| file.len() >= all_but_a_block)
+        });
+    }
     assert!(world.recorder.finish(&quick));
     assert_eq!(world.finished(&quick).samples, 3_000 * 160);
 
