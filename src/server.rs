@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use confab_media::EngineSettings;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -25,8 +26,8 @@ use crate::sound::{self, SayCommand, Saying};
 use crate::store::{Retention, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
-    Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, StoreSpool, SystemNetwork,
-    TrustError, system_jitter,
+    Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, Provider, ProviderError, StoreSpool,
+    SystemNetwork, TrustError, system_jitter,
 };
 use crate::worker::{Ports, TapReader, WorkerSettings, Workers};
 
@@ -74,6 +75,9 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
+    /// The service that speaks cannot be asked.
+    #[error("`say_url`: {0}")]
+    SayUrl(#[from] ProviderError),
     /// The data directory is another node's.
     #[error(transparent)]
     DataDir(#[from] LockError),
@@ -203,12 +207,17 @@ impl Node {
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let (calls, adapters, taps) = start_model(&config, options, &metrics)?;
         let calls = calls.recording(store.clone(), &metrics);
+        if let Err(error) = calls.restore_queues(&store).await {
+            warn!(%error, "the queues that were defined before cannot be read");
+        }
         let recordings = config.data_dir.join(RECORDINGS);
         let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &metrics)?;
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
+        let call_tokens = Arc::new(call::CallTokens::new().map_err(io::Error::other)?);
         let state = ApiState {
             calls: calls.clone(),
+            call_tokens: Arc::clone(&call_tokens),
             directory: directory.clone(),
             store: store.clone(),
             listening: Listening {
@@ -229,10 +238,11 @@ impl Node {
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
-        tokio::spawn(script::deliver(courier.clone(), store.clone(), adapters.news));
+        tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
-        let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger, public_url };
+        let saying = Arc::new(saying(&config)?);
+        let scripts =
+            script::Scripts { calls: calls.clone(), web, saying, debugger, call_tokens, public_url };
         let scripts = Arc::new(scripts);
         tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
         tokio::spawn(script::serve(scripts, adapters.arrivals));
@@ -299,8 +309,18 @@ fn sip_settings(
     }
 }
 
-fn say_command(template: Option<&str>) -> Result<Option<SayCommand>, StartError> {
-    template.map(SayCommand::parse).transpose().map_err(StartError::Say)
+/// Who speaks: a service, a command, both or neither.
+fn saying(config: &Config) -> Result<Saying, StartError> {
+    let command =
+        config.say_command.as_deref().map(SayCommand::parse).transpose().map_err(StartError::Say)?;
+    let saying = Saying::new(command, sound::CACHE_BYTES);
+    let Some(service) = &config.say_url else {
+        return Ok(saying);
+    };
+    let network = Arc::new(SystemNetwork::new());
+    let provider =
+        Provider::new(&service.url, service.token.as_ref(), config.webhook.ca.as_deref(), network)?;
+    Ok(saying.asking(Box::new(script::Voices::new(provider, Handle::current()))))
 }
 
 fn web_client(

@@ -35,6 +35,8 @@ mod message;
 mod negotiation;
 #[path = "wire/numbers.rs"]
 mod numbers;
+#[path = "wire/orders.rs"]
+mod orders;
 #[path = "wire/outbound.rs"]
 mod outbound;
 #[path = "wire/peer.rs"]
@@ -56,6 +58,8 @@ mod registrar;
 mod restart;
 #[path = "wire/rtp.rs"]
 mod rtp;
+#[path = "wire/say.rs"]
+mod say;
 #[path = "wire/scripts.rs"]
 mod scripts;
 #[path = "wire/seats.rs"]

@@ -59,9 +59,11 @@ pub(super) async fn create(
     let order = match dial::application(&state.directory, account, &parameters)? {
         Some(application) => DialOrder {
             status: application.status,
-            ..dial::order(account, &parameters, Destination::Script(application.voice))?
+            ..dial::order(&state.call_tokens, account, &parameters, Destination::Script(application.voice))?
         },
-        None => dial::order(account, &parameters, Destination::Script(voice(&parameters)?))?,
+        None => {
+            dial::order(&state.call_tokens, account, &parameters, Destination::Script(voice(&parameters)?))?
+        }
     };
     let placed =
         state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;

@@ -7,14 +7,14 @@ use super::error::ApiError;
 use super::form::Parameters;
 use super::recordings;
 use crate::call::{
-    AccountSid, CallEvents, Destination, DialCredentials, DialOrder, DialTarget, DigitString, HttpMethod,
-    RecordingSource, RecordingTerms, StatusCallback, Voice, VoiceSource, VoiceUrl,
+    AccountSid, CallEvents, CallTokens, Destination, DialCredentials, DialOrder, DialTarget, DigitString,
+    HttpMethod, RecordingSource, RecordingTerms, StatusCallback, Voice, VoiceSource, VoiceUrl,
 };
 use crate::config::Secret;
 use crate::directory::Directory;
 
 /// Documented and not done yet; a request with one of them is refused, whatever it asks for.
-const UNSUPPORTED: [&str; 5] = ["AsyncAmd", "Byoc", "CallReason", "CallToken", "ClientNotificationUrl"];
+const UNSUPPORTED: [&str; 1] = ["AsyncAmd"];
 
 /// The longest script in a parameter, in characters.
 const INLINE_MAX: usize = 4_000;
@@ -23,11 +23,15 @@ const INLINE_MAX: usize = 4_000;
 const RING_DEFAULT: u64 = 60;
 const RING_MAX: u64 = 600;
 
+/// The longest reason, in characters.
+const REASON_MAX: usize = 50;
+
 /// The longest call: a day.
 const TIME_LIMIT_MAX: u64 = 86_400;
 
 /// The leg that a request describes.
 pub(super) fn order(
+    tokens: &CallTokens,
     account: AccountSid,
     parameters: &Parameters,
     destination: Destination,
@@ -38,9 +42,11 @@ pub(super) fn order(
     let from = parameters.one("From")?.filter(|from| !from.is_empty());
     let from = from.ok_or_else(|| ApiError::call(21_213, "From is missing: who calls must be said."))?;
     let caller = parameters.one("CallerId")?.unwrap_or(from);
+    let to = target(to)?;
+    let wake = wake(parameters)?.filter(|_| matches!(to, DialTarget::Client(_)));
     Ok(DialOrder {
         account,
-        to: target(to)?,
+        to,
         from: caller_id(caller)?,
         display_name: display_name(parameters)?,
         credentials: credentials(parameters)?,
@@ -51,6 +57,10 @@ pub(super) fn order(
         send_digits: send_digits(parameters)?,
         status: status_callback(parameters)?,
         record: record(parameters)?,
+        reason: reason(parameters)?,
+        trunk: parameters.one("Byoc")?.filter(|trunk| !trunk.is_empty()).map(str::to_owned),
+        is_forwarded: is_forwarded(tokens, account, caller, parameters)?,
+        wake,
     })
 }
 
@@ -114,6 +124,46 @@ fn display_name(parameters: &Parameters) -> Result<Option<String>, ApiError> {
             Ok(Some(name.replace(['"', '\\'], " ")))
         }
         Some(name) => Err(ApiError::value("CallerDisplayName", name, "2 to 255 characters on one line")),
+    }
+}
+
+fn reason(parameters: &Parameters) -> Result<Option<String>, ApiError> {
+    match parameters.one("CallReason")? {
+        None | Some("") => Ok(None),
+        Some(reason) if reason.chars().nth(REASON_MAX).is_none() && !reason.contains(char::is_control) => {
+            Ok(Some(reason.to_owned()))
+        }
+        Some(reason) => Err(ApiError::value("CallReason", reason, "at most 50 characters on one line")),
+    }
+}
+
+/// Whether the call is one that came in, passed on: its token says so, and it is of the caller who is told.
+fn is_forwarded(
+    tokens: &CallTokens,
+    account: AccountSid,
+    caller: &str,
+    parameters: &Parameters,
+) -> Result<bool, ApiError> {
+    match parameters.one("CallToken")? {
+        None | Some("") => Ok(false),
+        Some(token) if tokens.permit(token, account, caller) => Ok(true),
+        Some(_) => Err(ApiError::call(
+            21_210,
+            "CallToken does not permit this caller: it must be what a webhook of a call that came in to this account \
+             said, and From (or CallerId) the From of that call.",
+        )),
+    }
+}
+
+/// Who wakes the phone of an agent.
+fn wake(parameters: &Parameters) -> Result<Option<VoiceUrl>, ApiError> {
+    match parameters.one("ClientNotificationUrl")? {
+        None | Some("") => Ok(None),
+        Some(url) if is_web(url) => Ok(Some(VoiceUrl { url: url.to_owned(), method: HttpMethod::Post })),
+        Some(_) => Err(ApiError::call(
+            21_205,
+            "ClientNotificationUrl must be a URL that begins with http:// or https:// and names a host.",
+        )),
     }
 }
 

@@ -211,6 +211,7 @@ impl ApiError {
             CallError::CoachedOnHold => Self::refused(16_027, error, asked),
             CallError::CoachedAbsent => Self::refused(16_028, error, asked),
             CallError::NotReached => Self::refused(21_214, error, asked),
+            CallError::NoTrunk => Self::refused(21_300, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
     }

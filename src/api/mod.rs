@@ -50,7 +50,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, any, get};
 use tokio::sync::{Semaphore, watch};
 
-use crate::call::Handle;
+use crate::call::{CallTokens, Handle};
 use crate::directory::Directory;
 use crate::store::Store;
 
@@ -72,6 +72,8 @@ const BODY_MAX: usize = 64 * 1_024;
 pub struct ApiState {
     /// The model that is asked.
     pub calls: Handle,
+    /// What allows a caller to be passed on as who they are.
+    pub call_tokens: Arc<CallTokens>,
     /// Who may ask, and what they have.
     pub directory: Directory,
     /// What is on record.

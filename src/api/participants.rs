@@ -76,7 +76,7 @@ pub(super) async fn create(
         }
     };
     let terms = join_terms(name, &parameters)?;
-    let order = dial::order(account, &parameters, Destination::Conference(terms))?;
+    let order = dial::order(&state.call_tokens, account, &parameters, Destination::Conference(terms))?;
     let placed =
         state.calls.of(account).place_call(order).await.map_err(|e| ApiError::of(e, Asked::NewCall))?;
     let seat = placed.seat.ok_or_else(|| ApiError::of(CallError::NoConference, Asked::NewCall))?;

@@ -105,6 +105,7 @@ impl Node {
         let main = MainAccount { sid: account, auth_token: Secret::new(TOKEN.to_owned()) };
         let router = router(ApiState {
             calls,
+            call_tokens: std::sync::Arc::new(crate::call::CallTokens::new().expect("entropy")),
             directory: Directory::in_memory(main),
             store,
             listening,

@@ -104,6 +104,9 @@ pub enum CallError {
     /// No trunk reaches the number.
     #[error("no trunk of this node reaches it")]
     NotReached,
+    /// There is no trunk of this name or SID.
+    #[error("there is no such trunk")]
+    NoTrunk,
     /// The account has as many calls made for it as it may have.
     #[error("the account has as many calls as it may have")]
     TooManyCalls,

@@ -10,6 +10,7 @@
 //!     └── events, in one order ◀─────┘
 //! ```
 
+mod call_token;
 mod change;
 mod conference_news;
 mod digits;
@@ -48,6 +49,7 @@ mod view;
 mod voice;
 
 use crate::sid;
+pub use call_token::CallTokens;
 pub use change::CallChange;
 pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
 
@@ -57,7 +59,7 @@ pub use handle::{
     Adapters, Admission, Arrival, CallEnd, CallError, CallEvent, CallMedia, EndCall, Handle, HangUp,
     IncomingCall, NotAdmitted, ParticipantKey, Progress, Rejection, Signal,
 };
-pub use history::owed_ends;
+pub use history::{QueueDefinition, owed_ends};
 pub use media::Receiving;
 pub use model::Limits;
 pub use news::{CallNews, CallStep, News, Promise, Promised};

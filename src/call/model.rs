@@ -216,6 +216,7 @@ impl Model {
             status: incoming.status,
             told: 0,
             send_digits: None,
+            wake: None,
             is_sent_away: false,
             report: None,
         };

@@ -3,6 +3,7 @@
 use tracing::error;
 
 use super::conference_news::ConferenceNews;
+use super::history::QueueDefinition;
 use super::model::Model;
 use super::sid::CallSid;
 use super::view::{CallStatus, CallView, ConferenceView};
@@ -21,6 +22,10 @@ pub enum News {
     Conference(Box<ConferenceNews>),
     /// Nothing yet, but of an end to come.
     Promise(Box<Promise>),
+    /// Nothing, but a queue that somebody defines shall be there when the node starts again.
+    Queue(Box<QueueDefinition>),
+    /// That an agent's phone is called and should be woken: now or never.
+    Wake(VoiceUrl, Box<CallView>),
 }
 
 /// Somebody is to be told when a call or conference ends, also if the node does not live to see that. The last one counts.
@@ -104,6 +109,18 @@ impl Model {
         let promise = Promise { to: callback.url.clone(), number: call.told, of };
         if self.news.try_send(News::Promise(Box::new(promise))).is_err() {
             error!(call = %sid, "a promise of news was lost: nobody takes it");
+        }
+    }
+
+    /// An agent is called: whoever wakes their phone is told, once.
+    pub(super) fn wake(&mut self, sid: CallSid) {
+        let Some(call) = self.calls.get_mut(sid) else {
+            return;
+        };
+        if let Some(to) = call.wake.take()
+            && self.news.try_send(News::Wake(to, Box::new(call.view.clone()))).is_err()
+        {
+            error!(call = %sid, "nobody is told to wake a phone: nobody takes it");
         }
     }
 

@@ -19,7 +19,7 @@ use super::recordings::RecordingTerms;
 use super::sid::{AccountSid, CallSid};
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
-use super::voice::{Destination, StatusCallback, Voice};
+use super::voice::{Destination, StatusCallback, Voice, VoiceUrl};
 use crate::config::{Accounts, Carriage, OutboundAllow, Secret, Trunks};
 
 /// Calls of one account that may wait for their turn. At the usual rate the last of them waits half a minute; at one a
@@ -49,19 +49,21 @@ impl DialRules {
     }
 
     /// Whether the account may dial it at all.
-    fn check(&self, account: AccountSid, target: &DialTarget) -> Result<(), CallError> {
-        let dialled = target.to_string();
-        let terms = self.accounts.terms(&account.to_string());
+    fn check(&self, order: &DialOrder) -> Result<(), CallError> {
+        let dialled = order.to.to_string();
+        let terms = self.accounts.terms(&order.account.to_string());
         let of_account = terms.and_then(|terms| terms.allow.as_ref());
         if !self.allow.allows(&dialled) || of_account.is_some_and(|allow| !allow.allows(&dialled)) {
             return Err(CallError::NotAllowed);
         }
-        match target {
-            DialTarget::Number(number) => match self.trunks.carriage(number) {
+        match &order.to {
+            DialTarget::Number(number) => match self.trunks.carriage(number, order.trunk.as_deref()) {
                 Carriage::Carried => Ok(()),
                 Carriage::NotAllowed => Err(CallError::NotAllowed),
                 Carriage::NotReached => Err(CallError::NotReached),
+                Carriage::NoTrunk => Err(CallError::NoTrunk),
             },
+            // Of a trunk nobody asks here.
             DialTarget::Sip(_) | DialTarget::Client(_) => Ok(()),
         }
     }
@@ -110,6 +112,14 @@ pub struct DialOrder {
     pub status: Option<StatusCallback>,
     /// How it is recorded from its answer on, if it is.
     pub record: Option<RecordingTerms>,
+    /// Why they are called, as they are told.
+    pub reason: Option<String>,
+    /// The trunk that alone a number goes over: its name, or its SID at the original.
+    pub trunk: Option<String>,
+    /// Who calls is who called the node; an order of the API has proved that.
+    pub is_forwarded: bool,
+    /// Who wakes an agent's phone: they are told when it is called, and one that is not there is waited for.
+    pub wake: Option<VoiceUrl>,
 }
 
 /// Whom to call.
@@ -175,7 +185,7 @@ impl Model {
         if self.is_stopping() {
             return Err(CallError::Stopping);
         }
-        self.outbound.check(order.account, &order.to)?;
+        self.outbound.check(order)?;
         let made = || self.calls_made_for(order.account);
         if self.outbound.calls_max(order.account).is_some_and(|most| made() >= most) {
             return Err(CallError::TooManyCalls);
@@ -238,6 +248,7 @@ impl Model {
             status,
             told: 0,
             send_digits,
+            wake: order.wake,
             is_sent_away: false,
             report: None,
         };
@@ -327,6 +338,7 @@ impl Model {
         match progress {
             Progress::Dialling => {
                 call.view.queue_time = now - call.view.created;
+                self.wake(sid);
                 self.set_seat_status(sid, ParticipantStatus::Connecting);
             }
             Progress::Ringing if call.view.status == CallStatus::Queued => {

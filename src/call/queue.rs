@@ -132,7 +132,7 @@ pub(super) struct Left {
 }
 
 impl Queues {
-    /// Makes a queue; also one whose definition was kept somewhere, under the SID it has.
+    /// Makes a queue.
     pub(super) fn define(
         &mut self,
         sid: QueueSid,
@@ -161,6 +161,16 @@ impl Queues {
             came: Duration::ZERO,
         };
         self.all.insert(sid, queue);
+        Ok(())
+    }
+
+    /// Makes a queue that was there before, as it was then.
+    pub(super) fn restore(&mut self, was: &QueueView, now: Moment) -> Result<(), QueueRefusal> {
+        let name = QueueName { account: was.account, name: was.friendly_name.clone() };
+        self.define(was.sid, name, was.max_size, now)?;
+        if let Some(queue) = self.all.get_mut(&was.sid) {
+            (queue.created, queue.updated) = (was.created, was.updated);
+        }
         Ok(())
     }
 

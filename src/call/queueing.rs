@@ -3,11 +3,13 @@
 use chrono::Utc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::event::{QueueChange, WaiterChange, What};
 use super::handle::{CallError, CallEvent, HangUp};
+use super::history::QueueDefinition;
 use super::model::{Model, answer};
+use super::news::News;
 use super::queue::request::{QueueRequest, StopTaking};
 use super::queue::{
     Left, Moment, Pair, QUEUE_SIZE_DEFAULT, QueueExit, QueueName, QueuePlace, QueueRefusal, QueueResult,
@@ -35,14 +37,25 @@ impl Model {
             QueueRequest::StopTaking(call, when, reply) => answer(reply, self.stop_taking(call, when)),
             QueueRequest::Connect(call, reply) => answer(reply, self.connect_from_queue(call)),
             QueueRequest::Create(account, name, most, reply) => {
-                answer(reply, self.create_queue(QueueName { account, name }, most));
+                let made = self.create_queue(QueueName { account, name }, most);
+                answer(reply, made.inspect(|view| self.keep_queue(QueueDefinition::Is(view.clone()))));
             }
             QueueRequest::List(account, page, reply) => {
                 answer(reply, Ok(self.queues.list(account, page, now())));
             }
             QueueRequest::Fetch(queue, reply) => answer(reply, self.queue(queue)),
-            QueueRequest::Update(queue, update, reply) => answer(reply, self.update_queue(queue, &update)),
-            QueueRequest::Delete(queue, reply) => answer(reply, self.delete_queue(queue)),
+            QueueRequest::Update(queue, update, reply) => {
+                let changed = self.update_queue(queue, &update);
+                answer(reply, changed.inspect(|view| self.keep_queue(QueueDefinition::Is(view.clone()))));
+            }
+            QueueRequest::Delete(queue, reply) => {
+                let deleted = self.delete_queue(queue);
+                answer(reply, deleted.inspect(|()| self.keep_queue(QueueDefinition::IsGone(queue))));
+            }
+            QueueRequest::Restore(queues, reply) => {
+                self.restore_queues(&queues);
+                answer(reply, Ok(()));
+            }
             QueueRequest::ListWaiters(queue, page, reply) => {
                 answer(reply, self.queues.waiters(queue, page, now()).ok_or(CallError::NoQueue));
             }
@@ -219,6 +232,21 @@ impl Model {
         let view = self.queue(sid)?;
         self.journal.append(view.created, What::Queue { queue: view.clone(), change: QueueChange::Created });
         Ok(view)
+    }
+
+    /// What somebody defined shall be there when the node starts again.
+    fn keep_queue(&self, definition: QueueDefinition) {
+        if self.news.try_send(News::Queue(Box::new(definition))).is_err() {
+            error!("the definition of a queue is not kept: nobody takes it");
+        }
+    }
+
+    fn restore_queues(&mut self, queues: &[QueueView]) {
+        for queue in queues {
+            if let Err(refusal) = self.queues.restore(queue, now()) {
+                warn!(queue = %queue.sid, ?refusal, "a queue that was defined before is not there any more");
+            }
+        }
     }
 
     fn update_queue(&mut self, queue: QueueSid, update: &QueueUpdate) -> Result<QueueView, CallError> {

@@ -193,7 +193,8 @@ impl Script {
             | QueueRequest::StopTaking(..)
             | QueueRequest::Connect(..)
             | QueueRequest::FetchWaiter(..)
-            | QueueRequest::Redirect(..)) => nobody.refuse(CallError::NotQueued),
+            | QueueRequest::Redirect(..)
+            | QueueRequest::Restore(..)) => nobody.refuse(CallError::NotQueued),
         }
     }
 

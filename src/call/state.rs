@@ -14,7 +14,7 @@ use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
 use super::sounds::{Announcing, Sitting};
 use super::view::{CallView, ConferenceView, ParticipantStatus, ParticipantView};
-use super::voice::{Destination, StatusCallback};
+use super::voice::{Destination, StatusCallback, VoiceUrl};
 
 /// A call and its leg.
 pub(super) struct Call {
@@ -45,6 +45,8 @@ pub(super) struct Call {
     pub(super) told: u32,
     /// Keys to be pressed when it is answered.
     pub(super) send_digits: Option<DigitString>,
+    /// Who wakes the phone that is called, until they were told.
+    pub(super) wake: Option<VoiceUrl>,
     /// The API has sent it elsewhere, and it leaves its conference for that.
     pub(super) is_sent_away: bool,
     /// How it sounded when that was asked last, or at its end.

@@ -42,6 +42,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub sip_tls_key: Option<String>,
 
+    /// Authorities that vouch for trunks and others who are called over TLS, besides the machine's, PEM
+    /// [env: CONFAB_SIP_TLS_CA] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub sip_tls_ca: Option<String>,
+
     /// The realm in which agents are asked for their passwords [env: CONFAB_SIP_REALM] [default: confab]
     #[arg(long, value_name = "NAME")]
     pub sip_realm: Option<String>,
@@ -140,6 +145,16 @@ pub struct ServeArgs {
     #[arg(long, value_name = "COMMAND")]
     pub say_command: Option<String>,
 
+    /// The service that speaks the texts of scripts: it is asked by POST with `text`, `voice` and `language` as JSON and answers
+    /// with a sound; `say_command` speaks when it does not [env: CONFAB_SAY_URL] [default: none]
+    #[arg(long, value_name = "URL")]
+    pub say_url: Option<String>,
+
+    /// What that service is shown as a bearer token. Everybody on the machine can see it in the process list: prefer the
+    /// variable or the file [env: CONFAB_SAY_TOKEN] [default: none]
+    #[arg(long, value_name = "TOKEN")]
+    pub say_token: Option<String>,
+
     /// Where applications reach this API, in the addresses of recordings that they are told, such as
     /// `https://voice.example.com` [env: CONFAB_PUBLIC_URL] [default: http:// and where it listens]
     #[arg(long, value_name = "URL")]
@@ -208,6 +223,7 @@ impl ServeArgs {
             Setting::SipTlsListen => &self.sip_tls_listen,
             Setting::SipTlsCert => &self.sip_tls_cert,
             Setting::SipTlsKey => &self.sip_tls_key,
+            Setting::SipTlsCa => &self.sip_tls_ca,
             Setting::SipRealm => &self.sip_realm,
             Setting::PublicAddress => &self.public_address,
             Setting::RtpPorts => &self.rtp_ports,
@@ -229,6 +245,8 @@ impl ServeArgs {
             Setting::EgressAllow => &self.egress_allow,
             Setting::WebhookCa => &self.webhook_ca,
             Setting::SayCommand => &self.say_command,
+            Setting::SayUrl => &self.say_url,
+            Setting::SayToken => &self.say_token,
             Setting::PublicUrl => &self.public_url,
             Setting::AccountSid => &self.account_sid,
             Setting::AuthToken => &self.auth_token,

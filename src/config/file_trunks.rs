@@ -20,8 +20,9 @@ pub(super) const TRUNK: &str = "trunk";
 pub(super) const ACCOUNT: &str = "account";
 
 /// The keys of one trunk.
-const TRUNK_KEYS: [&str; 24] = [
+const TRUNK_KEYS: [&str; 26] = [
     "name",
+    "byoc_sid",
     "address",
     "priority",
     "weight",
@@ -31,6 +32,7 @@ const TRUNK_KEYS: [&str; 24] = [
     "prefix",
     "from_domain",
     "caller_id",
+    "caller_id_of_forwarded",
     "username",
     "password",
     "realm",
@@ -91,6 +93,9 @@ impl Document<'_> {
             let trunk = trunk(&keys)?;
             if trunks.iter().any(|other| other.name == trunk.name) {
                 return Err(keys.wrong("name", "another trunk has this name"));
+            }
+            if trunk.byoc_sid.as_deref().is_some_and(|sid| trunks.iter().any(|other| other.is_called(sid))) {
+                return Err(keys.wrong("byoc_sid", "another trunk has this `byoc_sid`"));
             }
             trunks.push(trunk);
         }
@@ -164,8 +169,14 @@ fn trunk(keys: &Keys<'_, '_>) -> Result<Trunk, ConfigError> {
     }
     let whole = |range: RangeInclusive<usize>| move |text: &str| value::whole(text, range.clone());
     let order = |key| Ok(keys.read(key, whole(ORDER))?.and_then(|number| u16::try_from(number).ok()));
+    let caller_id = keys.read("caller_id", user)?;
+    let caller_id_of_forwarded = keys.flag("caller_id_of_forwarded")?;
+    if caller_id_of_forwarded && caller_id.is_none() {
+        return Err(keys.wrong("caller_id_of_forwarded", "`caller_id_of_forwarded` needs `caller_id`"));
+    }
     Ok(Trunk {
         name,
+        byoc_sid: keys.read("byoc_sid", byoc_sid)?,
         addresses,
         priority: order("priority")?.unwrap_or(10),
         weight: order("weight")?.unwrap_or(10),
@@ -176,7 +187,8 @@ fn trunk(keys: &Keys<'_, '_>) -> Result<Trunk, ConfigError> {
             prefix: keys.read("prefix", prefix)?.unwrap_or_default(),
         },
         from_domain: keys.read("from_domain", domain)?,
-        caller_id: keys.read("caller_id", user)?,
+        caller_id,
+        caller_id_of_forwarded,
         credentials,
         register: register.then(|| expires.unwrap_or(EXPIRES_DEFAULT)),
         codecs: keys.list("codecs", value::codecs)?,
@@ -226,6 +238,14 @@ fn name(text: &str) -> Result<String, Expected> {
         return Ok(text.to_owned());
     }
     Err("1 to 64 letters, digits, `-`, `_` and `.`".to_owned())
+}
+
+fn byoc_sid(text: &str) -> Result<String, Expected> {
+    let digits = text.strip_prefix("BY").unwrap_or_default();
+    if digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(text.to_owned());
+    }
+    Err("`BY` and 32 hexadecimal digits in small letters".to_owned())
 }
 
 fn numbers(text: &str) -> Result<OutboundAllow, Expected> {
@@ -359,7 +379,7 @@ mod tests {
         assert_eq!((trunk.priority, trunk.weight, trunk.answer_within), (10, 10, Duration::from_secs(4)));
         assert_eq!(trunk.messages_per_second, 5_000);
         assert!(trunk.credentials.is_none() && trunk.register.is_none() && trunk.calls_per_second.is_none());
-        assert_eq!(trunks.carriage("+442071234567"), Carriage::Carried);
+        assert_eq!(trunks.carriage("+442071234567", None), Carriage::Carried);
         assert_eq!(trunk.to_string(), "a -> 192.0.2.1, priority 10, weight 10, numbers *");
     }
 
@@ -379,9 +399,9 @@ mod tests {
             (trunk.register, trunk.srtp),
             (Some(Duration::from_secs(600)), Some(SrtpPolicy::Required))
         );
-        assert_eq!(trunks.carriage("+49301234"), Carriage::Carried);
-        assert_eq!(trunks.carriage("+44207123"), Carriage::NotAllowed);
-        assert_eq!(trunks.carriage("+33123456"), Carriage::NotReached);
+        assert_eq!(trunks.carriage("+49301234", None), Carriage::Carried);
+        assert_eq!(trunks.carriage("+44207123", None), Carriage::NotAllowed);
+        assert_eq!(trunks.carriage("+33123456", None), Carriage::NotReached);
         let shown = format!("{trunk} {trunk:?}");
         assert!(!shown.contains("hunter"), "{shown}");
     }
@@ -406,6 +426,8 @@ mod tests {
             ("nmbers = \"*\"", "unknown key `nmbers` in confab.toml line 4; did you mean `numbers`?"),
             ("numbers = \"44*\"", "line 4: `numbers` must be patterns"),
             ("numbers = \"sip:*\"", "line 4: `numbers` must be patterns"),
+            ("byoc_sid = \"BY1\"", "line 4: `byoc_sid` must be `BY` and 32"),
+            ("caller_id_of_forwarded = true", "line 4: `caller_id_of_forwarded` needs `caller_id`"),
             ("username = \"u\"", "line 4: `username` and `password` go together"),
             ("register = true", "line 4: `register` needs `username`"),
             ("register = \"yes\"", "line 4: `register` must be true or false"),

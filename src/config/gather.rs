@@ -27,7 +27,7 @@ use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
     Accounts, Agents, Codecs, Config, Credentials, Http, KeptFor, Limits, Log, LogFormat, Media, Networks,
-    Retention, Routes, RtpPorts, Sip, SipTls, SrtpPolicy, Trunks, Webhook,
+    Retention, Routes, RtpPorts, SayUrl, Sip, SipTls, SrtpPolicy, Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -78,6 +78,7 @@ pub fn load(
     let calls_per_second = gather.calls_per_second()?;
     let webhook = gather.webhook()?;
     let say_command = gather.say_command()?;
+    let say_url = gather.say_url()?;
     let public_url = gather.public_url()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let retention = gather.retention()?;
@@ -101,6 +102,7 @@ pub fn load(
         accounts,
         webhook,
         say_command,
+        say_url,
         public_url,
         data_dir,
         retention,
@@ -148,7 +150,10 @@ impl Gather<'_> {
         }
         let tls = self.sip_tls()?;
         let realm = self.plain(Setting::SipRealm, value::realm, || "confab".to_owned())?;
-        let sip = Sip { listen, tls, realm, public_address };
+        let (tls_ca, ca_source) = self.find(Setting::SipTlsCa, value::file)?;
+        let shown = tls_ca.clone().map_or_else(|| "none".to_owned(), IntoShown::into_shown);
+        self.line(Setting::SipTlsCa.key(), shown, ca_source);
+        let sip = Sip { listen, tls, tls_ca, realm, public_address };
         self.line(Setting::PublicAddress.key(), sip.advertised(), source);
         Ok(sip)
     }
@@ -221,6 +226,22 @@ impl Gather<'_> {
         let shown = command.clone().unwrap_or_else(|| "none".to_owned());
         self.line(Setting::SayCommand.key(), shown, source);
         Ok(command)
+    }
+
+    fn say_url(&mut self) -> Result<Option<SayUrl>, ConfigError> {
+        let (url, source) = self.find(Setting::SayUrl, value::say_url)?;
+        // A query may hold what nobody is to see.
+        let shown = url.as_deref().map_or("none", |url| url.split('?').next().unwrap_or(url)).to_owned();
+        self.line(Setting::SayUrl.key(), shown, source);
+        let (token, source) = self.find(Setting::SayToken, value::auth_token)?;
+        match &token {
+            Some(token) => self.line(Setting::SayToken.key(), token, source),
+            None => self.line(Setting::SayToken.key(), "none", source),
+        }
+        if token.is_some() && url.is_none() {
+            self.notices.push("`say_token` is of no use without `say_url`".to_owned());
+        }
+        Ok(url.map(|url| SayUrl { url, token }))
     }
 
     fn retention(&mut self) -> Result<Retention, ConfigError> {

@@ -88,6 +88,8 @@ pub struct Config {
     pub webhook: Webhook,
     /// The command that speaks the texts of scripts, with its arguments. Default none.
     pub say_command: Option<String>,
+    /// The service that speaks them, before the command is asked. Default none.
+    pub say_url: Option<SayUrl>,
     /// Where applications reach the API, without a slash at its end. Default `http://` and where it listens.
     pub public_url: Option<String>,
     /// Where what outlives the process is kept. Default `./confab-data`, so that a first try leaves
@@ -103,6 +105,15 @@ pub struct Config {
     pub agents: Agents,
     /// What is logged, and how.
     pub log: Log,
+}
+
+/// A service that speaks.
+#[derive(Clone, Debug)]
+pub struct SayUrl {
+    /// Where.
+    pub url: String,
+    /// What it is shown, if it wants something.
+    pub token: Option<Secret>,
 }
 
 /// The control API.
@@ -121,6 +132,8 @@ pub struct Sip {
     pub listen: SocketAddr,
     /// SIP over TLS. Default: none, since it takes a certificate.
     pub tls: Option<SipTls>,
+    /// Authorities that are trusted besides the machine's where the node calls somebody over TLS. Default: none.
+    pub tls_ca: Option<PathBuf>,
     /// The realm in which agents are asked for their passwords. Default `confab`. Phones show it at most.
     pub realm: String,
     /// The address told to callers in Contact and SDP. Default: the listening address. A node behind

@@ -16,6 +16,8 @@ pub enum Setting {
     SipTlsCert,
     /// The certificate's key.
     SipTlsKey,
+    /// Authorities that are trusted besides the machine's where the node calls over TLS.
+    SipTlsCa,
     /// The realm in which agents are asked for their passwords.
     SipRealm,
     /// The address callers are told.
@@ -58,6 +60,10 @@ pub enum Setting {
     WebhookCa,
     /// The command that speaks texts.
     SayCommand,
+    /// The service that speaks texts.
+    SayUrl,
+    /// What it is shown.
+    SayToken,
     /// Where the API is for others.
     PublicUrl,
     /// The API's user name.
@@ -72,12 +78,13 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
         Self::SipTlsCert,
         Self::SipTlsKey,
+        Self::SipTlsCa,
         Self::SipRealm,
         Self::PublicAddress,
         Self::RtpPorts,
@@ -99,6 +106,8 @@ impl Setting {
         Self::EgressAllow,
         Self::WebhookCa,
         Self::SayCommand,
+        Self::SayUrl,
+        Self::SayToken,
         Self::PublicUrl,
         Self::AccountSid,
         Self::AuthToken,
@@ -114,6 +123,7 @@ impl Setting {
             Self::SipTlsListen => "sip_tls_listen",
             Self::SipTlsCert => "sip_tls_cert",
             Self::SipTlsKey => "sip_tls_key",
+            Self::SipTlsCa => "sip_tls_ca",
             Self::SipRealm => "sip_realm",
             Self::PublicAddress => "public_address",
             Self::RtpPorts => "rtp_ports",
@@ -135,6 +145,8 @@ impl Setting {
             Self::EgressAllow => "egress_allow",
             Self::WebhookCa => "webhook_ca",
             Self::SayCommand => "say_command",
+            Self::SayUrl => "say_url",
+            Self::SayToken => "say_token",
             Self::PublicUrl => "public_url",
             Self::AccountSid => "account_sid",
             Self::AuthToken => "auth_token",
@@ -155,7 +167,7 @@ impl Setting {
 
     /// Whether its value must never be shown.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::AuthToken)
+        matches!(self, Self::AuthToken | Self::SayToken)
     }
 
     /// The setting with this key in the file.

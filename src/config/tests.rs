@@ -44,7 +44,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 23] = [
+const OTHER_VALUES: [(Setting, &str); 26] = [
     (Setting::SipRealm, "voice.example.org"),
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
@@ -64,6 +64,9 @@ const OTHER_VALUES: [(Setting, &str); 23] = [
     (Setting::WebhookCa, "/etc/confab/ca.pem"),
     (Setting::PublicUrl, "https://voice.example.com"),
     (Setting::SayCommand, "espeak-ng --stdout -v {language}"),
+    (Setting::SayUrl, "https://voices.example.com/v1/speak"),
+    (Setting::SayToken, "another-token-that-is-long"),
+    (Setting::SipTlsCa, "/etc/confab/carriers.pem"),
     (Setting::AccountSid, SID),
     (Setting::AuthToken, "a-token-that-is-long-enough"),
     (Setting::Log, "info,confab::sip=debug"),

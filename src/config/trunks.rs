@@ -16,6 +16,8 @@ pub(super) const TRUNKS_MAX: usize = 64;
 pub struct Trunk {
     /// What it is called in routes, figures and the log.
     pub name: String,
+    /// The SID of the trunk at the original whose place it takes in requests.
+    pub byoc_sid: Option<String>,
     /// Where its INVITEs go: the first that works.
     pub addresses: Vec<TrunkAddress>,
     /// Trunks of a lower one are tried first.
@@ -32,6 +34,8 @@ pub struct Trunk {
     pub from_domain: Option<String>,
     /// Who calls, whatever was asked for. Default: as asked.
     pub caller_id: Option<String>,
+    /// A call that is passed on keeps who called in place of that.
+    pub caller_id_of_forwarded: bool,
     /// What its challenges are answered with.
     pub credentials: Option<TrunkCredentials>,
     /// For how long the node registers with it, if it does.
@@ -141,6 +145,13 @@ pub struct InboundCredentials {
     pub password: Secret,
 }
 
+impl Trunk {
+    /// Whether this is its name, or its SID at the original.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.byoc_sid.as_deref() == Some(name)
+    }
+}
+
 impl fmt::Display for Trunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let addresses: Vec<String> = self.addresses.iter().map(TrunkAddress::to_string).collect();
@@ -169,6 +180,8 @@ pub enum Carriage {
     NotAllowed,
     /// None reaches it.
     NotReached,
+    /// The one that it is to go over is not there.
+    NoTrunk,
 }
 
 /// All trunks, in the order of the file.
@@ -190,9 +203,14 @@ impl Trunks {
         self.iter().any(|trunk| trunk.name == name)
     }
 
-    /// Whether a number in E.164 can be dialled.
-    pub fn carriage(&self, number: &str) -> Carriage {
-        let mut reached = self.iter().filter(|trunk| trunk.numbers.allows(number)).peekable();
+    /// Whether a number in E.164 can be dialled, over the one trunk that was `chosen` if one was.
+    pub fn carriage(&self, number: &str, chosen: Option<&str>) -> Carriage {
+        let is_meant = |trunk: &&Trunk| chosen.is_none_or(|chosen| trunk.is_called(chosen));
+        let mut meant = self.iter().filter(is_meant).peekable();
+        if chosen.is_some() && meant.peek().is_none() {
+            return Carriage::NoTrunk;
+        }
+        let mut reached = meant.filter(|trunk| trunk.numbers.allows(number)).peekable();
         if reached.peek().is_none() {
             return Carriage::NotReached;
         }

@@ -190,6 +190,18 @@ pub(super) fn command(text: &str) -> Result<String, Expected> {
     Ok(text.trim().to_owned())
 }
 
+/// Where a service is on the web, with its query. What it is to be shown has a setting of its own, which is never logged.
+pub(super) fn say_url(text: &str) -> Result<String, Expected> {
+    let url = text.trim();
+    let place = url.split('?').next().unwrap_or(url);
+    if public_url(place).is_err()
+        || url.contains(|c: char| c.is_whitespace() || c.is_control() || "#\"<>".contains(c))
+    {
+        return Err("a URL that begins with http:// or https:// and names a host, without @ and #".to_owned());
+    }
+    Ok(url.to_owned())
+}
+
 /// Where something is on the web, without a slash at its end.
 pub(super) fn public_url(text: &str) -> Result<String, Expected> {
     let url = text.trim().trim_end_matches('/');

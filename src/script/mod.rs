@@ -25,6 +25,7 @@ mod debugger;
 mod news;
 mod recordings;
 mod run;
+mod voices;
 
 pub use debugger::{Debugger, Severity};
 pub use digits::{KeySequence, KeyStep, SEND_DIGITS_MAX};
@@ -37,3 +38,4 @@ pub use run::{Scripts, serve, serve_sounds};
 pub use secret::{SecretDigits, SecretText};
 pub use target::{Callback, Method, Target};
 pub use verbs::Verb;
+pub use voices::Voices;

@@ -8,14 +8,14 @@ use tokio::sync::mpsc;
 
 use super::run::parameters;
 use crate::call::{
-    AccountSid, CallNews, CallStep, ConferenceEnd, ConferenceNews, ConferenceStep, HttpMethod, LeaveReason,
-    News, ParticipantView, VoiceUrl, owed_ends,
+    AccountSid, CallNews, CallStep, CallView, ConferenceEnd, ConferenceNews, ConferenceStep, HttpMethod,
+    LeaveReason, News, ParticipantView, VoiceUrl, owed_ends,
 };
 use crate::store::{Store, StoreError};
-use crate::webhook::{Courier, Job, Method, Payload, Request, Spool as _, StoreSpool};
+use crate::webhook::{Client, Courier, Job, Method, Payload, Request, Spool as _, StoreSpool};
 
 /// Hands on news until the model is gone.
-pub async fn deliver(courier: Courier, store: Store, mut news: mpsc::Receiver<News>) {
+pub async fn deliver(courier: Courier, web: Client, store: Store, mut news: mpsc::Receiver<News>) {
     while let Some(news) = news.recv().await {
         let job = match news {
             News::Call(news) => of_call(&news),
@@ -23,6 +23,14 @@ pub async fn deliver(courier: Courier, store: Store, mut news: mpsc::Receiver<Ne
             News::Promise(promise) => {
                 // What the store has no room for was counted there.
                 let _ = promise.keep(&store);
+                continue;
+            }
+            News::Queue(definition) => {
+                let _ = definition.keep(&store);
+                continue;
+            }
+            News::Wake(to, call) => {
+                tokio::spawn(wake(web.clone(), to, *call));
                 continue;
             }
         };
@@ -46,7 +54,7 @@ pub async fn keep_promises(store: &Store) -> Result<(), StoreError> {
         let job = match news {
             Some(News::Call(news)) => Some(of_call(&news)),
             Some(News::Conference(news)) => Some(of_conference(&news)),
-            Some(News::Promise(_)) | None => None,
+            Some(News::Promise(_) | News::Queue(_) | News::Wake(..)) | None => None,
         };
         // One that a spool has no room for is promised still, and told after the next start.
         if job.is_none_or(|job| spool.put(&job).is_ok()) {
@@ -54,6 +62,14 @@ pub async fn keep_promises(store: &Store) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Tells whoever wakes an agent's phone that it is called. Once: what comes later wakes nobody in time. There are never more
+/// on their way than calls that began within the last quarter of a minute.
+async fn wake(web: Client, to: VoiceUrl, call: CallView) {
+    let request = request(call.account, &to, parameters::of(&call)).about(call.sid.to_string());
+    // A failure is noted by the client.
+    let _ = web.notify(&request).await;
 }
 
 fn of_call(news: &CallNews) -> Job {

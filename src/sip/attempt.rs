@@ -17,7 +17,7 @@ use tracing::debug;
 use super::challenge::{Asked, Challenged, Credentials};
 use super::endpoint::contact;
 use super::guard::SUPPORTED;
-use super::headers;
+use super::headers::{self, other};
 use super::inbound::{Inbound, allow};
 use super::media::MediaTerms;
 use super::outgoing;
@@ -144,7 +144,7 @@ pub(super) async fn attempt(
         offer: Some(terms.offer().into_bytes()),
         contact: our_contact(shared, way.destination.r#type.unwrap_or(Transport::Udp)),
         destination: Some(way.destination),
-        headers: Some(vec![allow(), Header::Supported(SUPPORTED.into())]),
+        headers: Some(headers_of(outgoing, None)),
         route_set: way.route,
         call_id: way.call_id,
         ..InviteOption::default()
@@ -158,8 +158,18 @@ pub(super) async fn attempt(
         let credentials = answer_challenge(&mut challenged, &response, &uri)?;
         // The same call, with a CSeq that is higher (RFC 3261 §22.2).
         invite.call_id = headers::value(&response, "Call-ID", Some("i"));
-        invite.headers = Some(vec![allow(), Header::Supported(SUPPORTED.into()), credentials]);
+        invite.headers = Some(headers_of(outgoing, Some(credentials)));
     }
+}
+
+/// What an INVITE says besides. Why somebody is called is said as RFC 9796 has it, with data that are none since the
+/// header is about something (RFC 2397).
+fn headers_of(outgoing: &OutgoingCall, credentials: Option<Header>) -> Vec<Header> {
+    let reason = outgoing.order.reason.as_ref().map(|reason| {
+        let quoted = reason.replace('\\', "\\\\").replace('"', "\\\"");
+        other("Call-Info", format!("<data:,>;call-reason=\"{quoted}\""))
+    });
+    [allow(), Header::Supported(SUPPORTED.into())].into_iter().chain(reason).chain(credentials).collect()
 }
 
 /// Where the callee's requests are to come.

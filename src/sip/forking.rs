@@ -81,7 +81,10 @@ pub(super) async fn fork(
     give_up: Instant,
 ) -> Result<Answered, NotAnswered> {
     let found = shared.registrar.devices(name, outgoing.order.account);
-    let (devices, ring) = found.ok_or(NotAnswered::failed(404))?;
+    let (mut devices, ring) = found.ok_or(NotAnswered::failed(404))?;
+    if devices.is_empty() && outgoing.order.wake.is_some() {
+        devices = woken(shared, outgoing, name, give_up).await?;
+    }
     if devices.is_empty() {
         return Err(NotAnswered { end: CallEnd::NoAnswer, status: Some(480) });
     }
@@ -110,6 +113,31 @@ pub(super) async fn fork(
         hang_up(shared, outcome).await;
     }
     result
+}
+
+/// The phones of an agent who has none yet, when one that somebody wakes has come.
+async fn woken(
+    shared: &Inbound,
+    outgoing: &mut OutgoingCall,
+    name: &str,
+    give_up: Instant,
+) -> Result<Vec<Device>, NotAnswered> {
+    loop {
+        let registered = shared.registrar.registered();
+        let found = shared.registrar.devices(name, outgoing.order.account);
+        if let Some((devices, _)) = found.filter(|(devices, _)| !devices.is_empty()) {
+            return Ok(devices);
+        }
+        tokio::select! {
+            () = registered => {}
+            signal = outgoing.signals.recv() => {
+                if !matches!(signal, Some(Signal::Answer)) {
+                    return Err(NotAnswered::CANCELED);
+                }
+            }
+            () = sleep_until(give_up) => return Ok(Vec::new()),
+        }
+    }
 }
 
 /// What came of an attempt, by its number.

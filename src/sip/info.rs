@@ -63,6 +63,7 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::NodeFull
             | CallError::NotAllowed
             | CallError::NotReached
+            | CallError::NoTrunk
             | CallError::TooManyCalls
             | CallError::DialQueueFull { .. }
             | CallError::NotPlaying

@@ -92,7 +92,7 @@ async fn over_trunks(
     outgoing: &mut OutgoingCall,
     number: &str,
 ) -> Result<(Answered, Option<Place>), NotAnswered> {
-    let mut left = shared.trunks.choices(number, Instant::now(), draw);
+    let mut left = shared.trunks.choices(number, outgoing.order.trunk.as_deref(), Instant::now(), draw);
     let mut last = NotAnswered::failed(if left.is_empty() { 404 } else { 503 });
     let mut give_up = None;
     while let Some((choice, place)) = next_place(&mut left) {
@@ -231,7 +231,8 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
     let found = find(&address.host, address.port.unwrap_or(SIP_PORT)).await?;
     shared.gate.calls_trunk(found, trunk.messages_per_second);
     let ours = shared.advertised.to_string();
-    let from = trunk.caller_id.as_deref().unwrap_or(&outgoing.order.from);
+    let keeps_caller = trunk.caller_id_of_forwarded && outgoing.order.is_forwarded;
+    let from = trunk.caller_id.as_deref().filter(|_| !keeps_caller).unwrap_or(&outgoing.order.from);
     Some(Way {
         callee,
         destination: SipAddr { r#type: Some(transport), addr: found.into() },

@@ -4,7 +4,7 @@
 //!          ┌─ wav, aiff, au ─▶ pcm ─┐
 //! bytes ───┤                        ├─▶ rendering: one line, one rate ─▶ Sound
 //!          └─ mp3 ──────────────────┘
-//! text ──── say: a command ─▶ bytes, as above
+//! text ──── say: a service, a command ─▶ bytes, as above
 //! music ─── made here
 //! ```
 //!
@@ -26,7 +26,7 @@ mod wav;
 
 pub use error::SoundError;
 pub use music::{Chime, hold_music};
-pub use say::{CACHE_BYTES, Said, SayCommand, SayError, SayRequest, Saying, attention};
+pub use say::{CACHE_BYTES, SAY_TIMEOUT, Said, SayCommand, SayError, SayRequest, Saying, Speaker, attention};
 
 use std::fmt;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Text to sound by a command that somebody else wrote: it gets the text on its standard input, and voice and language as
-//! arguments, never through a shell; it answers with a sound file on its standard output.
+//! arguments, never through a shell; it answers with a sound file on its standard output. Or by a service, which is asked
+//! first if there is one; the command speaks when it does not.
 //!
-//! It is not trusted with time, size or our environment. Without one, and when it fails, callers hear two tones, so that
+//! Neither is trusted with time, size or our environment. Without one, and when both fail, callers hear two tones, so that
 //! a prompt that is missing does not sound like a dead line; and whoever runs the script is told why.
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use confab_media::SampleRate;
 use confab_media::dsp::tone::peak_of_dbm0;
 
@@ -20,8 +22,8 @@ use super::{Limits, Sound};
 
 /// The code of a text that could not be spoken.
 const NOT_SAID: u32 = 13_520;
-/// How long a command may take. A caller is waiting.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a command or a service may take. A caller is waiting.
+pub const SAY_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest text, in bytes. It fits into a pipe, so that writing it never waits for the command.
 const TEXT_MAX: usize = 32_768;
 /// The longest voice and language, in characters.
@@ -56,6 +58,13 @@ impl SayError {
     }
 }
 
+/// A service that speaks.
+pub trait Speaker: Send + Sync {
+    /// The sound of a text as a file of at most `bytes_max`, and its content type, or in words why there is none. It may
+    /// block for [`SAY_TIMEOUT`].
+    fn speak(&self, request: &SayRequest, bytes_max: usize) -> Result<(Bytes, Option<String>), String>;
+}
+
 /// A command that speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SayCommand {
@@ -81,7 +90,7 @@ impl SayCommand {
                 return Err(format!("{word}: braces hold {{voice}} or {{language}} only"));
             }
         }
-        Ok(Self { program, arguments, timeout: TIMEOUT, limits: Limits::default() })
+        Ok(Self { program, arguments, timeout: SAY_TIMEOUT, limits: Limits::default() })
     }
 
     /// The same with another time that it may take, and another size of what it answers.
@@ -189,8 +198,8 @@ pub const CACHE_BYTES: usize = 64 * 1_024 * 1_024;
 const CACHE_ENTRIES: usize = 4_096;
 
 /// Speaks texts, and remembers how they sounded. Not on disk: a text may be about somebody.
-#[derive(Debug)]
 pub struct Saying {
+    service: Option<Box<dyn Speaker>>,
     command: Option<SayCommand>,
     cache: Mutex<Cache>,
 }
@@ -200,33 +209,57 @@ pub struct Saying {
 pub struct Said {
     /// To be played.
     pub sound: Arc<Sound>,
-    /// Why it is not the text.
+    /// Why it is not the text, or not as it should sound.
     pub warning: Option<SayError>,
 }
 
 impl Saying {
     /// With a command, or without one; `cache_bytes` of samples are kept.
     pub fn new(command: Option<SayCommand>, cache_bytes: usize) -> Self {
-        Self { command, cache: Mutex::new(Cache { bytes_max: cache_bytes, ..Cache::default() }) }
+        let cache = Mutex::new(Cache { bytes_max: cache_bytes, ..Cache::default() });
+        Self { service: None, command, cache }
+    }
+
+    /// The same with a service that is asked before the command.
+    #[must_use]
+    pub fn asking(self, service: Box<dyn Speaker>) -> Self {
+        Self { service: Some(service), ..self }
     }
 
     /// Speaks a text, or gives two tones and says why. Blocks if the text is not remembered.
     pub fn say(&self, request: &SayRequest, rate: SampleRate) -> Said {
-        let Some(command) = &self.command else {
-            let message = "No command that speaks is configured: callers hear two tones instead of the text.";
-            return Self::instead(SayError::new(message.to_owned()), rate);
-        };
         let key = (request.clone(), rate);
         if let Some(sound) = self.cache().get(&key) {
             return Said { sound, warning: None };
         }
-        match command.run(request, rate) {
-            Err(error) => Self::instead(error, rate),
-            Ok(sound) => {
-                let sound = Arc::new(sound);
-                self.cache().put(key, Arc::clone(&sound));
-                Said { sound, warning: None }
+        let keep = |sound: Sound| {
+            let sound = Arc::new(sound);
+            self.cache().put(key, Arc::clone(&sound));
+            Said { sound, warning: None }
+        };
+        let asked = self.service.as_ref().map(|service| ask(&**service, request, rate));
+        match (asked, &self.command) {
+            (Some(Ok(sound)), _) => keep(sound),
+            (Some(Err(error)), None) => Self::instead(error, rate),
+            (Some(Err(error)), Some(command)) => Self::said_by_command(&error, command, request, rate),
+            (None, Some(command)) => {
+                command.run(request, rate).map_or_else(|error| Self::instead(error, rate), keep)
             }
+            (None, None) => {
+                let message = "Nobody who speaks is configured: callers hear two tones instead of the text.";
+                Self::instead(SayError::new(message.to_owned()), rate)
+            }
+        }
+    }
+
+    /// The service did not speak. What the command says in its place is not remembered: the next time the service may.
+    fn said_by_command(why: &SayError, command: &SayCommand, request: &SayRequest, rate: SampleRate) -> Said {
+        match command.run(request, rate) {
+            Ok(sound) => {
+                let message = format!("{} The command spoke instead.", why.message);
+                Said { sound: Arc::new(sound), warning: Some(SayError::new(message)) }
+            }
+            Err(error) => Self::instead(SayError::new(format!("{} {}", why.message, error.message)), rate),
         }
     }
 
@@ -238,6 +271,20 @@ impl Saying {
         // Nothing is half done in it when a thread panics.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a service says.
+fn ask(service: &dyn Speaker, request: &SayRequest, rate: SampleRate) -> Result<Sound, SayError> {
+    if request.text.len() > TEXT_MAX {
+        return Err(SayError::new(format!("The text is over {TEXT_MAX} bytes, the most that is spoken.")));
+    }
+    let limits = Limits::default();
+    let (file, content_type) = service
+        .speak(request, limits.bytes)
+        .map_err(|why| SayError::new(format!("The service that speaks did not: {why}.")))?;
+    super::read(&file, content_type.as_deref(), rate, &limits).map_err(|error| {
+        SayError::new(format!("The service that speaks said nothing that can be played: {error}"))
+    })
 }
 
 type Key = (SayRequest, SampleRate);

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::Store;
 use super::error::StoreError;
 use super::statement::Statement;
+use super::writer::Importance;
 
 /// A document: an account, a key, an application, a number, a queue.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,12 +56,15 @@ impl Store {
     /// When it could not be written; what there was before then stands.
     pub async fn put_document(&self, document: Document) -> Result<(), StoreError> {
         self.refuse_makeshift()?;
-        let Document { kind, sid, account, body } = document;
-        let put = Statement::new(
-            "INSERT INTO documents (kind, sid, account, body) VALUES (?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET account = excluded.account, body = excluded.body",
-        );
-        self.write_durably(vec![put.with(kind).with(sid).with(account).with(body)]).await
+        self.write_durably(vec![put(document)]).await
+    }
+
+    /// The same without waiting: a loss of power within the next moments undoes it.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn try_put_document(&self, document: Document) -> Result<(), StoreError> {
+        self.try_write(put(document), Importance::Lasting)
     }
 
     /// Forgets a document. One that there is not is none of its business. Answers when no loss of power can undo it.
@@ -69,12 +73,32 @@ impl Store {
     /// When it could not be written; the document then stands.
     pub async fn remove_document(&self, kind: &str, sid: &str) -> Result<(), StoreError> {
         self.refuse_makeshift()?;
-        let remove = Statement::new("DELETE FROM documents WHERE kind = ? AND sid = ?");
-        self.write_durably(vec![remove.with(kind).with(sid)]).await
+        self.write_durably(vec![remove(kind, sid)]).await
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn try_remove_document(&self, kind: &str, sid: &str) -> Result<(), StoreError> {
+        self.try_write(remove(kind, sid), Importance::Lasting)
     }
 
     /// What must outlive the process is not taken by a store that does not.
     fn refuse_makeshift(&self) -> Result<(), StoreError> {
         if self.is_makeshift() { Err(StoreError::Makeshift) } else { Ok(()) }
     }
+}
+
+fn put(document: Document) -> Statement {
+    let Document { kind, sid, account, body } = document;
+    let put = Statement::new(
+        "INSERT INTO documents (kind, sid, account, body) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET account = excluded.account, body = excluded.body",
+    );
+    put.with(kind).with(sid).with(account).with(body)
+}
+
+fn remove(kind: &str, sid: &str) -> Statement {
+    Statement::new("DELETE FROM documents WHERE kind = ? AND sid = ?").with(kind).with(sid)
 }

@@ -163,7 +163,11 @@ async fn shake_hands(stream: Box<dyn Stream>) -> Result<Sender, FailureKind> {
     Ok(sender)
 }
 
-fn authorities(extra: Option<&Path>) -> Result<RootCertStore, TrustError> {
+/// The authorities that vouch for servers: the machine's, and those in the PEM file `extra` besides.
+///
+/// # Errors
+/// When the file cannot be read, or holds none.
+pub fn authorities(extra: Option<&Path>) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     let (_, unreadable) = roots.add_parsable_certificates(native.certs);
@@ -175,7 +179,7 @@ fn authorities(extra: Option<&Path>) -> Result<RootCertStore, TrustError> {
         );
     }
     if roots.is_empty() && extra.is_none() {
-        tracing::warn!("this machine trusts no authority: no https URL can be reached");
+        tracing::warn!("this machine trusts no authority: nobody can be reached over TLS");
     }
     let Some(path) = extra else { return Ok(roots) };
     let wrong = |why: String| TrustError::File { path: path.display().to_string(), why };

@@ -13,12 +13,18 @@ use crate::config::Networks;
 #[derive(Clone, Debug, Default)]
 pub struct Egress {
     allowed: Networks,
+    is_open: bool,
 }
 
 impl Egress {
     /// Everything that is public, and `allowed` besides.
     pub fn new(allowed: Networks) -> Self {
-        Self { allowed }
+        Self { allowed, is_open: false }
+    }
+
+    /// Everything: for what the operator chose and no user of the API.
+    pub fn open() -> Self {
+        Self { is_open: true, ..Self::default() }
     }
 
     /// Whether requests may go to `address`.
@@ -26,7 +32,7 @@ impl Egress {
     /// An IPv4 address inside of an IPv6 address is judged as what it is: allowing `127.0.0.0/8` allows
     /// `::ffff:127.0.0.1` too, and nothing else makes that reachable.
     pub fn admits(&self, address: IpAddr) -> bool {
-        if self.allowed.contain(address) {
+        if self.is_open || self.allowed.contain(address) {
             return true;
         }
         match address {

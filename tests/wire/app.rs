@@ -32,6 +32,8 @@ struct Shared {
 pub(crate) struct Told {
     pub(crate) path: String,
     pub(crate) signature: Option<String>,
+    pub(crate) authorization: Option<String>,
+    pub(crate) body: String,
     pub(crate) parameters: Vec<(String, String)>,
 }
 
@@ -146,12 +148,20 @@ async fn next(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Told> {
         }
     }
     let body: Vec<u8> = read.drain(..head + len).skip(head).collect();
+    let authorization = header("authorization");
     let target = text.split(' ').nth(1).unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut parameters: Vec<(String, String)> =
         form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     parameters.extend(form_urlencoded::parse(&body).into_owned());
-    Some(Told { path: path.to_owned(), signature: header("x-twilio-signature"), parameters })
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Some(Told {
+        path: path.to_owned(),
+        signature: header("x-twilio-signature"),
+        authorization,
+        body,
+        parameters,
+    })
 }
 
 /// A tone as a WAV file: 8 kHz, 16 bits, mono.

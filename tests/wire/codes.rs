@@ -7,7 +7,7 @@
 //! and certificates) in `src/webhook/tests/`.
 //!
 //! Not provoked, because nothing here can go wrong so:
-//! - 21202, 21203, 21210, 21216, 21217: numbers are judged by `outbound_allow` alone (21215) and trunks (21214).
+//! - 21202, 21203, 21216, 21217: numbers are judged by `outbound_allow` alone (21215) and trunks (21214).
 //! - 21204, 21221, 21226, 21229, 21252, 21262, 21263, 20007, 20422, 20500: states, regions and checks that there are not;
 //!   a page that is too large is cut, as the SDKs want it.
 //! - 13220, 13233, 13236, 13254 to 13258, 13340, 14220 and further: attributes that are read liberally, or are not taken.
@@ -46,7 +46,8 @@ impl Stage {
     async fn open() -> Self {
         let flags = [
             "--outbound-allow=sip:*@127.0.0.1:*,+44*",
-            "--egress-allow=127.0.0.0/8",
+            // To nobody in particular there is no connection (RFC 919), whatever network the machine is in.
+            "--egress-allow=127.0.0.0/8,255.255.255.255/32",
             "--calls-per-second=100",
         ];
         let node = Running::start_with(Options::default(), &flags).await;
@@ -97,7 +98,7 @@ fn assert_note(note: &Value, code: u32, what: &str) {
 }
 
 /// What a document does, and what is found about it. `{sip}` is somebody who can be dialled.
-const SCRIPTS: [(&str, u32); 78] = [
+const SCRIPTS: [(&str, u32); 79] = [
     ("<Play/>", 11_100),
     ("<Redirect>mailto:a@example.com</Redirect>", 11_100),
     ("<Gather action='ftp://a/'/>", 11_100),
@@ -122,6 +123,7 @@ const SCRIPTS: [(&str, u32); 78] = [
     ("<Dial/>", 13_223),
     ("<Dial>nobody</Dial>", 13_223),
     ("<Dial>+15005550006</Dial>", 13_223),
+    ("<Dial><Number byoc='nobody'>+442079460123</Number></Dial>", 21_300),
     ("<Dial><Conference muted='yes'>a</Conference></Dial>", 13_230),
     ("<Dial><Conference endConferenceOnExit='yes'>a</Conference></Dial>", 13_231),
     ("<Dial><Conference startConferenceOnEnter='yes'>a</Conference></Dial>", 13_232),
@@ -306,7 +308,7 @@ async fn what_two_calls_cannot_both_have_is_found_by_its_code() {
 }
 
 /// Requests to the API: method, path, form, and behind the arrow status, code and what the sentence says.
-const REQUESTS: [&str; 67] = [
+const REQUESTS: [&str; 71] = [
     "GET /Calls/CA0123456789abcdef0123456789abcdef.json => 404 20404 no call",
     "GET /Nothing.json => 404 20404 no resource",
     "PUT /Calls.json => 405 20004 PUT",
@@ -329,7 +331,11 @@ const REQUESTS: [&str; 67] = [
     "POST /Calls.json {to}&{from}&Twiml=x&SipAuthPassword=x => 400 21222 SipAuthUsername",
     "POST /Calls.json {to}&{from}&Twiml=x&SipAuthUsername=x => 400 21223 SipAuthPassword",
     "POST /Calls.json {to}&{from}&Twiml=x&MachineDetection=Enable => 400 21234 MachineDetection",
-    "POST /Calls.json {to}&{from}&Twiml=x&Byoc=BY0 => 400 20001 Byoc",
+    "POST /Calls.json {to}&{from}&Twiml=x&CallToken=x => 400 21210 CallToken",
+    "POST /Calls.json {to}&{from}&Twiml=x&CallReason=012345678901234567890123456789012345678901234567890 => 400 20001 50",
+    "POST /Calls.json To={number}&{from}&Twiml=x&Byoc=BY0 => 400 21300 no such trunk",
+    "POST /Calls.json To=client:a&{from}&Twiml=x&ClientNotificationUrl=a => 400 21205 ClientNotificationUrl",
+    "POST /Calls.json {to}&{from}&Twiml=x&AsyncAmd=true => 400 20001 AsyncAmd",
     "POST /Calls.json {to}&{from}&Twiml=x&TimeLimit=x => 400 20001 TimeLimit",
     "POST /Calls.json {to}&{from}&Twiml=x&StatusCallbackEvent=x&StatusCallback=http://a/ => 400 20001 initiated",
     "POST /Calls.json {to}&{from}&Twiml={long} => 400 32018 4000",

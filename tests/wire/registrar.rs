@@ -44,7 +44,7 @@ async fn log_in(phone: &mut Peer, agent: &str, password: &str, contact: &str) ->
 }
 
 /// A phone that is registered for an agent.
-async fn registered(node: &Running, agent: &str, password: &str) -> Peer {
+pub(crate) async fn registered(node: &Running, agent: &str, password: &str) -> Peer {
     let mut phone = phone(node).await;
     let contact = format!("<{}>", phone.contact);
     let ok = log_in(&mut phone, agent, password, &contact).await;

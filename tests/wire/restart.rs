@@ -102,6 +102,59 @@ async fn the_next_node_tells_what_this_one_could_not_in_order_and_knows_its_call
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn queues_that_were_defined_are_there_again_as_they_were() {
+    let first = node().await;
+    let make = async |form: &str| first.create("Queues.json", form).await.1;
+    let support = make("FriendlyName=support&MaxSize=7").await;
+    let renamed = make("FriendlyName=sails").await;
+    let gone = make("FriendlyName=gone").await;
+    let path = |queue: &serde_json::Value| format!("Queues/{}.json", queue["sid"].as_str().unwrap());
+    let renamed = first.post(&path(&renamed), "FriendlyName=sales&MaxSize=20").await;
+    assert_eq!(first.delete(&path(&gone)).await, 204);
+    // One that a script made, with somebody in it, is not kept; one that was changed over the API since is.
+    let mut phones = Vec::new();
+    for name in ["passing", "tamed"] {
+        let mut phone = Peer::udp(first.node.sip).await;
+        let form = format!(
+            "To=sip:a@{}&From=b&Twiml=<Response><Enqueue>{name}</Enqueue></Response>",
+            phone.address()
+        );
+        assert_eq!(first.create("Calls.json", &form).await.0, 201);
+        let invite = phone.is_called().await;
+        phone.pick_up(&invite).await;
+        phones.push(phone);
+    }
+    let tamed = loop {
+        let listed = first.get("Queues.json").await;
+        let queues = listed["queues"].as_array().unwrap().clone();
+        if let (4, Some(tamed)) =
+            (queues.len(), queues.iter().find(|queue| queue["friendly_name"] == "tamed"))
+        {
+            break first.post(&path(tamed), "MaxSize=3").await;
+        }
+    };
+
+    let second = node_in(first.stop().await).await;
+    let listed = second.get("Queues.json").await;
+    let names: Vec<&str> = listed["queues"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|queue| queue["friendly_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["tamed", "sales", "support"], "{listed}");
+    assert_eq!(second.get(&path(&support)).await, support);
+    assert_eq!(second.get(&path(&renamed)).await, renamed);
+    let tamed_again = second.get(&path(&tamed)).await;
+    assert_eq!((&tamed_again["max_size"], &tamed_again["current_size"]), (&3.into(), &0.into()));
+    // The names are taken, and what is deleted now stays so.
+    assert_eq!(second.create("Queues.json", "FriendlyName=sales").await.0, 409);
+    assert_eq!(second.delete(&path(&support)).await, 204);
+    let third = node_in(second.stop().await).await;
+    assert_eq!(third.get("Queues.json").await["queues"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_killed_leaves_calls_and_conferences_that_the_next_one_closes() {
     let first = node().await;
     let (mut agent, mut clerk) = (Peer::udp(first.node.sip).await, Peer::udp(first.node.sip).await);

@@ -176,6 +176,15 @@ struct LegForm {
     status_callback_method: Option<WebhookMethod>,
     /// Which steps are told, of `completed` alone unless given. The parameter may be repeated.
     status_callback_event: Option<Vec<CallStep>>,
+    /// Why they are called; told to them in SIP.
+    #[schema(max_length = 50)]
+    call_reason: Option<String>,
+    /// What a webhook of a call that came in said; `From` must be who called there.
+    call_token: Option<String>,
+    /// The trunk that alone a number may go over, by its name or its `byoc_sid`.
+    byoc: Option<String>,
+    /// Told that an agent is called, to wake their phone; one without a phone is waited for.
+    client_notification_url: Option<String>,
     /// Whether it is recorded from its answer on; what else is said of recordings counts only then.
     record: Option<bool>,
     #[schema(inline)]

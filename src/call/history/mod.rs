@@ -14,12 +14,15 @@
 mod lists;
 mod merge;
 mod promises;
+mod queues;
 mod rows;
 mod scribe;
 #[cfg(test)]
 mod tests;
 
 pub use promises::owed_ends;
+pub use queues::QueueDefinition;
+pub(super) use queues::defined_queues;
 pub(super) use scribe::Scribe;
 
 use super::sid::{CallSid, ConferenceSid};

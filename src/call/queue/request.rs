@@ -1,9 +1,11 @@
 //! What may be asked of queues.
 
 use crate::call::handle::{CallError, Handle, Reply, Request};
+use crate::call::history::defined_queues;
 use crate::call::sid::{AccountSid, CallSid, QueueSid};
 use crate::call::view::{Page, PageRequest};
 use crate::call::voice::{Voice, VoiceUrl};
+use crate::store::{Store, StoreError};
 
 use super::{QueueExit, QueuePlace, QueueResult, QueueUpdate, QueueView, WaiterKey, WaiterView};
 
@@ -22,6 +24,7 @@ pub(in crate::call) enum QueueRequest {
     ListWaiters(QueueSid, PageRequest, Reply<Page<WaiterView>>),
     FetchWaiter(QueueSid, WaiterKey, Reply<WaiterView>),
     Redirect(QueueSid, WaiterKey, Voice, Reply<WaiterView>),
+    Restore(Vec<QueueView>, Reply<()>),
 }
 
 impl QueueRequest {
@@ -41,7 +44,8 @@ impl QueueRequest {
             | Self::StopTaking(..)
             | Self::Connect(..)
             | Self::Create(..)
-            | Self::List(..) => None,
+            | Self::List(..)
+            | Self::Restore(..) => None,
         }
     }
 
@@ -61,7 +65,8 @@ impl QueueRequest {
             | Self::Delete(..)
             | Self::ListWaiters(..)
             | Self::FetchWaiter(..)
-            | Self::Redirect(..) => None,
+            | Self::Redirect(..)
+            | Self::Restore(..) => None,
         }
     }
 
@@ -70,7 +75,10 @@ impl QueueRequest {
         match self {
             Self::Enter(_, _, _, reply) | Self::Place(_, reply) => drop(reply.send(Err(why))),
             Self::Leave(_, _, reply) | Self::Connect(_, reply) => drop(reply.send(Err(why))),
-            Self::Take(_, _, _, reply) | Self::StopTaking(_, _, reply) | Self::Delete(_, reply) => {
+            Self::Take(_, _, _, reply)
+            | Self::StopTaking(_, _, reply)
+            | Self::Delete(_, reply)
+            | Self::Restore(_, reply) => {
                 let _: Result<(), _> = reply.send(Err(why));
             }
             Self::Create(_, _, _, reply) | Self::Fetch(_, reply) | Self::Update(_, _, reply) => {
@@ -144,6 +152,15 @@ impl Handle {
     ) -> Result<QueueView, CallError> {
         let account = self.account.unwrap_or(account);
         self.ask_queues(|reply| QueueRequest::Create(account, name, size_max, reply)).await
+    }
+
+    /// Makes the queues again that were defined over the API before the node started. To be called once, before anybody asks
+    /// for one.
+    pub async fn restore_queues(&self, store: &Store) -> Result<(), StoreError> {
+        let queues = defined_queues(store).await?;
+        // A model that is gone needs none.
+        let _ = self.ask_queues(|reply| QueueRequest::Restore(queues, reply)).await;
+        Ok(())
     }
 
     /// The queues of an account, newest first.

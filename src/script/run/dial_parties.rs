@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::super::code::{NO_TRUNK, NUMBER_FORMAT};
 use super::super::verbs::dial::{CallEvent as Step, Called, Dial, Party, Sip};
 use super::announce::told;
 use super::wait::{Other, Woken};
 use super::{Flow, Runner};
 use crate::call::{
-    CallEvents, CallSid, CallStatus, CallView, Destination, DialCredentials, DialOrder, DialTarget, EndCall,
-    StatusCallback, Voice, VoiceSource,
+    CallError, CallEvents, CallSid, CallStatus, CallView, Destination, DialCredentials, DialOrder,
+    DialTarget, EndCall, StatusCallback, Voice, VoiceSource,
 };
 use crate::config::Secret;
 
@@ -125,7 +126,8 @@ impl Runner {
             match self.scripts.calls.place_call(order).await {
                 Ok(placed) => ringing.push(Ringing { call: placed.call.sid, whispers }),
                 Err(error) => {
-                    self.note(13_223, &format!("Not called: {error}."));
+                    let code = if error == CallError::NoTrunk { NO_TRUNK } else { NUMBER_FORMAT };
+                    self.note(code, &format!("Not called: {error}."));
                     *last = CallStatus::Failed;
                 }
             }
@@ -189,14 +191,23 @@ impl Runner {
             send_digits: None,
             status: self.status_callback(called),
             record: None,
+            reason: dial.call_reason.clone(),
+            trunk: None,
+            is_forwarded: false,
+            wake: None,
         };
         match party {
             Party::Number(number) => {
                 let mut order = order(DialTarget::Number(number.number.clone()), None);
+                order.trunk.clone_from(&number.trunk);
                 order.send_digits = number.send_digits.as_ref().and_then(super::announce::keys);
                 vec![order]
             }
-            Party::Client(client) => vec![order(DialTarget::Client(client.identity.clone()), None)],
+            Party::Client(client) => {
+                let mut order = order(DialTarget::Client(client.identity.clone()), None);
+                order.wake = client.wake.as_ref().and_then(|wake| self.voice_url(wake));
+                vec![order]
+            }
             Party::Sip(sip) => addresses(sip).map(|(to, credentials)| order(to, credentials)).collect(),
         }
     }

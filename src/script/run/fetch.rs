@@ -7,7 +7,7 @@ use super::super::error::ScriptError;
 use super::super::verbs::{Play, Playable, Repeat, Say};
 use super::super::{Callback, Document, Target, Use, Verb};
 use super::{Runner, Source, parameters};
-use crate::call::{HttpMethod, Voice, VoiceSource, VoiceUrl};
+use crate::call::{CallDirection, HttpMethod, Voice, VoiceSource, VoiceUrl};
 use crate::webhook::{Content, Fallback, Method, Payload, Request, Script};
 
 /// A document to be had, and what whoever has it is told.
@@ -44,6 +44,9 @@ impl Runner {
         more: Vec<(String, String)>,
     ) -> Option<Document> {
         let mut told = parameters::of(&self.call);
+        if self.call.direction == CallDirection::Inbound {
+            told.push(parameters::named("CallToken", self.scripts.call_tokens.of(&self.call)));
+        }
         told.extend(more);
         let request = Request {
             url: url.url.clone(),

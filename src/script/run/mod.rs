@@ -42,8 +42,8 @@ use super::debugger::{Debugger, Severity};
 use super::verbs::{Redirect, Reject, RejectReason};
 use super::{Callback, Document, Method, Use, Verb};
 use crate::call::{
-    Arrival, CallError, CallEvent, CallStatus, CallView, EndCall, Handle, HttpMethod, Rejection, VoiceSource,
-    VoiceUrl,
+    Arrival, CallError, CallEvent, CallStatus, CallTokens, CallView, EndCall, Handle, HttpMethod, Rejection,
+    VoiceSource, VoiceUrl,
 };
 use crate::sound::Saying;
 use crate::webhook::{Client, Cookies, Failure};
@@ -58,6 +58,8 @@ pub struct Scripts {
     pub saying: Arc<Saying>,
     /// Who is told what goes wrong.
     pub debugger: Debugger,
+    /// What allows a caller to be passed on as who they are.
+    pub call_tokens: Arc<CallTokens>,
     /// Where this node's API is for whoever is told of it: `http://host:port`.
     pub public_url: String,
 }

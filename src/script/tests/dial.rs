@@ -24,7 +24,7 @@ fn dial(xml: &str) -> Dial {
 
 fn plain(number: &str) -> Number {
     let called = Called { whisper: None, status: None, status_events: vec![CallEvent::Completed] };
-    Number { number: number.to_owned(), send_digits: None, called }
+    Number { number: number.to_owned(), send_digits: None, trunk: None, called }
 }
 
 fn plain_dial(number: &str) -> Dial {
@@ -102,9 +102,9 @@ fn record_has_its_aliases() {
 #[test]
 fn several_are_dialled_at_once() {
     let xml = r#"<Dial>
-        <Number sendDigits="wW12" url="/whisper" method="GET" statusCallback="/s" statusCallbackMethod="GET"
+        <Number byoc="carrier" sendDigits="wW12" url="/whisper" method="GET" statusCallback="/s" statusCallbackMethod="GET"
             statusCallbackEvent="initiated ringing answered completed ringing">+4420</Number>
-        <Client><Identity>alice</Identity><Parameter name="a" value="b"/></Client>
+        <Client clientNotificationUrl="/push"><Identity>alice</Identity><Parameter name="a" value="b"/></Client>
         <Sip>sip:bob@example.com</Sip></Dial>"#;
     let DialTo::Parties(parties) = dial(xml).to else {
         panic!();
@@ -120,10 +120,14 @@ fn several_are_dialled_at_once() {
         ],
     };
     let send_digits = KeySequence::parse("wW12");
-    assert_eq!(parties[0], Party::Number(Number { send_digits, called, ..plain("+4420") }));
+    assert_eq!(
+        parties[0],
+        Party::Number(Number { send_digits, trunk: Some("carrier".to_owned()), called, ..plain("+4420") })
+    );
     let client = Client {
         identity: "alice".to_owned(),
         parameters: vec![("a".to_owned(), "b".to_owned())],
+        wake: Some(Callback { target: Target::new("/push"), method: Method::Post }),
         called: plain("").called,
     };
     assert_eq!(parties[1], Party::Client(client));
@@ -317,6 +321,6 @@ fn a_queue_has_a_name_and_a_whisper() {
 
 #[test]
 fn what_is_known_and_not_supported_is_told() {
-    let xml = "<Dial events='a' passports='b'><Number machineDetection='Enable' byoc='x'>1</Number></Dial>";
-    assert_eq!(warnings(xml), [12_200; 4]);
+    let xml = "<Dial events='a' passports='b'><Number machineDetection='Enable'>1</Number></Dial>";
+    assert_eq!(warnings(xml), [12_200; 3]);
 }

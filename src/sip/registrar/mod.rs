@@ -27,6 +27,8 @@ use rsipstack::sip::typed::Route;
 use rsipstack::sip::{Header, HostWithPort, Request, StatusCode, Transport, Uri};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipAddr;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 
@@ -79,6 +81,8 @@ pub(in crate::sip) struct Registrar {
     guesses: Mutex<Guesses>,
     started: Instant,
     counters: RegistrarCounters,
+    /// Rung when a phone has registered.
+    bell: Notify,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,7 @@ impl Registrar {
             guesses: Mutex::new(guesses),
             started: Instant::now(),
             counters: RegistrarCounters::new(metrics),
+            bell: Notify::new(),
         })
     }
 
@@ -153,6 +158,11 @@ impl Registrar {
         let agent = self.agent(name).filter(|agent| self.account_of(agent) == account)?;
         let bindings = self.bindings().of(name, Instant::now());
         Some((bindings.iter().filter_map(device).collect(), agent.ring))
+    }
+
+    /// When a phone registers next, counted from when this is asked.
+    pub(in crate::sip) fn registered(&self) -> Notified<'_> {
+        self.bell.notified()
     }
 
     /// Whether a phone is registered that is reached at this address over UDP.
@@ -268,6 +278,7 @@ impl Registrar {
             refusal_of(refused)
         })?;
         self.counters.registrations.increment();
+        self.bell.notify_waiters();
         let contacts = bindings.iter().map(|binding| other("Contact", listed(binding, now)));
         let path = registration.path.iter().map(|uri| other("Path", uri));
         let news = changed.map(|devices| self.news(agent, devices));

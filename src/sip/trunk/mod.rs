@@ -109,9 +109,19 @@ impl Trunks {
         self.lines.iter()
     }
 
-    /// The addresses to be tried for a number, in order. A trunk's own are together, those that failed last.
-    pub(super) fn choices(&self, number: &str, now: Instant, draw: impl FnMut(u32) -> u32) -> Vec<Choice> {
-        let carries = |trunk: &Trunk| trunk.numbers.allows(number) && trunk.allow.allows(number);
+    /// The addresses to be tried for a number, in order. A trunk's own are together, those that failed last. If one trunk
+    /// was `chosen`, they are only its own.
+    pub(super) fn choices(
+        &self,
+        number: &str,
+        chosen: Option<&str>,
+        now: Instant,
+        draw: impl FnMut(u32) -> u32,
+    ) -> Vec<Choice> {
+        let carries = |trunk: &Trunk| {
+            let is_meant = chosen.is_none_or(|chosen| trunk.is_called(chosen));
+            is_meant && trunk.numbers.allows(number) && trunk.allow.allows(number)
+        };
         let lines: Vec<&Arc<Line>> = self.iter().filter(|line| carries(&line.trunk)).collect();
         let candidates: Vec<Candidate> = lines.iter().map(|line| line.candidate(now)).collect();
         let ordered = order(&candidates, draw);

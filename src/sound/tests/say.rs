@@ -3,13 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use confab_media::SampleRate;
 
 use super::{sine, wav, words};
-use crate::sound::{CACHE_BYTES, Limits, SayCommand, SayRequest, Saying, attention};
+use crate::sound::{CACHE_BYTES, Limits, SayCommand, SayRequest, Saying, Speaker, attention};
 
 /// A program that runs these lines, in a directory that also holds a sound, `a.wav`.
 fn program(directory: &Path, lines: &str) -> SayCommand {
@@ -84,6 +85,63 @@ fn what_was_spoken_is_remembered_until_there_is_too_much_of_it() {
     assert_eq!(texts, "abcb", "a was asked for last each time another came");
     let said = saying.say(&request("b"), SampleRate::Hz16000);
     assert_eq!(said.sound.samples.len(), 8_000);
+}
+
+/// A service that answers with these, one after the other.
+struct Service(Mutex<Vec<Result<Vec<u8>, String>>>);
+
+impl Service {
+    fn answering<const N: usize>(answers: [Result<Vec<u8>, &str>; N]) -> Box<Self> {
+        let answers = answers.into_iter().rev().map(|answer| answer.map_err(str::to_owned));
+        Box::new(Self(Mutex::new(answers.collect())))
+    }
+}
+
+impl Speaker for Service {
+    fn speak(&self, _request: &SayRequest, _bytes_max: usize) -> Result<(Bytes, Option<String>), String> {
+        let answer = self.0.lock().unwrap().pop().expect("asked once too often");
+        Ok((Bytes::from(answer?), None))
+    }
+}
+
+#[test]
+fn a_service_is_asked_first_and_the_command_speaks_when_it_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = program(directory.path(), "cat >> texts; cat a.wav");
+    let short = wav(1, 1, 8_000, 16, &words(&sine(800)));
+    let answers = [Ok(short.clone()), Err("it is asleep"), Ok(short), Ok(b"no sound".to_vec())];
+    let saying = Saying::new(Some(command), CACHE_BYTES).asking(Service::answering(answers));
+    let say = |text: &str| {
+        let said = saying.say(&request(text), SampleRate::Hz8000);
+        (said.sound.samples.len(), said.warning.map(|warning| warning.message).unwrap_or_default())
+    };
+    assert_eq!(say("a"), (400, String::new()));
+    assert_eq!(say("a"), (400, String::new()), "it is remembered");
+    let (length, warning) = say("b");
+    assert_eq!(length, 4_000);
+    assert!(warning.contains("it is asleep") && warning.contains("The command spoke"), "{warning}");
+    assert_eq!(say("b"), (400, String::new()), "what the command said is not remembered");
+    let (length, warning) = say("c");
+    assert_eq!(length, 4_000);
+    assert!(warning.contains("nothing that can be played"), "{warning}");
+}
+
+#[test]
+fn when_neither_speaks_both_reasons_are_told() {
+    let missing = SayCommand::parse("no-such-program-here").unwrap();
+    let answers = [Err("it is asleep"), Err("it is asleep")];
+    let service = Service::answering(answers);
+    let both = Saying::new(Some(missing), CACHE_BYTES).asking(service);
+    let said = both.say(&request("a"), SampleRate::Hz8000);
+    let warning = said.warning.unwrap();
+    assert_eq!((&said.sound, warning.code), (&Arc::new(attention(SampleRate::Hz8000)), 13_520));
+    assert!(warning.message.contains("it is asleep") && warning.message.contains("no-such-program-here"));
+    let alone = Saying::new(None, CACHE_BYTES).asking(Service::answering([Err("it is asleep")]));
+    let said = alone.say(&request("a"), SampleRate::Hz8000);
+    assert_eq!(said.sound.samples, attention(SampleRate::Hz8000).samples);
+    assert!(said.warning.unwrap().message.contains("it is asleep"));
+    let long = alone.say(&request(&"a".repeat(32_769)), SampleRate::Hz8000);
+    assert!(long.warning.unwrap().message.contains("32768"), "it is not asked");
 }
 
 #[test]

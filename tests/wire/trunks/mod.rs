@@ -1,6 +1,7 @@
 //! Calls over trunks, to and from: which of them is tried, which next, who is told a password, and how much is called.
 
 mod challenges;
+mod chosen;
 mod inbound;
 mod limits;
 mod registration;
@@ -18,7 +19,11 @@ async fn node_with(file: &str) -> Running {
     let config = NamedTempFile::new().unwrap();
     std::fs::write(config.path(), file).unwrap();
     let flag = format!("--config={}", config.path().display());
-    Running::start_with(Options::default(), &[&flag, "--outbound-allow=+*,sip:*@127.0.0.1:*"]).await
+    Running::start_with(
+        Options::default(),
+        &[&flag, "--outbound-allow=+*,sip:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"],
+    )
+    .await
 }
 
 /// A trunk's gateway, which the node will be told of.

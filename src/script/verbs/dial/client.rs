@@ -4,6 +4,7 @@ use super::Called;
 use crate::script::code::{DIAL_NESTED, SCHEMA};
 use crate::script::element::Element;
 use crate::script::error::ScriptError;
+use crate::script::target::{Callback, Method};
 
 /// The longest name of an agent, in characters.
 const IDENTITY_MAX: usize = 256;
@@ -17,6 +18,8 @@ pub struct Client {
     pub identity: String,
     /// Names and values for the agent's program.
     pub parameters: Vec<(String, String)>,
+    /// Who wakes their phone.
+    pub wake: Option<Callback>,
     /// What all who are called have.
     pub called: Called,
 }
@@ -24,7 +27,8 @@ pub struct Client {
 impl Client {
     pub(super) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
         let called = Called::read(element, SCHEMA);
-        element.pass_over(&["clientNotificationUrl"]);
+        let wake =
+            element.target("clientNotificationUrl").map(|target| Callback { target, method: Method::Post });
         element.finish();
         let (mut identity, mut parameters) = (element.text(), Vec::new());
         for child in element.children() {
@@ -47,6 +51,6 @@ impl Client {
             let what = format!("has no name of an agent, of 1 to {IDENTITY_MAX} characters.");
             return Err(element.impossible(DIAL_NESTED, &what));
         }
-        Ok(Self { identity, parameters, called })
+        Ok(Self { identity, parameters, wake, called })
     }
 }

@@ -16,6 +16,8 @@ pub struct Number {
     pub number: String,
     /// Keys to send when somebody answers.
     pub send_digits: Option<KeySequence>,
+    /// The trunk that it goes over, if the document says.
+    pub trunk: Option<String>,
     /// What all who are called have.
     pub called: Called,
 }
@@ -26,17 +28,17 @@ impl Number {
         let send_digits = element.secret("sendDigits", NUMBER_SEND_DIGITS, right, KeySequence::parse_short);
         let called = Called::read(element, NUMBER_METHOD);
         element.pass_over(&MACHINE_DETECTION);
-        element.pass_over(&["byoc"]);
+        let trunk = element.words("byoc");
         element.finish();
         element.no_children();
-        Ok(Self { number: digits(element, &element.text())?, send_digits, called })
+        Ok(Self { number: digits(element, &element.text())?, send_digits, trunk, called })
     }
 
     /// The text of a Dial.
     pub(super) fn of_text(element: &Element<'_, '_>, text: &str) -> Result<Self, ScriptError> {
         let status_events = vec![super::CallEvent::Completed];
         let called = Called { whisper: None, status: None, status_events };
-        Ok(Self { number: digits(element, text)?, send_digits: None, called })
+        Ok(Self { number: digits(element, text)?, send_digits: None, trunk: None, called })
     }
 }
 
