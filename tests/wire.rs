@@ -33,6 +33,8 @@ mod limits;
 mod message;
 #[path = "wire/negotiation.rs"]
 mod negotiation;
+#[path = "wire/notes.rs"]
+mod notes;
 #[path = "wire/numbers.rs"]
 mod numbers;
 #[path = "wire/orders.rs"]

@@ -30,6 +30,8 @@ pub(super) const DIAL_RECORD: Code = 13_217;
 pub(super) const NUMBER_METHOD: Code = 13_221;
 pub(super) const NUMBER_SEND_DIGITS: Code = 13_222;
 pub(super) const NUMBER_FORMAT: Code = 13_223;
+/// A far end that cannot be sent elsewhere.
+pub(super) const CANNOT_REFER: Code = 13_801;
 /// A trunk that is not there.
 pub(super) const NO_TRUNK: Code = 21_300;
 pub(super) const CONFERENCE_MUTED: Code = 13_230;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::code::Code;
 use crate::call::{AccountSid, CallSid, NotificationSid};
 use crate::store::{ExchangeRow, NotificationRow, Store};
-use crate::webhook::{Answered, Exchange, Purpose};
+use crate::webhook::{Answered, Attempt, Exchange, Purpose};
 
 /// How bad something is, as the reference numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,19 @@ impl Debugger {
         });
     }
 
-    /// A request to an application that is over. If it failed, that is a notification as well.
+    /// A request to an application that is over. If it failed, that is a notification as well; of a callback that is tried
+    /// again and again only the first failure and that it is given up: an application that is down for an hour makes dozens of
+    /// attempts fail, and the author would not find what else went wrong among them.
     pub fn exchange(&self, exchange: &Exchange) {
         let subject = exchange.subject.as_deref();
         let call = subject.filter(|subject| subject.parse::<CallSid>().is_ok()).map(str::to_owned);
-        if let Some((code, message)) = &exchange.failure {
+        if let (Some((code, message)), Attempt::First | Attempt::GivenUp) =
+            (&exchange.failure, exchange.attempt)
+        {
             self.store.note(failure(exchange, *code, message, call.clone()));
         }
-        let Some(call) = call else { return };
+        // What is given up was not sent.
+        let Some(call) = call.filter(|_| exchange.attempt != Attempt::GivenUp) else { return };
         self.store.note_exchange(ExchangeRow {
             call,
             account: exchange.account_sid.clone(),

@@ -23,7 +23,7 @@ use super::connection::{Connections, Sender, TrustError};
 use super::content::{Content, Script, Sound, is_sound, kind_of};
 use super::cookies::Cookies;
 use super::egress::Egress;
-use super::exchange::{BODY_SHOWN_MAX, OnExchange, Sighting};
+use super::exchange::{Attempt, BODY_SHOWN_MAX, OnExchange, Sighting};
 use super::failure::{Failure, FailureKind, OnFailure};
 use super::hop::Hop;
 use super::ledger::{Books, Ledger};
@@ -205,7 +205,12 @@ impl Client {
     /// # Errors
     /// See [`FailureKind`].
     pub async fn notify(&self, request: &Request) -> Result<(), Failure> {
-        let ledger = self.ledger(request, Purpose::Callback);
+        self.tell(request, Attempt::First).await
+    }
+
+    /// The same, for one who may have been told before.
+    pub(super) async fn tell(&self, request: &Request, attempt: Attempt) -> Result<(), Failure> {
+        let ledger = self.ledger(request, Purpose::Callback).of_attempt(attempt);
         match self.inner.transact(request, Purpose::Callback, &mut Cookies::default(), &ledger).await {
             Ok(answer) => {
                 // It was heard, whatever becomes of the rest.
@@ -219,7 +224,13 @@ impl Client {
 
     /// Reports a callback that is not sent any more because it is too old.
     pub(super) fn give_up(&self, request: &Request) {
-        self.ledger(request, Purpose::Callback).failed(FailureKind::TooLate);
+        let ledger = self.ledger(request, Purpose::Callback).of_attempt(Attempt::GivenUp);
+        ledger.failed(FailureKind::TooLate);
+    }
+
+    /// Reports a callback that is not sent any more because it failed too often.
+    pub(super) fn lost(&self, request: &Request, last: &Failure, attempts: u32) {
+        self.ledger(request, Purpose::Callback).of_attempt(Attempt::GivenUp).given_up(last, attempts);
     }
 
     fn ledger(&self, request: &Request, purpose: Purpose) -> Ledger {

@@ -196,7 +196,8 @@ pub fn authorities(extra: Option<&Path>) -> Result<RootCertStore, TrustError> {
     Ok(roots)
 }
 
-fn tls_failure(error: &io::Error) -> FailureKind {
+/// What went wrong with a handshake.
+pub fn tls_failure(error: &io::Error) -> FailureKind {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let Some(rustls::Error::InvalidCertificate(why)) = inner else {
         return FailureKind::Tls;

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::board::{Admission, Board, Bounds, Going};
 use super::client::Client;
+use super::exchange::Attempt;
 use super::failure::Failure;
 use super::job::{Job, Spool, SpoolError};
 use super::metrics::DeliveryMetrics;
@@ -278,8 +279,12 @@ impl Shared {
             }
             Err(failure) => {
                 let pause = self.pause(going.attempts);
-                let is_over =
-                    failure.is_some_and(|failure| !failure.kind.may_pass()) || now + pause > going.until;
+                let may_pass = failure.as_ref().is_none_or(|failure| failure.kind.may_pass());
+                let is_over = !may_pass || now + pause > going.until;
+                // Of one that failed once its author has just been told.
+                if let Some(failure) = failure.filter(|_| is_over && going.attempts > 0) {
+                    self.client.lost(&going.job.request, &failure, going.attempts.saturating_add(1));
+                }
                 let outcome = if is_over { &self.metrics.given_up } else { &self.metrics.retried };
                 outcome.increment();
                 (!is_over).then_some(pause)
@@ -369,7 +374,8 @@ impl Flights {
 
     fn start(&mut self, client: Client, going: Going) {
         let job = Arc::clone(&going.job);
-        let task = self.tasks.spawn(async move { client.notify(&job.request).await });
+        let attempt = if going.attempts == 0 { Attempt::First } else { Attempt::Again };
+        let task = self.tasks.spawn(async move { client.tell(&job.request, attempt).await });
         self.going.insert(task.id(), going);
     }
 

@@ -62,6 +62,19 @@ pub struct Exchange {
     pub failure: Option<(u32, String)>,
     /// How long it took, with its redirects and retries.
     pub duration: Duration,
+    /// Which of several it was.
+    pub attempt: Attempt,
+}
+
+/// Which attempt to tell an application something an exchange was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The first, or the only one.
+    First,
+    /// Another, since those before it failed.
+    Again,
+    /// None: it is not told any more. Nothing was sent.
+    GivenUp,
 }
 
 /// What came back.

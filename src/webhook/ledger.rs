@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::exchange::{Exchange, OnExchange, Sighting};
+use super::exchange::{Attempt, Exchange, OnExchange, Sighting};
 use super::failure::{Failure, FailureKind, OnFailure};
 use super::metrics::RequestMetrics;
 use super::request::{Method, Purpose, Request};
@@ -27,6 +27,7 @@ pub(super) struct Ledger {
     url: String,
     purpose: Purpose,
     since: Instant,
+    attempt: Attempt,
     /// What was said, and what came.
     pub(super) sighting: Arc<Sighting>,
 }
@@ -42,8 +43,14 @@ impl Ledger {
             url: Target::parse(&request.url).map_or_else(|_| "?".to_owned(), |target| target.shown()),
             purpose,
             since: Instant::now(),
+            attempt: Attempt::First,
             sighting: Arc::new(Sighting::of(request)),
         }
+    }
+
+    /// The same of one of several attempts.
+    pub(super) fn of_attempt(self, attempt: Attempt) -> Self {
+        Self { attempt, ..self }
     }
 
     /// The same for a part that is judged by itself: a sound that came where a script was asked for.
@@ -56,6 +63,7 @@ impl Ledger {
             url: self.url.clone(),
             purpose,
             since: self.since,
+            attempt: self.attempt,
             sighting: Arc::clone(&self.sighting),
         }
     }
@@ -82,6 +90,12 @@ impl Ledger {
         failure
     }
 
+    /// It was tried often enough, in vain: the last time for this reason.
+    pub(super) fn given_up(&self, last: &Failure, attempts: u32) {
+        let message = format!("{}; it was tried {attempts} times and is given up", last.kind);
+        self.tell(Some((last.code(), message)));
+    }
+
     fn tell(&self, failure: Option<(u32, String)>) {
         let Some(on_exchange) = self.books.on_exchange.get() else { return };
         on_exchange(&Exchange {
@@ -94,6 +108,7 @@ impl Ledger {
             answer: self.sighting.answer(),
             failure,
             duration: self.elapsed(),
+            attempt: self.attempt,
         });
     }
 

@@ -37,12 +37,12 @@ mod target;
 
 pub use board::Admission;
 pub use client::{Client, ClientSettings, SigningKeys};
-pub use connection::{TrustError, authorities};
+pub use connection::{TrustError, authorities, tls_failure};
 pub use content::{Content, Script, Sound};
 pub use cookies::Cookies;
 pub use delivery::{Courier, CourierSettings, Jitter, system_jitter};
 pub use egress::Egress;
-pub use exchange::{Answered, Exchange, OnExchange};
+pub use exchange::{Answered, Attempt, Exchange, OnExchange};
 pub use failure::{Failure, FailureKind, OnFailure};
 pub use job::{Job, MemorySpool, Spool, SpoolError};
 pub use network::{Network, Stream, SystemNetwork};

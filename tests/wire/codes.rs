@@ -3,7 +3,7 @@
 //!
 //! Elsewhere, because they want a node or an application of their own: 10004 and the trunks' 21214 in `wire/trunks/`,
 //! 20429 in `wire/conference_news.rs`, 16113 in `wire/record.rs`, 13802 in `wire/transfers.rs`, 13238 of each verb in
-//! `src/script/tests/`; 20003, 20503 and 20001 of bodies in `src/api/tests/`; 11203, 11210 and 11235 to 11237 (time, names
+//! `src/script/tests/`; 21301 and 21480 (a thousand of a kind) in `src/api/tests/accounts.rs`; 20003, 20503 and 20001 of bodies in `src/api/tests/`; 11203, 11210 and 11235 to 11237 (time, names
 //! and certificates) in `src/webhook/tests/`.
 //!
 //! Not provoked, because nothing here can go wrong so:
@@ -12,9 +12,6 @@
 //!   a page that is too large is cut, as the SDKs want it.
 //! - 13220, 13233, 13236, 13254 to 13258, 13340, 14220 and further: attributes that are read liberally, or are not taken.
 //! - 16101 to 16107, 16109: recordings that are short or silent are `absent`, and neither encrypted nor MP3.
-//! - 11205: there is always a way to loopback.
-//! - 13801: every far end speaks SIP.
-//! - 21301, 21480: a thousand applications or accounts are not made.
 //! - 15002, 32014, 32015: a day in a queue, silence and four hours are not waited for.
 //! - 20101 to 20157, 319xx, 640xx: tokens, streams and payments are not there yet.
 
@@ -278,9 +275,31 @@ async fn a_document_that_cannot_be_read_is_found_by_its_code() {
     }
     let inline = "Twiml=%3CResponse%3E%3CPlay%3E%2Fa.wav%3C%2FPlay%3E%3C%2FResponse%3E";
     calls.push((stage.call(inline).await, 15_004, "a relative URL in an inline script".to_owned()));
+    let nowhere = format!("Url={}", encoded("http://255.255.255.255/"));
+    calls.push((stage.call(&nowhere).await, 11_205, "an address that cannot be connected to".to_owned()));
     for (call, code, what) in calls {
         stage.is_notified(&call, code, &what).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_knows_no_refer_is_found_by_its_code() {
+    let stage = Stage::open().await;
+    for answer in ["405 Method Not Allowed", "501 Not Implemented"] {
+        let mut phone = Peer::udp(stage.node.node.sip).await;
+        stage.app.says("refers", "<Refer action='/after'><Sip>sip:elsewhere@192.0.2.1</Sip></Refer>");
+        stage.app.says("after", "<Pause length='60'/>");
+        let form = format!("To=sip:a@{}&From=b&Url={}", phone.address(), encoded(&stage.app.url("refers")));
+        let (_, call) = stage.node.create("Calls.json", &form).await;
+        let invite = phone.is_called().await;
+        phone.pick_up(&invite).await;
+        let refer = phone.request_of("REFER").await;
+        phone.answer(&refer, answer).await;
+        stage.is_notified(call["sid"].as_str().unwrap(), 13_801, answer).await;
+    }
+    let told = stage.app.told("after", 2).await;
+    let answered: Vec<&str> = told.iter().map(|told| told.get("ReferSipResponseCode")).collect();
+    assert_eq!(answered, ["405", "501"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -256,3 +256,28 @@ async fn a_call_may_name_an_application_of_its_account() {
     // What is asked for is right, and the scripted model allows nobody to be called.
     below.own("POST", "/Calls.json", &call(sid(&made))).await.assert_error(400, 21215);
 }
+
+#[tokio::test]
+async fn the_thousand_and_first_of_a_kind_is_refused() {
+    let below = Below::start().await;
+    for n in 0..1_000 {
+        let made = below.own("POST", "/Applications.json", &format!("FriendlyName={n}")).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    below.own("POST", "/Applications.json", "").await.assert_error(400, 21301);
+    // Another account has its own.
+    let main = format!("//Accounts/{}/Applications.json", below.node.account);
+    assert_eq!(below.main("POST", &main, "").await.status, 201);
+
+    let mut made = 0;
+    let refused = loop {
+        let answer = below.main("POST", "//Accounts.json", "").await;
+        if answer.status != 201 {
+            break answer;
+        }
+        made += 1;
+    };
+    refused.assert_error(400, 21480);
+    // One is there from the beginning.
+    assert_eq!(made, 999);
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::code::SCHEMA;
 use super::super::verbs::{Gather, Playable, Prompt};
 use super::super::{Gathered, Gathering};
 use super::announce::{ONCE, told};
@@ -24,6 +25,9 @@ impl Runner {
     pub(super) async fn gather(&mut self, gather: &Gather) -> Flow {
         if let Err(flow) = self.answer().await {
             return flow;
+        }
+        if gather.speech {
+            self.warn(SCHEMA, speech_is_not_heard(gather.dtmf));
         }
         let mut gathering = Gathering::new(gather);
         for prompt in &gather.prompts {
@@ -114,6 +118,16 @@ impl Runner {
                 Woken::Key(_) | Woken::Played | Woken::Left | Woken::Other(_) => {}
             }
         }
+    }
+}
+
+/// What the author of a script is told who wants to know what callers say.
+const fn speech_is_not_heard(dtmf: bool) -> &'static str {
+    if dtmf {
+        "<Gather> asks for speech, which this node does not recognise; keys are heard."
+    } else {
+        "<Gather> asks for speech, which this node does not recognise, and not for keys: it ends as if nobody had said \
+         anything."
     }
 }
 

@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::super::code::CANNOT_REFER;
 use super::super::verbs::Refer;
 use super::super::verbs::dial::{Dial, SipAddress};
 use super::announce::told;
@@ -22,6 +23,10 @@ const REFER_PATIENCE: Duration = Duration::from_secs(60);
 const TAKEN_UP: u16 = 200;
 const DECLINED: u16 = 603;
 
+/// How a phone says that it knows no REFER (RFC 3261 §8.2.1), and how those do that know no other methods than their own.
+const METHOD_NOT_ALLOWED: u16 = 405;
+const NOT_IMPLEMENTED: u16 = 501;
+
 /// What a phone said of the call that it was asked to make.
 #[derive(Default)]
 struct Referral {
@@ -36,7 +41,7 @@ impl Runner {
         }
         let mut referral = Referral::default();
         if let Err(error) = self.scripts.calls.refer(self.call.sid, refer_to(&refer.to)).await {
-            self.note(13_801, &format!("The far end cannot be asked to call somebody else: {error}."));
+            self.note(CANNOT_REFER, &format!("The far end cannot be asked to call somebody else: {error}."));
             return self.after(refer.action.as_ref(), referral.told());
         }
         let until = Some(Instant::now() + REFER_PATIENCE);
@@ -55,6 +60,9 @@ impl Runner {
                 Woken::Gone(flow) => return flow,
                 Woken::Other(_) | Woken::Played | Woken::Key(_) | Woken::Left => {}
             }
+        }
+        if let Some(status @ (METHOD_NOT_ALLOWED | NOT_IMPLEMENTED)) = referral.response {
+            self.note(CANNOT_REFER, &format!("The far end takes no REFER: it answered {status}."));
         }
         self.after(refer.action.as_ref(), referral.told())
     }

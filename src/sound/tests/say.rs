@@ -88,16 +88,16 @@ fn what_was_spoken_is_remembered_until_there_is_too_much_of_it() {
 }
 
 /// A service that answers with these, one after the other.
-struct Service(Mutex<Vec<Result<Vec<u8>, String>>>);
+struct Voices(Mutex<Vec<Result<Vec<u8>, String>>>);
 
-impl Service {
+impl Voices {
     fn answering<const N: usize>(answers: [Result<Vec<u8>, &str>; N]) -> Box<Self> {
         let answers = answers.into_iter().rev().map(|answer| answer.map_err(str::to_owned));
         Box::new(Self(Mutex::new(answers.collect())))
     }
 }
 
-impl Speaker for Service {
+impl Speaker for Voices {
     fn speak(&self, _request: &SayRequest, _bytes_max: usize) -> Result<(Bytes, Option<String>), String> {
         let answer = self.0.lock().unwrap().pop().expect("asked once too often");
         Ok((Bytes::from(answer?), None))
@@ -110,7 +110,7 @@ fn a_service_is_asked_first_and_the_command_speaks_when_it_does_not() {
     let command = program(directory.path(), "cat >> texts; cat a.wav");
     let short = wav(1, 1, 8_000, 16, &words(&sine(800)));
     let answers = [Ok(short.clone()), Err("it is asleep"), Ok(short), Ok(b"no sound".to_vec())];
-    let saying = Saying::new(Some(command), CACHE_BYTES).asking(Service::answering(answers));
+    let saying = Saying::new(Some(command), CACHE_BYTES).asking(Voices::answering(answers));
     let say = |text: &str| {
         let said = saying.say(&request(text), SampleRate::Hz8000);
         (said.sound.samples.len(), said.warning.map(|warning| warning.message).unwrap_or_default())
@@ -130,13 +130,13 @@ fn a_service_is_asked_first_and_the_command_speaks_when_it_does_not() {
 fn when_neither_speaks_both_reasons_are_told() {
     let missing = SayCommand::parse("no-such-program-here").unwrap();
     let answers = [Err("it is asleep"), Err("it is asleep")];
-    let service = Service::answering(answers);
+    let service = Voices::answering(answers);
     let both = Saying::new(Some(missing), CACHE_BYTES).asking(service);
     let said = both.say(&request("a"), SampleRate::Hz8000);
     let warning = said.warning.unwrap();
     assert_eq!((&said.sound, warning.code), (&Arc::new(attention(SampleRate::Hz8000)), 13_520));
     assert!(warning.message.contains("it is asleep") && warning.message.contains("no-such-program-here"));
-    let alone = Saying::new(None, CACHE_BYTES).asking(Service::answering([Err("it is asleep")]));
+    let alone = Saying::new(None, CACHE_BYTES).asking(Voices::answering([Err("it is asleep")]));
     let said = alone.say(&request("a"), SampleRate::Hz8000);
     assert_eq!(said.sound.samples, attention(SampleRate::Hz8000).samples);
     assert!(said.warning.unwrap().message.contains("it is asleep"));

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::world::{ACCOUNT, Reply, Seen, World, reply};
 use crate::telemetry::Metrics;
-use crate::webhook::{Admission, ClientSettings, Courier, CourierSettings, Job, MemorySpool, Request, Spool};
+use crate::webhook::{
+    Admission, Attempt, ClientSettings, Courier, CourierSettings, Job, MemorySpool, Request, Spool,
+};
 
 const AT: &str = "93.184.215.14:80";
 const OTHER: &str = "93.184.215.15:80";
@@ -33,15 +35,23 @@ struct Stage {
     world: World,
     spool: Arc<MemorySpool>,
     metrics: Metrics,
+    /// Of each exchange which attempt it was, and what went wrong.
+    noted: Arc<Mutex<Vec<(Attempt, Option<String>)>>>,
 }
 
 impl Stage {
     fn new() -> Self {
-        Self { world: World::default(), spool: Arc::new(MemorySpool::new(100_000)), metrics: Metrics::new() }
+        let spool = Arc::new(MemorySpool::new(100_000));
+        Self { world: World::default(), spool, metrics: Metrics::new(), noted: Arc::default() }
     }
 
     async fn courier(&self, settings: CourierSettings) -> Courier {
         let client = self.world.client_with(&ClientSettings::default(), &self.metrics);
+        let noted = Arc::clone(&self.noted);
+        client.observe(Arc::new(move |exchange| {
+            let failure = exchange.failure.as_ref().map(|(_, message)| message.clone());
+            noted.lock().unwrap().push((exchange.attempt, failure));
+        }));
         let spool: Arc<dyn Spool> = Arc::clone(&self.spool) as _;
         Courier::start(settings, client, spool, Arc::new(|| 0.5), &self.metrics).await
     }
@@ -226,6 +236,14 @@ async fn pauses_grow_to_their_longest_and_a_job_is_given_up() {
     assert_eq!(&pauses[..5], [0.75, 1.5, 3.0, 6.0, 6.0]);
     assert!(times.last().is_some_and(|at| (50.0..=60.0).contains(at)), "{times:?}");
     assert_eq!(stage.figure("confab_webhook_given_up_total"), 1);
+    // Each attempt is noted as what it was, and behind the last that there will be none any more.
+    let noted = stage.noted.lock().unwrap();
+    let again = noted.iter().filter(|(attempt, _)| *attempt == Attempt::Again).count();
+    assert_eq!((noted.len(), noted[0].0, again), (times.len() + 1, Attempt::First, times.len() - 1));
+    let (attempt, message) = &noted[times.len()];
+    assert_eq!(*attempt, Attempt::GivenUp);
+    let expected = format!("status 500; it was tried {} times and is given up", times.len());
+    assert!(message.as_deref().is_some_and(|message| message.ends_with(&expected)), "{message:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,6 +263,9 @@ async fn what_would_fail_again_is_given_up_at_once_and_the_next_goes() {
         stage.world.failures().iter().map(|failure| failure.code()).collect::<Vec<_>>(),
         [11200, 11200]
     );
+    // One attempt, one note.
+    let noted: Vec<Attempt> = stage.noted.lock().unwrap().iter().map(|(attempt, _)| *attempt).collect();
+    assert_eq!(noted, [Attempt::First; 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,8 +322,7 @@ async fn a_restart_delivers_what_was_pending_before_what_is_new() {
     assert_eq!(courier.send(last("CA1", 5, "93.184.215.14")), Admission::SetAside);
     assert_eq!(stage.pending().await.len(), 6);
     stage.world.http(AT, |_| async { ok() });
-    let again =
-        Stage { metrics: Metrics::new(), world: stage.world.clone(), spool: Arc::clone(&stage.spool) };
+    let again = Stage { world: stage.world.clone(), spool: Arc::clone(&stage.spool), ..Stage::new() };
     let courier = again.courier(CourierSettings::default()).await;
     courier.send(job("CA1", 6, "93.184.215.14"));
     again.all_done().await;
