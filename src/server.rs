@@ -72,6 +72,9 @@ pub enum StartError {
     /// Authorities that webhooks should trust cannot be read.
     #[error("`webhook_ca`: {0}")]
     Trust(#[from] TrustError),
+    /// Authorities that should be trusted where the node calls over TLS cannot be read.
+    #[error("`sip_tls_ca`: {0}")]
+    SipTrust(TrustError),
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
@@ -206,10 +209,7 @@ impl Node {
         let directory = Directory::open(main, Arc::new(store.clone())).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
         let (calls, adapters, taps) = start_model(&config, options, &metrics)?;
-        let calls = calls.recording(store.clone(), &metrics);
-        if let Err(error) = calls.restore_queues(&store).await {
-            warn!(%error, "the queues that were defined before cannot be read");
-        }
+        let calls = remembering(calls, &store, &metrics).await;
         let recordings = config.data_dir.join(RECORDINGS);
         let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &metrics)?;
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
@@ -220,11 +220,7 @@ impl Node {
             call_tokens: Arc::clone(&call_tokens),
             directory: directory.clone(),
             store: store.clone(),
-            listening: Listening {
-                http: http_address.to_string(),
-                sip_udp: sip_address.to_string(),
-                sip_tcp: sip_address.to_string(),
-            },
+            listening: listening(http_address, sip_address),
             recordings,
             public_url: public_url.clone(),
             stopping: is_stopping.clone(),
@@ -234,7 +230,7 @@ impl Node {
                 Box::new(move || metrics.render())
             },
         };
-        let settings = sip_settings(&config, account, directory.clone(), session_interval_min);
+        let settings = sip_settings(&config, account, directory.clone(), session_interval_min)?;
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
@@ -294,19 +290,33 @@ fn sip_settings(
     account: call::AccountSid,
     directory: Directory,
     session_interval_min: u32,
-) -> sip::Settings {
-    sip::Settings {
+) -> Result<sip::Settings, StartError> {
+    Ok(sip::Settings {
         account,
         advertised: config.sip.advertised(),
         agents: config.agents.clone(),
         realm: config.sip.realm.clone(),
         routes: config.routes.clone(),
         directory,
+        trust: sip::Trust::load(config.sip.tls_ca.as_deref()).map_err(StartError::SipTrust)?,
         trunks: config.trunks.clone(),
         codecs: config.media.codecs.clone(),
         srtp: config.media.srtp,
         session_interval_min,
+    })
+}
+
+/// The same model with what it knew before, and whose news are written down.
+async fn remembering(calls: call::Handle, store: &Store, metrics: &Metrics) -> call::Handle {
+    let calls = calls.recording(store.clone(), metrics);
+    if let Err(error) = calls.restore_queues(store).await {
+        warn!(%error, "the queues that were defined before cannot be read");
     }
+    calls
+}
+
+fn listening(http: SocketAddr, sip: SocketAddr) -> Listening {
+    Listening { http: http.to_string(), sip_udp: sip.to_string(), sip_tcp: sip.to_string() }
 }
 
 /// Who speaks: a service, a command, both or neither.

@@ -227,7 +227,7 @@ fn inbound_credentials(keys: &Keys<'_, '_>) -> Result<Option<InboundCredentials>
 fn addresses(text: &str) -> Result<Vec<TrunkAddress>, Expected> {
     let read: Option<Vec<_>> = text.split(',').map(str::trim).map(TrunkAddress::parse).collect();
     read.ok_or_else(|| {
-        "one or more of `host`, `host:port` and `host:port;tcp`, such as `sip.example.com:5060`".to_owned()
+        "one or more of `host`, `host:port`, `host:port;tcp` and `host:port;tls`, such as `sip.example.com:5060`".to_owned()
     })
 }
 
@@ -268,7 +268,8 @@ fn prefix(text: &str) -> Result<String, Expected> {
 }
 
 fn domain(text: &str) -> Result<String, Expected> {
-    let address = TrunkAddress::parse(text).filter(|address| !address.tcp && !text.contains(';'));
+    let address = TrunkAddress::parse(text)
+        .filter(|_| !text.contains(';') && !text.starts_with("sip:") && !text.starts_with("sips:"));
     address.map(|address| address.host_port()).ok_or_else(|| "a domain, such as `sip.example.com`".to_owned())
 }
 
@@ -356,7 +357,7 @@ impl Keys<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::super::file::{Settings, parse};
-    use super::super::{Carriage, SrtpPolicy};
+    use super::super::{Carriage, SrtpPolicy, TrunkTransport};
     use super::*;
 
     fn read(text: &str) -> Settings {
@@ -393,7 +394,7 @@ mod tests {
                     calls_per_second = 5\nmax_calls = 30\nanswer_within = \"2s\"\nmessages_per_second = 900\n";
         let (trunks, _) = read(text).trunks.unwrap();
         let trunk = trunks.iter().next().unwrap();
-        assert_eq!((trunk.addresses.len(), trunk.addresses[0].tcp), (2, true));
+        assert_eq!((trunk.addresses.len(), trunk.addresses[0].transport), (2, TrunkTransport::Tcp));
         assert_eq!(trunk.messages_per_second, 900);
         assert_eq!(
             (trunk.register, trunk.srtp),
@@ -447,7 +448,7 @@ mod tests {
             ("[[trunk]]\nname = \"a\"\naddress = \"y\"", "line 5: another trunk has this name"),
             ("[[trunk]]\nname = \"a b\"\naddress = \"y\"", "line 5: `name` must be"),
             ("[[trunk]]\nname = \"b\"", "line 4: a trunk needs an `address`"),
-            ("[[trunk]]\nname = \"b\"\naddress = \"h;tls\"", "line 6: `address` must be one or more of"),
+            ("[[trunk]]\nname = \"b\"\naddress = \"h;sctp\"", "line 6: `address` must be one or more of"),
             ("[[route]]\ntrunk = \"b\"\nrefuse = 603", "line 5: there is no trunk of the name `b`"),
         ] {
             let error = refused(&format!("{start}{more}\n"));

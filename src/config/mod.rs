@@ -59,7 +59,9 @@ pub use ports::RtpPorts;
 pub use routes::{Decision, RouteScript, Routes, ScriptSource, SrtpPolicy, WebhookUrl};
 pub use secret::Secret;
 pub use setting::{Setting, nearest};
-pub use trunks::{Carriage, InboundCredentials, Rewrite, Trunk, TrunkAddress, TrunkCredentials, Trunks};
+pub use trunks::{
+    Carriage, InboundCredentials, Rewrite, Trunk, TrunkAddress, TrunkCredentials, TrunkTransport, Trunks,
+};
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "confab.toml";

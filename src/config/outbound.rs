@@ -78,9 +78,30 @@ fn plain(target: &str) -> Option<String> {
         Some((user, host)) => (format!("{user}@"), host),
         None => (String::new(), rest),
     };
-    let host = host.split([';', '?']).next().unwrap_or_default().to_ascii_lowercase();
-    let port = if has_port(&host) { "" } else { ":5060" };
-    Some(format!("{}:{user}{host}{port}", scheme.to_ascii_lowercase()))
+    let (host, is_secure) = split_transport(host)?;
+    let (host, scheme) = (host.to_ascii_lowercase(), scheme.to_ascii_lowercase());
+    let port = match has_port(&host) {
+        true => "",
+        false if is_secure || scheme == "sips" => ":5061",
+        false => ":5060",
+    };
+    Some(format!("{scheme}:{user}{host}{port}"))
+}
+
+/// A host with its port, and whether it is called over TLS, which decides the port that is not said (RFC 3261 §19.1.2).
+/// `None` if it may be read in two ways.
+fn split_transport(host: &str) -> Option<(&str, bool)> {
+    let (address, headers) = host.split_once('?').unwrap_or((host, ""));
+    // Among headers it means nothing, and not everybody who reads may know that.
+    if headers.to_ascii_lowercase().contains("transport=") {
+        return None;
+    }
+    let (host, parameters) = address.split_once(';').unwrap_or((address, ""));
+    let said =
+        |parameter: &&str| parameter.get(..10).is_some_and(|name| name.eq_ignore_ascii_case("transport="));
+    let mut transports = parameters.split(';').filter(said);
+    let is_secure = transports.next().is_some_and(|said| said[10..].eq_ignore_ascii_case("tls"));
+    transports.next().is_none().then_some((host, is_secure))
 }
 
 fn is_sip(scheme: &str) -> bool {
@@ -160,7 +181,23 @@ mod tests {
             "sip:sales@pbx.example.com:5061",
             "sip:sales@pbx.example.com.evil.example",
             "sip:x@127.0.0.1:5060\r\nX: y",
+            "sip:sales@pbx.example.com;transport=tls",
+            "sip:sales@pbx.example.com;transport=udp;Transport=TLS",
+            "sip:sales@pbx.example.com?transport=tls",
         ] {
+            assert!(!allow.allows(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn over_tls_the_usual_port_is_another() {
+        let allow = allow("sip:*@127.0.0.1:5061,sips:*@127.0.0.1:5061");
+        for target in
+            ["sip:a@127.0.0.1;lr;TRANSPORT=tls", "sips:a@127.0.0.1", "sips:a@127.0.0.1:5061;transport=tcp"]
+        {
+            assert!(allow.allows(target), "{target}");
+        }
+        for target in ["sip:a@127.0.0.1", "sip:a@127.0.0.1;transport=tcp", "sips:a@127.0.0.1:5060"] {
             assert!(!allow.allows(target), "{target}");
         }
     }

@@ -63,22 +63,52 @@ pub struct Trunk {
 pub struct TrunkAddress {
     /// A name or an address; one of IPv6 without its brackets.
     pub host: String,
-    /// The port, 5060 if none is said.
+    /// The port, if one is said.
     pub port: Option<u16>,
-    /// Over TCP instead of UDP.
-    pub tcp: bool,
+    /// How it is spoken to.
+    pub transport: TrunkTransport,
+}
+
+/// How a trunk is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkTransport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP; its certificate must be for the name that it is called by.
+    Tls,
+}
+
+impl TrunkTransport {
+    /// As a URI says it.
+    pub const fn parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+        }
+    }
 }
 
 impl TrunkAddress {
-    /// Reads `host[:port][;udp|;tcp]`; `transport=` before the transport is taken as well.
+    /// Reads `host[:port][;udp|;tcp|;tls]`; `transport=` before the transport is taken as well, and `sip:` before the host.
+    /// `sips:` there says TLS.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        let (text, is_sips) = match text.strip_prefix("sips:") {
+            Some(rest) => (rest, true),
+            None => (text.strip_prefix("sip:").unwrap_or(text), false),
+        };
         let (place, transport) = match text.split_once(';') {
             Some((place, transport)) => (place, transport.strip_prefix("transport=").unwrap_or(transport)),
+            None if is_sips => (text, "tls"),
             None => (text, "udp"),
         };
-        let tcp = match transport {
-            "udp" => false,
-            "tcp" => true,
+        let transport = match transport {
+            "udp" if !is_sips => TrunkTransport::Udp,
+            "tcp" if !is_sips => TrunkTransport::Tcp,
+            // TLS over TCP it is in any case.
+            "tcp" | "tls" => TrunkTransport::Tls,
             _ => return None,
         };
         let (host, port) = match place.rsplit_once(':') {
@@ -91,7 +121,12 @@ impl TrunkAddress {
             return None;
         }
         let port = port.map(|port| port.parse().ok().filter(|port| *port != 0).ok_or(())).transpose().ok()?;
-        Some(Self { host: host.to_owned(), port, tcp })
+        Some(Self { host: host.to_owned(), port, transport })
+    }
+
+    /// The port, the usual one if none is said (RFC 3261 §19.1.2).
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(if self.transport == TrunkTransport::Tls { 5_061 } else { 5_060 })
     }
 
     /// Host and port as a URI has them.
@@ -104,7 +139,11 @@ impl TrunkAddress {
 impl fmt::Display for TrunkAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.host_port())?;
-        f.write_str(if self.tcp { ";tcp" } else { "" })
+        f.write_str(match self.transport {
+            TrunkTransport::Udp => "",
+            TrunkTransport::Tcp => ";tcp",
+            TrunkTransport::Tls => ";tls",
+        })
     }
 }
 
@@ -230,13 +269,28 @@ mod tests {
             ("192.0.2.1;transport=udp", "192.0.2.1", "192.0.2.1"),
             ("[2001:db8::1]:5062", "[2001:db8::1]:5062", "[2001:db8::1]:5062"),
             ("2001:db8::1", "[2001:db8::1]", "[2001:db8::1]"),
+            ("sip.example.com;tls", "sip.example.com;tls", "sip.example.com"),
+            ("sip:sip.example.com:5071;transport=tls", "sip.example.com:5071;tls", "sip.example.com:5071"),
+            ("sips:sip.example.com", "sip.example.com;tls", "sip.example.com"),
+            ("sips:[2001:db8::1];transport=tcp", "[2001:db8::1];tls", "[2001:db8::1]"),
         ] {
             let address = TrunkAddress::parse(text).unwrap();
             assert_eq!((address.to_string().as_str(), address.host_port().as_str()), (shown, host_port));
         }
-        for text in
-            ["", ":5060", "a b", "sip:x@y", "host:0", "host:99999", "host:", "host;sctp", "a@b", "a/b"]
-        {
+        for text in [
+            "",
+            ":5060",
+            "a b",
+            "sip:x@y",
+            "host:0",
+            "host:99999",
+            "host:",
+            "host;sctp",
+            "a@b",
+            "a/b",
+            "sips:a;udp",
+            "sip:",
+        ] {
             assert_eq!(TrunkAddress::parse(text), None, "{text:?}");
         }
     }

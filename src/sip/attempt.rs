@@ -21,6 +21,7 @@ use super::headers::{self, other};
 use super::inbound::{Inbound, allow};
 use super::media::MediaTerms;
 use super::outgoing;
+use super::secure::{NO_CONNECTION, NoConnection};
 use crate::call::{CallEnd, OutgoingCall, Progress, Signal};
 use crate::config::SrtpPolicy;
 
@@ -43,6 +44,8 @@ pub(super) struct Way {
     pub(super) answer_within: Option<Duration>,
     /// The proxies on the way.
     pub(super) route: Vec<Route>,
+    /// The name that its certificate must be for, where it is called over TLS.
+    pub(super) name: Option<String>,
     /// The callee opened a connection to us from there, which the library knows.
     pub(super) is_connected: bool,
     /// The Call-ID, if it is to be known.
@@ -180,13 +183,21 @@ fn our_contact(shared: &Inbound, transport: Transport) -> Uri {
 
 /// Sees to it that there is a connection where one is needed: without it the library would wait for half a minute.
 async fn connect(shared: &Inbound, way: &Way) -> Result<(), Missed> {
-    if way.is_connected || way.destination.r#type != Some(Transport::Tcp) {
+    if way.is_connected {
         return Ok(());
     }
-    let none = Missed::broken(503, "no connection to it");
-    let to = way.destination.get_socketaddr().map_err(|_| none)?;
+    let none = |NoConnection(why)| Missed::broken(503, why);
+    let to = || way.destination.get_socketaddr().map_err(|_| none(NO_CONNECTION));
     let patience = way.answer_within.unwrap_or(CONNECT_TIMEOUT);
-    shared.dialler.connect(to, patience).await.map_err(|_| none)
+    match (way.destination.r#type, &way.name) {
+        (Some(Transport::Tcp), _) => {
+            shared.dialler.connect(to()?, patience).await.map_err(|_| none(NO_CONNECTION))
+        }
+        (Some(Transport::Tls), Some(name)) => {
+            shared.secure.connect(to()?, name, patience).await.map_err(none)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The header that answers a challenge.

@@ -27,6 +27,7 @@ use super::living::Living;
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::registrar::{self, Registrar};
+use super::secure::{OpenTls, SecureDialler, Trust};
 use super::stream::Serving;
 use super::tls::Certificate;
 use super::trunk::Trunks;
@@ -127,6 +128,8 @@ pub struct Settings {
     pub routes: Routes,
     /// Whose numbers are called, and what they say: before any route.
     pub directory: Directory,
+    /// Who vouches for those whom the node calls over TLS.
+    pub trust: Trust,
     /// Ways to the telephone network.
     pub trunks: config::Trunks,
     /// Codecs, the best liked first.
@@ -170,7 +173,12 @@ impl Endpoint {
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
         let transport = transport_over(socket, public, &stop).await?;
-        let written = AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: elsewhere.clone() };
+        let (secure, living) = (Arc::new(OpenTls::default()), Arc::new(Living::default()));
+        let written = AsTheyWroteThem {
+            registrar: Arc::clone(&registrar),
+            elsewhere: elsewhere.clone(),
+            secure: Arc::clone(&secure),
+        };
         let endpoint = build(transport, written, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
@@ -179,6 +187,13 @@ impl Endpoint {
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
         let inbound = Inbound {
             dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
+            secure: SecureDialler::new(
+                serving(),
+                settings.trust,
+                public_tls.unwrap_or(public),
+                (secure, Arc::clone(&living)),
+                stop.child_token(),
+            ),
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),
             trunks: Trunks::new(&settings.trunks, metrics).map_err(io::Error::other)?,
@@ -196,7 +211,7 @@ impl Endpoint {
             tasks: tasks.clone(),
             session_interval_min: settings.session_interval_min,
             recent: Recent::default(),
-            living: Living::default(),
+            living,
             gate: Arc::clone(&gate),
             acknowledged: Notify::new(),
         };

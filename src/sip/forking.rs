@@ -294,6 +294,7 @@ fn way(shared: &Inbound, outgoing: &OutgoingCall, device: Device, call_id: &str)
         callee: device.uri,
         destination: device.destination,
         is_connected: device.route.is_empty(),
+        name: None,
         route: device.route,
         call_id: Some(call_id.to_owned()),
         codecs: shared.codecs.as_slice().to_vec(),

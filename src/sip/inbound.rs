@@ -26,6 +26,7 @@ use super::headers::{self, merge_key, other};
 use super::living::Living;
 use super::merged::Recent;
 use super::registrar::{self, Registrar};
+use super::secure::SecureDialler;
 use super::trunk::Trunks;
 use super::udp::Gate;
 use crate::call::{self, CallEnd};
@@ -48,6 +49,7 @@ pub(super) struct Inbound {
     pub(super) endpoint: EndpointInnerRef,
     pub(super) trunks: Trunks,
     pub(super) dialler: Dialler,
+    pub(super) secure: Arc<SecureDialler>,
     pub(super) calls: call::Handle,
     /// Whose calls those are that a route lets in.
     pub(super) account: call::AccountSid,
@@ -70,7 +72,7 @@ pub(super) struct Inbound {
     /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
     pub(super) session_interval_min: u32,
     pub(super) recent: Recent,
-    pub(super) living: Living,
+    pub(super) living: Arc<Living>,
     pub(super) gate: Arc<Gate>,
     /// Rung when a call's INVITE is acknowledged, or its transaction is over without.
     pub(super) acknowledged: Notify,

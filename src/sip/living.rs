@@ -21,6 +21,11 @@ impl Living {
         self.calls().remove(dialog);
     }
 
+    /// Whether no call is on.
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls().is_empty()
+    }
+
     pub(super) fn call_of(&self, dialog: &DialogId) -> Option<CallSid> {
         self.calls().get(dialog).copied()
     }

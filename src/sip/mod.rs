@@ -32,6 +32,7 @@ mod outbound;
 mod outgoing;
 mod refer;
 pub mod registrar;
+mod secure;
 mod session_timer;
 mod stream;
 mod tcp;
@@ -40,5 +41,6 @@ mod trunk;
 mod udp;
 
 pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, bind, bind_tls};
+pub use secure::Trust;
 pub use session_timer::SESSION_INTERVAL_MIN;
 pub use tls::{Certificate, TlsError};

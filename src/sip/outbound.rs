@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rsipstack::dialog::dialog::DialogStateReceiver;
 use rsipstack::sip::uri::ParamsExt;
-use rsipstack::sip::{Host, Transport, Uri};
+use rsipstack::sip::{Host, Scheme, Transport, Uri};
 use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -22,9 +22,13 @@ use super::inbound::Inbound;
 use super::session_timer;
 use super::trunk::{Choice, Line, Outcome, Place};
 use crate::call::{CallEnd, DialTarget, OutgoingCall, Progress};
+use crate::config::{TrunkAddress, TrunkTransport};
 
 /// The port of SIP where none is said (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5_060;
+
+/// The port of SIP over TLS, likewise.
+const SIPS_PORT: u16 = 5_061;
 
 /// How long a name may take to be found: the usual resolver asks its second server after five.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
@@ -197,16 +201,22 @@ fn draw(most: u32) -> u32 {
 async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<Way> {
     let order = &outgoing.order;
     let callee = Uri::try_from(uri).ok()?;
-    let port = callee.host_with_port.port.map_or(SIP_PORT, |port| port.value());
-    let transport = callee.transport().copied().unwrap_or(Transport::Udp);
-    let address = match &callee.host_with_port.host {
-        Host::IpAddr(ip) => SocketAddr::new(*ip, port),
-        Host::Domain(domain) => find(&domain.to_string(), port).await?,
+    // The scheme says that it is over TLS; a parameter could only say over what that is (RFC 3261 §26.2.2).
+    let is_sips = callee.scheme == Some(Scheme::Sips);
+    let transport =
+        if is_sips { Transport::Tls } else { callee.transport().copied().unwrap_or(Transport::Udp) };
+    let is_secure = transport == Transport::Tls;
+    let usual = if is_secure { SIPS_PORT } else { SIP_PORT };
+    let port = callee.host_with_port.port.map_or(usual, |port| port.value());
+    let (name, address) = match &callee.host_with_port.host {
+        Host::IpAddr(ip) => (ip.to_string(), SocketAddr::new(*ip, port)),
+        Host::Domain(domain) => (domain.to_string(), find(&domain.to_string(), port).await?),
     };
     Some(Way {
         destination: SipAddr { r#type: Some(transport), addr: address.into() },
         caller: caller(&order.from, &shared.advertised.to_string())?,
         callee,
+        name: Some(name).filter(|_| is_secure),
         codecs: shared.codecs.as_slice().to_vec(),
         srtp: shared.srtp,
         credentials: order.credentials.as_ref().map(|credentials| Credentials {
@@ -225,17 +235,17 @@ async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<
 async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choice: &Choice) -> Option<Way> {
     let (trunk, address) = (&choice.line.trunk, choice.address());
     let user = headers::encode_user(&trunk.rewrite.apply(number));
-    let transport = if address.tcp { Transport::Tcp } else { Transport::Udp };
-    let parameter = if address.tcp { ";transport=tcp" } else { "" };
+    let parameter = address.transport.parameter();
     let callee = Uri::try_from(format!("sip:{user}@{}{parameter}", address.host_port()).as_str()).ok()?;
-    let found = find(&address.host, address.port.unwrap_or(SIP_PORT)).await?;
+    let found = find(&address.host, address.port()).await?;
     shared.gate.calls_trunk(found, trunk.messages_per_second);
     let ours = shared.advertised.to_string();
     let keeps_caller = trunk.caller_id_of_forwarded && outgoing.order.is_forwarded;
     let from = trunk.caller_id.as_deref().filter(|_| !keeps_caller).unwrap_or(&outgoing.order.from);
     Some(Way {
         callee,
-        destination: SipAddr { r#type: Some(transport), addr: found.into() },
+        destination: SipAddr { r#type: Some(transport_of(address)), addr: found.into() },
+        name: Some(address.host.clone()),
         caller: caller(user_of(from), trunk.from_domain.as_deref().unwrap_or(&ours))?,
         codecs: trunk.codecs.as_ref().unwrap_or(&shared.codecs).as_slice().to_vec(),
         srtp: trunk.srtp.unwrap_or(shared.srtp),
@@ -250,6 +260,15 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
         is_connected: false,
         call_id: None,
     })
+}
+
+/// How a trunk is spoken to, in the library's words.
+pub(super) const fn transport_of(address: &TrunkAddress) -> Transport {
+    match address.transport {
+        TrunkTransport::Udp => Transport::Udp,
+        TrunkTransport::Tcp => Transport::Tcp,
+        TrunkTransport::Tls => Transport::Tls,
+    }
 }
 
 /// The address of a host.

@@ -6,19 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rsipstack::sip::prelude::{HasHeaders, HeadersExt, ToTypedHeader};
-use rsipstack::sip::uri::Domain;
-use rsipstack::sip::{Header, Host, HostWithPort, Method, Request, SipMessage, Transport, Uri};
+use rsipstack::sip::uri::{Domain, ParamsExt};
+use rsipstack::sip::{
+    Header, Host, HostWithPort, Method, Param, Request, Scheme, SipMessage, Transport, Uri,
+};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
 use super::forking::Elsewhere;
 use super::registrar::Registrar;
+use super::secure::OpenTls;
 
 /// Writes the URIs of others as they wrote them, and reads where phones are.
 pub(super) struct AsTheyWroteThem {
     pub(super) registrar: Arc<Registrar>,
     /// Calls that are cancelled because they were answered elsewhere.
     pub(super) elsewhere: Arc<Elsewhere>,
+    /// Connections over TLS that we opened.
+    pub(super) secure: Arc<OpenTls>,
 }
 
 impl MessageInspector for AsTheyWroteThem {
@@ -44,7 +49,46 @@ impl MessageInspector for AsTheyWroteThem {
         {
             reach_at(&mut message, source);
         }
+        let tls = from.filter(|from| from.r#type == Some(Transport::Tls));
+        let source = tls.and_then(|from| from.get_socketaddr().ok());
+        if let Some(source) =
+            source.filter(|_| is_of_call(&message) && message.record_route_headers().is_empty())
+            && self.secure.has(source)
+        {
+            reach_over_tls(&mut message, source);
+        }
         message
+    }
+}
+
+/// Whether a message begins a call or goes on with one, so that its Contact is where the requests of that call go.
+fn is_of_call(message: &SipMessage) -> bool {
+    let is_of_call = |method: &Method| matches!(method, Method::Invite | Method::Update);
+    match message {
+        SipMessage::Request(request) => is_of_call(&request.method),
+        // Another's Contact is where else one could call.
+        SipMessage::Response(response) => {
+            let asked = response.cseq_header().ok().and_then(|cseq| cseq.method().ok());
+            (101..300).contains(&u16::from(response.status_code.clone()))
+                && asked.as_ref().is_some_and(is_of_call)
+        }
+    }
+}
+
+/// Has requests of a call go over the connection to which its messages come: its far end has proved who it is, and whoever its
+/// Contact names has not.
+fn reach_over_tls(message: &mut SipMessage, source: SocketAddr) {
+    reach_at(message, source);
+    for header in message.headers_mut().iter_mut() {
+        if let Header::Contact(contact) = header
+            && let Ok(mut typed) = contact.typed()
+            && typed.uri.scheme != Some(Scheme::Sips)
+            && typed.uri.transport() != Some(&Transport::Tls)
+        {
+            typed.uri.params.retain(|param| !matches!(param, Param::Transport(_)));
+            typed.uri.params.push(Param::Transport(Transport::Tls));
+            *contact = typed.into();
+        }
     }
 }
 

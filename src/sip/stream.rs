@@ -79,7 +79,7 @@ pub(super) enum Link {
 }
 
 impl Link {
-    async fn send_raw(&self, bytes: &[u8]) -> rsipstack::Result<()> {
+    pub(super) async fn send_raw(&self, bytes: &[u8]) -> rsipstack::Result<()> {
         match self {
             Self::Tcp(connection) => connection.inner.send_raw(bytes).await,
             Self::Tls(connection) => connection.send_raw(bytes).await,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The library takes a TLS stream of other make only from a connector that it asks to call somebody. So a stream that
-//! we accepted is laid ready under a name that nobody else has, and the library is told to call that name.
+//! we accepted, or opened, is laid ready under a name that nobody else has, and the library is told to call that name.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,10 +24,9 @@ use rsipstack::transport::tls_platform::PlatformTlsConnection;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncWriteExt, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream as ServerStream;
 use tracing::debug;
 
 use super::stream::{self, Link, Served, Serving};
@@ -118,8 +117,7 @@ pub(super) async fn listen(
                 return;
             };
             let (reader, writer) = tokio::io::split(stream);
-            let gone = token.clone();
-            let writer = Writer { half: tokio::sync::Mutex::new(writer), local: advertised, gone };
+            let writer = Writer::new(writer, advertised, token.clone());
             match hand_over(writer, source, token.clone()).await {
                 Ok(connection) => {
                     let link = Link::Tls(connection);
@@ -134,12 +132,22 @@ pub(super) async fn listen(
 }
 
 /// The half of a stream that the library writes to.
-struct Writer {
-    half: tokio::sync::Mutex<WriteHalf<ServerStream<TcpStream>>>,
+pub(super) struct Writer {
+    half: tokio::sync::Mutex<Box<dyn AsyncWrite + Send + Unpin>>,
     /// The address that far ends are told.
     local: SocketAddr,
     /// Cancelled when the connection is gone.
     gone: CancellationToken,
+}
+
+impl Writer {
+    pub(super) fn new(
+        half: impl AsyncWrite + Send + Unpin + 'static,
+        local: SocketAddr,
+        gone: CancellationToken,
+    ) -> Self {
+        Self { half: tokio::sync::Mutex::new(Box::new(half)), local, gone }
+    }
 }
 
 #[async_trait::async_trait]
@@ -169,8 +177,8 @@ impl TlsStream for Writer {
     }
 }
 
-/// Streams that were accepted and wait for the library to fetch them, by name. Each is there only while its own
-/// hand-over runs, so there are never more than connections being accepted.
+/// Streams that were accepted or opened and wait for the library to fetch them, by name. Each is there only while its own
+/// hand-over runs, so there are never more than connections that begin.
 static READY: LazyLock<Mutex<HashMap<String, Writer>>> = LazyLock::new(Mutex::default);
 
 fn ready() -> MutexGuard<'static, HashMap<String, Writer>> {
@@ -178,16 +186,16 @@ fn ready() -> MutexGuard<'static, HashMap<String, Writer>> {
 }
 
 /// Gives a stream to the library.
-async fn hand_over(
+pub(super) async fn hand_over(
     writer: Writer,
     source: SocketAddr,
     token: CancellationToken,
 ) -> rsipstack::Result<PlatformTlsConnection> {
     static CONNECTOR: Once = Once::new();
-    static ACCEPTED: AtomicU64 = AtomicU64::new(0);
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
 
     CONNECTOR.call_once(|| set_client_connector(Arc::new(Fetch)));
-    let name = format!("accepted-{}", ACCEPTED.fetch_add(1, Ordering::Relaxed));
+    let name = format!("taken-{}", TAKEN.fetch_add(1, Ordering::Relaxed));
     ready().insert(name.clone(), writer);
     let from = SipAddr { r#type: Some(Transport::Tls), addr: source.into() };
     let fetched = PlatformTlsConnection::connect(&from, Some(&name), Some(token)).await;
@@ -208,7 +216,7 @@ impl TlsConnector for Fetch {
     ) -> rsipstack::Result<Box<dyn TlsStream>> {
         match ready().remove(&config.server_name) {
             Some(writer) => Ok(Box::new(writer)),
-            // A call's requests go over the connection it came by; there is no other.
+            // A call's requests go over the connection it came by, or one that was opened for it; there is no other.
             None => Err(rsipstack::Error::Error("no connection to it over TLS".to_owned())),
         }
     }

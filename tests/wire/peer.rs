@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
+use tokio_rustls::server::TlsStream;
 
 use crate::message::{Message, audio_port, head_len};
 use crate::rtp::Rtp;
@@ -32,6 +33,7 @@ fn fresh(what: &str) -> String {
 enum Wire {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
+    Tls(Box<TlsStream<TcpStream>>, Vec<u8>),
 }
 
 /// The phone.
@@ -81,6 +83,28 @@ impl Peer {
         )
     }
 
+    /// The same over TLS.
+    pub(crate) async fn of_secure(stream: TlsStream<TcpStream>) -> Self {
+        let (here, node) =
+            (stream.get_ref().0.local_addr().unwrap(), stream.get_ref().0.peer_addr().unwrap());
+        let contact = format!("sip:peer@{here};transport=tls");
+        Self::new(Wire::Tls(Box::new(stream), Vec::new()), node, &contact, Rtp::new().await)
+    }
+
+    /// Closes its connection.
+    pub(crate) async fn hangs_up_the_wire(&mut self) {
+        match &mut self.wire {
+            Wire::Udp(_) => {}
+            Wire::Tcp(stream, _) => stream.shutdown().await.unwrap(),
+            Wire::Tls(stream, _) => stream.shutdown().await.unwrap(),
+        }
+    }
+
+    /// Goes on with its call over another connection.
+    pub(crate) fn comes_over(&mut self, stream: TlsStream<TcpStream>) {
+        self.wire = Wire::Tls(Box::new(stream), Vec::new());
+    }
+
     fn new(wire: Wire, node: SocketAddr, contact: &str, rtp: Rtp) -> Self {
         Self {
             wire,
@@ -108,6 +132,7 @@ impl Peer {
         match &self.wire {
             Wire::Udp(socket) => socket.local_addr(),
             Wire::Tcp(stream, _) => stream.local_addr(),
+            Wire::Tls(stream, _) => stream.get_ref().0.local_addr(),
         }
         .unwrap()
     }
@@ -197,7 +222,11 @@ impl Peer {
     }
 
     fn via(&self) -> String {
-        let transport = if matches!(self.wire, Wire::Udp(_)) { "UDP" } else { "TCP" };
+        let transport = match self.wire {
+            Wire::Udp(_) => "UDP",
+            Wire::Tcp(..) => "TCP",
+            Wire::Tls(..) => "TLS",
+        };
         format!("SIP/2.0/{transport} {};branch=z9hG4bK{};rport", self.address(), fresh("branch"))
     }
 
@@ -206,6 +235,10 @@ impl Peer {
         match &mut self.wire {
             Wire::Udp(socket) => assert_eq!(socket.send_to(bytes, self.node).await.unwrap(), bytes.len()),
             Wire::Tcp(stream, _) => stream.write_all(bytes).await.unwrap(),
+            Wire::Tls(stream, _) => {
+                stream.write_all(bytes).await.unwrap();
+                stream.flush().await.unwrap();
+            }
         }
     }
 
@@ -266,13 +299,8 @@ impl Peer {
                 let len = socket.recv(&mut datagram).await.unwrap();
                 Message::parse(&datagram[..len]).expect("a SIP message")
             }
-            Wire::Tcp(stream, read) => loop {
-                if let Some(message) = cut(read) {
-                    return message;
-                }
-                let len = stream.read_buf(read).await.unwrap();
-                assert!(len > 0, "the node closed the connection");
-            },
+            Wire::Tcp(stream, read) => next_of(stream, read).await,
+            Wire::Tls(stream, read) => next_of(stream, read).await,
         }
     }
 
@@ -410,6 +438,17 @@ impl Peer {
         let options = self.within_call("OPTIONS");
         let answer = self.ask(&options).await;
         assert_eq!(answer.status(), Some(200), "{}", answer.text());
+    }
+}
+
+/// The next message of a stream.
+async fn next_of(stream: &mut (impl AsyncRead + Unpin), read: &mut Vec<u8>) -> Message {
+    loop {
+        if let Some(message) = cut(read) {
+            return message;
+        }
+        let len = stream.read_buf(read).await.unwrap();
+        assert!(len > 0, "the node closed the connection");
     }
 }
 

@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::Line;
-use crate::config::TrunkAddress;
+use crate::config::{TrunkAddress, TrunkTransport};
 use crate::sip::challenge::{Asked, Challenged, Credentials};
 use crate::sip::endpoint::contact;
 use crate::sip::headers::{self, other};
 use crate::sip::inbound::Inbound;
-use crate::sip::outbound::find;
+use crate::sip::outbound::{find, transport_of};
 use crate::sip::outgoing;
+use crate::sip::secure::NoConnection;
 use crate::sip::udp::KeepAlive;
 
 /// The part of a registration's time after which it is renewed, in tenths: the rest is for a try or two more.
@@ -49,6 +50,8 @@ enum Failure {
     NotFound,
     #[error("no connection to it")]
     NoConnection,
+    #[error("{0}")]
+    NotSecure(&'static str),
     #[error("it does not answer")]
     Silent,
     #[error("it does not let us register")]
@@ -197,8 +200,9 @@ impl<'a> Registration<'a> {
         loop {
             sleep(KEEP_ALIVE).await;
             let address = self.destination.as_ref().and_then(|at| at.get_socketaddr().ok());
-            // Over TCP the connection is as good as its last use; the trunk keeps it alive if it needs it.
-            if let Some(address) = address.filter(|_| !self.address().tcp) {
+            // Over TCP the connection is as good as its last use; the trunk keeps it alive if it needs it. Over TLS whoever
+            // opened it does.
+            if let Some(address) = address.filter(|_| self.address().transport == TrunkTransport::Udp) {
                 keep_alive.send(address).await;
             }
         }
@@ -211,8 +215,8 @@ impl<'a> Registration<'a> {
     /// Asks to be remembered for so long, again with credentials if we are asked for them; the answer.
     async fn ask(&mut self, expires: u32) -> Result<Response, Failure> {
         let address = self.address().clone();
-        let transport = if address.tcp { Transport::Tcp } else { Transport::Udp };
-        let found = find(&address.host, address.port.unwrap_or(5_060)).await.ok_or(Failure::NotFound)?;
+        let transport = transport_of(&address);
+        let found = find(&address.host, address.port()).await.ok_or(Failure::NotFound)?;
         self.shared.gate.calls_trunk(found, self.line.trunk.messages_per_second);
         let destination = SipAddr { r#type: Some(transport), addr: found.into() };
         self.destination = Some(destination.clone());
@@ -239,13 +243,14 @@ impl<'a> Registration<'a> {
     ) -> Result<Request, Failure> {
         let endpoint = &self.shared.endpoint;
         let user = headers::encode_user(&self.credentials.username);
-        let parameter = if address.tcp { ";transport=tcp" } else { "" };
+        let parameter = address.transport.parameter();
         let uri = |text: String| Uri::try_from(text.as_str()).map_err(|_| Failure::NotFound);
         let server = uri(format!("sip:{}{parameter}", address.host_port()))?;
         let host = address.host_port();
         let domain = self.line.trunk.from_domain.as_deref().unwrap_or(&host);
         let ours = uri(format!("sip:{user}@{domain}"))?;
-        let mut contact_uri = contact(self.shared.advertised, transport, None);
+        let over_tls = self.shared.advertised_tls.filter(|_| transport == Transport::Tls);
+        let mut contact_uri = contact(over_tls.unwrap_or(self.shared.advertised), transport, None);
         contact_uri.auth = ours.auth.clone();
         let here = SipAddr { r#type: Some(transport), addr: self.shared.advertised.into() };
         let via = endpoint.get_via(Some(here), None).map_err(|_| Failure::NoConnection)?;
@@ -263,14 +268,27 @@ impl<'a> Registration<'a> {
         Ok(request)
     }
 
+    /// Sees to it that there is a connection where one is needed.
+    async fn connect(&self, destination: &SipAddr) -> Result<(), Failure> {
+        let to = || destination.get_socketaddr().map_err(|_| Failure::NoConnection);
+        let patience = self.line.trunk.answer_within;
+        match destination.r#type {
+            Some(Transport::Tcp) => {
+                let connecting = self.shared.dialler.connect(to()?, patience);
+                connecting.await.map_err(|_| Failure::NoConnection)
+            }
+            Some(Transport::Tls) => {
+                let connecting = self.shared.secure.connect(to()?, &self.address().host, patience);
+                connecting.await.map_err(|NoConnection(why)| Failure::NotSecure(why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a request and waits for its final answer.
     async fn send(&self, request: Request, destination: &SipAddr) -> Result<Response, Failure> {
         let endpoint = &self.shared.endpoint;
-        if destination.r#type == Some(Transport::Tcp) {
-            let to = destination.get_socketaddr().map_err(|_| Failure::NoConnection)?;
-            let connecting = self.shared.dialler.connect(to, self.line.trunk.answer_within);
-            connecting.await.map_err(|_| Failure::NoConnection)?;
-        }
+        self.connect(destination).await?;
         let key = TransactionKey::from_request(&request, TransactionRole::Client)
             .map_err(|_| Failure::NoConnection)?;
         let mut transaction = Transaction::new_client(key, request, endpoint.clone(), None);

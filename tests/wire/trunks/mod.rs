@@ -5,6 +5,7 @@ mod chosen;
 mod inbound;
 mod limits;
 mod registration;
+mod secure;
 mod ways;
 
 use confab::server::Options;
@@ -21,7 +22,7 @@ async fn node_with(file: &str) -> Running {
     let flag = format!("--config={}", config.path().display());
     Running::start_with(
         Options::default(),
-        &[&flag, "--outbound-allow=+*,sip:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"],
+        &[&flag, "--outbound-allow=+*,sip:*@127.0.0.1:*,sips:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"],
     )
     .await
 }
