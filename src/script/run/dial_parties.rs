@@ -200,7 +200,7 @@ impl Runner {
             Party::Number(number) => {
                 let mut order = order(DialTarget::Number(number.number.clone()), None);
                 order.trunk.clone_from(&number.trunk);
-                order.send_digits = number.send_digits.as_ref().and_then(super::announce::keys);
+                order.send_digits.clone_from(&number.send_digits);
                 vec![order]
             }
             Party::Client(client) => {
