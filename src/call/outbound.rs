@@ -238,6 +238,8 @@ impl Model {
             status,
             told: 0,
             send_digits,
+            dialler: order.parent,
+            held_by_far_end: false,
             is_sent_away: false,
             report: None,
         };

@@ -42,7 +42,7 @@ async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     match Box::pin(reach(&shared, &mut outgoing)).await {
         Ok((call, states, place)) => {
             let id = call.dialog_id();
-            shared.living.begin(id.clone(), outgoing.call);
+            call.is_living();
             call.live(states, outgoing.signals).await;
             shared.living.end(&id);
             shared.dialogs.remove_dialog(&id);
@@ -300,7 +300,6 @@ async fn connect(
     }
     let expires = headers::value(&response, "Session-Expires", Some("x"));
     let timer = session_timer::answered_to_us(expires.as_deref());
-    let peer_updates = headers::values(&response, "Allow", None).iter().any(|method| method == "UPDATE");
-    let call = Call::established(shared, outgoing.call, dialog, terms, timer, peer_updates);
+    let call = Call::established(shared, outgoing.call, dialog, terms, timer, &response);
     Ok((call, states))
 }

@@ -66,7 +66,7 @@ pub(super) async fn notify(dialog: &InviteDialog, status: u16) {
     };
     let code = StatusCode::from(status);
     let body = format!("SIP/2.0 {status} {}\r\n", code.text()).into_bytes();
-    let send = when_free(|| {
+    let send = when_free(dialog, || {
         let headers = vec![
             Header::Event("refer".into()),
             Header::SubscriptionState(state.as_str().into()),
@@ -81,7 +81,7 @@ pub(super) async fn notify(dialog: &InviteDialog, status: u16) {
 
 /// Asks the far end to call somebody, and tells the model what it answers.
 pub(super) async fn send(dialog: InviteDialog, calls: Handle, call: CallSid, to: String) {
-    let response = when_free(|| {
+    let response = when_free(&dialog, || {
         let headers = vec![other("Refer-To", format!("<{to}>"))];
         dialog.request(rsipstack::sip::Method::Refer, Some(headers), None)
     })
@@ -91,21 +91,19 @@ pub(super) async fn send(dialog: InviteDialog, calls: Handle, call: CallSid, to:
     calls.refer_progressed(call, ReferStep::Answered(status)).await;
 }
 
-/// Sends a request as soon as the dialog is free for one; the answer.
-async fn when_free<F: Future<Output = rsipstack::Result<Option<Response>>>>(
-    send: impl Fn() -> F,
+/// Sends a request as soon as the dialog is free for one; the answer. None came in time if there is none.
+pub(super) async fn when_free<F: Future<Output = rsipstack::Result<Option<Response>>>>(
+    dialog: &InviteDialog,
+    send: impl FnOnce() -> F,
 ) -> Option<Response> {
     for _ in 0..FREE_TRIES {
-        match Box::pin(send()).await {
-            Ok(Some(response)) => return Some(response),
-            Ok(None) => sleep(FREE_PAUSE).await,
-            Err(e) => {
-                debug!(error = %e, "request not sent");
-                return None;
-            }
+        if dialog.state().is_confirmed() {
+            break;
         }
+        sleep(FREE_PAUSE).await;
     }
-    None
+    let answered = Box::pin(send()).await.inspect_err(|e| debug!(error = %e, "request not sent"));
+    answered.ok().flatten()
 }
 
 #[cfg(test)]
