@@ -221,7 +221,7 @@ async fn a_conference_that_never_starts_is_over_when_its_time_is() {
 async fn a_conference_is_warned_once_and_in_time() {
     let mut stalled = Stalled::start(LIMITS).await;
     stalled.settle().await;
-    let mut tones = |stalled: &mut Stalled| {
+    let tones = |stalled: &mut Stalled| {
         let orders = std::iter::from_fn(|| stalled.desk.next_order());
         let is_tone =
             |order: &Order| matches!(order, Order::Command(Command { ask: Ask::PlayToAll(..), .. }));

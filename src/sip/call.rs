@@ -16,7 +16,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::asking::Asker;
 use super::caller::{self, Caller};
+use super::challenge::Credentials;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow, log_unanswered};
@@ -147,6 +149,7 @@ fn prepare(
     let awaits_answer = headers::cseq(request).filter(|_| invitation.offer.is_none());
     let mut call = Call::ringing(inbound, admission.call, dialog, terms, invitation.timer, request);
     call.answer_with(unanswered, awaits_answer);
+    call.answers_challenges_with(inbound.trunks.credentials(invitation.trunk.as_deref()));
     if matches!(invitation.destination, Destination::Script(_)) {
         // Its script may take a while to say what is to become of it.
         call.dialog.ringing(None, None).map_err(|_| StatusCode::ServerInternalError)?;
@@ -216,6 +219,7 @@ pub(super) struct Call {
     pub(super) terms: MediaTerms,
     pub(super) timer: Option<SessionTimer>,
     pub(super) session_interval_min: u32,
+    credentials: Option<Arc<Credentials>>,
     /// When the session timer wants something done.
     pub(super) act_at: Option<Instant>,
     /// Our refresh, until it is answered.
@@ -272,6 +276,7 @@ impl Call {
             terms,
             timer,
             session_interval_min: shared.session_interval_min,
+            credentials: None,
             act_at: None,
             refreshing: None,
             awaits_answer: None,
@@ -310,6 +315,7 @@ impl Call {
             terms,
             timer,
             session_interval_min: shared.session_interval_min,
+            credentials: None,
             act_at: None,
             refreshing: None,
             awaits_answer: None,
@@ -364,12 +370,12 @@ impl Call {
             Some(Signal::Refer(to)) => {
                 self.transfer.has_referred = true;
                 // The call goes on while the far end thinks about it.
-                tokio::spawn(refer::send(self.dialog.clone(), self.calls.clone(), self.sid, to));
+                tokio::spawn(refer::send(self.asker(), self.calls.clone(), self.sid, to));
                 Next::GoOn
             }
             Some(Signal::ReferAnswered(status)) => {
                 if std::mem::take(&mut self.transfer.is_referred) {
-                    refer::notify(&self.dialog, status).await;
+                    refer::notify(&self.asker(), status).await;
                 }
                 Next::GoOn
             }
@@ -458,7 +464,7 @@ impl Call {
         let is_taken = status == StatusCode::Accepted;
         respond(handle, status, Vec::new(), None).await;
         if is_taken {
-            refer::notify(&self.dialog, 100).await;
+            refer::notify(&self.asker(), 100).await;
         }
     }
 
@@ -602,11 +608,26 @@ impl Call {
     }
 
     async fn bye(&self, reason: &str) -> Next {
-        let bye = self.dialog.bye_with_headers(Some(vec![other("Reason", reason)]));
-        if let Err(e) = Box::pin(bye).await {
+        let reason = vec![other("Reason", reason)];
+        // The library's own way to say it leaves no dialog in which it could be said again.
+        if self.credentials.is_some() && self.dialog.state().is_confirmed() {
+            Box::pin(self.asker().ask(Method::Bye, reason, None)).await;
+            return Next::Over;
+        }
+        if let Err(e) = Box::pin(self.dialog.bye_with_headers(Some(reason))).await {
             debug!(call = %self.sid, error = %e, "BYE failed");
         }
         Next::Over
+    }
+
+    /// Whoever asks in its name.
+    pub(super) fn asker(&self) -> Asker {
+        Asker { dialog: self.dialog.clone(), credentials: self.credentials.clone() }
+    }
+
+    /// What challenges within it are answered with.
+    pub(super) fn answers_challenges_with(&mut self, credentials: Option<Credentials>) {
+        self.credentials = credentials.map(Arc::new);
     }
 
     async fn ended(&self, end: CallEnd) -> Next {

@@ -162,6 +162,7 @@ impl Endpoint {
         let registrar = Registrar::new(settings.agents, settings.realm, settings.account, metrics)
             .map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
+        let living = Arc::new(Living::default());
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
@@ -170,7 +171,11 @@ impl Endpoint {
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
         let transport = transport_over(socket, public, &stop).await?;
-        let written = AsTheyWroteThem { registrar: Arc::clone(&registrar), elsewhere: elsewhere.clone() };
+        let written = AsTheyWroteThem {
+            registrar: Arc::clone(&registrar),
+            elsewhere: elsewhere.clone(),
+            living: Arc::clone(&living),
+        };
         let endpoint = build(transport, written, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
@@ -196,7 +201,7 @@ impl Endpoint {
             tasks: tasks.clone(),
             session_interval_min: settings.session_interval_min,
             recent: Recent::default(),
-            living: Living::default(),
+            living,
             gate: Arc::clone(&gate),
             acknowledged: Notify::new(),
         };

@@ -70,7 +70,7 @@ pub(super) struct Inbound {
     /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
     pub(super) session_interval_min: u32,
     pub(super) recent: Recent,
-    pub(super) living: Living,
+    pub(super) living: Arc<Living>,
     pub(super) gate: Arc<Gate>,
     /// Rung when a call's INVITE is acknowledged, or its transaction is over without.
     pub(super) acknowledged: Notify,

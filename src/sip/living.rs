@@ -60,6 +60,12 @@ impl Living {
         Some(lived.call)
     }
 
+    /// Whether a call of this Call-ID is lived, or was a moment ago.
+    pub(super) fn has(&self, call_id: &str) -> bool {
+        let known = self.known();
+        known.calls.keys().chain(&known.over).any(|dialog| dialog.call_id == call_id)
+    }
+
     pub(super) fn named(&self, dialog: &DialogId) -> Named {
         let known = self.known();
         match known.calls.get(dialog) {

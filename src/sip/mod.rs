@@ -14,6 +14,7 @@ pub mod digest;
 pub mod dtmf_info;
 pub mod guard;
 
+mod asking;
 mod attempt;
 mod call;
 mod caller;

@@ -11,7 +11,9 @@ use rsipstack::sip::{Header, Host, HostWithPort, Method, Request, SipMessage, Tr
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
+use super::asking;
 use super::forking::Elsewhere;
+use super::living::Living;
 use super::registrar::Registrar;
 
 /// Writes the URIs of others as they wrote them, and reads where phones are.
@@ -19,6 +21,7 @@ pub(super) struct AsTheyWroteThem {
     pub(super) registrar: Arc<Registrar>,
     /// Calls that are cancelled because they were answered elsewhere.
     pub(super) elsewhere: Arc<Elsewhere>,
+    pub(super) living: Arc<Living>,
 }
 
 impl MessageInspector for AsTheyWroteThem {
@@ -34,6 +37,9 @@ impl MessageInspector for AsTheyWroteThem {
     }
 
     fn after_received(&self, mut message: SipMessage, from: Option<&SipAddr>) -> SipMessage {
+        if let SipMessage::Response(response) = &mut message {
+            asking::hide(response, &self.living);
+        }
         let is_register =
             matches!(&message, SipMessage::Request(request) if request.method == Method::Register);
         let udp = from.filter(|from| matches!(from.r#type, None | Some(Transport::Udp)));

@@ -19,7 +19,6 @@ use tracing::debug;
 use super::call::{Call, Next, sdp_follows};
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
-use super::refer::when_free;
 use super::session_timer::Refresher;
 
 /// A refresh that was sent, until it is answered. It is let go when the call ends.
@@ -77,11 +76,8 @@ impl Call {
         let said = has_offer.then(|| self.terms.said().as_bytes().to_vec());
         let method = if has_offer { Method::Invite } else { Method::Update };
         headers.extend(has_offer.then(sdp_follows));
-        let dialog = self.dialog.clone();
-        let answer =
-            tokio::spawn(
-                async move { when_free(&dialog, || dialog.request(method, Some(headers), said)).await },
-            );
+        let asker = self.asker();
+        let answer = tokio::spawn(async move { asker.ask(method, headers, said).await });
         self.refreshing = Some(Refreshing { has_offer, answer });
     }
 

@@ -49,6 +49,7 @@ async fn prepare(
     let line = inbound.trunks.identify(&transaction.original, source_of(transaction), None)?;
     let trunk = line.map(|line| &line.trunk);
     let by = replacer(inbound, transaction, trunk)?;
+    let credentials = inbound.trunks.credentials(by.trunk.as_deref());
     let lived = find(inbound, replaces)?;
 
     let timer = agree_timer(&transaction.original, inbound.session_interval_min)?;
@@ -82,6 +83,7 @@ async fn prepare(
     let mut call = Call::ringing(inbound, lived.call, dialog, terms, timer, &transaction.original);
     call.answer_with(unanswered, awaits);
     call.is_taken_over();
+    call.answers_challenges_with(credentials);
     Ok((call, states, told))
 }
 
