@@ -422,6 +422,11 @@ fn start_model(
         calls: config.limits.calls,
         participants: config.limits.participants,
         talkers: config.limits.talkers,
+        lasting: call::Lasting {
+            call: config.limits.call_duration,
+            conference: config.limits.conference_duration,
+            warning: config.limits.warning_tone,
+        },
     };
     let receiving = call::Receiving {
         timeout: config.media.rtp_timeout,

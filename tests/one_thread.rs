@@ -117,7 +117,7 @@ impl Node {
         let range = RtpPorts::new(47_400, 47_999).expect("a range");
         // Tests run beside each other: what one has is passed over by the next.
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
-        let limits = Limits { calls: 64, participants: 16, talkers: 16 };
+        let limits = Limits { calls: 64, participants: 16, talkers: 16, lasting: Default::default() };
         let receiving = call::Receiving {
             timeout: Duration::from_secs(60),
             playout: PlayoutSettings::default(),

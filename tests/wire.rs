@@ -23,10 +23,14 @@ mod codes;
 mod conference_news;
 #[path = "wire/digits.rs"]
 mod digits;
+#[path = "wire/far_hold.rs"]
+mod far_hold;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/feed.rs"]
 mod feed;
+#[path = "wire/lasting.rs"]
+mod lasting;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "wire/message.rs"]
@@ -56,6 +60,8 @@ mod queues;
 mod record;
 #[path = "wire/registrar.rs"]
 mod registrar;
+#[path = "wire/replaces.rs"]
+mod replaces;
 #[path = "wire/restart.rs"]
 mod restart;
 #[path = "wire/rtp.rs"]

@@ -281,6 +281,26 @@ fn a_far_end_that_goes_silent_is_still_sent_to_and_then_reported_once() {
 }
 
 #[test]
+fn one_on_hold_may_be_silent_for_ever_and_has_all_its_time_when_it_is_back() {
+    for (send, receive) in [(false, false), (false, true), (true, false)] {
+        let mut stage = Stage::with_legs(2);
+        stage.run(5);
+        stage.far_ends[1].sends = false;
+        let is_silent = |stage: &Stage| stage.events.iter().any(|(_, e)| matches!(e, LegEvent::SilentFarEnd));
+        let usual = stage.far_ends[1].media();
+        let held = LegMedia { direction: Direction { send, receive }, ..usual.clone() };
+        stage.ask(Ask::SetLegMedia(LegId(1), change(held)));
+        stage.run(1_000);
+        assert!(!is_silent(&stage), "send {send} receive {receive}");
+        stage.ask(Ask::SetLegMedia(LegId(1), change(usual)));
+        stage.run(50);
+        assert!(!is_silent(&stage), "it had no time");
+        stage.run(150);
+        assert!(is_silent(&stage));
+    }
+}
+
+#[test]
 fn rtcp_alone_keeps_a_leg_alive() {
     let mut stage = Stage::with_legs(2);
     stage.run(5);

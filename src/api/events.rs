@@ -211,7 +211,9 @@ enum Subject {
 impl Subject {
     fn of(what: &What) -> Self {
         match what {
-            What::Call(view) => Self::Call(Box::new(calls::Representation::of(view.clone()))),
+            What::Call(view) | What::TakenOver(view) | What::HeldByFarEnd { call: view, .. } => {
+                Self::Call(Box::new(calls::Representation::of(view.clone())))
+            }
             What::Conference(view) => {
                 Self::Conference(Box::new(conferences::Representation::of(view.clone())))
             }
@@ -261,6 +263,9 @@ fn type_of(what: &What) -> &'static str {
             CallStatus::NoAnswer => "call.no-answer",
             CallStatus::Canceled => "call.canceled",
         },
+        What::TakenOver(_) => "call.taken-over",
+        What::HeldByFarEnd { held: true, .. } => "call.held-by-far-end",
+        What::HeldByFarEnd { held: false, .. } => "call.unheld-by-far-end",
         What::Conference(view) => match view.status {
             ConferenceStatus::Init => "conference.created",
             ConferenceStatus::InProgress => "conference.started",

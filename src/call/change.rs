@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::handle::{CallError, CallEvent, HangUp};
+use super::lasting::Deadline;
 use super::model::Model;
 use super::sid::CallSid;
 use super::view::CallView;
@@ -35,7 +34,8 @@ impl Model {
             let lasted = call.view.started.map(|started| chrono::Utc::now() - started);
             let lasted = lasted.map(|lasted| lasted.to_std().unwrap_or_default());
             // One that was not answered has its time counted from then.
-            call.deadline = lasted.map(|lasted| Instant::now() + limit.saturating_sub(lasted));
+            let warning = self.limits.lasting.warning;
+            call.deadline = lasted.map(|lasted| Deadline::after(limit, lasted, warning));
         }
         let view = call.view.clone();
         if is_promised_anew {

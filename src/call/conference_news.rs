@@ -181,7 +181,7 @@ impl Model {
             ) => LeaveReason::ModeratorEndedConference,
             (Leaving::ConferenceEnded, _) => LeaveReason::ConferenceEndedViaApi,
             (Leaving::Kicked | Leaving::Updated, _) => LeaveReason::UpdatedViaApi,
-            (Leaving::HungUp, _) => LeaveReason::HungUp,
+            (Leaving::HungUp | Leaving::Transferred, _) => LeaveReason::HungUp,
         };
         self.tell_conference(sid, ConferenceStep::Left { participant, call, reason });
     }

@@ -2,7 +2,6 @@
 
 use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::event::What;
@@ -20,6 +19,8 @@ pub(super) enum Leaving {
     Kicked,
     /// The API ended their call, or sent it elsewhere.
     Updated,
+    /// Another is in their place.
+    Transferred,
     ConferenceEnded,
 }
 
@@ -142,7 +143,12 @@ impl Model {
     }
 
     /// Ends a conference, and the calls in it that have nothing else to do.
-    fn finish_conference(&mut self, sid: ConferenceSid, cause: HangUp, reply: Option<Reply<ConferenceView>>) {
+    pub(super) fn finish_conference(
+        &mut self,
+        sid: ConferenceSid,
+        cause: HangUp,
+        reply: Option<Reply<ConferenceView>>,
+    ) {
         let seats = self.conferences.get(sid).map(|conference| conference.seats.clone()).unwrap_or_default();
         self.close_conference(sid, ConferenceEnd::ViaApi, None, reply);
         self.dismiss(sid, &seats, cause);
@@ -159,7 +165,9 @@ impl Model {
         let seats = conference.seats.clone();
         let reason = match why {
             Leaving::Kicked => ConferenceEnd::ModeratorKicked,
-            Leaving::HungUp | Leaving::Updated | Leaving::ConferenceEnded => ConferenceEnd::ModeratorLeft,
+            Leaving::HungUp | Leaving::Updated | Leaving::Transferred | Leaving::ConferenceEnded => {
+                ConferenceEnd::ModeratorLeft
+            }
         };
         self.close_conference(sid, reason, Some(moderator), None);
         self.dismiss(sid, &seats, HangUp::Asked);
@@ -194,7 +202,7 @@ impl Model {
             return;
         }
         let reason = match why {
-            Leaving::HungUp | Leaving::Updated => ConferenceEnd::LastParticipantLeft,
+            Leaving::HungUp | Leaving::Updated | Leaving::Transferred => ConferenceEnd::LastParticipantLeft,
             Leaving::Kicked => ConferenceEnd::LastParticipantKicked,
             Leaving::ConferenceEnded => ConferenceEnd::ViaApi,
         };
@@ -240,28 +248,17 @@ impl Model {
     pub(super) fn sweep(&mut self) {
         self.media.retry();
         self.finish_recordings();
-        let now = Instant::now();
         let is_lost = |call: &Call| {
             call.signals.is_closed() || call.script.as_ref().is_some_and(mpsc::Sender::is_closed)
         };
-        let is_due = |call: &Call| call.deadline.is_some_and(|deadline| deadline <= now);
-        let found: Vec<(CallSid, bool)> = self
-            .legs
-            .values()
-            .filter_map(|&sid| self.calls.get(sid).map(|call| (sid, call)))
-            .filter(|(_, call)| is_lost(call) || is_due(call))
-            .map(|(sid, call)| (sid, is_lost(call)))
-            .collect();
-        for (sid, is_lost) in found {
-            if is_lost {
-                warn!(call = %sid, "call lost its signalling or its script");
-                self.signal(sid, Signal::HangUp(HangUp::MediaFailed));
-                self.end(sid, CallStatus::Failed, AfterLeaving::Nobody);
-            } else {
-                info!(call = %sid, "call reached its time limit");
-                self.hang_up(sid, HangUp::Asked);
-            }
+        let lost: Vec<CallSid> =
+            self.legs.values().copied().filter(|&sid| self.calls.get(sid).is_some_and(is_lost)).collect();
+        for sid in lost {
+            warn!(call = %sid, "call lost its signalling or its script");
+            self.signal(sid, Signal::HangUp(HangUp::MediaFailed));
+            self.end(sid, CallStatus::Failed, AfterLeaving::Nobody);
         }
+        self.watch_the_time();
     }
 }
 

@@ -47,6 +47,15 @@ pub struct Event {
 pub enum What {
     /// A call came to be known, or reached another status.
     Call(CallView),
+    /// A call has another far end than before.
+    TakenOver(CallView),
+    /// A call's far end put us on hold, or took us off.
+    HeldByFarEnd {
+        /// The call.
+        call: CallView,
+        /// Which of the two.
+        held: bool,
+    },
     /// A conference began (`init`), started (`in-progress`) or ended.
     Conference(ConferenceView),
     /// A recording began, or got further.
@@ -150,7 +159,7 @@ impl What {
     /// Whose it is.
     pub const fn account(&self) -> AccountSid {
         match self {
-            Self::Call(call) => call.account,
+            Self::Call(call) | Self::TakenOver(call) | Self::HeldByFarEnd { call, .. } => call.account,
             Self::Conference(conference) => conference.account,
             Self::Joined(seat)
             | Self::Left(seat)

@@ -195,6 +195,8 @@ pub enum Signal {
     Refer(String),
     /// Tell the far end, by a status of SIP, what became of its wish to have another called.
     ReferAnswered(u16),
+    /// Another adapter has the call now. Tell the far end, and the model nothing.
+    Replaced,
 }
 
 /// How a call is refused.
@@ -300,6 +302,10 @@ pub enum HangUp {
     SilentFarEnd,
     /// A defect of the node ended its media.
     MediaFailed,
+    /// Its far end has had the others connected without itself.
+    Transferred,
+    /// It, or its conference, has lasted as long as it may.
+    TimeUp,
     /// The node is stopping.
     Stopping,
 }

@@ -9,6 +9,8 @@ pub(super) struct Standing {
     pub(super) muted: bool,
     /// They are on hold.
     pub(super) hold: bool,
+    /// Their phone holds us: what comes from it is its music, if anything, and not for a conference.
+    pub(super) held_by_far_end: bool,
     /// The conference has not started.
     pub(super) waits: bool,
     /// They are told something, alone.
@@ -32,7 +34,7 @@ pub(super) enum Coaching {
 pub(super) fn seat(standing: Standing) -> Seat {
     let apart = standing.hold || standing.waits;
     let audience = match standing.coaching {
-        _ if apart || standing.muted => Audience::Nobody,
+        _ if apart || standing.muted || standing.held_by_far_end => Audience::Nobody,
         Coaching::Nobody => Audience::Everyone,
         Coaching::Leg(leg) => LegSet::new(&[leg]).map_or(Audience::Nobody, Audience::Only),
         Coaching::Gone => Audience::Nobody,
@@ -75,9 +77,12 @@ mod tests {
                 (Coaching::Leg(agent), only),
                 (Coaching::Gone, Audience::Nobody),
             ] {
-                let standing = Standing { muted, hold, waits, announced_to, coaching };
-                let audience = if is_heard { heard_by } else { Audience::Nobody };
-                assert_eq!(seat(standing), Seat { audience, hearing }, "{standing:?}");
+                for held_by_far_end in [false, true] {
+                    let standing = Standing { muted, hold, held_by_far_end, waits, announced_to, coaching };
+                    let is_heard = is_heard && !held_by_far_end;
+                    let audience = if is_heard { heard_by } else { Audience::Nobody };
+                    assert_eq!(seat(standing), Seat { audience, hearing }, "{standing:?}");
+                }
             }
         }
     }

@@ -19,6 +19,7 @@ mod event;
 mod handle;
 mod hearing;
 mod history;
+mod lasting;
 mod list;
 mod media;
 mod model;
@@ -60,6 +61,7 @@ pub use handle::{
     IncomingCall, NotAdmitted, ParticipantKey, Progress, Rejection, Signal,
 };
 pub use history::{QueueDefinition, owed_ends};
+pub use lasting::Lasting;
 pub use media::Receiving;
 pub use model::Limits;
 pub use news::{CallNews, CallStep, News, Promise, Promised};
@@ -83,7 +85,7 @@ pub use sid::{
     AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RecordingSid, RequestSid, SidError,
 };
 pub use sounds::{SoundId, SoundOrder, SoundPurpose};
-pub use transfer::ReferStep;
+pub use transfer::{ReferStep, Replacer, TakeOver};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,
     ConferenceView, Page, PageRequest, ParticipantFilter, ParticipantStatus, ParticipantView, Span,

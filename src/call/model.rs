@@ -18,6 +18,7 @@ use super::handle::{
     Adapters, Admission, Arrival, CallError, CallEvent, CallMedia, HangUp, IncomingCall, NotAdmitted,
     Rejection, Reply, Signal,
 };
+use super::lasting::Lasting;
 use super::media::{Full, Media};
 use super::news::{NEWS_MAX, News};
 use super::outbound::{DialQueue, DialRules, OutgoingCall, dial_queue};
@@ -51,6 +52,8 @@ pub struct Limits {
     pub participants: usize,
     /// Voices mixed at a time in a conference.
     pub talkers: usize,
+    /// How long calls and conferences may last.
+    pub lasting: Lasting,
 }
 
 /// All calls and conferences.
@@ -217,6 +220,8 @@ impl Model {
             told: 0,
             send_digits: None,
             wake: None,
+            dialler: None,
+            held_by_far_end: false,
             is_sent_away: false,
             report: None,
         };
@@ -305,7 +310,11 @@ impl Model {
         if call.view.status.is_final() || call.is_connected() {
             return answer(reply, Err(CallError::WrongState));
         }
-        let seat = match call.conference() {
+        let conference = call.conference();
+        if let Some(call) = self.calls.get_mut(sid) {
+            call.held_by_far_end = !media.leg.direction.send;
+        }
+        let seat = match conference {
             None => None,
             Some(conference) => match self.seat_of(sid, conference) {
                 Some(seat) => Some(seat),
@@ -336,8 +345,22 @@ impl Model {
             return answer(reply, Err(CallError::Overloaded));
         }
         let place = call.conference().and_then(|sid| self.conferences.get(sid)).map(|found| found.place);
-        if let Err(refused) = self.media.set_leg_media(&mut call.leg, media, place, Waiter::MediaSet(reply)) {
-            overloaded(refused);
+        let held = !media.leg.direction.send;
+        match self.media.set_leg_media(&mut call.leg, media, place, Waiter::MediaSet(reply)) {
+            Ok(()) => self.held_by_far_end(sid, held),
+            Err(refused) => overloaded(refused),
+        }
+    }
+
+    /// A call's far end wants to be sent nothing, or again something. A conference does not hear it meanwhile.
+    fn held_by_far_end(&mut self, sid: CallSid, held: bool) {
+        let changed = self.calls.get_mut(sid).filter(|call| call.held_by_far_end != held);
+        if let Some(call) = changed {
+            call.held_by_far_end = held;
+            let call = call.view.clone();
+            info!(call = %sid, held, "hold by the far end");
+            self.journal.append(Utc::now(), What::HeldByFarEnd { call, held });
+            self.reseat(sid);
         }
     }
 

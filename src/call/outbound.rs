@@ -249,6 +249,8 @@ impl Model {
             told: 0,
             send_digits,
             wake: order.wake,
+            dialler: order.parent,
+            held_by_far_end: false,
             is_sent_away: false,
             report: None,
         };

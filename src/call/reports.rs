@@ -1,15 +1,17 @@
 //! What the media threads report.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use confab_media::{
     ConferenceEvent, ConferenceId, Event, Leg, LegEvent, LegId, QualityReport, Retired, SpeechChange,
 };
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::conference_news::ConferenceStep;
 use super::event::What;
 use super::handle::{CallError, CallEvent, HangUp, Reply, Signal};
+use super::lasting::Deadline;
 use super::model::digits::not_pressed;
 use super::model::{AfterLeaving, Model, Waiter, answer};
 use super::quality::{Arrived, answer_all};
@@ -125,6 +127,7 @@ impl Model {
                 }
             }
             LegEvent::Speech(change) => self.speech(sid, change),
+            LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {}
             LegEvent::Played { player, end } if self.piece_is_over(sid, player, end) => {}
             LegEvent::Played { player, end } => {
                 let playing = self.calls.get_mut(sid).filter(|call| call.playing == Some(player));
@@ -232,19 +235,24 @@ impl Model {
     /// A call's media flow: it is answered.
     pub(super) fn answered(&mut self, sid: CallSid) {
         let now = Utc::now();
+        let limit = self.calls.get(sid).map(|call| self.time_limit(call)).unwrap_or_default();
+        let warning = self.limits.lasting.warning;
         let Some(call) = self.calls.get_mut(sid) else {
             return;
         };
         call.view.status = CallStatus::InProgress;
         call.view.started = Some(now);
         call.view.updated = now;
-        call.deadline = call.time_limit.map(|limit| Instant::now() + limit);
+        call.deadline = Some(Deadline::after(limit, Duration::ZERO, warning));
         let view = call.view.clone();
         for reply in std::mem::take(&mut call.answering) {
             answer(reply, Ok(view.clone()));
         }
-        let keys = call.send_digits.take();
-        self.journal.append(now, What::Call(view));
+        let (keys, is_held) = (call.send_digits.take(), call.held_by_far_end);
+        self.journal.append(now, What::Call(view.clone()));
+        if is_held {
+            self.journal.append(now, What::HeldByFarEnd { call: view, held: true });
+        }
         self.tell_parent(sid);
         self.tell_status(sid);
         if let Some(keys) = keys {

@@ -1,5 +1,7 @@
 //! Who sits in which conference: taking a seat, leaving it, being muted or removed.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use confab_media::{ConferenceSettings, Seat};
 use tracing::info;
@@ -10,6 +12,7 @@ use super::event::What;
 use super::handle::{
     Admission, CallError, CallEvent, HangUp, IncomingCall, NotAdmitted, ParticipantKey, Reply, Signal,
 };
+use super::lasting::Deadline;
 use super::media::{ConferencePlace, Full};
 use super::model::{AfterLeaving, Model, Waiter, answer, overloaded};
 use super::sid::{AccountSid, CallSid, ConferenceSid};
@@ -136,7 +139,10 @@ impl Model {
             self.journal.append(now, What::Conference(view.clone()));
         }
         let (telling, announcing) = (None, Announcing::default());
-        let conference = Conference { view, place, seats: Vec::new(), participants_max, telling, announcing };
+        let lasting = self.limits.lasting;
+        let deadline = Deadline::after(lasting.conference, Duration::ZERO, lasting.warning);
+        let conference =
+            Conference { view, place, seats: Vec::new(), participants_max, telling, deadline, announcing };
         self.conferences.insert(sid, conference);
         info!(conference = %sid, "conference begun");
         sid
@@ -190,7 +196,7 @@ impl Model {
     }
 
     /// Has the mixer seat a call whose leg is on a thread: on the conference's own, or after a move to it.
-    fn order_seat(&mut self, sid: CallSid, conference: ConferenceSid, reply: JoinReply) {
+    pub(super) fn order_seat(&mut self, sid: CallSid, conference: ConferenceSid, reply: JoinReply) {
         let Some((place, seat)) = self.seat_of(sid, conference) else {
             return reply.refuse(CallError::NoConference);
         };
@@ -358,7 +364,8 @@ impl Model {
         let is_bridge = !record.view.is_listed;
         let ends =
             self.calls.get(call).and_then(|call| call.seat.as_ref()).is_some_and(|seat| seat.end_on_exit);
-        if (ends || is_bridge) && why != Leaving::ConferenceEnded {
+        let is_settled = matches!(why, Leaving::ConferenceEnded | Leaving::Transferred);
+        if (ends || is_bridge) && !is_settled {
             self.end_with_moderator(conference, call, why);
         }
         self.close_if_empty(conference, Some(call), why);

@@ -35,9 +35,12 @@ impl Model {
             (true, Some(coached)) => Coaching::Leg(coached.leg.leg),
             (true, None) => Coaching::Gone,
         };
+        let conference = self.conferences.get(seat.conference_sid);
         Some(hearing::seat(Standing {
             muted: seat.muted,
             hold: seat.hold,
+            // One of two who are connected hears the other's music, as on any telephone.
+            held_by_far_end: call.held_by_far_end && conference.is_some_and(|found| found.view.is_listed),
             waits: self.waits(sid),
             announced_to: call.sitting.is_announced_to(),
             coaching,

@@ -112,6 +112,8 @@ pub(super) struct Sitting {
     /// What they are told.
     announcing: Option<Sounding>,
     announcements: VecDeque<VoiceUrl>,
+    /// The tone that tells that their call is about to end, while they hear it.
+    pub(super) warning: Option<PlayerId>,
 }
 
 /// What is played to a whole conference.
@@ -174,7 +176,7 @@ impl Sitting {
 
     /// They hear what they are told instead of anything else. While it is fetched they do not.
     pub(super) fn is_announced_to(&self) -> bool {
-        self.announcing.as_ref().is_some_and(|sounding| sounding.is_heard)
+        self.warning.is_some() || self.announcing.as_ref().is_some_and(|sounding| sounding.is_heard)
     }
 
     /// Whether one more announcement can be made to them.

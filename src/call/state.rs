@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use confab_media::{PlayerId, QualityReport};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::conference_news::Telling;
 use super::digits::DigitString;
 use super::handle::{CallEvent, Reply, Signal};
+use super::lasting::Deadline;
 use super::media::{ConferencePlace, LegPlace};
 use super::quality::CallQuality;
 use super::sid::{CallSid, ConferenceSid};
@@ -34,7 +34,7 @@ pub(super) struct Call {
     /// What it is played.
     pub(super) playing: Option<PlayerId>,
     /// When it is ended, however it is then.
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<Deadline>,
     /// How long it may last from its answer.
     pub(super) time_limit: Option<Duration>,
     /// What it does when it is answered, until then.
@@ -47,6 +47,10 @@ pub(super) struct Call {
     pub(super) send_digits: Option<DigitString>,
     /// Who wakes the phone that is called, until they were told.
     pub(super) wake: Option<VoiceUrl>,
+    /// The call whose script dialled it and may end it.
+    pub(super) dialler: Option<CallSid>,
+    /// Its far end has agreed to be sent nothing: its phone holds us.
+    pub(super) held_by_far_end: bool,
     /// The API has sent it elsewhere, and it leaves its conference for that.
     pub(super) is_sent_away: bool,
     /// How it sounded when that was asked last, or at its end.
@@ -86,6 +90,8 @@ pub(super) struct Conference {
     pub(super) participants_max: usize,
     /// Who is told of it.
     pub(super) telling: Option<Telling>,
+    /// When it is ended, however far it got.
+    pub(super) deadline: Deadline,
     /// What all in it are played.
     pub(super) announcing: Announcing,
 }

@@ -7,13 +7,21 @@ use confab_media::{Ask, Command, Digit, DigitMethod, PressedDigit};
 
 use super::stalled::{Stalled, account, admit, admit_to, everything, media};
 use super::{
-    CallError, CallFilter, DigitString, EndCall, Limits, NotAdmitted, ParticipantFilter, StopTaking,
+    CallError, CallFilter, DigitString, EndCall, Lasting, Limits, NotAdmitted, ParticipantFilter, StopTaking,
     WaiterKey,
 };
 use crate::config::RtpPorts;
 use crate::worker::Order;
 
-const LIMITS: Limits = Limits { calls: 3, participants: 2, talkers: 2 };
+const LIMITS: Limits = Limits { calls: 3, participants: 2, talkers: 2, lasting: LASTING };
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const LASTING: Lasting = Lasting {
+    call: HOUR,
+    conference: Duration::from_secs(2 * 3_600),
+    warning: Some(Duration::from_secs(60)),
+};
 
 /// Orders that may wait for a media thread, less those that begin a conference, equip it and seat the first leg in it.
 const MUTES_THAT_FIT: usize = 1_024 - 4;
@@ -187,4 +195,42 @@ async fn two_accounts_may_use_one_name_for_two_conferences() {
         assert_eq!(list.len(), conferences);
         assert!(list.iter().all(|conference| conference.account == account), "{list:?}");
     }
+}
+
+/// Lets time pass, as much as the owner looks at in one go, and returns when it has.
+async fn pass(stalled: &Stalled, time: Duration) {
+    tokio::time::sleep(time).await;
+    stalled.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conference_that_never_starts_is_over_when_its_time_is() {
+    let stalled = Stalled::start(LIMITS).await;
+    pass(&stalled, LASTING.conference - Duration::from_secs(5)).await;
+    let view = stalled.handle.fetch_conference(stalled.conference).await.expect("there");
+    assert_eq!(view.status, super::ConferenceStatus::Init);
+    pass(&stalled, Duration::from_secs(10)).await;
+    let view = stalled.handle.fetch_conference(stalled.conference).await.expect("there");
+    assert_eq!(view.status, super::ConferenceStatus::Completed);
+    assert_eq!(view.reason_ended, Some(super::ConferenceEnd::ViaApi));
+    let call = stalled.handle.fetch_call(stalled.call).await.expect("there");
+    assert!(call.status.is_final(), "{call:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conference_is_warned_once_and_in_time() {
+    let mut stalled = Stalled::start(LIMITS).await;
+    stalled.settle().await;
+    let tones = |stalled: &mut Stalled| {
+        let orders = std::iter::from_fn(|| stalled.desk.next_order());
+        let is_tone =
+            |order: &Order| matches!(order, Order::Command(Command { ask: Ask::PlayToAll(..), .. }));
+        orders.filter(is_tone).count()
+    };
+    pass(&stalled, LASTING.conference - Duration::from_secs(65)).await;
+    assert_eq!(tones(&mut stalled), 0);
+    pass(&stalled, Duration::from_secs(10)).await;
+    assert_eq!(tones(&mut stalled), 1);
+    pass(&stalled, Duration::from_secs(40)).await;
+    assert_eq!(tones(&mut stalled), 0);
 }

@@ -1,12 +1,45 @@
-//! Transfers (RFC 3515): far ends that want somebody else called, and far ends that we ask to call somebody.
+//! Transfers (RFC 3515): far ends that want somebody else called, and far ends that we ask to call somebody; those who have
+//! two of their calls joined without themselves (RFC 5589 §7), and those who take over somebody's call (RFC 3891).
 
+mod joining;
+
+use chrono::Utc;
+use tokio::sync::mpsc;
 use tracing::info;
 
-use super::handle::{CallError, CallEvent, Handle, Reply, Request, Signal};
+use super::event::What;
+use super::handle::{CallError, CallEvent, CallMedia, EndCall, Handle, Reply, Request, Signal};
 use super::model::{Model, answer};
-use super::sid::CallSid;
+use super::sid::{AccountSid, CallSid};
 use super::state::Call;
-use super::view::CallStatus;
+use super::view::{CallStatus, CallView};
+
+/// Who takes a call over, by what they have proved to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replacer {
+    /// An agent of this account.
+    pub account: Option<AccountSid>,
+    /// This trunk.
+    pub trunk: Option<String>,
+}
+
+impl Replacer {
+    /// Agents may take over the calls of their account, trunks those that go over them.
+    fn may_have(&self, call: &CallView) -> bool {
+        self.account == Some(call.account) || (self.trunk.is_some() && self.trunk == call.trunk)
+    }
+}
+
+/// A call that is to have another far end.
+#[derive(Debug)]
+pub struct TakeOver {
+    /// Who takes it.
+    pub by: Replacer,
+    /// The media agreed with them; none if they will be known later.
+    pub media: Option<CallMedia>,
+    /// Where their adapter is told what to do from now on.
+    pub signals: mpsc::Sender<Signal>,
+}
 
 /// How far a far end got that was asked to call somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +57,11 @@ pub(super) enum TransferRequest {
     /// The far end asked.
     Received(CallSid, String, Reply<()>),
     Answer(CallSid, u16, Reply<()>),
+    /// The far end has two calls and wants their other sides connected.
+    Connect(CallSid, CallSid, Reply<()>),
+    TakeOver(CallSid, Box<TakeOver>, Reply<()>),
+    /// Whoever dialled the call wants it no more.
+    GiveUp(CallSid, CallSid, Reply<CallView>),
 }
 
 impl Handle {
@@ -49,6 +87,24 @@ impl Handle {
     pub async fn answer_refer(&self, call: CallSid, status: u16) -> Result<(), CallError> {
         self.ask(|reply| Request::Transfer(TransferRequest::Answer(call, status, reply))).await
     }
+
+    /// Connects those whom a far end speaks with in two calls: who is in `call` stays where they are, and who is in `other`
+    /// comes to them, or the other way round if `other` is in a conference. Both calls end, if it can be done; if not,
+    /// everybody is where they were.
+    pub async fn connect_far_ends(&self, call: CallSid, other: CallSid) -> Result<(), CallError> {
+        self.ask(|reply| Request::Transfer(TransferRequest::Connect(call, other, reply))).await
+    }
+
+    /// Gives a call another far end: it goes on with its leg, seat, script and recordings. [`CallError::NotAllowed`] if
+    /// whoever wants it may not have it.
+    pub async fn take_over(&self, call: CallSid, takes: TakeOver) -> Result<(), CallError> {
+        self.ask(|reply| Request::Transfer(TransferRequest::TakeOver(call, Box::new(takes), reply))).await
+    }
+
+    /// Ends a call that the script of `dialler` dialled, if it is still its own: one that was passed on is not.
+    pub async fn give_up_dialled(&self, dialler: CallSid, call: CallSid) -> Result<CallView, CallError> {
+        self.ask(|reply| Request::Transfer(TransferRequest::GiveUp(call, dialler, reply))).await
+    }
 }
 
 impl TransferRequest {
@@ -57,6 +113,9 @@ impl TransferRequest {
             Self::Send(call, ..)
             | Self::Progressed(call, _)
             | Self::Received(call, ..)
+            | Self::Connect(call, ..)
+            | Self::TakeOver(call, ..)
+            | Self::GiveUp(call, ..)
             | Self::Answer(call, ..) => *call,
         }
     }
@@ -65,9 +124,12 @@ impl TransferRequest {
     pub(super) fn refuse(self, why: CallError) {
         match self {
             Self::Progressed(..) => {}
-            Self::Send(_, _, reply) | Self::Received(_, _, reply) | Self::Answer(_, _, reply) => {
-                answer(reply, Err(why));
-            }
+            Self::GiveUp(_, _, reply) => answer(reply, Err(why)),
+            Self::Send(_, _, reply)
+            | Self::Received(_, _, reply)
+            | Self::Connect(_, _, reply)
+            | Self::TakeOver(_, _, reply)
+            | Self::Answer(_, _, reply) => answer(reply, Err(why)),
         }
     }
 }
@@ -86,6 +148,14 @@ impl Model {
             TransferRequest::Received(sid, to, reply) => answer(reply, self.refer_received(sid, to)),
             TransferRequest::Answer(sid, status, reply) => {
                 answer(reply, self.signal_connected(sid, Signal::ReferAnswered(status)));
+            }
+            TransferRequest::Connect(sid, other, reply) => answer(reply, self.connect_far_ends(sid, other)),
+            TransferRequest::TakeOver(sid, takes, reply) => self.take_over(sid, *takes, reply),
+            TransferRequest::GiveUp(sid, dialler, reply) => {
+                match self.calls.get(sid).filter(|call| call.dialler == Some(dialler)) {
+                    Some(_) => self.end_call(sid, EndCall::Completed, reply),
+                    None => answer(reply, Err(CallError::WrongState)),
+                }
             }
         }
     }
@@ -106,4 +176,32 @@ impl Model {
         info!(call = %sid, "the far end wants another called");
         script.try_send(CallEvent::Referred { call: sid, to }).map_err(|_| CallError::Overloaded)
     }
+
+    /// All that can go wrong is looked at first: from where the old far end is told it cannot be undone.
+    fn take_over(&mut self, sid: CallSid, takes: TakeOver, reply: Reply<()>) {
+        let room = match self.connected(sid) {
+            Ok(call) if !takes.by.may_have(&call.view) => Err(CallError::NotAllowed),
+            Ok(call) if !self.media.has_room(&call.leg, TAKE_OVER_ORDERS) => Err(CallError::Overloaded),
+            Ok(_) => Ok(()),
+            Err(e) => Err(e),
+        };
+        let Some(call) = self.calls.get_mut(sid).filter(|_| room.is_ok()) else {
+            return answer(reply, room);
+        };
+        let before = std::mem::replace(&mut call.signals, takes.signals);
+        // Full, it holds an end, which says the same.
+        let _ = before.try_send(Signal::Replaced);
+        call.view.trunk = takes.by.trunk;
+        call.view.updated = Utc::now();
+        info!(call = %sid, "call taken over by another far end");
+        self.journal.append(call.view.updated, What::TakenOver(call.view.clone()));
+        match takes.media {
+            Some(media) => self.set_media(sid, media, reply),
+            None => answer(reply, Ok(())),
+        }
+    }
 }
+
+/// What a media thread is told when a call is taken over: its media, who hears it, and what its conference needs for
+/// another codec.
+const TAKE_OVER_ORDERS: usize = 3;

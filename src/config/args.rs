@@ -120,6 +120,21 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NUMBER")]
     pub max_calls: Option<String>,
 
+    /// How long a call may last from its answer, if it has no time limit of its own, 1s to 240h
+    /// [env: CONFAB_MAX_CALL_DURATION] [default: 4h]
+    #[arg(long, value_name = "DURATION")]
+    pub max_call_duration: Option<String>,
+
+    /// How long a conference may last from its first participant, 1s to 240h
+    /// [env: CONFAB_MAX_CONFERENCE_DURATION] [default: 4h]
+    #[arg(long, value_name = "DURATION")]
+    pub max_conference_duration: Option<String>,
+
+    /// How long before a call or conference ends because its time is up a tone tells of it, 1s to 1h, or `off`
+    /// [env: CONFAB_WARNING_TONE] [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub warning_tone: Option<String>,
+
     /// What may be dialled: a comma list of patterns, in which `*` stands for anything, such as
     /// `client:*,+4420*,sip:*@192.0.2.1:*`; or `none` [env: CONFAB_OUTBOUND_ALLOW] [default: client:*]
     #[arg(long, value_name = "PATTERNS")]
@@ -240,6 +255,9 @@ impl ServeArgs {
             Setting::MaxParticipants => &self.max_participants,
             Setting::MaxTalkers => &self.max_talkers,
             Setting::MaxCalls => &self.max_calls,
+            Setting::MaxCallDuration => &self.max_call_duration,
+            Setting::MaxConferenceDuration => &self.max_conference_duration,
+            Setting::WarningTone => &self.warning_tone,
             Setting::OutboundAllow => &self.outbound_allow,
             Setting::CallsPerSecond => &self.calls_per_second,
             Setting::EgressAllow => &self.egress_allow,

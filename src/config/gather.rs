@@ -36,6 +36,15 @@ const MEDIA_THREADS: RangeInclusive<usize> = 1..=256;
 /// An RTP timeout below a few packets would end living legs; above a day it is none.
 const RTP_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
 
+/// How long calls and conferences may last: what is longer than ten days is no limit, and nobody means less than a second.
+const DURATION: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(864_000);
+
+/// Four hours.
+const DURATION_DEFAULT: Duration = Duration::from_secs(14_400);
+
+/// How long before the end its tone is heard.
+const WARNING: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+
 /// A conference is for two or more; 250 is what the engine is built and measured for.
 const PARTICIPANTS: RangeInclusive<usize> = 2..=250;
 
@@ -210,7 +219,34 @@ impl Gather<'_> {
             participants: self.number(Setting::MaxParticipants, PARTICIPANTS, || *PARTICIPANTS.end())?,
             talkers: self.number(Setting::MaxTalkers, TALKERS, || ConferenceSettings::TALKERS_MAX_DEFAULT)?,
             calls: self.number(Setting::MaxCalls, CALLS, || 2_000)?,
+            call_duration: self.lasting(Setting::MaxCallDuration)?,
+            conference_duration: self.lasting(Setting::MaxConferenceDuration)?,
+            warning_tone: self.warning_tone()?,
         })
+    }
+
+    fn lasting(&mut self, setting: Setting) -> Result<Duration, ConfigError> {
+        let (duration, source) = self.find(setting, |text| value::duration(text, DURATION))?;
+        let duration = duration.unwrap_or(DURATION_DEFAULT);
+        self.line(setting.key(), value::show_duration(duration), source);
+        Ok(duration)
+    }
+
+    fn warning_tone(&mut self) -> Result<Option<Duration>, ConfigError> {
+        let read = |text: &str| match text {
+            "off" => Ok(None),
+            text => {
+                value::duration(text, WARNING).map(Some).map_err(|expected| format!("`off`, or {expected}"))
+            }
+        };
+        let (before, source) = self.find(Setting::WarningTone, read)?;
+        let before = before.flatten();
+        self.line(
+            Setting::WarningTone.key(),
+            before.map_or_else(|| "off".to_owned(), value::show_duration),
+            source,
+        );
+        Ok(before)
     }
 
     fn webhook(&mut self) -> Result<Webhook, ConfigError> {

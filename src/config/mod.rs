@@ -193,6 +193,13 @@ pub struct Limits {
     /// Calls at a time on the whole node; the next is answered with SIP 503. Default 2,000: what two cores
     /// carry with room to spare.
     pub calls: usize,
+    /// How long a call may last from its answer, if it has no time limit of its own. Default 4 h, as long as `<Dial>`
+    /// gives a call: who hangs on a forgotten line pays for it no longer.
+    pub call_duration: Duration,
+    /// How long a conference may last from its first participant, whether it starts or not. Default 4 h.
+    pub conference_duration: Duration,
+    /// How long before either's end a tone tells of it. Default none: it is heard by customers.
+    pub warning_tone: Option<Duration>,
 }
 
 /// Requests to applications.

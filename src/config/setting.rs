@@ -50,6 +50,12 @@ pub enum Setting {
     MaxTalkers,
     /// Calls on the node.
     MaxCalls,
+    /// How long a call may last.
+    MaxCallDuration,
+    /// How long a conference may last.
+    MaxConferenceDuration,
+    /// How long before its end a call or conference is warned.
+    WarningTone,
     /// What may be dialled.
     OutboundAllow,
     /// How many calls an account may begin in a second.
@@ -78,7 +84,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -101,6 +107,9 @@ impl Setting {
         Self::MaxParticipants,
         Self::MaxTalkers,
         Self::MaxCalls,
+        Self::MaxCallDuration,
+        Self::MaxConferenceDuration,
+        Self::WarningTone,
         Self::OutboundAllow,
         Self::CallsPerSecond,
         Self::EgressAllow,
@@ -140,6 +149,9 @@ impl Setting {
             Self::MaxParticipants => "max_participants",
             Self::MaxTalkers => "max_talkers",
             Self::MaxCalls => "max_calls",
+            Self::MaxCallDuration => "max_call_duration",
+            Self::MaxConferenceDuration => "max_conference_duration",
+            Self::WarningTone => "warning_tone",
             Self::OutboundAllow => "outbound_allow",
             Self::CallsPerSecond => "calls_per_second",
             Self::EgressAllow => "egress_allow",

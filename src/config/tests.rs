@@ -23,7 +23,15 @@ fn without_a_word_the_defaults_of_the_documentation_hold() {
     assert_eq!(config.media.rtp_ports, "20000-29999".parse().unwrap());
     assert_eq!(config.media.threads, std::thread::available_parallelism().unwrap().get());
     assert_eq!(config.media.rtp_timeout, Duration::from_secs(60));
-    assert_eq!(config.limits, Limits { participants: 250, talkers: 16, calls: 2_000 });
+    let limits = Limits {
+        participants: 250,
+        talkers: 16,
+        calls: 2_000,
+        call_duration: Duration::from_secs(4 * 3_600),
+        conference_duration: Duration::from_secs(4 * 3_600),
+        warning_tone: None,
+    };
+    assert_eq!(config.limits, limits);
     assert_eq!(config.webhook, Webhook::default());
     assert_eq!(config.log, Log { filter: "info".to_owned(), format: LogFormat::Text });
     assert_eq!(config.routes, Routes::default());
@@ -44,7 +52,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 26] = [
+const OTHER_VALUES: [(Setting, &str); 29] = [
     (Setting::SipRealm, "voice.example.org"),
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
@@ -60,6 +68,9 @@ const OTHER_VALUES: [(Setting, &str); 26] = [
     (Setting::Srtp, "optional"),
     (Setting::MaxParticipants, "2"),
     (Setting::MaxCalls, "9"),
+    (Setting::MaxCallDuration, "2h"),
+    (Setting::MaxConferenceDuration, "90m"),
+    (Setting::WarningTone, "30s"),
     (Setting::EgressAllow, "10.1.0.0/16,fd00::/8"),
     (Setting::WebhookCa, "/etc/confab/ca.pem"),
     (Setting::PublicUrl, "https://voice.example.com"),
@@ -189,10 +200,16 @@ fn limits_are_held() {
         ("--max-calls", ["0", "40000", "many"]),
         ("--media-threads", ["0", "257", ""]),
         ("--rtp-timeout", ["0s", "99ms", "25h"]),
+        ("--max-call-duration", ["0s", "4", "241h"]),
+        ("--max-conference-duration", ["999ms", "forever", "241h"]),
+        ("--warning-tone", ["0s", "61m", "60"]),
     ] {
         for value in wrong {
             let error = Given::default().flag(flag, value).refused();
-            assert!(error.contains("expected a"), "{flag} {value}: {error}");
+            assert!(
+                error.contains("expected a") || error.contains("expected `off`"),
+                "{flag} {value}: {error}"
+            );
         }
     }
 }

@@ -98,6 +98,8 @@ pub(super) struct Answered {
     pub(super) states: DialogStateReceiver,
     pub(super) terms: MediaTerms,
     pub(super) response: Response,
+    /// What challenges within the call are answered with.
+    pub(super) credentials: Option<Credentials>,
 }
 
 /// What is told of an INVITE until it is answered. What comes behind the answer is left to whoever lives the call: a far end
@@ -156,7 +158,8 @@ pub(super) async fn attempt(
         let said = Attempt { give_up, answer_within: way.answer_within, has_rung: false };
         let (dialog, states, response) = said.invite(shared, outgoing, invite.clone()).await?;
         if response.status_code.kind() == StatusCodeKind::Successful {
-            return Ok(Answered { dialog, states, terms, response });
+            let credentials = challenged.into_credentials();
+            return Ok(Answered { dialog, states, terms, response, credentials });
         }
         let credentials = answer_challenge(&mut challenged, &response, &uri)?;
         // The same call, with a CSeq that is higher (RFC 3261 §22.2).

@@ -10,30 +10,35 @@ use rsipstack::dialog::dialog::{
 };
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
-use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::asking::Asker;
 use super::caller::{self, Caller};
-use super::counters::SipCounters;
+use super::challenge::Credentials;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow, log_unanswered};
 use super::info;
 use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
+use super::living::{Lived, Named};
 use super::media::MediaTerms;
 use super::refer;
-use super::session_timer::{self, SessionTimer};
+use super::refresh::{Refreshing, answer_to};
+use super::replaces;
+use super::session_timer::SessionTimer;
+use super::takeover;
 use super::trunk::caller::source_of;
 use crate::call::{
-    Admission, CallEnd, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall, NotAdmitted,
-    ReferStep, Rejection, Signal,
+    Admission, CallEnd, CallError, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall,
+    NotAdmitted, ReferStep, Rejection, Signal,
 };
 
 /// Signals that may wait for a call: to answer it and to end it.
-const SIGNALS_MAX: usize = 4;
+pub(super) const SIGNALS_MAX: usize = 4;
 
 /// When a caller who found the node full may try again, in seconds.
 const RETRY_AFTER: u32 = 5;
@@ -41,6 +46,11 @@ const RETRY_AFTER: u32 = 5;
 /// Answers a new INVITE. If it is let in, the call is lived to its end by a task of its own: what answering
 /// needed must not hold memory for as long as the call lasts.
 pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transaction) -> rsipstack::Result<()> {
+    match replaces::of_invite(&transaction.original) {
+        Ok(None) => {}
+        Ok(Some(replaces)) => return Box::pin(takeover::take(inbound, transaction, replaces)).await,
+        Err(_) => return refuse(inbound, &mut transaction, StatusCode::BadRequest.into()).await,
+    }
     let (signals, told) = mpsc::channel(SIGNALS_MAX);
     let admitted = match read(inbound, &transaction) {
         Ok((caller, invitation)) => admit(inbound, &transaction.original, caller, invitation, signals).await,
@@ -49,8 +59,7 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
     match admitted {
         Ok((invitation, admission)) => match prepare(inbound, &mut transaction, invitation, admission) {
             Ok((call, states)) => {
-                let tasks = inbound.tasks.clone();
-                tasks.spawn(live(Arc::clone(inbound), transaction, call, states, told));
+                start(inbound, transaction, call, states, told);
                 Ok(())
             }
             Err(refusal) => {
@@ -76,7 +85,12 @@ fn read(inbound: &Inbound, transaction: &Transaction) -> Result<(Caller, Invitat
     Ok((caller, Invitation::read(inbound, request, trunk)?))
 }
 
-async fn refuse(inbound: &Inbound, transaction: &mut Transaction, refusal: Refusal) -> rsipstack::Result<()> {
+/// Refuses an INVITE.
+pub(super) async fn refuse(
+    inbound: &Inbound,
+    transaction: &mut Transaction,
+    refusal: Refusal,
+) -> rsipstack::Result<()> {
     inbound.counters.invites_refused.increment();
     info!(status = u16::from(refusal.status.clone()), "call refused");
     transaction.reply_with(refusal.status, refusal.headers, None).await
@@ -112,7 +126,7 @@ async fn admit(
 
 /// Agrees on media, and makes the dialog. The call rings until the model says that it is to be answered.
 fn prepare(
-    inbound: &Inbound,
+    inbound: &Arc<Inbound>,
     transaction: &mut Transaction,
     invitation: Invitation,
     admission: Admission,
@@ -130,26 +144,12 @@ fn prepare(
         }
         None => Unanswered { description: terms.offer(), media: None },
     };
-    let (states, happened) = inbound.dialogs.new_dialog_state_channel();
-    let dialog = inbound
-        .dialogs
-        .get_or_create_server_invite(transaction, states, None, Some(inbound.contact(transaction)))
-        .map_err(|_| StatusCode::ServerInternalError)?;
-    let call = Call {
-        sid: admission.call,
-        calls: inbound.calls.clone(),
-        counters: Arc::clone(&inbound.counters),
-        terms,
-        timer: invitation.timer,
-        session_interval_min: inbound.session_interval_min,
-        act_at: None,
-        awaits_answer: headers::cseq(&transaction.original).filter(|_| invitation.offer.is_none()),
-        connected: false,
-        unanswered: Some(Box::new(unanswered)),
-        peer_updates: headers::lists(&transaction.original, "Allow", None, "UPDATE"),
-        transfer: Transfer::default(),
-        dialog,
-    };
+    let (dialog, happened) = set_up(inbound, transaction)?;
+    let request = &transaction.original;
+    let awaits_answer = headers::cseq(request).filter(|_| invitation.offer.is_none());
+    let mut call = Call::ringing(inbound, admission.call, dialog, terms, invitation.timer, request);
+    call.answer_with(unanswered, awaits_answer);
+    call.answers_challenges_with(inbound.trunks.credentials(invitation.trunk.as_deref()));
     if matches!(invitation.destination, Destination::Script(_)) {
         // Its script may take a while to say what is to become of it.
         call.dialog.ringing(None, None).map_err(|_| StatusCode::ServerInternalError)?;
@@ -157,9 +157,32 @@ fn prepare(
     Ok((call, happened))
 }
 
-fn signalling_address(transaction: &Transaction) -> Option<IpAddr> {
+/// Makes the dialog of an INVITE.
+pub(super) fn set_up(
+    inbound: &Inbound,
+    transaction: &Transaction,
+) -> Result<(InviteDialog, DialogStateReceiver), Refusal> {
+    let (states, happened) = inbound.dialogs.new_dialog_state_channel();
+    let contact = Some(inbound.contact(transaction));
+    let made = inbound.dialogs.get_or_create_server_invite(transaction, states, None, contact);
+    Ok((made.map_err(|_| StatusCode::ServerInternalError)?, happened))
+}
+
+pub(super) fn signalling_address(transaction: &Transaction) -> Option<IpAddr> {
     let remote = transaction.connection.as_ref()?.get_remote_addr()?;
     remote.get_socketaddr().ok().map(|address| address.ip())
+}
+
+/// Lives a call by a task of its own.
+pub(super) fn start(
+    inbound: &Arc<Inbound>,
+    transaction: Transaction,
+    call: Call,
+    states: DialogStateReceiver,
+    told: mpsc::Receiver<Signal>,
+) {
+    let tasks = inbound.tasks.clone();
+    tasks.spawn(live(Arc::clone(inbound), transaction, call, states, told));
 }
 
 /// Lives a call to its end. A plain function: an `async fn` would hold its arguments beside what it makes of them.
@@ -174,7 +197,7 @@ fn live(
     let mut driver = call.dialog.clone();
     // The INVITE's transaction is driven to its ACK while the call is lived, and forgotten long before it is over.
     let answering = Arc::clone(&inbound);
-    inbound.living.begin(id.clone(), call.sid);
+    call.is_living();
     let drive = Box::pin(async move {
         log_unanswered(driver.handle(&mut transaction).await);
         answering.acknowledged.notify_waiters();
@@ -189,22 +212,25 @@ fn live(
 
 /// A call's signalling, from when its dialog is there.
 pub(super) struct Call {
-    sid: CallSid,
-    calls: Handle,
-    counters: Arc<SipCounters>,
-    dialog: InviteDialog,
-    terms: MediaTerms,
-    timer: Option<SessionTimer>,
-    session_interval_min: u32,
+    pub(super) sid: CallSid,
+    pub(super) calls: Handle,
+    shared: Arc<Inbound>,
+    pub(super) dialog: InviteDialog,
+    pub(super) terms: MediaTerms,
+    pub(super) timer: Option<SessionTimer>,
+    pub(super) session_interval_min: u32,
+    credentials: Option<Arc<Credentials>>,
     /// When the session timer wants something done.
-    act_at: Option<Instant>,
+    pub(super) act_at: Option<Instant>,
+    /// Our refresh, until it is answered.
+    pub(super) refreshing: Option<Refreshing>,
     /// The INVITE, by the number of its CSeq, whose ACK carries the answer to our offer.
-    awaits_answer: Option<u32>,
+    pub(super) awaits_answer: Option<u32>,
     connected: bool,
     /// What it will be answered with.
     unanswered: Option<Box<Unanswered>>,
     /// The far end takes UPDATE, which refreshes without touching media.
-    peer_updates: bool,
+    pub(super) peer_updates: bool,
     transfer: Transfer,
 }
 
@@ -218,21 +244,60 @@ struct Transfer {
 }
 
 /// What a call that rings is answered with.
-struct Unanswered {
+pub(super) struct Unanswered {
     /// Our session description.
-    description: String,
+    pub(super) description: String,
     /// What it means for the leg; none if the answer to it comes with the ACK.
-    media: Option<CallMedia>,
+    pub(super) media: Option<CallMedia>,
 }
 
 /// Whether the call goes on.
 #[derive(PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     GoOn,
     Over,
 }
 
 impl Call {
+    /// A call that came in, and is to be told what it is answered with.
+    pub(super) fn ringing(
+        shared: &Arc<Inbound>,
+        sid: CallSid,
+        dialog: InviteDialog,
+        terms: MediaTerms,
+        timer: Option<SessionTimer>,
+        invite: &Request,
+    ) -> Self {
+        Self {
+            sid,
+            calls: shared.calls.clone(),
+            shared: Arc::clone(shared),
+            dialog,
+            terms,
+            timer,
+            session_interval_min: shared.session_interval_min,
+            credentials: None,
+            act_at: None,
+            refreshing: None,
+            awaits_answer: None,
+            connected: false,
+            unanswered: None,
+            peer_updates: headers::lists(invite, "Allow", None, "UPDATE"),
+            transfer: Transfer::default(),
+        }
+    }
+
+    /// What it is answered with, and the INVITE, by the number of its CSeq, whose ACK is to answer that.
+    pub(super) fn answer_with(&mut self, unanswered: Unanswered, awaits_answer: Option<u32>) {
+        self.unanswered = Some(Box::new(unanswered));
+        self.awaits_answer = awaits_answer;
+    }
+
+    /// It was another's before; its media are there.
+    pub(super) const fn is_taken_over(&mut self) {
+        self.connected = true;
+    }
+
     /// A call that we made, answered and connected.
     pub(super) fn established(
         shared: &Arc<Inbound>,
@@ -240,25 +305,33 @@ impl Call {
         dialog: InviteDialog,
         terms: MediaTerms,
         timer: Option<SessionTimer>,
-        peer_updates: bool,
+        answer: &Response,
     ) -> Self {
         let mut call = Self {
             sid,
             calls: shared.calls.clone(),
-            counters: Arc::clone(&shared.counters),
+            shared: Arc::clone(shared),
             dialog,
             terms,
             timer,
             session_interval_min: shared.session_interval_min,
+            credentials: None,
             act_at: None,
+            refreshing: None,
             awaits_answer: None,
             connected: true,
             unanswered: None,
-            peer_updates,
+            peer_updates: headers::values(answer, "Allow", None).iter().any(|method| method == "UPDATE"),
             transfer: Transfer::default(),
         };
         call.restart_timer();
         call
+    }
+
+    /// It can be found by its dialog from now on.
+    pub(super) fn is_living(&self) {
+        let lived = Lived { call: self.sid, rtp_port: self.terms.port() };
+        self.shared.living.begin(self.dialog.id(), lived);
     }
 
     pub(super) fn dialog_id(&self) -> DialogId {
@@ -274,7 +347,8 @@ impl Call {
                     None => Box::pin(self.ended(CallEnd::Failed)).await,
                 },
                 signal = told.recv() => Box::pin(self.told(signal)).await,
-                () = at(self.act_at) => Box::pin(self.timer_is_due(&mut told)).await,
+                response = answer_to(&mut self.refreshing) => Box::pin(self.is_answered(response)).await,
+                () = at(self.act_at) => Box::pin(self.timer_is_due()).await,
             };
             if next == Next::Over {
                 return;
@@ -296,15 +370,16 @@ impl Call {
             Some(Signal::Refer(to)) => {
                 self.transfer.has_referred = true;
                 // The call goes on while the far end thinks about it.
-                tokio::spawn(refer::send(self.dialog.clone(), self.calls.clone(), self.sid, to));
+                tokio::spawn(refer::send(self.asker(), self.calls.clone(), self.sid, to));
                 Next::GoOn
             }
             Some(Signal::ReferAnswered(status)) => {
                 if std::mem::take(&mut self.transfer.is_referred) {
-                    refer::notify(&self.dialog, status).await;
+                    refer::notify(&self.asker(), status).await;
                 }
                 Next::GoOn
             }
+            Some(Signal::Replaced) => self.bye("SIP;cause=200;text=\"taken over by another\"").await,
             // The model forgets a call only after it told us to hang up.
             None => self.hang_up(HangUp::MediaFailed).await,
         }
@@ -333,7 +408,7 @@ impl Call {
 
     /// Refuses the call, which was not answered.
     fn refuse(&self, status: StatusCode) -> Next {
-        self.counters.invites_refused.increment();
+        self.shared.counters.invites_refused.increment();
         if let Err(e) = self.dialog.reject(Some(status), None) {
             debug!(call = %self.sid, error = %e, "refusal not sent");
         }
@@ -348,7 +423,8 @@ impl Call {
                 Next::GoOn
             }
             DialogState::Info(_, request, handle) => {
-                let (status, headers) = info::receive(&self.calls, self.sid, &self.counters, &request).await;
+                let (status, headers) =
+                    info::receive(&self.calls, self.sid, &self.shared.counters, &request).await;
                 respond(&handle, status, headers, None).await;
                 Next::GoOn
             }
@@ -382,17 +458,30 @@ impl Call {
         let status = match refer::target(request) {
             None => StatusCode::BadRequest,
             Some(_) if self.transfer.is_referred => StatusCode::RequestPending,
-            Some(to) => match self.calls.refer_received(self.sid, to).await {
-                Ok(()) => StatusCode::Accepted,
-                Err(_) => StatusCode::Decline,
-            },
+            Some(to) => self.pass_on(to).await,
         };
         self.transfer.is_referred |= status == StatusCode::Accepted;
         let is_taken = status == StatusCode::Accepted;
         respond(handle, status, Vec::new(), None).await;
         if is_taken {
-            refer::notify(&self.dialog, 100).await;
+            refer::notify(&self.asker(), 100).await;
         }
+    }
+
+    /// Takes up what a REFER wants: another call of the far end's, if it names one of ours, takes this one's place; all else
+    /// is for the script that dialled.
+    async fn pass_on(&self, to: String) -> StatusCode {
+        let named = match replaces::of_uri(&to) {
+            Err(_) => return StatusCode::BadRequest,
+            Ok(None) => Named::Nobody,
+            Ok(Some(replaces)) => self.shared.living.named(&replaces.dialog),
+        };
+        let passed = match named {
+            Named::Living(other) => self.calls.connect_far_ends(self.sid, other.call).await,
+            Named::Over => Err(CallError::NoCall),
+            Named::Nobody => self.calls.refer_received(self.sid, to).await,
+        };
+        if passed.is_ok() { StatusCode::Accepted } else { StatusCode::Decline }
     }
 
     /// The far end tells how far the call got that we asked it to make.
@@ -418,7 +507,7 @@ impl Call {
             Ok(media) => media,
             Err(e) => {
                 debug!(call = %self.sid, error = %e, "answer not acceptable");
-                self.counters.refuse_sdp(e);
+                self.shared.counters.refuse_sdp(e);
                 return self.give_up("SIP;cause=488;text=\"answer not acceptable\"").await;
             }
         };
@@ -436,7 +525,10 @@ impl Call {
 
     /// A re-INVITE or an UPDATE: other media, a refresh, or both. What cannot be agreed leaves all as it was.
     async fn renegotiate(&mut self, request: &Request, handle: &TransactionHandle) {
-        match self.answer_to(request).await {
+        if self.meets_ours(request) {
+            return respond(handle, StatusCode::RequestPending, Vec::new(), None).await;
+        }
+        match self.agree(request).await {
             Ok(description) => {
                 self.follow(request);
                 self.restart_timer();
@@ -457,9 +549,9 @@ impl Call {
         }
     }
 
-    async fn answer_to(&mut self, request: &Request) -> Result<Option<String>, Refusal> {
+    async fn agree(&mut self, request: &Request) -> Result<Option<String>, Refusal> {
         let timer = agree_timer(request, self.session_interval_min)?;
-        let Some(offer) = read_offer(&self.counters, request)? else {
+        let Some(offer) = read_offer(&self.shared.counters, request)? else {
             self.timer = timer;
             if request.method != Method::Invite {
                 return Ok(None);
@@ -468,7 +560,7 @@ impl Call {
             return Ok(Some(self.terms.offer()));
         };
         let answered = self.terms.answer(&offer);
-        let (answer, media) = answered.map_err(|e| not_acceptable(&self.counters, e))?;
+        let (answer, media) = answered.map_err(|e| not_acceptable(&self.shared.counters, e))?;
         let applied = self.calls.set_call_media(self.sid, media).await;
         applied.map_err(|_| StatusCode::ServiceUnavailable)?;
         self.timer = timer;
@@ -489,78 +581,9 @@ impl Call {
         headers
     }
 
-    fn restart_timer(&mut self) {
-        self.act_at = self.timer.map(|timer| Instant::now() + timer.act_after());
-    }
-
-    async fn timer_is_due(&mut self, told: &mut mpsc::Receiver<Signal>) -> Next {
-        match self.timer.map(|timer| timer.refresher) {
-            Some(session_timer::Refresher::Us) => {
-                let cause = tokio::select! {
-                    refreshed = self.refresh() => {
-                        if refreshed {
-                            self.restart_timer();
-                            return Next::GoOn;
-                        }
-                        None
-                    }
-                    signal = told.recv() => signal,
-                };
-                match cause {
-                    Some(signal) => self.told(Some(signal)).await,
-                    None => self.give_up("SIP;cause=408;text=\"session refresh failed\"").await,
-                }
-            }
-            Some(session_timer::Refresher::Them) => {
-                self.give_up("SIP;cause=408;text=\"session expired\"").await
-            }
-            None => Next::GoOn,
-        }
-    }
-
-    /// Asks for a sign of life (RFC 4028 §10). An answer that is no 2xx, but an answer, is one.
-    async fn refresh(&mut self) -> bool {
-        let timer = self.timer.map(|timer| other("Session-Expires", timer.refresh()));
-        let mut headers: Vec<Header> = timer.into_iter().collect();
-        headers.push(Header::Supported(SUPPORTED.into()));
-        let response = if self.peer_updates {
-            self.dialog.update(Some(headers), None).await
-        } else {
-            headers.push(sdp_follows());
-            let said = self.terms.said().as_bytes().to_vec();
-            self.dialog.reinvite(Some(headers), Some(said)).await
-        };
-        match response.ok().flatten() {
-            Some(response) if response.status_code.kind() == StatusCodeKind::Successful => {
-                self.refreshed(&response).await;
-                true
-            }
-            Some(response) => {
-                let gone = [StatusCode::CallTransactionDoesNotExist, StatusCode::RequestTimeout];
-                !gone.contains(&response.status_code)
-            }
-            None => false,
-        }
-    }
-
-    /// What the answer to our refresh says: the interval, and to a re-INVITE how the far end's media stand.
-    async fn refreshed(&mut self, response: &Response) {
-        let interval = headers::value(response, "Session-Expires", Some("x"));
-        self.timer = self.timer.map(|timer| timer.answered(interval.as_deref(), self.session_interval_min));
-        if response.body.is_empty() {
-            return;
-        }
-        // We asked for nothing new; what cannot be read or done leaves all as it was.
-        if let Ok(media) = self.terms.read_answer(&response.body)
-            && let Err(e) = self.calls.set_call_media(self.sid, media).await
-        {
-            debug!(call = %self.sid, error = %e, "media not refreshed");
-        }
-    }
-
     /// Ends the call from our side because the far end did something that leaves no other way.
-    async fn give_up(&self, reason: &str) -> Next {
-        self.calls.call_ended(self.sid, CallEnd::HungUp, None).await;
+    pub(super) async fn give_up(&self, reason: &str) -> Next {
+        self.is_over(CallEnd::HungUp, None).await;
         self.bye(reason).await
     }
 
@@ -568,7 +591,7 @@ impl Call {
     async fn hang_up(&self, cause: HangUp) -> Next {
         if self.unanswered.is_some() {
             return self.refuse(match cause {
-                HangUp::Asked => StatusCode::TemporarilyUnavailable,
+                HangUp::Asked | HangUp::Transferred | HangUp::TimeUp => StatusCode::TemporarilyUnavailable,
                 HangUp::SilentFarEnd | HangUp::MediaFailed => StatusCode::ServerInternalError,
                 HangUp::Stopping => StatusCode::ServiceUnavailable,
             });
@@ -577,26 +600,50 @@ impl Call {
             HangUp::Asked => "Q.850;cause=16;text=\"ended over the API\"",
             HangUp::SilentFarEnd => "Q.850;cause=102;text=\"no RTP received\"",
             HangUp::MediaFailed => "Q.850;cause=41;text=\"media failed\"",
+            HangUp::TimeUp => "Q.850;cause=16;text=\"its time is up\"",
+            HangUp::Transferred => "Q.850;cause=16;text=\"transferred\"",
             HangUp::Stopping => "Q.850;cause=16;text=\"the node is stopping\"",
         };
         self.bye(reason).await
     }
 
     async fn bye(&self, reason: &str) -> Next {
-        let bye = self.dialog.bye_with_headers(Some(vec![other("Reason", reason)]));
-        if let Err(e) = Box::pin(bye).await {
+        let reason = vec![other("Reason", reason)];
+        // The library's own way to say it leaves no dialog in which it could be said again.
+        if self.credentials.is_some() && self.dialog.state().is_confirmed() {
+            Box::pin(self.asker().ask(Method::Bye, reason, None)).await;
+            return Next::Over;
+        }
+        if let Err(e) = Box::pin(self.dialog.bye_with_headers(Some(reason))).await {
             debug!(call = %self.sid, error = %e, "BYE failed");
         }
         Next::Over
     }
 
+    /// Whoever asks in its name.
+    pub(super) fn asker(&self) -> Asker {
+        Asker { dialog: self.dialog.clone(), credentials: self.credentials.clone() }
+    }
+
+    /// What challenges within it are answered with.
+    pub(super) fn answers_challenges_with(&mut self, credentials: Option<Credentials>) {
+        self.credentials = credentials.map(Arc::new);
+    }
+
     async fn ended(&self, end: CallEnd) -> Next {
-        self.calls.call_ended(self.sid, end, None).await;
+        self.is_over(end, None).await;
         Next::Over
+    }
+
+    /// Tells the model, unless it knows, or the call is with somebody else.
+    async fn is_over(&self, end: CallEnd, status: Option<u16>) {
+        if self.shared.living.end(&self.dialog.id()).is_some() {
+            self.calls.call_ended(self.sid, end, status).await;
+        }
     }
 }
 
-fn sdp_follows() -> Header {
+pub(super) fn sdp_follows() -> Header {
     Header::ContentType("application/sdp".into())
 }
 

@@ -70,6 +70,11 @@ impl Challenged {
         Self { credentials, answered: None, was_stale: false }
     }
 
+    /// The credentials, from now on for the realm that has asked.
+    pub(super) fn into_credentials(self) -> Option<Credentials> {
+        self.credentials
+    }
+
     /// The header that answers a 401 or 407. What is in it is told to nobody else.
     pub(super) fn header(&mut self, response: &Response, asked: Asked<'_>) -> Result<Header, NotAnswered> {
         let (asks, answers) = if response.status_code == StatusCode::ProxyAuthenticationRequired {

@@ -165,6 +165,7 @@ impl Endpoint {
         let registrar = Registrar::new(settings.agents, settings.realm, settings.account, metrics)
             .map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
+        let living = Arc::new(Living::default());
         let stop = CancellationToken::new();
         let public = SocketAddr::new(advertised, sockets.address.port());
         let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
@@ -173,11 +174,12 @@ impl Endpoint {
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
         let transport = transport_over(socket, public, &stop).await?;
-        let (secure, living) = (Arc::new(OpenTls::default()), Arc::new(Living::default()));
+        let secure = Arc::new(OpenTls::default());
         let written = AsTheyWroteThem {
             registrar: Arc::clone(&registrar),
             elsewhere: elsewhere.clone(),
             secure: Arc::clone(&secure),
+            living: Arc::clone(&living),
         };
         let endpoint = build(transport, written, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;

@@ -163,7 +163,7 @@ impl Inbound {
             return;
         };
         let is_old = headers::cseq(&bye.original).is_none_or(|cseq| cseq < invite.snapshot().remote_cseq);
-        if let Some(call) = self.living.call_of(&invite.id()).filter(|_| !is_old) {
+        if !is_old && let Some(call) = self.living.end(&invite.id()) {
             self.calls.call_ended(call, CallEnd::HungUp, None).await;
         }
     }

@@ -47,6 +47,11 @@ impl MediaTerms {
         Ok(Self { local, signalling, remote, srtp: None, said: Secret::new(String::new()) })
     }
 
+    /// Where the leg receives.
+    pub(super) const fn port(&self) -> u16 {
+        self.local.port
+    }
+
     /// Answers an offer: our description, and what it means for the leg.
     pub(super) fn answer(&mut self, offer: &Offer) -> Result<(String, CallMedia), SdpError> {
         self.local.version += 1;

@@ -46,7 +46,7 @@ async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     match Box::pin(reach(&shared, &mut outgoing)).await {
         Ok((call, states, place)) => {
             let id = call.dialog_id();
-            shared.living.begin(id.clone(), outgoing.call);
+            call.is_living();
             call.live(states, outgoing.signals).await;
             shared.living.end(&id);
             shared.dialogs.remove_dialog(&id);
@@ -250,11 +250,7 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
         codecs: trunk.codecs.as_ref().unwrap_or(&shared.codecs).as_slice().to_vec(),
         srtp: trunk.srtp.unwrap_or(shared.srtp),
         // Whatever credentials came with the order are not meant for the trunk.
-        credentials: trunk.credentials.as_ref().map(|credentials| Credentials {
-            username: credentials.username.clone(),
-            password: credentials.password.clone(),
-            realm: credentials.realm.clone(),
-        }),
+        credentials: choice.line.credentials(),
         answer_within: Some(trunk.answer_within),
         route: Vec::new(),
         is_connected: false,
@@ -302,7 +298,7 @@ async fn connect(
     outgoing: &OutgoingCall,
     answered: Answered,
 ) -> Result<(Call, DialogStateReceiver), NotAnswered> {
-    let Answered { dialog, states, mut terms, response } = answered;
+    let Answered { dialog, states, mut terms, response, credentials } = answered;
     let media = match terms.read_answer(&response.body) {
         Ok(media) => media,
         Err(e) => {
@@ -320,7 +316,7 @@ async fn connect(
     }
     let expires = headers::value(&response, "Session-Expires", Some("x"));
     let timer = session_timer::answered_to_us(expires.as_deref());
-    let peer_updates = headers::values(&response, "Allow", None).iter().any(|method| method == "UPDATE");
-    let call = Call::established(shared, outgoing.call, dialog, terms, timer, peer_updates);
+    let mut call = Call::established(shared, outgoing.call, dialog, terms, timer, &response);
+    call.answers_challenges_with(credentials);
     Ok((call, states))
 }

@@ -13,7 +13,9 @@ use rsipstack::sip::{
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
+use super::asking;
 use super::forking::Elsewhere;
+use super::living::Living;
 use super::registrar::Registrar;
 use super::secure::OpenTls;
 
@@ -24,6 +26,7 @@ pub(super) struct AsTheyWroteThem {
     pub(super) elsewhere: Arc<Elsewhere>,
     /// Connections over TLS that we opened.
     pub(super) secure: Arc<OpenTls>,
+    pub(super) living: Arc<Living>,
 }
 
 impl MessageInspector for AsTheyWroteThem {
@@ -39,6 +42,9 @@ impl MessageInspector for AsTheyWroteThem {
     }
 
     fn after_received(&self, mut message: SipMessage, from: Option<&SipAddr>) -> SipMessage {
+        if let SipMessage::Response(response) = &mut message {
+            asking::hide(response, &self.living);
+        }
         let is_register =
             matches!(&message, SipMessage::Request(request) if request.method == Method::Register);
         let udp = from.filter(|from| matches!(from.r#type, None | Some(Transport::Udp)));

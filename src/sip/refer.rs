@@ -7,11 +7,11 @@
 
 use std::time::Duration;
 
-use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Header, Request, Response, StatusCode};
-use tokio::time::{sleep, timeout};
+use rsipstack::sip::{Header, Method, Request, StatusCode};
+use tokio::time::timeout;
 use tracing::debug;
 
+use super::asking::Asker;
 use super::headers::{self, other};
 use crate::call::{CallSid, Handle, ReferStep};
 
@@ -20,11 +20,6 @@ const TARGET_MAX: usize = 1_024;
 
 /// How long the call's task waits for the answer to a NOTIFY. What the far end makes of it changes nothing.
 const NOTIFY_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often we look whether the dialog is free for a request of ours, and how many times: while a request of the far end
-/// is being answered, the library sends none.
-const FREE_PAUSE: Duration = Duration::from_millis(20);
-const FREE_TRIES: usize = 100;
 
 /// How long the far end need not ask again what became of its REFER (RFC 3515 §2.4.4), in seconds.
 const EXPIRES: u32 = 60;
@@ -59,53 +54,30 @@ fn status_of(fragment: &[u8]) -> Option<u16> {
 }
 
 /// Tells the far end how far its REFER got. A final status ends the subscription.
-pub(super) async fn notify(dialog: &InviteDialog, status: u16) {
+pub(super) async fn notify(asker: &Asker, status: u16) {
     let state = match status {
         ..200 => format!("active;expires={EXPIRES}"),
         200.. => "terminated;reason=noresource".to_owned(),
     };
     let code = StatusCode::from(status);
     let body = format!("SIP/2.0 {status} {}\r\n", code.text()).into_bytes();
-    let send = when_free(|| {
-        let headers = vec![
-            Header::Event("refer".into()),
-            Header::SubscriptionState(state.as_str().into()),
-            Header::ContentType("message/sipfrag;version=2.0".into()),
-        ];
-        dialog.notify(Some(headers), Some(body.clone()))
-    });
-    if timeout(NOTIFY_PATIENCE, send).await.is_err() {
+    let headers = vec![
+        Header::Event("refer".into()),
+        Header::SubscriptionState(state.into()),
+        Header::ContentType("message/sipfrag;version=2.0".into()),
+    ];
+    if timeout(NOTIFY_PATIENCE, asker.ask(Method::Notify, headers, Some(body))).await.is_err() {
         debug!("NOTIFY not answered");
     }
 }
 
 /// Asks the far end to call somebody, and tells the model what it answers.
-pub(super) async fn send(dialog: InviteDialog, calls: Handle, call: CallSid, to: String) {
-    let response = when_free(|| {
-        let headers = vec![other("Refer-To", format!("<{to}>"))];
-        dialog.request(rsipstack::sip::Method::Refer, Some(headers), None)
-    })
-    .await;
+pub(super) async fn send(asker: Asker, calls: Handle, call: CallSid, to: String) {
+    let headers = vec![other("Refer-To", format!("<{to}>"))];
+    let response = asker.ask(Method::Refer, headers, None).await;
     // No answer is one that says so (RFC 3261 §8.1.3.1).
     let status = response.map_or(408, |response| response.status_code.into());
     calls.refer_progressed(call, ReferStep::Answered(status)).await;
-}
-
-/// Sends a request as soon as the dialog is free for one; the answer.
-async fn when_free<F: Future<Output = rsipstack::Result<Option<Response>>>>(
-    send: impl Fn() -> F,
-) -> Option<Response> {
-    for _ in 0..FREE_TRIES {
-        match Box::pin(send()).await {
-            Ok(Some(response)) => return Some(response),
-            Ok(None) => sleep(FREE_PAUSE).await,
-            Err(e) => {
-                debug!(error = %e, "request not sent");
-                return None;
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ pub enum Chime {
     Enter,
     /// They go: it falls.
     Exit,
+    /// Their time is almost up: it stays.
+    Warning,
 }
 
 /// The two steps of a chime, in hertz: far apart enough to be told from each other on a bad line.
@@ -110,10 +112,12 @@ impl Chime {
     pub fn sound(self) -> Sound {
         static ENTER: OnceLock<Sound> = OnceLock::new();
         static EXIT: OnceLock<Sound> = OnceLock::new();
+        static WARNING: OnceLock<Sound> = OnceLock::new();
         let [low, high] = CHIME;
         match self {
             Self::Enter => ENTER.get_or_init(|| two_steps([low, high])).clone(),
             Self::Exit => EXIT.get_or_init(|| two_steps([high, low])).clone(),
+            Self::Warning => WARNING.get_or_init(|| two_steps([high, high])).clone(),
         }
     }
 }

@@ -119,7 +119,7 @@ async fn options_tells_what_the_node_can_do_and_leaves_calls_alone() {
     let answer = peer.ask(&outside).await;
     assert_eq!(answer.status(), Some(200));
     assert!(answer.header("Allow").contains("INVITE") && answer.header("Accept").contains("application/sdp"));
-    assert_eq!(answer.header("Supported"), "timer");
+    assert_eq!(answer.header("Supported"), "timer, replaces");
 
     let mut other = Peer::udp(node.node.sip).await;
     peer.dial("conf-options").await;

@@ -433,6 +433,12 @@ impl Peer {
         bye.header("Reason")
     }
 
+    /// Its call as others name it in a `Replaces` (RFC 3891): the tag of To is the node's.
+    pub(crate) fn dialog(&self) -> String {
+        let tag = |of: &str| of.rsplit_once(";tag=").unwrap().1.to_owned();
+        format!("{};to-tag={};from-tag={}", self.call_id, tag(&self.to), tag(&self.from))
+    }
+
     /// Proves that its call is alive: the node answers within the dialog.
     pub(crate) async fn is_in_call(&mut self) {
         let options = self.within_call("OPTIONS");

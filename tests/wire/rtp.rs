@@ -48,7 +48,8 @@ pub(crate) struct Packet {
 impl Packet {
     fn parse(bytes: &[u8], source: SocketAddr) -> Option<Self> {
         let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-        if bytes.first()? >> 6 != 2 {
+        // Nor is it what somebody else's RTCP is sent to, on the port after theirs (RFC 5761 §4).
+        if bytes.first()? >> 6 != 2 || (192..224).contains(bytes.get(1)?) {
             return None;
         }
         Some(Self {

@@ -6,6 +6,7 @@ use super::outbox::DATAGRAM_MAX;
 use super::transport::Source;
 use super::{Arrival, Datagram, Leg, Port, PressedDigit};
 use crate::codec::Codec;
+use crate::command::Direction;
 use crate::frame::Frame;
 use crate::playout::Sound;
 use crate::rtp::rtcp::Compound;
@@ -208,7 +209,13 @@ impl Leg {
         self.keys.listen(now, self.playout.counters().resets, sound, frame, counters)
     }
 
+    /// Only one with whom sound flows both ways is missed when nothing comes: others have agreed to be silent, or send
+    /// music if they like, and have all their time when they are back.
     fn watch(&mut self, now: Time) {
+        if self.media.direction != Direction::BOTH {
+            self.last_sign_of_life = Some(now);
+            return;
+        }
         let since = *self.last_sign_of_life.get_or_insert(now);
         if !self.reported_silent && now.since(since) >= self.receive_timeout {
             self.reported_silent = true;

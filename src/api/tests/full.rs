@@ -7,7 +7,9 @@ use super::Node;
 
 #[tokio::test(start_paused = true)]
 async fn a_full_ring_of_commands_is_answered_with_503_and_when_to_try_again() {
-    let stalled = Stalled::start(Limits { calls: 10, participants: 10, talkers: 10 }).await;
+    let stalled =
+        Stalled::start(Limits { calls: 10, participants: 10, talkers: 10, lasting: Default::default() })
+            .await;
     stalled.fill_ring().await;
     let node = Node::over(stalled.handle.clone());
     let conference = format!("{}/Conferences/{}", node.prefix(), stalled.conference);

@@ -159,7 +159,9 @@ impl Batch {
             | What::Modified(view) => {
                 self.records.push(participant_record(view));
             }
-            What::Speech { .. }
+            What::TakenOver(_)
+            | What::HeldByFarEnd { .. }
+            | What::Speech { .. }
             | What::ActiveSpeaker { .. }
             | What::Digit { .. }
             | What::Announced { .. }

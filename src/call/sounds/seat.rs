@@ -74,6 +74,12 @@ impl Model {
         }
     }
 
+    /// What they hear while they wait or are on hold is over for now; it begins again with [`resound`](Self::resound).
+    pub(in crate::call) fn forget_base(&mut self, sid: CallSid) {
+        let base = self.calls.get_mut(sid).and_then(|call| call.sitting.base.take());
+        self.desk.forget(base);
+    }
+
     fn play_music(&mut self, sid: CallSid) {
         if let Some(call) = self.calls.get(sid) {
             self.media.play_surely(&call.leg, hold_music(), Plays::Forever);
@@ -197,7 +203,8 @@ impl Model {
         };
         let (base, announcing) = (call.sitting.base.take(), call.sitting.announcing.take());
         let unheard = std::mem::take(&mut call.sitting.announcements);
-        if (base.is_some() || announcing.is_some()) && is_on_thread(call) {
+        let warning = call.sitting.warning.take();
+        if (base.is_some() || announcing.is_some() || warning.is_some()) && is_on_thread(call) {
             self.media.stop_playing_surely(&call.leg);
         }
         let begun = announcing.as_ref().map(Sounding::url);

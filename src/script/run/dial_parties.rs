@@ -12,7 +12,7 @@ use super::wait::{Other, Woken};
 use super::{Flow, Runner};
 use crate::call::{
     CallError, CallEvents, CallSid, CallStatus, CallView, Destination, DialCredentials, DialOrder,
-    DialTarget, EndCall, StatusCallback, Voice, VoiceSource,
+    DialTarget, StatusCallback, Voice, VoiceSource,
 };
 use crate::config::Secret;
 
@@ -159,7 +159,7 @@ impl Runner {
     async fn give_up(&self, calls: &[CallSid]) {
         for &call in calls {
             // Who has hung up already need not be told.
-            let _ = self.scripts.calls.end_call(call, EndCall::Completed).await;
+            let _ = self.scripts.calls.give_up_dialled(self.call.sid, call).await;
         }
     }
 

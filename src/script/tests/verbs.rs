@@ -285,6 +285,9 @@ fn refer_names_an_address() {
     };
     assert_eq!((refer.action, refer.to.uri.as_str()), (Some(post("/told")), "sip:bob@example.com"));
     assert_eq!(refer.to.headers, [("X-Why".to_owned(), "lunch".to_owned())]);
+    let replaces = "<Refer><Sip>sip:bob@example.com?Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db</Sip></Refer>";
+    let Verb::Refer(refer) = verb(replaces) else { panic!("no Refer") };
+    assert_eq!(refer.to.headers, [("Replaces".to_owned(), "1@x;to-tag=a;from-tag=b".to_owned())]);
     assert_eq!(impossible("<Refer/>").code, 13_243);
     assert_eq!(impossible("<Refer><Sip>bob</Sip></Refer>").code, 13_243);
 }

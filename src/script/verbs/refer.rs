@@ -28,7 +28,7 @@ impl Refer {
             }
             child.finish();
             child.no_children();
-            to = Some(SipAddress::read(&child)?);
+            to = Some(SipAddress::read_to_refer(&child)?);
         }
         let to = to.ok_or_else(|| element.impossible(SIP_URI, "has no <Sip> that says whom to call."))?;
         Ok(Self { action, to })

@@ -115,8 +115,8 @@ pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REFER,
 
 /// The extensions a request may require of us (RFC 3261 §8.2.2.3), as a Supported header lists them.
 ///
-/// `timer` is RFC 4028. Not `100rel` (see [`ALLOW`]) and not `replaces`, which needs transfer.
-pub const SUPPORTED: &str = "timer";
+/// `timer` is RFC 4028, `replaces` RFC 3891. Not `100rel` (see [`ALLOW`]).
+pub const SUPPORTED: &str = "timer, replaces";
 
 /// The longest message, in bytes. What UDP can carry at most, and what the library buffers on TCP.
 pub const MESSAGE_MAX: usize = 65_535;

@@ -16,6 +16,7 @@ use self::circuit::Circuit;
 use self::order::{Candidate, order};
 use crate::call::Pace;
 use crate::config::{self, Trunk, TrunkAddress};
+use crate::sip::challenge::Credentials;
 use crate::sip::digest::{self, Verifier};
 use crate::telemetry::{Counter, Gauge, Metrics};
 
@@ -133,6 +134,11 @@ impl Trunks {
         self.iter().find(|line| line.trunk.inbound_from.contain(source))
     }
 
+    /// What challenges of a trunk are answered with within its calls.
+    pub(super) fn credentials(&self, name: Option<&str>) -> Option<Credentials> {
+        self.named(name?)?.credentials()
+    }
+
     fn named(&self, name: &str) -> Option<&Arc<Line>> {
         self.iter().find(|line| line.trunk.name == name)
     }
@@ -144,6 +150,15 @@ impl Line {
         let circuits = vec![Circuit::default(); trunk.addresses.len()];
         let pace = trunk.calls_per_second.map(Pace::new);
         Self { trunk, state: Mutex::new(State { circuits, pace, calls: 0 }), figures }
+    }
+
+    /// What the trunk's challenges are answered with.
+    pub(super) fn credentials(&self) -> Option<Credentials> {
+        self.trunk.credentials.as_ref().map(|credentials| Credentials {
+            username: credentials.username.clone(),
+            password: credentials.password.clone(),
+            realm: credentials.realm.clone(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

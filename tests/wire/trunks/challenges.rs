@@ -143,3 +143,58 @@ async fn a_trunks_password_is_for_the_trunk_and_a_requests_for_the_one_it_calls(
     assert_eq!(parameter(&invite.header("Authorization"), "username"), "confab");
     refuse(&mut carrier, &invite, "486 Busy Here").await;
 }
+
+/// The request again, as whoever knows the trunk's password answers a challenge.
+fn assert_proved(request: &Message, header: &str, method: &str, nonce: &str) {
+    let said = request.header(header);
+    let theirs = md5(&format!("{method}:{}", request.uri()));
+    let expected = md5(&format!("{}:{nonce}:{theirs}", md5("confab:carrier.example:open sesame")));
+    assert_eq!((parameter(&said, "response"), parameter(&said, "nonce")), (expected, nonce.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn challenges_within_a_call_are_answered_too_and_only_to_the_trunk() {
+    let mut carrier = gateway().await;
+    let node = node_with(&trunk("carrier", &carrier, TERMS)).await;
+    carrier.serve(node.node.sip);
+    let script = "%3CResponse%3E%3CRefer%3E%3CSip%3Esip%3Ax%40192.0.2.9%3C%2FSip%3E%3C%2FRefer%3E\
+                  %3CPause%20length%3D%2260%22%2F%3E%3C%2FResponse%3E";
+    let form = format!("To=%2B442071234567&From=%2B4930123&Twiml={script}");
+
+    for (asks, answers, status) in [
+        ("Proxy-Authenticate", "Proxy-Authorization", "407 Proxy Authentication Required"),
+        ("WWW-Authenticate", "Authorization", "401 Unauthorized"),
+    ] {
+        let (_, placed) = node.create("Calls.json", &form).await;
+        let path = format!("Calls/{}.json", placed["sid"].as_str().unwrap());
+        let invite = carrier.is_called().await;
+        carrier.pick_up(&invite).await;
+        let refer = carrier.request_of("REFER").await;
+        let ours = "Digest realm=\"carrier.example\", nonce=\"n1\"";
+        let challenge = carrier.answer_to(&refer, status).with(asks, ours);
+        carrier.send(&challenge).await;
+        let again = carrier.request_of("REFER").await;
+        assert_proved(&again, answers, "REFER", "n1");
+        assert_eq!(again.header("Refer-To"), refer.header("Refer-To"));
+        carrier.answer(&again, "603 Decline").await;
+
+        node.post(&path, "Status=completed").await;
+        let bye = carrier.request_of("BYE").await;
+        let challenge = carrier.answer_to(&bye, status).with(asks, ours.replace("n1", "n2"));
+        carrier.send(&challenge).await;
+        let again = carrier.request_of("BYE").await;
+        assert_proved(&again, answers, "BYE", "n2");
+        assert_eq!(again.header("Reason"), bye.header("Reason"));
+        carrier.answer(&again, "200 OK").await;
+    }
+
+    // Somebody else on the way: they learn nothing, and the call goes on.
+    node.create("Calls.json", &form).await;
+    let invite = carrier.is_called().await;
+    carrier.pick_up(&invite).await;
+    let refer = carrier.request_of("REFER").await;
+    let challenge = carrier.answer_to(&refer, "401 Unauthorized");
+    carrier.send(&challenge.with("WWW-Authenticate", "Digest realm=\"evil.example\", nonce=\"n\"")).await;
+    carrier.is_in_call().await;
+    carrier.hang_up().await;
+}

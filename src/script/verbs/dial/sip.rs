@@ -108,6 +108,15 @@ fn credentials(element: &Element<'_, '_>) -> Option<SipCredentials> {
 impl SipAddress {
     /// The text of an element.
     pub(in crate::script) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
+        Self::read_with(element, None)
+    }
+
+    /// The same of somebody whom another shall call, who may be told whose place to take (RFC 3891).
+    pub(in crate::script) fn read_to_refer(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
+        Self::read_with(element, Some("replaces"))
+    }
+
+    fn read_with(element: &Element<'_, '_>, more: Option<&str>) -> Result<Self, ScriptError> {
         let text = element.text();
         let (uri, headers) = text.split_once('?').unwrap_or((&text, ""));
         if !is_uri(uri) {
@@ -118,7 +127,7 @@ impl SipAddress {
             return Err(element.impossible(SIP_HEADER_LENGTH, &what));
         }
         let headers: Option<Vec<_>> =
-            headers.split('&').filter(|header| !header.is_empty()).map(header).collect();
+            headers.split('&').filter(|text| !text.is_empty()).map(|text| header(text, more)).collect();
         let headers = headers.ok_or_else(|| {
             element.impossible(
                 SIP_HEADER_NAME,
@@ -145,14 +154,16 @@ fn is_uri(uri: &str) -> bool {
         && uri.chars().all(is_plain)
 }
 
-/// A header after the `?`, unescaped; none that may not be set or would end the line.
-fn header(text: &str) -> Option<(String, String)> {
+/// A header after the `?`, unescaped; none that may not be set, as one more may be here, or would end the line.
+fn header(text: &str, more: Option<&str>) -> Option<(String, String)> {
     let (name, value) = text.split_once('=')?;
     let name = percent_decode_str(name).decode_utf8().ok()?;
     let value = percent_decode_str(value).decode_utf8().ok()?;
     let lower = name.to_ascii_lowercase();
     let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let may_be_set = lower.len() > 2 && lower.starts_with("x-") || HEADERS.contains(&lower.as_str());
+    let may_be_set = lower.len() > 2 && lower.starts_with("x-")
+        || HEADERS.contains(&lower.as_str())
+        || more == Some(lower.as_str());
     let is_line = !value.chars().any(char::is_control);
     (is_token && may_be_set && is_line).then(|| (name.into_owned(), value.into_owned()))
 }
