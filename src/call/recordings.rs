@@ -10,6 +10,7 @@ mod view;
 use std::collections::{HashMap, VecDeque};
 
 use chrono::Utc;
+use confab_media::Tapped;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
@@ -284,7 +285,7 @@ impl Model {
         };
         let name = name_of(recording);
         let about = About::of(&view, terms.callback.as_ref()).written();
-        let begin = Begin { name, leg, terms: terms.for_recorder(shape), about };
+        let begin = Begin { name, of: Tapped::Leg(leg), terms: terms.for_recorder(shape), about };
         // First the recorder, so that it knows the leg when the first frame comes.
         if !recorder.begin(begin) {
             return Err(CallError::Overloaded);

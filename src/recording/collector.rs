@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use confab_media::LegId;
+use confab_media::Tapped;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -30,7 +30,7 @@ const BLOCKS_WAITING_MAX: u64 = 60;
 
 /// What the collector is told.
 pub(super) enum Order {
-    /// Record a leg from now on.
+    /// Record a leg or a conference from now on.
     Begin(Box<Begin>),
     /// Leave out what comes, or go on.
     Pause(Name, Option<PauseBehavior>),
@@ -47,7 +47,7 @@ pub(super) struct Collector {
     pub(super) writers: Vec<SyncSender<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
-    pub(super) legs: HashMap<LegId, Vec<Active>>,
+    pub(super) legs: HashMap<Tapped, Vec<Active>>,
     pub(super) next_writer: usize,
 }
 
@@ -98,7 +98,7 @@ impl Collector {
         let Self { taps, legs, writers, reports, stats, .. } = self;
         for take in taps {
             while let Some(tap) = take() {
-                let Some(active) = legs.get_mut(&tap.leg) else {
+                let Some(active) = legs.get_mut(&tap.of) else {
                     continue;
                 };
                 for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
@@ -127,7 +127,7 @@ impl Collector {
             waiting: Arc::default(),
             has_ended: false,
         };
-        self.legs.entry(begin.leg).or_default().push(active);
+        self.legs.entry(begin.of).or_default().push(active);
         self.stats.active.add(1);
     }
 

@@ -22,6 +22,7 @@ mod placing;
 mod playback;
 mod recorder;
 mod repair;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod wav;

@@ -8,7 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{LegId, Tap};
+use confab_media::{Tap, Tapped};
 use tokio::sync::mpsc;
 
 use super::collector::{Collector, Order};
@@ -44,13 +44,13 @@ pub struct RecorderSettings {
     pub taps: Vec<TapSource>,
 }
 
-/// A leg is to be recorded.
+/// A leg or a conference is to be recorded.
 #[derive(Debug)]
 pub struct Begin {
     /// What the recording is called.
     pub name: Name,
     /// Whose sound.
-    pub leg: LegId,
+    pub of: Tapped,
     /// What of it, and until when.
     pub terms: Terms,
     /// What is written down beside it.
@@ -139,7 +139,7 @@ impl Recorder {
         Ok((Self { orders, threads: Arc::new(Mutex::new(threads)) }, reported))
     }
 
-    /// Records a leg from now on. What was tapped of it before is not part of it. Whether there was room for the order.
+    /// Records a leg or a conference from now on. What was tapped of it before is not part of it. Whether there was room for the order.
     pub fn begin(&self, begin: Begin) -> bool {
         self.orders.try_send(Order::Begin(Box::new(begin))).is_ok()
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use confab_media::{LegId, Tap, TapSide};
+use confab_media::{LegId, Tap, TapSide, Tapped};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
@@ -45,7 +45,7 @@ impl World {
     fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
         let name = name(number);
         let about = serde_json::json!({ "number": number });
-        assert!(self.recorder.begin(Begin { name: name.clone(), leg: LegId(leg), terms, about }));
+        assert!(self.recorder.begin(Begin { name: name.clone(), of: Tapped::Leg(LegId(leg)), terms, about }));
         name
     }
 
@@ -53,7 +53,7 @@ impl World {
         let mut taps = self.taps.lock().unwrap();
         for step in steps {
             for (side, amplitude) in [(TapSide::Received, step as i16), (TapSide::Sent, -(step as i16))] {
-                taps.push_back(Tap { leg: LegId(leg), ..frame(step, side, amplitude) });
+                taps.push_back(Tap { of: Tapped::Leg(LegId(leg)), ..frame(step, side, amplitude) });
             }
         }
     }
@@ -342,7 +342,7 @@ fn any_part_of_a_file_can_be_read_also_of_both_tracks_as_one() {
             .flat_map(|step| {
                 [frame(step, TapSide::Received, 300), frame(step, TapSide::Sent, 100 * step as i16)]
             })
-            .map(|tap| Tap { leg: LegId(1), ..tap }),
+            .map(|tap| Tap { of: Tapped::Leg(LegId(1)), ..tap }),
     );
     assert!(world.recorder.finish(&name));
     world.finished(&name);
