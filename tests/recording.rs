@@ -113,7 +113,13 @@ fn record(folder: &Path, taps: &Arc<Mutex<VecDeque<Tap>>>) -> Vec<Manifest> {
         let shape = Shape { rate: SampleRate::Hz8000, tracks: Tracks::Both };
         let terms = Terms { shape, trim: false, longest: None, patience: None, shortest: Duration::ZERO };
         let about = serde_json::Value::Null;
-        assert!(recorder.begin(Begin { name: name(leg), of: Tapped::Leg(LegId(leg)), terms, about }));
+        assert!(recorder.begin(Begin {
+            name: name(leg),
+            of: Tapped::Leg(LegId(leg)),
+            seats: Vec::new(),
+            terms,
+            about
+        }));
     }
     let mut world = World::new();
     world.taps = Arc::clone(taps);

@@ -14,6 +14,7 @@ mod accounts;
 mod applications;
 mod auth;
 mod calls;
+mod conference_recordings;
 mod conferences;
 mod date;
 mod dial;
@@ -201,9 +202,10 @@ fn calls_and_what_they_leave(account: &str) -> [Resource; 11] {
     ]
 }
 
-fn conferences_and_queues(account: &str) -> [Resource; 8] {
+fn conferences_and_queues(account: &str) -> [Resource; 10] {
     let conferences = format!("{account}/Conferences");
     let participants = format!("{conferences}/{{conference}}/Participants");
+    let recordings = format!("{conferences}/{{conference}}/Recordings");
     let queues = format!("{account}/Queues");
     let waiters = format!("{queues}/{{queue}}/Members");
     [
@@ -213,6 +215,13 @@ fn conferences_and_queues(account: &str) -> [Resource; 8] {
         (
             format!("{participants}/{{participant}}"),
             get(participants::fetch).post(participants::update).delete(participants::kick),
+        ),
+        (format!("{recordings}.json"), get(conference_recordings::list).post(conference_recordings::create)),
+        (
+            format!("{recordings}/{{recording}}"),
+            get(conference_recordings::fetch)
+                .post(conference_recordings::update)
+                .delete(conference_recordings::delete),
         ),
         (format!("{queues}.json"), get(queues::list).post(queues::create)),
         (format!("{queues}/{{queue}}"), get(queues::fetch).post(queues::update).delete(queues::delete)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use confab_media::Tapped;
+use confab_media::{LegId, Tapped};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -34,6 +34,8 @@ pub(super) enum Order {
     Begin(Box<Begin>),
     /// Leave out what comes, or go on.
     Pause(Name, Option<PauseBehavior>),
+    /// Somebody is to have the next track, which is called so.
+    Seat(Name, LegId, String),
     /// It is over.
     Finish(Name),
     /// Its files are to go.
@@ -76,6 +78,11 @@ impl Collector {
                     self.begin(*begin);
                     continue;
                 }
+                // They are heard from now on.
+                Ok(Order::Seat(name, leg, label)) => {
+                    self.seat(&name, leg, label);
+                    continue;
+                }
                 order => order,
             };
             // What was heard before another order counts.
@@ -89,7 +96,7 @@ impl Collector {
                 Ok(Order::Finish(name)) => self.finish(&name),
                 Ok(Order::Delete(name)) => self.hand_on(0, Job::Delete(name)),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
-                Ok(Order::Begin(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Order::Begin(_) | Order::Seat(..)) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -127,8 +134,22 @@ impl Collector {
             waiting: Arc::default(),
             has_ended: false,
         };
+        let name = active.name.clone();
         self.legs.entry(begin.of).or_default().push(active);
         self.stats.active.add(1);
+        for (leg, label) in begin.seats {
+            self.seat(&name, leg, label);
+        }
+    }
+
+    fn seat(&mut self, name: &Name, leg: LegId, label: String) {
+        let Some(active) = self.find(name) else {
+            return;
+        };
+        let (writer, track) = (active.writer, active.placing.seat(leg));
+        if let Some(track) = track {
+            self.hand_on(writer, Job::Label(name.clone(), track, label));
+        }
     }
 
     fn find(&mut self, name: &Name) -> Option<&mut Active> {

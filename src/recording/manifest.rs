@@ -14,6 +14,9 @@ const VERSION: u32 = 1;
 /// itself with that.
 const GAPS_MAX: usize = 1_000;
 
+/// The longest list of names of one track, in bytes: some two hundred calls.
+const LABEL_MAX: usize = 8_192;
+
 /// The name of a recording: `RE` and 32 hexadecimal digits. So no text of anybody's is ever part of a path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -99,8 +102,11 @@ pub struct Manifest {
     pub state: State,
     /// Samples a second.
     pub rate: u32,
-    /// One, or two: what the far end says, what it hears.
+    /// How many.
     pub tracks: u16,
+    /// What each track is.
+    #[serde(default)]
+    pub labels: Vec<String>,
     /// Samples of each track.
     pub samples: u64,
     /// What is silence because nobody heard it, or it could not be written in time.
@@ -142,6 +148,7 @@ impl Manifest {
             state: State::InProgress,
             rate: shape.rate.hertz(),
             tracks: shape.tracks.width(),
+            labels: shape.tracks.labels(),
             samples: 0,
             gaps: Vec::new(),
             gaps_unlisted: 0,
@@ -156,8 +163,7 @@ impl Manifest {
     /// Reads one, if it is of a version that is known.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let manifest: Self = serde_json::from_slice(bytes).ok()?;
-        (manifest.version == VERSION && manifest.rate > 0 && (1..=2).contains(&manifest.tracks))
-            .then_some(manifest)
+        (manifest.version == VERSION && manifest.rate > 0 && manifest.tracks > 0).then_some(manifest)
     }
 
     /// Notes a gap; one that goes on where the last of its track ended makes that longer.
@@ -178,6 +184,30 @@ impl Manifest {
             gap.samples = gap.samples.min(samples.saturating_sub(gap.at));
             gap.samples > 0
         });
+    }
+
+    /// Calls a track so. One that several share has all their names. Whether that is new.
+    pub(super) fn name_track(&mut self, track: u16, name: String) -> bool {
+        let track = usize::from(track);
+        match self.labels.get_mut(track) {
+            Some(names) if names.split(' ').any(|known| known == name) => return false,
+            Some(names) if names.len() < LABEL_MAX => {
+                names.push(' ');
+                names.push_str(&name);
+            }
+            Some(_) => return false,
+            None if track < usize::from(self.tracks) => {
+                self.labels.resize(track, String::new());
+                self.labels.push(name);
+            }
+            None => return false,
+        }
+        true
+    }
+
+    /// Bytes in the file.
+    pub fn file_len(&self) -> u64 {
+        super::wav::HEADER_LEN + self.samples * u64::from(self.tracks) * super::wav::SAMPLE_LEN
     }
 
     /// Whole seconds, as the API counts them: what is begun counts.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use confab_media::dsp::level::SpeechGate;
-use confab_media::{SampleRate, Tap, Tick};
+use confab_media::{LegId, SampleRate, Tap, Tick};
 
 use super::manifest::Gap;
 use super::slots::{Slots, Step};
@@ -47,6 +47,22 @@ impl Tracks {
             Self::Both | Self::Apart => 2,
             Self::Each(tracks) => tracks,
         }
+    }
+
+    /// What each track of the file is: `inbound` is what the far end says, `outbound` what it hears, `both` their sum;
+    /// `conference` what all say, `first` the first participant, `others` the rest. Who has a track by themselves is told
+    /// as they come.
+    pub fn labels(self) -> Vec<String> {
+        let labels: &[&str] = match self {
+            Self::Received => &["inbound"],
+            Self::Sent => &["outbound"],
+            Self::Mixed => &["both"],
+            Self::Both => &["inbound", "outbound"],
+            Self::Conference => &["conference"],
+            Self::Apart => &["first", "others"],
+            Self::Each(_) => &[],
+        };
+        labels.iter().map(|label| (*label).to_owned()).collect()
     }
 }
 
@@ -147,6 +163,11 @@ impl Placing {
             quiet: 0,
             block: Block::default(),
         }
+    }
+
+    /// Gives a participant a track, if they have none, and says which.
+    pub(super) fn seat(&mut self, leg: LegId) -> Option<u16> {
+        self.slots.seat(leg)
     }
 
     pub(super) fn pause(&mut self, behavior: Option<PauseBehavior>) {

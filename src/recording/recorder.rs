@@ -8,7 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{Tap, Tapped};
+use confab_media::{LegId, Tap, Tapped};
 use tokio::sync::mpsc;
 
 use super::collector::{Collector, Order};
@@ -51,6 +51,8 @@ pub struct Begin {
     pub name: Name,
     /// Whose sound.
     pub of: Tapped,
+    /// Who has which track, from the first on, where each participant has one; and what their tracks are called.
+    pub seats: Vec<(LegId, String)>,
     /// What of it, and until when.
     pub terms: Terms,
     /// What is written down beside it.
@@ -147,6 +149,11 @@ impl Recorder {
     /// Leaves out what comes (`Some`), or goes on (`None`). Whether there was room for the order.
     pub fn pause(&self, name: &Name, behavior: Option<PauseBehavior>) -> bool {
         self.orders.try_send(Order::Pause(name.clone(), behavior)).is_ok()
+    }
+
+    /// Gives one who comes the next track, where each participant has one. Whether there was room for the order.
+    pub fn seat(&self, name: &Name, leg: LegId, label: String) -> bool {
+        self.orders.try_send(Order::Seat(name.clone(), leg, label)).is_ok()
     }
 
     /// Ends a recording; a report says when it is on the disk. Whether there was room for the order.

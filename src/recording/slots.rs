@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use confab_media::dsp::converter::{RateConverter, conversion_delay};
 use confab_media::dsp::level::Level;
-use confab_media::{ConferenceTap, SampleRate, Tap, TapSide, Tick, Time};
+use confab_media::{ConferenceTap, LegId, SampleRate, Tap, TapSide, Tick, Time};
 
 use super::placing::{PauseBehavior, Shape, Tracks};
 
@@ -96,6 +96,13 @@ impl Slots {
             paused: None,
             sounded: vec![false; usize::from(shape.tracks.width())],
         }
+    }
+
+    /// Gives a participant a track, if they have none, and says which.
+    pub(super) fn seat(&mut self, leg: LegId) -> Option<u16> {
+        let input =
+            matches!(self.shape.tracks, Tracks::Each(_)).then(|| self.input(TapSide::Seat(leg)))??;
+        u16::try_from(self.track(input)).ok()
     }
 
     /// From the next slot on.

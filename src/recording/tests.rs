@@ -45,7 +45,13 @@ impl World {
     fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
         let name = name(number);
         let about = serde_json::json!({ "number": number });
-        assert!(self.recorder.begin(Begin { name: name.clone(), of: Tapped::Leg(LegId(leg)), terms, about }));
+        assert!(self.recorder.begin(Begin {
+            name: name.clone(),
+            of: Tapped::Leg(LegId(leg)),
+            seats: Vec::new(),
+            terms,
+            about
+        }));
         name
     }
 

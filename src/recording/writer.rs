@@ -30,6 +30,8 @@ pub(super) enum Job {
     Open(Name, serde_json::Value, Shape),
     /// More of it.
     Append(Name, Block, Waiting),
+    /// A track of it is called so.
+    Label(Name, u16, String),
     /// It is over; so many samples of it are kept, and fewer than the second number are none.
     Finish(Name, u64, Duration),
     /// Its files are to go.
@@ -74,6 +76,7 @@ impl Writer {
                     self.append(&name, &block);
                     drop(waiting);
                 }
+                Job::Label(name, track, label) => self.label(&name, track, label),
                 Job::Finish(name, kept, shortest) => self.finish(&name, kept, shortest),
                 Job::Delete(name) => self.delete(name),
                 Job::Stop => return,
@@ -101,6 +104,18 @@ impl Writer {
             self.failed(&mut open, &error);
         }
         self.open.insert(name.clone(), open);
+    }
+
+    fn label(&mut self, name: &Name, track: u16, label: String) {
+        let Some(open) = self.open.get_mut(name) else {
+            return;
+        };
+        if open.manifest.name_track(track, label)
+            && let Err(error) = save(&*self.disk, &open.manifest, &open.paths.manifest, false)
+        {
+            // It is written again at the end.
+            info!(recording = %name, %error, "the name of a track is not written yet");
+        }
     }
 
     fn finish(&mut self, name: &Name, kept: u64, shortest: Duration) {

@@ -133,7 +133,6 @@ pub(in super::super) struct CallRecordingFilters {
 #[into_params(parameter_in = Query, rename_all = "PascalCase")]
 pub(in super::super) struct RecordingFilters {
     call_sid: Option<String>,
-    /// None is of a conference.
     conference_sid: Option<String>,
     /// Begun on that day (UTC): `2024-01-31`, or the day of a time such as `2024-01-31T23:59:59Z`.
     date_created: Option<String>,

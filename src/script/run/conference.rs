@@ -3,11 +3,14 @@
 use tokio::time::Instant;
 
 use super::super::code::{CONFERENCE_COACH, MIXED_NOUNS, PARTICIPANT_LABEL_IN_USE};
-use super::super::verbs::Waiting;
 use super::super::verbs::dial::{Beep as BeepWord, Conference, ConferenceEvent, Dial};
+use super::super::verbs::{RecordingChannels, Trim, Waiting};
 use super::announce::told;
 use super::{Flow, Runner};
-use crate::call::{Beep, CallError, ConferenceCallback, ConferenceWord, JoinTerms, SeatSound, VoiceUrl};
+use crate::call::{
+    Beep, CallError, ConferenceCallback, ConferenceChannels, ConferenceRecording, ConferenceWord, HttpMethod,
+    JoinTerms, RecordingCallback, RecordingEvents, RecordingSource, SeatSound, VoiceUrl,
+};
 
 impl Runner {
     pub(super) async fn dial_conference(&mut self, dial: &Dial, conference: &Conference) -> Flow {
@@ -50,7 +53,30 @@ impl Runner {
             // The script's reader takes nothing else.
             coach: conference.coach.as_ref().and_then(|coached| coached.parse().ok()),
             news: self.conference_callback(conference),
+            record: self.conference_recording(conference),
         }
+    }
+
+    /// How the conference is recorded, and who is told: in the older way only if in no other.
+    fn conference_recording(&self, conference: &Conference) -> Option<ConferenceRecording> {
+        let record_end = || {
+            let url = self.resolve(conference.event_callback.as_ref()?)?;
+            Some(RecordingCallback {
+                url: VoiceUrl { url: url.into(), method: HttpMethod::Post },
+                events: RecordingEvents::default(),
+                is_record_end: true,
+            })
+        };
+        conference.record.then(|| ConferenceRecording {
+            channels: match conference.recording_channels {
+                RecordingChannels::Mono => ConferenceChannels::Mono,
+                RecordingChannels::Dual => ConferenceChannels::Dual,
+                RecordingChannels::Multitrack => ConferenceChannels::Multitrack,
+            },
+            trim: conference.trim == Trim::Silence,
+            source: RecordingSource::Conference,
+            callback: self.recording_callback(conference.recording_status.as_ref()).or_else(record_end),
+        })
     }
 
     fn wait_sound(&self, wait: &Waiting) -> SeatSound {
