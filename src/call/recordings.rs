@@ -6,6 +6,7 @@
 
 mod about;
 mod conference;
+mod request;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
@@ -548,66 +549,6 @@ impl Model {
             self.recordings.tell(found, Happening::Over);
         }
         self.recordings.rows.end(sid);
-    }
-}
-
-impl RecordingRequest {
-    /// The recording it is about, if it is about one that is there.
-    pub(super) const fn recording(&self) -> Option<RecordingSid> {
-        match self {
-            Self::Change(sid, ..) | Self::Fetch(sid, _) | Self::Await(sid, _) | Self::Delete(sid, _) => {
-                Some(*sid)
-            }
-            Self::Start(..)
-            | Self::StartConference(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
-        }
-    }
-
-    /// The call it is about, if it is about one.
-    pub(super) const fn call(&self) -> Option<CallSid> {
-        match self {
-            Self::Start(call, ..) => Some(*call),
-            Self::StartConference(..)
-            | Self::Change(..)
-            | Self::Fetch(..)
-            | Self::Await(..)
-            | Self::Delete(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
-        }
-    }
-
-    /// The conference it is about, if it is about one.
-    pub(super) const fn conference(&self) -> Option<ConferenceSid> {
-        match self {
-            Self::StartConference(conference, ..) => Some(*conference),
-            Self::Start(..)
-            | Self::Change(..)
-            | Self::Fetch(..)
-            | Self::Await(..)
-            | Self::Delete(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
-        }
-    }
-
-    /// Answers that it will not be done.
-    pub(super) fn refuse(self, why: CallError) {
-        match self {
-            Self::Start(_, _, reply)
-            | Self::StartConference(_, _, reply)
-            | Self::Change(_, _, reply)
-            | Self::Fetch(_, reply)
-            | Self::Await(_, reply) => answer(reply, Err(why)),
-            Self::List(_, _, reply) => answer(reply, Err(why)),
-            Self::Delete(_, reply) => answer(reply, Err(why)),
-            Self::RecordWith(..) | Self::Reported(_) => {}
-        }
     }
 }
 

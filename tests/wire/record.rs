@@ -19,23 +19,29 @@ use crate::peer::{Peer, within};
 use crate::running::Running;
 
 /// Louder than this, a tone is in a file; softer, it is not.
-const THERE: f64 = 2_000.0;
-const NOT_THERE: f64 = 100.0;
+pub(crate) const THERE: f64 = 2_000.0;
+pub(crate) const NOT_THERE: f64 = 100.0;
 
 /// The API of a node: where it is, and its credentials.
-struct Api {
+pub(crate) struct Api {
     http: SocketAddr,
     account: String,
     authorization: String,
 }
 
 impl Api {
-    fn of(node: &Running) -> Self {
+    pub(crate) fn of(node: &Running) -> Self {
         Self { http: node.node.http, account: node.account_sid.clone(), authorization: node.authorization() }
     }
 
     /// Status, head and body of an answer. `more` are headers, each with its line end.
-    async fn ask(&self, method: &str, path: &str, more: &str, form: &str) -> (u16, String, Vec<u8>) {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        more: &str,
+        form: &str,
+    ) -> (u16, String, Vec<u8>) {
         let path = match path.strip_prefix("http://") {
             Some(absolute) => absolute[absolute.find('/').unwrap()..].to_owned(),
             None => format!("/2010-04-01/Accounts/{}/{path}", self.account),
@@ -56,13 +62,13 @@ impl Api {
         (status, head, answer[end..].to_vec())
     }
 
-    async fn json(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
+    pub(crate) async fn json(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
         let (status, _, body) = self.ask(method, path, "", form).await;
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
     /// A recording when it is completed.
-    async fn completed(&self, path: &str) -> Value {
+    pub(crate) async fn completed(&self, path: &str) -> Value {
         within(&format!("{path} to be completed"), async {
             loop {
                 let (_, found) = self.json("GET", path, "").await;
@@ -76,7 +82,7 @@ impl Api {
     }
 
     /// The samples of each track.
-    async fn sound(&self, path: &str) -> Vec<Vec<i16>> {
+    pub(crate) async fn sound(&self, path: &str) -> Vec<Vec<i16>> {
         let (status, _, body) = self.ask("GET", path, "", "").await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         tracks(&body)
@@ -92,7 +98,7 @@ fn tracks(file: &[u8]) -> Vec<Vec<i16>> {
 }
 
 /// The greatest amplitude of a tone in any 200 ms.
-fn loudest(samples: &[i16], hertz: f64) -> f64 {
+pub(crate) fn loudest(samples: &[i16], hertz: f64) -> f64 {
     let loudness = |window: &[i16]| {
         let (mut re, mut im) = (0.0, 0.0);
         for (n, &sample) in window.iter().enumerate() {

@@ -2,7 +2,7 @@
 //! participant by themselves. Who is on hold or waits, and what they hear meanwhile, is not in them.
 
 use chrono::Utc;
-use confab_media::{ConferenceTap, SampleRate, TapParts, Tapped};
+use confab_media::{ConferenceTap, LegId, SampleRate, TapParts, Tapped};
 use tracing::{error, info};
 
 use super::about::About;
@@ -34,6 +34,13 @@ pub enum ConferenceChannels {
     Multitrack,
 }
 
+/// What a recording of a conference begins with.
+struct Plan {
+    view: RecordingView,
+    tapping: Tapping,
+    begin: Begin,
+}
+
 impl ConferenceChannels {
     /// All of them, as they are written.
     pub const WRITTEN: [(&str, Self); 3] =
@@ -42,6 +49,25 @@ impl ConferenceChannels {
     /// The one that is written so.
     pub fn parse(word: &str) -> Option<Self> {
         Self::WRITTEN.into_iter().find(|(written, _)| *written == word).map(|(_, channels)| channels)
+    }
+
+    /// What the file of a conference looks like, in which somebody has this rate: at 8 kHz as that, at 16 kHz if it is more.
+    fn shape(self, widest: SampleRate, participants_max: usize) -> Shape {
+        let tracks = match self {
+            Self::Mono => Tracks::Conference,
+            Self::Dual => Tracks::Apart,
+            Self::Multitrack => Tracks::Each(participants_max.min(TRACKS_MAX) as u16),
+        };
+        Shape { rate: widest.min(SampleRate::Hz16000), tracks }
+    }
+
+    /// What is to be copied of a conference in which this leg was first.
+    fn parts(self, first: LegId) -> TapParts {
+        match self {
+            Self::Mono => TapParts { mix: true, ..TapParts::default() },
+            Self::Dual => TapParts { apart: Some(first), ..TapParts::default() },
+            Self::Multitrack => TapParts { each: true, ..TapParts::default() },
+        }
     }
 }
 
@@ -99,6 +125,26 @@ impl Model {
         let Some(recorder) = self.recordings.recorder.clone() else {
             return Err(CallError::NotRecording);
         };
+        let Plan { view, tapping, begin } = self.plan(sid, &wanted)?;
+        // First the recorder, so that it knows the conference when the first frame comes.
+        if !recorder.begin(begin) {
+            return Err(CallError::Overloaded);
+        }
+        let row = Recording {
+            view: view.clone(),
+            callback: wanted.callback,
+            waiting: Vec::new(),
+            tapping: Some(tapping),
+        };
+        self.recordings.of_conference.entry(sid).or_default().push(view.sid);
+        self.begun(row);
+        self.tap_conference(sid);
+        info!(recording = %view.sid, conference = %sid, "recording begun");
+        Ok(view)
+    }
+
+    /// What is to be recorded of a conference, if it can be.
+    fn plan(&self, sid: ConferenceSid, wanted: &ConferenceRecording) -> Result<Plan, CallError> {
         let conference = self.conferences.get(sid).ok_or(CallError::NoConference)?;
         if conference.view.status == ConferenceStatus::Completed {
             return Err(CallError::WrongState);
@@ -109,27 +155,15 @@ impl Model {
         let there: Vec<&Call> = self.participants_of(sid).collect();
         let first = there.first().ok_or(CallError::WrongState)?;
         let widest = there.iter().map(|call| call.leg.sample_rate()).max().unwrap_or(SampleRate::Hz8000);
-        let rate = widest.min(SampleRate::Hz16000);
-        let tracks = match wanted.channels {
-            ConferenceChannels::Mono => Tracks::Conference,
-            ConferenceChannels::Dual => Tracks::Apart,
-            ConferenceChannels::Multitrack => {
-                Tracks::Each(conference.participants_max.min(TRACKS_MAX) as u16)
-            }
-        };
-        let is_each = wanted.channels == ConferenceChannels::Multitrack;
-        let parts = TapParts {
-            mix: wanted.channels == ConferenceChannels::Mono,
-            apart: (wanted.channels == ConferenceChannels::Dual).then_some(first.leg.leg),
-            each: is_each,
-        };
-        let (recording, now) = (RecordingSid::generate(), Utc::now());
+        let shape = wanted.channels.shape(widest, conference.participants_max);
+        let parts = wanted.channels.parts(first.leg.leg);
+        let now = Utc::now();
         let view = RecordingView {
-            sid: recording,
+            sid: RecordingSid::generate(),
             account: conference.view.account,
             call: first.view.sid,
             conference: Some(sid),
-            tracks: tracks.width(),
+            tracks: shape.tracks.width(),
             track: RecordingTrack::Both,
             source: wanted.source,
             status: RecordingStatus::InProgress,
@@ -139,26 +173,16 @@ impl Model {
             size: None,
             error: None,
         };
-        let seats = there.iter().filter(|_| is_each).map(|call| (call.leg.leg, call.view.sid.to_string()));
+        let seated = there.iter().filter(|_| parts.each);
         let terms = RecordingTerms { trim: wanted.trim, ..RecordingTerms::of(wanted.source) };
         let begin = Begin {
-            name: name_of(recording),
+            name: name_of(view.sid),
             of: Tapped::Conference(conference.place.conference),
-            seats: seats.collect(),
-            terms: terms.for_recorder(Shape { rate, tracks }),
+            seats: seated.map(|call| (call.leg.leg, call.view.sid.to_string())).collect(),
+            terms: terms.for_recorder(shape),
             about: About::of(&view, wanted.callback.as_ref()).written(),
         };
-        // First the recorder, so that it knows the conference when the first frame comes.
-        if !recorder.begin(begin) {
-            return Err(CallError::Overloaded);
-        }
-        let tapping = Some(Tapping { rate, parts });
-        let row = Recording { view: view.clone(), callback: wanted.callback, waiting: Vec::new(), tapping };
-        self.recordings.of_conference.entry(sid).or_default().push(recording);
-        self.begun(row);
-        self.tap_conference(sid);
-        info!(recording = %recording, conference = %sid, "recording begun");
-        Ok(view)
+        Ok(Plan { view, tapping: Tapping { rate: shape.rate, parts }, begin })
     }
 
     /// A call is about to sit in a conference: where each participant has a track, theirs is known before they are heard.
