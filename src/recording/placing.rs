@@ -11,7 +11,7 @@ use confab_media::dsp::converter::RateConverter;
 use confab_media::dsp::level::{Level, SpeechGate};
 use confab_media::{FRAME_LEN_MAX, SampleRate, Tap, TapSide, Tick, Time};
 
-use super::manifest::Gap;
+use super::manifest::{Gap, Pause};
 
 /// Steps of 20 ms in a block: half a second, so that a process that is killed loses less than one.
 const BLOCK_STEPS: usize = 25;
@@ -43,6 +43,17 @@ impl Tracks {
             Self::Received | Self::Sent | Self::Mixed => 1,
             Self::Both => 2,
         }
+    }
+
+    /// What each track of the file is: `inbound` is what the far end says, `outbound` what it hears, `both` their sum.
+    pub fn labels(self) -> Vec<String> {
+        let labels: &[&str] = match self {
+            Self::Received => &["inbound"],
+            Self::Sent => &["outbound"],
+            Self::Mixed => &["both"],
+            Self::Both => &["inbound", "outbound"],
+        };
+        labels.iter().map(|label| (*label).to_owned()).collect()
     }
 
     const fn wants(self, side: TapSide) -> bool {
@@ -104,8 +115,10 @@ pub(super) struct Block {
     /// Of all tracks in turn.
     pub(super) samples: Vec<i16>,
     pub(super) gaps: Vec<Gap>,
-    /// Samples of it that stand for a pause.
-    pub(super) paused: u64,
+    /// What lies in it for pauses, and where one left nothing.
+    pub(super) pauses: Vec<Pause>,
+    /// Samples that were heard, of all tracks together: what is neither gap nor pause.
+    pub(super) heard: u64,
     /// Samples of silence that were cut off before the file's first, so far.
     pub(super) trimmed: u64,
 }
@@ -251,7 +264,7 @@ impl Placing {
         let step = self.step(&sides);
         let is_loud = Level::of(&step.samples).minus_dbov() < SILENCE_DBOV;
         match self.paused {
-            Some(PauseBehavior::Skip) => {}
+            Some(PauseBehavior::Skip) => self.note_pause(true),
             _ if is_loud || self.waiting.is_over => {
                 self.begin_sound();
                 self.append(step, is_loud);
@@ -318,6 +331,9 @@ impl Placing {
     fn append(&mut self, step: Step, is_loud: bool) {
         let len = self.step_len() as u64;
         let at = self.steps * len;
+        if step.is_paused {
+            self.note_pause(false);
+        }
         self.steps += 1;
         if is_loud {
             self.sound_until = self.steps;
@@ -334,8 +350,17 @@ impl Placing {
                 }
             }
         }
-        self.block.paused += if step.is_paused { len } else { 0 };
+        if !step.is_paused {
+            let missing = step.missing.iter().filter(|missing| **missing).count() as u64;
+            self.block.heard += len * u64::from(self.terms.shape.tracks.width()).saturating_sub(missing);
+        }
         self.block.samples.extend_from_slice(&step.samples);
+    }
+
+    /// A step of a pause, where the next sample goes.
+    fn note_pause(&mut self, is_skipped: bool) {
+        let (at, samples) = (self.steps * self.step_len() as u64, self.step_len() as u64);
+        Pause { at, samples, is_skipped }.note_in(&mut self.block.pauses);
     }
 
     fn note_gap(&mut self, track: Option<u8>, at: u64, samples: u64) {
@@ -468,7 +493,9 @@ pub(super) mod tests {
             assert_eq!(kept, steps * 160, "{behavior:?}");
             let silent = block.samples.iter().filter(|s| **s == 0).count();
             assert_eq!(silent, if behavior == PauseBehavior::Silence { 1_600 } else { 0 });
-            assert_eq!(block.paused, silent as u64);
+            let is_skipped = behavior == PauseBehavior::Skip;
+            assert_eq!(block.pauses, [Pause { at: 1_440, samples: 1_600, is_skipped }]);
+            assert_eq!(block.heard, 20 * 160);
         }
     }
 

@@ -18,18 +18,21 @@ use super::{Disk, Files, Gap, Manifest, Name, Playback, Recorder, Sheet, State, 
 use crate::telemetry::Metrics;
 
 /// A recorder, and what it is given.
-struct World {
-    folder: TempDir,
-    recorder: Recorder,
-    reports: Receiver<Report>,
-    taps: Arc<Mutex<VecDeque<Tap>>>,
+pub(super) struct World {
+    pub(super) folder: TempDir,
+    pub(super) recorder: Recorder,
+    pub(super) reports: Receiver<Report>,
+    pub(super) taps: Arc<Mutex<VecDeque<Tap>>>,
     /// Ends that were reported while another was waited for.
     over: Vec<Manifest>,
 }
 
 impl World {
-    fn new(disk: impl Disk + 'static) -> Self {
-        let folder = TempDir::new().unwrap();
+    pub(super) fn new(disk: impl Disk + 'static) -> Self {
+        Self::at(TempDir::new().unwrap(), disk)
+    }
+
+    pub(super) fn at(folder: TempDir, disk: impl Disk + 'static) -> Self {
         find(folder.path()).unwrap();
         let taps: Arc<Mutex<VecDeque<Tap>>> = Arc::default();
         let source = Arc::clone(&taps);
@@ -42,14 +45,14 @@ impl World {
         Self { folder, recorder, reports, taps, over: Vec::new() }
     }
 
-    fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
+    pub(super) fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
         let name = name(number);
         let about = serde_json::json!({ "number": number });
         assert!(self.recorder.begin(Begin { name: name.clone(), leg: LegId(leg), terms, about }));
         name
     }
 
-    fn hear(&self, leg: u64, steps: std::ops::Range<u64>) {
+    pub(super) fn hear(&self, leg: u64, steps: std::ops::Range<u64>) {
         let mut taps = self.taps.lock().unwrap();
         for step in steps {
             for (side, amplitude) in [(TapSide::Received, step as i16), (TapSide::Sent, -(step as i16))] {
@@ -58,8 +61,16 @@ impl World {
         }
     }
 
+    /// Returns when all that it was given and told is done. What it takes first it may take with the order before.
+    pub(super) fn settle(&self) {
+        for _ in 0..2 {
+            self.taps.lock().unwrap().push_back(Tap { leg: LegId(99), ..frame(0, TapSide::Sent, 0) });
+            wait_for(|| self.taps.lock().unwrap().is_empty());
+        }
+    }
+
     /// What the recorder reports of a recording's end; what it says before is passed over.
-    fn finished(&mut self, name: &Name) -> Manifest {
+    pub(super) fn finished(&mut self, name: &Name) -> Manifest {
         loop {
             if let Some(at) = self.over.iter().position(|manifest| manifest.name == *name) {
                 return self.over.remove(at);
@@ -70,16 +81,16 @@ impl World {
         }
     }
 
-    fn path(&self, name: &Name, end: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &Name, end: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.{end}"))
     }
 }
 
-fn name(number: u8) -> Name {
+pub(super) fn name(number: u8) -> Name {
     format!("RE{}", format!("{number:02x}").repeat(16)).parse().unwrap()
 }
 
-fn samples(path: &Path) -> Vec<i16> {
+pub(super) fn samples(path: &Path) -> Vec<i16> {
     hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect()
 }
 
@@ -327,7 +338,10 @@ fn a_stop_completes_what_is_under_way_and_what_is_deleted_is_gone() {
     assert!(world.recorder.delete(&name));
     let deleted = world.reports.blocking_recv();
     assert!(matches!(&deleted, Some(Report::Deleted(deleted, true)) if *deleted == name), "{deleted:?}");
-    assert!(!world.path(&name, "wav").exists() && !world.path(&name, "json").exists());
+    assert!(!world.path(&name, "wav").exists());
+    let known =
+        find(world.folder.path()).unwrap().into_iter().find(|manifest| manifest.name == name).unwrap();
+    assert_eq!((known.state, known.deleted.is_some(), known.samples), (State::Deleted, true, 100 * 160));
     world.recorder.stop();
     assert_eq!(world.finished(&other).state, State::Completed);
     assert!(world.path(&other, "wav").exists());
@@ -375,7 +389,7 @@ fn any_part_of_a_file_can_be_read_also_of_both_tracks_as_one() {
 }
 
 /// Waits for what another thread does.
-fn wait_for(is_so: impl Fn() -> bool) {
+pub(super) fn wait_for(is_so: impl Fn() -> bool) {
     while !is_so() {
         std::thread::yield_now();
     }

@@ -54,8 +54,10 @@ impl RecordingView {
         self.status = match manifest.state {
             State::Completed => RecordingStatus::Completed,
             State::Absent | State::InProgress => RecordingStatus::Absent,
+            State::Deleted => RecordingStatus::Deleted,
         };
-        self.seconds = (self.status == RecordingStatus::Completed).then(|| manifest.seconds());
+        self.seconds =
+            (self.status != RecordingStatus::Absent && manifest.samples > 0).then(|| manifest.seconds());
         self.error = manifest.failure.as_ref().map(|failure| match failure {
             Failure::TooShort => ERROR_TOO_SHORT,
             Failure::Silent => ERROR_SILENT,
@@ -79,6 +81,8 @@ pub enum RecordingStatus {
     Completed,
     /// There is nothing to fetch.
     Absent,
+    /// It was there.
+    Deleted,
 }
 
 impl RecordingStatus {
@@ -91,6 +95,7 @@ impl RecordingStatus {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Absent => "absent",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -98,7 +103,7 @@ impl RecordingStatus {
     pub const fn is_final(self) -> bool {
         match self {
             Self::InProgress | Self::Paused | Self::Stopped | Self::Processing => false,
-            Self::Completed | Self::Absent => true,
+            Self::Completed | Self::Absent | Self::Deleted => true,
         }
     }
 }
@@ -250,7 +255,10 @@ impl RecordingEvents {
             RecordingStatus::InProgress => self.in_progress,
             RecordingStatus::Completed => self.completed,
             RecordingStatus::Absent => self.absent,
-            RecordingStatus::Paused | RecordingStatus::Stopped | RecordingStatus::Processing => false,
+            RecordingStatus::Paused
+            | RecordingStatus::Stopped
+            | RecordingStatus::Processing
+            | RecordingStatus::Deleted => false,
         }
     }
 }
@@ -277,6 +285,8 @@ pub struct RecordingFilter {
     pub created: Span,
     /// Only those that record, or are paused.
     pub is_active: bool,
+    /// Those that were deleted, too.
+    pub with_deleted: bool,
 }
 
 impl RecordingFilter {
@@ -286,5 +296,6 @@ impl RecordingFilter {
             && self.call.is_none_or(|call| call == view.call)
             && self.created.contains(Some(view.created))
             && (is_active || !self.is_active)
+            && (self.with_deleted || view.status != RecordingStatus::Deleted)
     }
 }
