@@ -59,6 +59,10 @@ pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        if is_unfinished(&path) {
+            fs::remove_file(&path)?;
+            continue;
+        }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<Name>().ok());
         let Some(name) = stem.filter(|_| path.extension().is_some_and(|end| end == "json")) else {
             continue;
@@ -72,6 +76,12 @@ pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
         }
     }
     Ok(found)
+}
+
+/// A manifest or an MP3 that the last process had not completed. What it was made of is there.
+fn is_unfinished(path: &Path) -> bool {
+    let file = path.file_name().and_then(|file| file.to_str()).and_then(|file| file.split_once('.'));
+    file.is_some_and(|(name, end)| name.parse::<Name>().is_ok() && end.ends_with(".new"))
 }
 
 fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifest>> {

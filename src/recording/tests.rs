@@ -174,6 +174,7 @@ fn strange_files_in_the_folder_are_left_alone() {
         ("notes.json".to_owned(), "{}".to_owned()),
         (format!("{name}.json"), "{\"version\": 99}".to_owned()),
         (format!("{other}.wav.part"), "RIFF".to_owned()),
+        (format!("{other}.mp3.7.new"), "what is made again".to_owned()),
     ] {
         fs::write(folder.path().join(&file), content).unwrap();
     }
@@ -339,8 +340,7 @@ fn a_stop_completes_what_is_under_way_and_what_is_deleted_is_gone() {
     let deleted = world.reports.blocking_recv();
     assert!(matches!(&deleted, Some(Report::Deleted(deleted, true)) if *deleted == name), "{deleted:?}");
     assert!(!world.path(&name, "wav").exists());
-    let known =
-        find(world.folder.path()).unwrap().into_iter().find(|manifest| manifest.name == name).unwrap();
+    let known = Manifest::read(&fs::read(world.path(&name, "json")).unwrap()).unwrap();
     assert_eq!((known.state, known.deleted.is_some(), known.samples), (State::Deleted, true, 100 * 160));
     world.recorder.stop();
     assert_eq!(world.finished(&other).state, State::Completed);

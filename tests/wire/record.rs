@@ -185,6 +185,19 @@ async fn a_message_is_recorded_until_a_key_and_the_application_is_told_where_it_
     assert_eq!(code, 204);
     assert_eq!(api.ask("GET", url, "", "").await.0, 404);
     assert_eq!(api.json("DELETE", &format!("Recordings/{sid}.json"), "").await.0, 404);
+    assert_eq!(api.json("GET", &format!("Recordings/{sid}.json"), "").await.0, 404);
+    let (_, list) = api.json("GET", "Recordings.json", "").await;
+    assert_eq!(list["recordings"].as_array().unwrap().len(), 0);
+    let (_, list) = api.json("GET", "Recordings.json?IncludeSoftDeleted=true", "").await;
+    assert_eq!(
+        (&list["recordings"][0]["sid"], &list["recordings"][0]["status"]),
+        (&sid.into(), &"deleted".into())
+    );
+    let (code, known) = api.json("GET", &format!("Recordings/{sid}.json?IncludeSoftDeleted=true"), "").await;
+    assert_eq!(
+        (code, &known["status"], &known["duration"]),
+        (200, &"deleted".into(), &seconds.to_string().into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
