@@ -139,8 +139,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::recording::tests::name;
-    use crate::recording::{Shape, Tracks};
+    use crate::recording::placing::tests::terms;
+    use crate::recording::tests::{World, name};
+    use crate::recording::{Files, Report, Shape, Tracks};
 
     /// A folder whose files are as old as the test says.
     struct Folder {
@@ -200,6 +201,25 @@ mod tests {
         assert_eq!(gone(400_000), [names[3].clone(), names[2].clone()]);
         // What is under way may take all of it.
         assert_eq!(gone(50_000).len(), 4);
+    }
+
+    #[test]
+    fn what_is_to_go_is_deleted_and_told_and_what_is_under_way_goes_on() {
+        let mut world = World::new(Files);
+        let over = world.begin(1, 1, terms(Tracks::Both));
+        let under_way = world.begin(2, 1, terms(Tracks::Both));
+        world.hear(1, 0..100);
+        assert!(world.recorder.finish(&over));
+        world.finished(&over);
+        let retention = Retention { age: None, bytes: Some(1) };
+        assert_eq!(tidy(&world.recorder, world.folder.path(), retention).unwrap(), 1);
+        let deleted = world.reports.blocking_recv();
+        assert!(matches!(&deleted, Some(Report::Deleted(name, true)) if *name == over), "{deleted:?}");
+        assert!(!world.path(&over, "wav").exists() && world.path(&over, "json").exists());
+        assert_eq!(tidy(&world.recorder, world.folder.path(), retention).unwrap(), 0);
+        world.hear(1, 100..200);
+        assert!(world.recorder.finish(&under_way));
+        assert_eq!(world.finished(&under_way).samples, 200 * 160);
     }
 
     #[test]

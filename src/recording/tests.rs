@@ -348,6 +348,17 @@ fn a_stop_completes_what_is_under_way_and_what_is_deleted_is_gone() {
 }
 
 #[test]
+fn recordings_are_as_fine_as_what_is_heard_up_to_16_khz_unless_told_otherwise() {
+    use confab_media::SampleRate::{Hz8000, Hz16000, Hz48000};
+    let recorder = World::new(Files).recorder;
+    assert_eq!([Hz8000, Hz16000, Hz48000].map(|rate| recorder.rate_of(rate)), [Hz8000, Hz16000, Hz16000]);
+    for rate in [Hz8000, Hz16000] {
+        let recorder = recorder.clone().at_rate(Some(rate));
+        assert_eq!([Hz8000, Hz16000, Hz48000].map(|heard| recorder.rate_of(heard)), [rate; 3]);
+    }
+}
+
+#[test]
 fn any_part_of_a_file_can_be_read_also_of_both_tracks_as_one() {
     let mut world = World::new(Files);
     let name = world.begin(1, 1, terms(Tracks::Both));
