@@ -13,7 +13,7 @@ use super::form::{Form, Json, Parameters, Query};
 use super::openapi::{FORM, filters, forms, lists};
 use super::paging::Paging;
 use super::path::{ConferencePath, ConferenceRecordingPath, RecordingKey};
-use super::recordings::{Representation, callback_of, change, filter, remove, trim};
+use super::recordings::{Representation, callback_of, change, existing, filter, remove, trim};
 use crate::call::{
     CallError, ConferenceChannels, ConferenceRecording, ConferenceSid, Handle, PageRequest, RecordingFilter,
     RecordingSource, RecordingView,
@@ -144,9 +144,9 @@ async fn find(
 ) -> Result<RecordingView, ApiError> {
     match key {
         RecordingKey::Sid(sid) => {
-            let error_of = |error| ApiError::of(error, Asked::Recording(sid));
-            let view = calls.fetch_recording(sid).await.map_err(error_of)?;
-            if view.conference == Some(conference) { Ok(view) } else { Err(error_of(CallError::NoRecording)) }
+            let view = existing(calls, sid, false).await?;
+            let nothing = || ApiError::of(CallError::NoRecording, Asked::Recording(sid));
+            if view.conference == Some(conference) { Ok(view) } else { Err(nothing()) }
         }
         RecordingKey::Current => {
             let filter = RecordingFilter {

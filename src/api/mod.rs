@@ -69,6 +69,10 @@ const API_VERSION: &str = "2010-04-01";
 /// encoded to thrice that, beside a few addresses.
 const BODY_MAX: usize = 64 * 1_024;
 
+/// Encodes recordings as MP3, no more at a time than a node has cores to spare.
+#[derive(Clone, Debug, Default)]
+pub struct Mp3Encoders(recording_media::Encoders);
+
 /// What the API needs to answer.
 pub struct ApiState {
     /// The model that is asked.
@@ -81,6 +85,8 @@ pub struct ApiState {
     pub listening: Listening,
     /// Where the files of recordings are.
     pub recordings: PathBuf,
+    /// Turns at the encoder of recordings.
+    pub encoders: Mp3Encoders,
     /// Where applications reach this API: `http://host:port`, without a slash at the end.
     pub public_url: String,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.

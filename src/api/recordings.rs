@@ -20,8 +20,8 @@ use super::path::{CallPath, CallRecordingPath, RecordingKey, RecordingPath};
 use super::{API_VERSION, ApiState};
 use crate::call::{
     AccountSid, CallError, CallSid, ConferenceSid, Handle, PageRequest, RecordingCallback, RecordingChange,
-    RecordingEvents, RecordingFilter, RecordingSid, RecordingSource, RecordingTerms, RecordingTrack,
-    RecordingView,
+    RecordingEvents, RecordingFilter, RecordingSid, RecordingSource, RecordingStatus, RecordingTerms,
+    RecordingTrack, RecordingView,
 };
 use crate::recording::PauseBehavior;
 
@@ -42,6 +42,7 @@ pub(super) async fn list(
     let paging = Paging::new(account, "Recordings", &parameters)?;
     let mut filter = filter(&parameters)?;
     filter.call = parameters.one("CallSid")?.map(parse_call).transpose()?;
+    filter.with_deleted = with_deleted(&parameters)?;
     filter.conference = parameters.one("ConferenceSid")?.map(parse_conference).transpose()?;
     let found = state.calls.of(account).list_recordings(filter, paging.request).await;
     let url = state.public_url.clone();
@@ -56,15 +57,16 @@ pub(super) async fn list(
     path = "/2010-04-01/Accounts/{AccountSid}/Recordings/{Sid}.json",
     tag = "Recordings",
     operation_id = "FetchRecording",
+    params(("IncludeSoftDeleted" = Option<bool>, Query, description = "Also if it was deleted.")),
     responses((status = 200, body = Representation, description = "What was asked for."))
 )]
 pub(super) async fn fetch(
     state: Arc<ApiState>,
     account: AccountSid,
     recording: RecordingSid,
+    parameters: &Parameters,
 ) -> Result<Json<Representation>, ApiError> {
-    let found = state.calls.of(account).fetch_recording(recording).await;
-    let view = found.map_err(|error| ApiError::of(error, Asked::Recording(recording)))?;
+    let view = existing(&state.calls.of(account), recording, with_deleted(parameters)?).await?;
     Ok(Json(Representation::of_account(&view, &state.public_url)))
 }
 
@@ -198,13 +200,34 @@ pub(super) async fn delete_of_call(
     remove(&calls, found.sid).await
 }
 
+/// A recording; one that was deleted is none, unless those are asked for.
+pub(super) async fn existing(
+    calls: &Handle,
+    sid: RecordingSid,
+    with_deleted: bool,
+) -> Result<RecordingView, ApiError> {
+    let found = calls.fetch_recording(sid).await;
+    let there = found.and_then(|view| match view.status {
+        RecordingStatus::Deleted if !with_deleted => Err(CallError::NoRecording),
+        _ => Ok(view),
+    });
+    there.map_err(|error| ApiError::of(error, Asked::Recording(sid)))
+}
+
+fn with_deleted(parameters: &Parameters) -> Result<bool, ApiError> {
+    match parameters.one("IncludeSoftDeleted")? {
+        None | Some("" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(ApiError::value("IncludeSoftDeleted", other, "true or false")),
+    }
+}
+
 /// A recording of the call; `Twilio.CURRENT` is the newest of those under way.
 async fn find(calls: &Handle, call: CallSid, key: RecordingKey) -> Result<RecordingView, ApiError> {
     let nothing = |sid| ApiError::of(CallError::NoRecording, Asked::Recording(sid));
     match key {
         RecordingKey::Sid(sid) => {
-            let found = calls.fetch_recording(sid).await;
-            let view = found.map_err(|error| ApiError::of(error, Asked::Recording(sid)))?;
+            let view = existing(calls, sid, false).await?;
             if view.call == call && view.conference.is_none() { Ok(view) } else { Err(nothing(sid)) }
         }
         RecordingKey::Current => {

@@ -30,7 +30,7 @@ use super::records::Records;
 use super::sid::{AccountSid, CallSid, ConferenceSid, RecordingSid};
 use super::view::{Page, PageRequest};
 use super::voice::VoiceUrl;
-use crate::recording::{Begin, Manifest, Name, Recorder, Report};
+use crate::recording::{Begin, Manifest, Name, Recorder, Report, Shape};
 
 /// Recordings of one call, or one conference, at a time. An application has some of its own, a compliance desk another; more are a mistake.
 const OF_ONE_MAX: usize = 8;
@@ -315,7 +315,7 @@ impl Model {
             return Err(CallError::RecordingsFull);
         }
         let (recording, now) = (RecordingSid::generate(), Utc::now());
-        let shape = shape(&terms, rate);
+        let shape = Shape { rate: recorder.rate_of(rate), ..shape(&terms, rate) };
         let view = RecordingView {
             sid: recording,
             account,
@@ -476,7 +476,8 @@ impl Model {
     }
 
     fn delete_recording(&mut self, sid: RecordingSid, reply: Reply<()>) {
-        let Some(found) = self.recordings.rows.get(sid) else {
+        let found = self.recordings.rows.get(sid);
+        let Some(found) = found.filter(|found| found.view.status != RecordingStatus::Deleted) else {
             return answer(reply, Err(CallError::NoRecording));
         };
         if !found.view.status.is_final() {
@@ -504,7 +505,7 @@ impl Model {
                     return;
                 };
                 if is_gone {
-                    self.recordings.rows.forget(sid);
+                    self.set_recording(sid, |view| view.status = RecordingStatus::Deleted);
                     info!(recording = %sid, "recording deleted");
                 }
                 if let Some(reply) = self.recordings.deleting.remove(&sid) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use confab_media::{LegId, Tapped};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
@@ -14,7 +15,7 @@ use tracing::warn;
 use super::manifest::Name;
 use super::placing::{Block, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
-use super::writer::{Job, Waiting};
+use super::writer::{Append, Job, Waiting};
 
 /// How often the rings are looked at while something is recorded: once a tick. They hold fifty.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -62,6 +63,8 @@ pub(super) struct Active {
     waiting: Arc<AtomicU64>,
     /// It has ended by itself, and waits to be finished.
     has_ended: bool,
+    /// When its first frame came.
+    began: Option<DateTime<Utc>>,
 }
 
 impl Collector {
@@ -109,6 +112,7 @@ impl Collector {
                     continue;
                 };
                 for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
+                    recording.began.get_or_insert_with(Utc::now);
                     if let Some(ending) = recording.placing.hear(&tap) {
                         recording.has_ended = true;
                         // A model that is gone wants to know nothing more.
@@ -133,6 +137,7 @@ impl Collector {
             writer,
             waiting: Arc::default(),
             has_ended: false,
+            began: None,
         };
         let name = active.name.clone();
         self.legs.entry(begin.of).or_default().push(active);
@@ -201,7 +206,7 @@ impl Collector {
 
 impl Active {
     fn append(&self, writer: &SyncSender<Job>, block: Block, stats: &Stats) {
-        if block.samples.is_empty() && block.gaps.is_empty() && block.trimmed == 0 {
+        if block.samples.is_empty() && block.pauses.is_empty() && block.trimmed == 0 {
             return;
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= BLOCKS_WAITING_MAX {
@@ -209,7 +214,8 @@ impl Active {
             stats.dropped.increment();
             return;
         }
-        let job = Job::Append(self.name.clone(), block, Waiting(Arc::clone(&self.waiting)));
+        let _waiting = Waiting(Arc::clone(&self.waiting));
+        let job = Job::Append(Append { name: self.name.clone(), block, began: self.began, _waiting });
         // Dropped with the job, the count goes down again.
         if writer.try_send(job).is_err() {
             stats.dropped.increment();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use confab_media::dsp::level::SpeechGate;
 use confab_media::{LegId, SampleRate, Tap, Tick};
 
-use super::manifest::Gap;
+use super::manifest::{Gap, Pause};
 use super::slots::{Slots, Step};
 
 /// Steps of 20 ms in a block: half a second, so that a process that is killed loses less than one.
@@ -116,8 +116,10 @@ pub(super) struct Block {
     /// Of all tracks in turn.
     pub(super) samples: Vec<i16>,
     pub(super) gaps: Vec<Gap>,
-    /// Samples of it that stand for a pause.
-    pub(super) paused: u64,
+    /// What lies in it for pauses, and where one left nothing.
+    pub(super) pauses: Vec<Pause>,
+    /// Samples that were heard, of all tracks together: what is neither gap nor pause.
+    pub(super) heard: u64,
     /// Samples of silence that were cut off before the file's first, so far.
     pub(super) trimmed: u64,
 }
@@ -227,7 +229,7 @@ impl Placing {
         let step = self.slots.advance()?;
         let ending = self.listen(&step);
         match step.paused {
-            Some(PauseBehavior::Skip) => {}
+            Some(PauseBehavior::Skip) => self.note_pause(true),
             _ if step.is_loud || self.waiting.is_over => {
                 self.begin_sound();
                 self.append(&step);
@@ -276,14 +278,16 @@ impl Placing {
     fn append(&mut self, step: &Step) {
         let len = self.step_len() as u64;
         let at = self.steps * len;
+        if step.paused.is_some() {
+            self.note_pause(false);
+        } else {
+            self.note_missing(&step.missing, at, len);
+            let heard = step.missing.iter().filter(|missing| !**missing).count() as u64;
+            self.block.heard += len * heard;
+        }
         self.steps += 1;
         if step.is_loud {
             self.sound_until = self.steps;
-        }
-        if step.paused.is_some() {
-            self.block.paused += len;
-        } else {
-            self.note_missing(&step.missing, at, len);
         }
         self.block.samples.extend_from_slice(&step.samples);
     }
@@ -295,6 +299,12 @@ impl Placing {
         for (track, _) in missing.iter().enumerate().filter(|(_, missing)| **missing) {
             self.note_gap(u8::try_from(track).ok(), at, len);
         }
+    }
+
+    /// A step of a pause, where the next sample goes.
+    fn note_pause(&mut self, is_skipped: bool) {
+        let (at, samples) = (self.steps * self.step_len() as u64, self.step_len() as u64);
+        Pause { at, samples, is_skipped }.note_in(&mut self.block.pauses);
     }
 
     fn note_gap(&mut self, track: Option<u8>, at: u64, samples: u64) {
@@ -406,7 +416,9 @@ pub(super) mod tests {
             assert_eq!(kept, steps * 160, "{behavior:?}");
             let silent = block.samples.iter().filter(|s| **s == 0).count();
             assert_eq!(silent, if behavior == PauseBehavior::Silence { 1_600 } else { 0 });
-            assert_eq!(block.paused, silent as u64);
+            let is_skipped = behavior == PauseBehavior::Skip;
+            assert_eq!(block.pauses, [Pause { at: 1_440, samples: 1_600, is_skipped }]);
+            assert_eq!(block.heard, 20 * 160);
         }
     }
 

@@ -8,11 +8,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{LegId, Tap, Tapped};
+use confab_media::{LegId, SampleRate, Tap, Tapped};
 use tokio::sync::mpsc;
 
+use super::archive::LocalFolder;
 use super::collector::{Collector, Order};
 use super::disk::Disk;
+use super::finisher::Finisher;
 use super::manifest::{Manifest, Name};
 use super::placing::{Ending, PauseBehavior, Terms};
 use super::writer::Writer;
@@ -20,6 +22,12 @@ use crate::telemetry::{Counter, Gauge, Metrics};
 
 /// Threads that write. While one waits for the disk the files of the others go on, as far as the disk lets them.
 const WRITERS: usize = 4;
+
+/// Threads that wait until something lasts. One that stands still for a bad disk leaves the others.
+const FINISHERS: usize = 4;
+
+/// What may wait for them; then threads that write wait as well. That is more than recordings end in half a minute.
+const TASKS_MAX: usize = 8_192;
 
 /// Orders that may wait. The collector takes one at least each time it looks, after a tick at most.
 const ORDERS_MAX: usize = 4_096;
@@ -77,6 +85,8 @@ pub enum Report {
 pub struct Recorder {
     orders: SyncSender<Order>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    /// Samples a second of all recordings, if that is not up to what is recorded.
+    rate: Option<SampleRate>,
 }
 
 /// Figures of recordings.
@@ -123,13 +133,26 @@ impl Recorder {
         let (reports, reported) = mpsc::channel(REPORTS_MAX);
         let stats = Stats::new(metrics);
         let (mut writers, mut threads) = (Vec::new(), Vec::new());
+        let (finishers, given) = sync_channel(TASKS_MAX);
+        let given = Arc::new(Mutex::new(given));
+        let archive = LocalFolder::new(settings.folder.clone(), Arc::clone(&settings.disk));
+        let finisher = Finisher {
+            disk: Arc::clone(&settings.disk),
+            archive: Arc::new(archive),
+            reports: reports.clone(),
+            stats: stats.clone(),
+        };
+        for number in 0..FINISHERS {
+            let (finisher, given) = (finisher.clone(), Arc::clone(&given));
+            threads.push(spawn(format!("record-end-{number}"), move || finisher.run(&given))?);
+        }
         for number in 0..WRITERS {
             let (jobs, given) = sync_channel(JOBS_MAX);
             let writer = Writer {
                 folder: settings.folder.clone(),
                 disk: Arc::clone(&settings.disk),
                 reports: reports.clone(),
-                stats: stats.clone(),
+                finishers: finishers.clone(),
                 open: HashMap::new(),
             };
             threads.push(spawn(format!("record-{number}"), move || writer.run(&given))?);
@@ -138,7 +161,19 @@ impl Recorder {
         let taps = settings.taps;
         let collector = Collector { taps, writers, reports, stats, legs: HashMap::new(), next_writer: 0 };
         threads.push(spawn("recorder".to_owned(), move || collector.run(&ordered))?);
-        Ok((Self { orders, threads: Arc::new(Mutex::new(threads)) }, reported))
+        Ok((Self { orders, threads: Arc::new(Mutex::new(threads)), rate: None }, reported))
+    }
+
+    /// The same with so many samples a second in all recordings, or with as many as what is recorded has.
+    #[must_use]
+    pub const fn at_rate(mut self, rate: Option<SampleRate>) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// Samples a second of a recording of what has so many: 16,000 at most, which speech needs, unless told otherwise.
+    pub fn rate_of(&self, heard: SampleRate) -> SampleRate {
+        self.rate.unwrap_or_else(|| heard.min(SampleRate::Hz16000))
     }
 
     /// Records a leg or a conference from now on. What was tapped of it before is not part of it. Whether there was room for the order.

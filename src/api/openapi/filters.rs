@@ -134,6 +134,8 @@ pub(in super::super) struct CallRecordingFilters {
 pub(in super::super) struct RecordingFilters {
     call_sid: Option<String>,
     conference_sid: Option<String>,
+    /// Those that were deleted, too, for forty days.
+    include_soft_deleted: Option<bool>,
     /// Begun on that day (UTC): `2024-01-31`, or the day of a time such as `2024-01-31T23:59:59Z`.
     date_created: Option<String>,
     /// Begun before: a time, or the beginning of a day.

@@ -20,7 +20,7 @@ async fn what_is_not_there_is_not_found() {
         "GET /Recordings/RE0123456789abcdef0123456789abcdef.json => 404 20404 no recording RE0123",
         "GET /Recordings/RE0123456789abcdef0123456789abcdef => 404 20404 no recording RE0123",
         "GET /Recordings/RE0123456789abcdef0123456789abcdef.wav => 404 20404 no recording RE0123",
-        "GET /Recordings/RE0123456789abcdef0123456789abcdef.mp3 => 404 20404 no encoder",
+        "GET /Recordings/RE0123456789abcdef0123456789abcdef.mp3 => 404 20404 no recording RE0123",
         "DELETE /Recordings/RE0123456789abcdef0123456789abcdef.json => 404 20404 no recording RE0123",
         "GET /Calls/{CA}/Recordings/CA0.json => 404 20404 RE and 32",
         "DELETE /Calls/{CA}/Recordings/RE0123456789abcdef0123456789abcdef.json => 404 20404 no recording",

@@ -16,7 +16,7 @@ use crate::call::model::Model;
 use crate::call::sid::{CallSid, ConferenceSid, RecordingSid};
 use crate::call::state::Call;
 use crate::call::view::{ConferenceStatus, ParticipantStatus};
-use crate::recording::{Begin, Shape, Tracks};
+use crate::recording::{Begin, Recorder, Shape, Tracks};
 
 /// Participants that have a track each, at most: at 8 kHz such a file grows by 900 MB an hour. Those who come later share
 /// the last.
@@ -51,14 +51,12 @@ impl ConferenceChannels {
         Self::WRITTEN.into_iter().find(|(written, _)| *written == word).map(|(_, channels)| channels)
     }
 
-    /// What the file of a conference looks like, in which somebody has this rate: at 8 kHz as that, at 16 kHz if it is more.
-    fn shape(self, widest: SampleRate, participants_max: usize) -> Shape {
-        let tracks = match self {
+    fn tracks(self, participants_max: usize) -> Tracks {
+        match self {
             Self::Mono => Tracks::Conference,
             Self::Dual => Tracks::Apart,
             Self::Multitrack => Tracks::Each(participants_max.min(TRACKS_MAX) as u16),
-        };
-        Shape { rate: widest.min(SampleRate::Hz16000), tracks }
+        }
     }
 
     /// What is to be copied of a conference in which this leg was first.
@@ -125,7 +123,7 @@ impl Model {
         let Some(recorder) = self.recordings.recorder.clone() else {
             return Err(CallError::NotRecording);
         };
-        let Plan { view, tapping, begin } = self.plan(sid, &wanted)?;
+        let Plan { view, tapping, begin } = self.plan(sid, &wanted, &recorder)?;
         // First the recorder, so that it knows the conference when the first frame comes.
         if !recorder.begin(begin) {
             return Err(CallError::Overloaded);
@@ -144,7 +142,12 @@ impl Model {
     }
 
     /// What is to be recorded of a conference, if it can be.
-    fn plan(&self, sid: ConferenceSid, wanted: &ConferenceRecording) -> Result<Plan, CallError> {
+    fn plan(
+        &self,
+        sid: ConferenceSid,
+        wanted: &ConferenceRecording,
+        recorder: &Recorder,
+    ) -> Result<Plan, CallError> {
         let conference = self.conferences.get(sid).ok_or(CallError::NoConference)?;
         if conference.view.status == ConferenceStatus::Completed {
             return Err(CallError::WrongState);
@@ -155,7 +158,8 @@ impl Model {
         let there: Vec<&Call> = self.participants_of(sid).collect();
         let first = there.first().ok_or(CallError::WrongState)?;
         let widest = there.iter().map(|call| call.leg.sample_rate()).max().unwrap_or(SampleRate::Hz8000);
-        let shape = wanted.channels.shape(widest, conference.participants_max);
+        let tracks = wanted.channels.tracks(conference.participants_max);
+        let shape = Shape { rate: recorder.rate_of(widest), tracks };
         let parts = wanted.channels.parts(first.leg.leg);
         let now = Utc::now();
         let view = RecordingView {

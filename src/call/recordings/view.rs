@@ -59,8 +59,10 @@ impl RecordingView {
         self.status = match manifest.state {
             State::Completed => RecordingStatus::Completed,
             State::Absent | State::InProgress => RecordingStatus::Absent,
+            State::Deleted => RecordingStatus::Deleted,
         };
-        self.seconds = (self.status == RecordingStatus::Completed).then(|| manifest.seconds());
+        self.seconds =
+            (self.status != RecordingStatus::Absent && manifest.samples > 0).then(|| manifest.seconds());
         self.size = self.seconds.map(|_| manifest.file_len());
         self.error = manifest.failure.as_ref().map(|failure| match failure {
             Failure::TooShort => ERROR_TOO_SHORT,
@@ -85,6 +87,8 @@ pub enum RecordingStatus {
     Completed,
     /// There is nothing to fetch.
     Absent,
+    /// It was there.
+    Deleted,
 }
 
 impl RecordingStatus {
@@ -97,6 +101,7 @@ impl RecordingStatus {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Absent => "absent",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -104,7 +109,7 @@ impl RecordingStatus {
     pub const fn is_final(self) -> bool {
         match self {
             Self::InProgress | Self::Paused | Self::Stopped | Self::Processing => false,
-            Self::Completed | Self::Absent => true,
+            Self::Completed | Self::Absent | Self::Deleted => true,
         }
     }
 }
@@ -346,6 +351,8 @@ pub struct RecordingFilter {
     pub created: Span,
     /// Only those that record, or are paused.
     pub is_active: bool,
+    /// Those that were deleted, too.
+    pub with_deleted: bool,
 }
 
 impl RecordingFilter {
@@ -356,5 +363,6 @@ impl RecordingFilter {
             && self.conference.is_none_or(|conference| view.conference == Some(conference))
             && self.created.contains(Some(view.created))
             && (is_active || !self.is_active)
+            && (self.with_deleted || view.status != RecordingStatus::Deleted)
     }
 }
