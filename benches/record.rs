@@ -12,7 +12,7 @@ use confab::recording::{
     Begin, Files, Name, Recorder, RecorderSettings, Report, Shape, State, Terms, Tracks, find,
 };
 use confab::telemetry::Metrics;
-use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tick, Time};
+use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Legs of 125 calls.
@@ -60,7 +60,8 @@ fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
         let terms = Terms { shape, trim: false, longest: None, patience: None, shortest: Duration::ZERO };
         assert!(recorder.begin(Begin {
             name: name(leg),
-            leg: LegId(leg),
+            of: Tapped::Leg(LegId(leg)),
+            seats: Vec::new(),
             terms,
             about: serde_json::Value::Null
         }));
@@ -90,7 +91,14 @@ fn hear(taps: &Mutex<VecDeque<Tap>>, rate: SampleRate, tick: u64) {
             let mut frame = Frame::silence(rate);
             frame.samples_mut().fill((tick + leg) as i16);
             let at = Time::from_millis(1_000 + tick * 20);
-            taps.push_back(Tap { leg: LegId(leg), tick: Tick(tick), at, side, frame, dropped_before: 0 });
+            taps.push_back(Tap {
+                of: Tapped::Leg(LegId(leg)),
+                tick: Tick(tick),
+                at,
+                side,
+                frame,
+                dropped_before: 0,
+            });
         }
     }
 }

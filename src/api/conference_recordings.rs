@@ -15,7 +15,7 @@ use super::paging::Paging;
 use super::path::{ConferencePath, ConferenceRecordingPath, RecordingKey};
 use super::recordings::{Representation, callback_of, change, existing, filter, remove, trim};
 use crate::call::{
-    CallError, ConferenceChannels, ConferenceRecording, ConferenceSid, Handle, PageRequest, RecordingFilter,
+    CallError, ConferenceRecording, ConferenceSid, ConferenceTracks, Handle, PageRequest, RecordingFilter,
     RecordingSource, RecordingView,
 };
 
@@ -189,10 +189,10 @@ pub(super) fn of_participant(parameters: &Parameters) -> Result<Option<Conferenc
     }
 }
 
-fn channels(parameters: &Parameters, name: &'static str) -> Result<ConferenceChannels, ApiError> {
+fn channels(parameters: &Parameters, name: &'static str) -> Result<ConferenceTracks, ApiError> {
     match parameters.one(name)? {
-        None | Some("") => Ok(ConferenceChannels::default()),
-        Some(value) => ConferenceChannels::parse(value)
+        None | Some("") => Ok(ConferenceTracks::default()),
+        Some(value) => ConferenceTracks::parse(value)
             .ok_or_else(|| ApiError::value(name, value, "mono, dual or multitrack")),
     }
 }

@@ -71,7 +71,7 @@ pub use queue::{
     WaiterKey, WaiterView,
 };
 pub use recordings::{
-    ConferenceChannels, ConferenceRecording, RecordingCallback, RecordingChange, RecordingEvents,
+    ConferenceRecording, ConferenceTracks, RecordingCallback, RecordingChange, RecordingEvents,
     RecordingFilter, RecordingNews, RecordingSource, RecordingStatus, RecordingTerms, RecordingTrack,
     RecordingView,
 };

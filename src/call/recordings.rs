@@ -16,7 +16,7 @@ use confab_media::Tapped;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-pub use self::conference::{ConferenceChannels, ConferenceRecording};
+pub use self::conference::{ConferenceRecording, ConferenceTracks};
 pub use self::view::{
     RecordingCallback, RecordingChange, RecordingEvents, RecordingFilter, RecordingSource, RecordingStatus,
     RecordingTerms, RecordingTrack, RecordingView,

@@ -115,11 +115,8 @@ impl Slots {
 
     /// Which slot a frame belongs to; none if it is not recorded.
     pub(super) fn slot_of(&mut self, tap: &Tap) -> Option<u64> {
-        let is_wanted = match tap.side {
-            TapSide::Seat(_) => matches!(self.shape.tracks, Tracks::Each(_)),
-            side => self.inputs.iter().any(|input| input.side == side),
-        };
-        if !is_wanted {
+        let is_each = matches!((self.shape.tracks, tap.side), (Tracks::Each(_), TapSide::Seat(_)));
+        if !is_each && !self.inputs.iter().any(|input| input.side == tap.side) {
             return None;
         }
         let begin = *self.begin.get_or_insert(tap.at);

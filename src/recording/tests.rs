@@ -70,7 +70,10 @@ impl World {
     /// Returns when all that it was given and told is done. What it takes first it may take with the order before.
     pub(super) fn settle(&self) {
         for _ in 0..2 {
-            self.taps.lock().unwrap().push_back(Tap { leg: LegId(99), ..frame(0, TapSide::Sent, 0) });
+            self.taps
+                .lock()
+                .unwrap()
+                .push_back(Tap { of: Tapped::Leg(LegId(99)), ..frame(0, TapSide::Sent, 0) });
             wait_for(|| self.taps.lock().unwrap().is_empty());
         }
     }

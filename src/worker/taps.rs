@@ -186,7 +186,9 @@ mod tests {
         let id = u64::MAX - tick;
         let of = match side {
             TapSide::Received | TapSide::Sent => Tapped::Leg(LegId(id)),
-            _ => Tapped::Conference(ConferenceId(id)),
+            TapSide::Mix | TapSide::Apart | TapSide::Rest | TapSide::Seat(_) => {
+                Tapped::Conference(ConferenceId(id))
+            }
         };
         Tap { of, tick: Tick(tick), at, side, frame, dropped_before: 0 }
     }

@@ -24,7 +24,7 @@ const TRACKS_MAX: usize = 16;
 
 /// How the sounds of a conference lie in its recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ConferenceChannels {
+pub enum ConferenceTracks {
     /// All as one.
     #[default]
     Mono,
@@ -41,7 +41,7 @@ struct Plan {
     begin: Begin,
 }
 
-impl ConferenceChannels {
+impl ConferenceTracks {
     /// All of them, as they are written.
     pub const WRITTEN: [(&str, Self); 3] =
         [("mono", Self::Mono), ("dual", Self::Dual), ("multitrack", Self::Multitrack)];
@@ -73,7 +73,7 @@ impl ConferenceChannels {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConferenceRecording {
     /// How the sounds lie in the file.
-    pub channels: ConferenceChannels,
+    pub channels: ConferenceTracks,
     /// Silence at both ends is cut off.
     pub trim: bool,
     /// Who asked for it.

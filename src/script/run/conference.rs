@@ -8,7 +8,7 @@ use super::super::verbs::{RecordingChannels, Trim, Waiting};
 use super::announce::told;
 use super::{Flow, Runner};
 use crate::call::{
-    CallError, ConferenceCallback, ConferenceChannels, ConferenceRecording, HttpMethod, JoinTerms,
+    CallError, ConferenceCallback, ConferenceRecording, ConferenceTracks, HttpMethod, JoinTerms,
     RecordingCallback, RecordingEvents, RecordingSource, SeatSound, VoiceUrl,
 };
 
@@ -63,9 +63,9 @@ impl Runner {
         };
         conference.record.then(|| ConferenceRecording {
             channels: match conference.recording_channels {
-                RecordingChannels::Mono => ConferenceChannels::Mono,
-                RecordingChannels::Dual => ConferenceChannels::Dual,
-                RecordingChannels::Multitrack => ConferenceChannels::Multitrack,
+                RecordingChannels::Mono => ConferenceTracks::Mono,
+                RecordingChannels::Dual => ConferenceTracks::Dual,
+                RecordingChannels::Multitrack => ConferenceTracks::Multitrack,
             },
             trim: conference.trim == Trim::Silence,
             source: RecordingSource::Conference,
