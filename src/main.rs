@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use confab::config::{self, Config, ConfigError, Environment, LogFormat, ServeArgs};
 use confab::load::{self, LoadArgs, REFLECTOR_COMMAND, ReflectorArgs};
+use confab::recording::{self, RecordingArgs};
 use confab::server::{self, StartError};
 use confab::telemetry::{self, LogError};
 
@@ -26,6 +27,7 @@ Examples:
   confab serve                  run a node on this machine
   confab serve --help           every setting, with its variable and default
   confab load --spawn           start a node, call it, and prove who hears whom
+  confab recording verify DIR   hold recordings against their manifests
 
 Exit status: 0 all was well; 2 asked wrongly or could not start, one line says why; 1 anything else.";
 
@@ -36,6 +38,7 @@ enum Command {
     Load(Box<LoadArgs>),
     #[command(name = REFLECTOR_COMMAND, hide = true)]
     LoadReflector(ReflectorArgs),
+    Recording(RecordingArgs),
     /// Print the version
     Version,
 }
@@ -59,11 +62,17 @@ fn start(command: Command) -> ExitCode {
         Command::LoadReflector(args) => {
             load::run_reflector(&args).map_or_else(|e| failed(&format!("{e:#}")), |()| ExitCode::SUCCESS)
         }
+        Command::Recording(args) => recording(&args).unwrap_or_else(|e| failed(&e.to_string())),
         Command::Version => {
             say(concat!("confab ", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }
     }
+}
+
+fn recording(args: &RecordingArgs) -> io::Result<ExitCode> {
+    let is_well = recording::run(args, &mut io::stdout().lock(), &mut io::stderr())?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn load(args: LoadArgs) -> anyhow::Result<ExitCode> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use confab_media::EngineSettings;
+use confab_media::{EngineSettings, SampleRate};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::{self, Config, DataDirLock, LockError};
+use crate::config::{self, Config, DataDirLock, LockError, RecordingRate};
 use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
@@ -43,6 +43,10 @@ const RECORDER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where recordings are, in the data directory.
 const RECORDINGS: &str = "recordings";
+
+/// How often it is looked for recordings that are to go. A disk that fills takes longer to fill by as much as recordings
+/// may take less than it has.
+const RECORDINGS_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
 
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
@@ -211,7 +215,8 @@ impl Node {
         let (calls, adapters, taps) = start_model(&config, options, &metrics)?;
         let calls = remembering(calls, &store, &metrics).await;
         let recordings = config.data_dir.join(RECORDINGS);
-        let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &metrics)?;
+        let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &config, &metrics)?;
+        tokio::spawn(tidy_recordings(recorder.clone(), recordings.clone(), config.recordings));
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
         let call_tokens = Arc::new(call::CallTokens::new().map_err(io::Error::other)?);
@@ -222,6 +227,7 @@ impl Node {
             store: store.clone(),
             listening: listening(http_address, sip_address),
             recordings,
+            encoders: api::Mp3Encoders::default(),
             public_url: public_url.clone(),
             stopping: is_stopping.clone(),
             followers: api::followers(),
@@ -449,6 +455,7 @@ fn start_recorder(
     calls: &call::Handle,
     folder: PathBuf,
     taps: Vec<TapReader>,
+    config: &Config,
     metrics: &Metrics,
 ) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
     let refused = |source| StartError::Recordings { folder: folder.clone(), source };
@@ -460,8 +467,30 @@ fn start_recorder(
         taps: taps.into_iter().map(source).collect(),
     };
     let (recorder, reports) = Recorder::start(settings, metrics).map_err(refused)?;
+    let recorder = recorder.at_rate(match config.recordings.rate {
+        RecordingRate::Auto => None,
+        RecordingRate::Hz8000 => Some(SampleRate::Hz8000),
+        RecordingRate::Hz16000 => Some(SampleRate::Hz16000),
+    });
     let news = calls.record_with(recorder.clone(), reports, found);
     Ok((recorder, news))
+}
+
+/// Deletes recordings that are too old or too many, for as long as the node runs.
+async fn tidy_recordings(recorder: Recorder, folder: PathBuf, settings: config::Recordings) {
+    let retention = recording::Retention { age: settings.kept.time(), bytes: settings.max_size.bytes() };
+    let mut looks = tokio::time::interval(RECORDINGS_LOOKED_AT_EVERY);
+    loop {
+        looks.tick().await;
+        let (recorder, folder) = (recorder.clone(), folder.clone());
+        let looked = tokio::task::spawn_blocking(move || recording::tidy(&recorder, &folder, retention));
+        match looked.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "recordings cannot be looked at; none is deleted"),
+            // The node stops.
+            Err(_) => return,
+        }
+    }
 }
 
 /// Lets the process open two sockets for each call it may hold, as far as the system permits.

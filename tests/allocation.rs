@@ -11,10 +11,10 @@ use confab_media::dsp::resample::{Downsampler, Upsampler};
 use confab_media::dsp::tone::{COLUMNS, ROWS};
 use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
-    Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, Datagram,
-    Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings, Event,
-    FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
-    QualityReport, Retired, SampleRate, Seat, Sound, TickTimes, Time,
+    Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap,
+    Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings,
+    Event, FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
+    QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
 };
 
 mod engine_leg;
@@ -69,6 +69,7 @@ fn a_thousand_steady_ticks_allocate_nothing() {
     for id in [3, LEGS] {
         ask(&mut engine, Ask::SetTap(LegId(id), true));
     }
+    ask(&mut engine, Ask::TapConference(ConferenceId(1), recorded(SampleRate::Hz8000)));
     // As events, and where those were not agreed as tones.
     for id in [4, LEGS - 1] {
         ask(&mut engine, Ask::PressDigits(LegId(id), dialling()));
@@ -111,6 +112,8 @@ fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
         ask(&mut engine, Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
         callers.push(Caller::new(codec, &keys));
     }
+    // Nobody takes the frames; they are made all the same.
+    ask(&mut engine, Ask::TapConference(ConferenceId(1), recorded(SampleRate::Hz16000)));
     let coached = LegSet::new(&[LegId(1), LegId(2)]).unwrap();
     ask(&mut engine, Ask::SetAudience(LegId(0), Audience::Only(coached)));
     let sound = Sound::new(SampleRate::Hz16000, vec![100; 16_000 * 15]);
@@ -164,6 +167,11 @@ impl Caller {
         let len = 12 + self.encoder.encode(samples, &mut packet[12..]);
         self.protector.protect_rtp(&packet[..len], out).expect("keys that last").len()
     }
+}
+
+/// A conference recorded in all ways at once.
+fn recorded(rate: SampleRate) -> Box<ConferenceTap> {
+    ConferenceTap::new(rate, TapParts { mix: true, apart: Some(LegId(1)), each: true })
 }
 
 /// Keys that take longer than the test.

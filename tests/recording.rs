@@ -15,7 +15,7 @@ use confab::recording::{
 use confab::telemetry::Metrics;
 use confab_media::{
     Ask, Codec, Command, CommandId, ConferenceId, ConferenceSettings, Datagram, Engine, EngineSettings,
-    LegId, Player, PlayerId, Plays, Port, SampleRate, Seat, Sound, Tap, Time,
+    LegId, Player, PlayerId, Plays, Port, SampleRate, Seat, Sound, Tap, Tapped, Time,
 };
 use tempfile::TempDir;
 
@@ -113,7 +113,13 @@ fn record(folder: &Path, taps: &Arc<Mutex<VecDeque<Tap>>>) -> Vec<Manifest> {
         let shape = Shape { rate: SampleRate::Hz8000, tracks: Tracks::Both };
         let terms = Terms { shape, trim: false, longest: None, patience: None, shortest: Duration::ZERO };
         let about = serde_json::Value::Null;
-        assert!(recorder.begin(Begin { name: name(leg), leg: LegId(leg), terms, about }));
+        assert!(recorder.begin(Begin {
+            name: name(leg),
+            of: Tapped::Leg(LegId(leg)),
+            seats: Vec::new(),
+            terms,
+            about
+        }));
     }
     let mut world = World::new();
     world.taps = Arc::clone(taps);

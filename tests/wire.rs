@@ -21,6 +21,8 @@ mod calls;
 mod codes;
 #[path = "wire/conference_news.rs"]
 mod conference_news;
+#[path = "wire/conference_record.rs"]
+mod conference_record;
 #[path = "wire/digits.rs"]
 mod digits;
 #[path = "wire/far_hold.rs"]

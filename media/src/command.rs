@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::codec::Codec;
-use crate::conference::{Conference, Equipment, Seat};
+use crate::conference::{Conference, ConferenceTap, Equipment, Seat};
 use crate::event::LevelReport;
 use crate::id::{CommandId, ConferenceId, LegId};
 use crate::leg::{Coding, DigitSender, Leg, LegSrtp, Player, PressedDigit, QualityReport};
@@ -65,6 +65,11 @@ pub enum Ask {
     SetHearing(LegId, Hearing),
     /// Copy what the leg says and hears to [`poll_tap`](crate::Engine::poll_tap), or stop doing so.
     SetTap(LegId, bool),
+    /// Copy the conference as a whole to [`poll_tap`](crate::Engine::poll_tap), in place of what was copied of it before.
+    /// What is needed no more comes back as [`Retired::ConferenceTap`](crate::Retired).
+    TapConference(ConferenceId, Box<ConferenceTap>),
+    /// Stop doing so.
+    UntapConference(ConferenceId),
 }
 
 /// What signalling agreed anew for a leg. What the leg needs no more travels home in the same box, as

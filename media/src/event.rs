@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::command::LegChange;
-use crate::conference::{Conference, Equipment};
+use crate::conference::{Conference, ConferenceTap, Equipment};
 use crate::dsp::level::{Level, SpeechChange};
 use crate::frame::Frame;
 use crate::id::{CommandId, ConferenceId, LegId, PlayerId};
@@ -188,6 +188,8 @@ pub enum Retired {
     Player(Box<Player>),
     /// What pressed keys, and is done or was not needed.
     Presses(Box<DigitSender>),
+    /// What copied a conference, or was not needed for it.
+    ConferenceTap(Box<ConferenceTap>),
     /// What a conference did not need of its equipment.
     Equipment(Box<Equipment>),
     /// Who speaks how loudly, as was asked; empty if the conference is not here.
@@ -196,12 +198,12 @@ pub enum Retired {
     Quality(Box<QualityReport>),
 }
 
-/// 20 ms of one side of a tapped leg.
+/// 20 ms of one side of what is tapped.
 #[derive(Clone, Debug)]
 pub struct Tap {
-    /// Whose.
-    pub leg: LegId,
-    /// When: both sides of all legs of a conference carry the same tick for the same moment.
+    /// Of what.
+    pub of: Tapped,
+    /// When: a conference and both sides of all its legs carry the same tick for the same moment.
     pub tick: Tick,
     /// The time that tick was for. Ticks that were given up leave a gap in it, and it goes on when a leg moves to
     /// another engine.
@@ -214,11 +216,28 @@ pub struct Tap {
     pub dropped_before: u32,
 }
 
-/// The side of a leg a tap copies.
+/// What is tapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tapped {
+    /// A leg: what it says and hears.
+    Leg(LegId),
+    /// A conference as a whole.
+    Conference(ConferenceId),
+}
+
+/// The side of a leg, or the part of a conference, that a tap copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TapSide {
     /// What the far end says.
     Received,
     /// What the far end is sent.
     Sent,
+    /// What all in the conference say to everyone.
+    Mix,
+    /// What the one says who is recorded apart.
+    Apart,
+    /// What all others say.
+    Rest,
+    /// What this participant says to everyone.
+    Seat(LegId),
 }

@@ -49,11 +49,13 @@ pub use codec::{Codec, CodecError, ComfortNoise, Decoded, Decoder, Encoder, Enco
 pub use command::{
     Ask, Audience, Command, Direction, Hearing, LegChange, LegMedia, LegSet, LegTerms, OpusTerms,
 };
-pub use conference::{Conference, ConferenceSettings, Equipment, Seat};
+pub use conference::{Conference, ConferenceSettings, ConferenceTap, Equipment, Seat, TapParts};
 pub use costs::TickTimes;
 pub use dsp::level::{Level, SpeechChange};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed};
-pub use event::{ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapSide};
+pub use event::{
+    ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapSide, Tapped,
+};
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};

@@ -1,10 +1,9 @@
-//! Taps copy what a leg says and hears, for recorders and forks. They read frames and never contribute.
+//! Taps copy what a leg says and hears, or a conference as a whole, for recorders and forks. They read frames and never contribute.
 
 use std::collections::VecDeque;
 
-use crate::event::{Tap, TapSide};
+use crate::event::{Tap, TapSide, Tapped};
 use crate::frame::{Frame, SampleRate};
-use crate::id::LegId;
 use crate::time::{Tick, Time};
 
 /// Frames that wait to be fetched. When full, the newest is dropped and counted, and the next that fits says
@@ -24,7 +23,7 @@ impl Taps {
     pub(crate) fn copy(
         &mut self,
         (tick, at): (Tick, Time),
-        leg: LegId,
+        of: Tapped,
         side: TapSide,
         rate: SampleRate,
         sound: &[i16],
@@ -37,7 +36,7 @@ impl Taps {
         let dropped_before = std::mem::take(&mut self.dropped_since);
         let mut frame = Frame::silence(rate);
         frame.samples_mut().copy_from_slice(sound);
-        self.frames.push_back(Tap { leg, tick, at, side, frame, dropped_before });
+        self.frames.push_back(Tap { of, tick, at, side, frame, dropped_before });
     }
 
     pub(crate) fn take(&mut self) -> Option<Tap> {

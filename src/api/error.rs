@@ -168,7 +168,9 @@ impl ApiError {
             | CallError::RecordingUnderWay
             | CallError::RecordingsFull
             | CallError::NotRecording => Self::of_recording(error, asked),
-            CallError::WrongState if matches!(asked, Asked::NewRecording(_)) => {
+            CallError::WrongState
+                if matches!(asked, Asked::NewRecording(_) | Asked::NewConferenceRecording(_)) =>
+            {
                 Self::of_recording(error, asked)
             }
             CallError::NotAllowed => Self::new(
@@ -232,7 +234,7 @@ impl ApiError {
         let message = if error == CallError::RecordingOver {
             format!("The {asked} cannot be changed: {error}.")
         } else {
-            format!("The {asked}: it is not in progress. Only a call that is can be recorded.")
+            format!("The {asked}: it is not in progress, or nobody is in it.")
         };
         Self::new(StatusCode::BAD_REQUEST, 21_220, message)
     }
@@ -293,6 +295,8 @@ pub(super) enum Asked<'a> {
     Recording(RecordingSid),
     /// A recording of a call, to be begun.
     NewRecording(CallSid),
+    /// A recording of a conference, to be begun.
+    NewConferenceRecording(ConferenceSid),
     /// A conference, or its participants.
     Conference(ConferenceSid),
     /// A queue to be made.
@@ -325,6 +329,9 @@ impl fmt::Display for Asked<'_> {
             Self::Number(number) => write!(f, "incoming phone number {number}"),
             Self::Recording(recording) => write!(f, "recording {recording}"),
             Self::NewRecording(call) => write!(f, "recording of call {call} was not begun"),
+            Self::NewConferenceRecording(conference) => {
+                write!(f, "recording of conference {conference} was not begun")
+            }
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::NewQueue => f.write_str("queue was not made"),
             Self::Queue(queue) => write!(f, "queue {queue}"),

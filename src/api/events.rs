@@ -278,6 +278,7 @@ fn type_of(what: &What) -> &'static str {
             RecordingStatus::Processing => "recording.processing",
             RecordingStatus::Completed => "recording.completed",
             RecordingStatus::Absent => "recording.absent",
+            RecordingStatus::Deleted => "recording.deleted",
         },
         What::Joined(_) => "participant.joined",
         What::Left(_) => "participant.left",

@@ -14,6 +14,7 @@ mod accounts;
 mod applications;
 mod auth;
 mod calls;
+mod conference_recordings;
 mod conferences;
 mod date;
 mod dial;
@@ -68,6 +69,10 @@ const API_VERSION: &str = "2010-04-01";
 /// encoded to thrice that, beside a few addresses.
 const BODY_MAX: usize = 64 * 1_024;
 
+/// Encodes recordings as MP3, no more at a time than a node has cores to spare.
+#[derive(Clone, Debug, Default)]
+pub struct Mp3Encoders(recording_media::Encoders);
+
 /// What the API needs to answer.
 pub struct ApiState {
     /// The model that is asked.
@@ -82,6 +87,8 @@ pub struct ApiState {
     pub listening: Listening,
     /// Where the files of recordings are.
     pub recordings: PathBuf,
+    /// Turns at the encoder of recordings.
+    pub encoders: Mp3Encoders,
     /// Where applications reach this API: `http://host:port`, without a slash at the end.
     pub public_url: String,
     /// Turns true when the node begins to stop: `/healthz` answers 503 from then on.
@@ -203,9 +210,10 @@ fn calls_and_what_they_leave(account: &str) -> [Resource; 11] {
     ]
 }
 
-fn conferences_and_queues(account: &str) -> [Resource; 8] {
+fn conferences_and_queues(account: &str) -> [Resource; 10] {
     let conferences = format!("{account}/Conferences");
     let participants = format!("{conferences}/{{conference}}/Participants");
+    let recordings = format!("{conferences}/{{conference}}/Recordings");
     let queues = format!("{account}/Queues");
     let waiters = format!("{queues}/{{queue}}/Members");
     [
@@ -215,6 +223,13 @@ fn conferences_and_queues(account: &str) -> [Resource; 8] {
         (
             format!("{participants}/{{participant}}"),
             get(participants::fetch).post(participants::update).delete(participants::kick),
+        ),
+        (format!("{recordings}.json"), get(conference_recordings::list).post(conference_recordings::create)),
+        (
+            format!("{recordings}/{{recording}}"),
+            get(conference_recordings::fetch)
+                .post(conference_recordings::update)
+                .delete(conference_recordings::delete),
         ),
         (format!("{queues}.json"), get(queues::list).post(queues::create)),
         (format!("{queues}/{{queue}}"), get(queues::fetch).post(queues::update).delete(queues::delete)),

@@ -18,8 +18,8 @@ use utoipa::OpenApi;
 use super::form::JSON;
 use super::numbers::Shop;
 use super::{
-    accounts, applications, calls, conferences, error, events, health, keys, notifications, numbers,
-    participants, quality, queues, recording_media, recordings,
+    accounts, applications, calls, conference_recordings, conferences, error, events, health, keys,
+    notifications, numbers, participants, quality, queues, recording_media, recordings,
 };
 
 /// How a body is written.
@@ -108,6 +108,11 @@ pub(super) async fn fetch() -> impl IntoResponse {
         recordings::fetch_of_call,
         recordings::update_of_call,
         recordings::delete_of_call,
+        conference_recordings::list,
+        conference_recordings::create,
+        conference_recordings::fetch,
+        conference_recordings::update,
+        conference_recordings::delete,
         recording_media::fetch,
         quality::fetch,
         events::follow,

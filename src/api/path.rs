@@ -89,7 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RecordingPath {
 /// A recording of a call named by the path.
 pub(super) struct CallRecordingPath(pub(super) CallSid, pub(super) RecordingKey);
 
-/// How a recording of a call is named.
+/// How a recording of a call or a conference is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordingKey {
     Sid(RecordingSid),
@@ -103,11 +103,27 @@ impl<S: Send + Sync> FromRequestParts<S> for CallRecordingPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let CallPath(call) = CallPath::from_request_parts(parts, state).await?;
         let [recording] = segments(parts, state, ["recording"]).await?;
-        let key = match recording.as_str() {
-            "Twilio.CURRENT" => RecordingKey::Current,
-            sid => RecordingKey::Sid(parse_recording(sid)?),
-        };
-        Ok(Self(call, key))
+        parse_recording_key(&recording).map(|key| Self(call, key))
+    }
+}
+
+/// A recording of a conference named by the path.
+pub(super) struct ConferenceRecordingPath(pub(super) ConferenceSid, pub(super) RecordingKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for ConferenceRecordingPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ConferencePath(conference) = ConferencePath::from_request_parts(parts, state).await?;
+        let [recording] = segments(parts, state, ["recording"]).await?;
+        parse_recording_key(&recording).map(|key| Self(conference, key))
+    }
+}
+
+fn parse_recording_key(recording: &str) -> Result<RecordingKey, ApiError> {
+    match recording {
+        "Twilio.CURRENT" => Ok(RecordingKey::Current),
+        sid => parse_recording(sid).map(RecordingKey::Sid),
     }
 }
 

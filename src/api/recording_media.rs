@@ -1,5 +1,6 @@
-//! What a recording sounds like: its WAV file, whole or in parts (RFC 9110 §14), as it is or as one track.
+//! What a recording sounds like: as WAV or MP3, whole or in parts (RFC 9110 §14), as it is or as one track.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -7,6 +8,8 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::auth::Acting;
 use super::error::{ApiError, Asked};
@@ -14,14 +17,71 @@ use super::form::{Parameters, Query};
 use super::path::{RecordingPath, Suffix};
 use super::{ApiState, recordings};
 use crate::call::{CallError, RecordingSid, RecordingStatus};
-use crate::recording::Playback;
+use crate::recording::{Mp3, Playback};
 
 /// Read from the disk at a time.
 const PIECE_LEN: usize = 64 * 1_024;
 
+/// Encoders that work at a time: one core of two. Others wait for their turn.
+const ENCODERS: usize = 1;
+
+/// Requests that encode or wait for it. One more is told to come back: each holds a connection.
+const ENCODINGS_MAX: usize = 32;
+
+/// Turns at the encoder.
+#[derive(Clone, Debug)]
+pub(super) struct Encoders {
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Encoders {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(ENCODINGS_MAX)), turns: Arc::new(Semaphore::new(ENCODERS)) }
+    }
+}
+
+/// What can be read from anywhere in it.
+trait Sound: Send + Sync {
+    fn len(&self) -> u64;
+
+    /// As many bytes from `offset` on as fit into `out`, or as there are; how many.
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize>;
+
+    fn media_type(&self) -> &'static str;
+}
+
+impl Sound for Playback {
+    fn len(&self) -> u64 {
+        self.len()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
+        self.read_at(offset, out)
+    }
+
+    fn media_type(&self) -> &'static str {
+        "audio/x-wav"
+    }
+}
+
+impl Sound for Mp3 {
+    fn len(&self) -> u64 {
+        self.len()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
+        self.read_at(offset, out)
+    }
+
+    fn media_type(&self) -> &'static str {
+        "audio/mpeg"
+    }
+}
+
 /// Fetches the sound of a completed recording.
 ///
-/// Also at the path without a suffix; with `.json` it is what is known of it.
+/// Also at the path without a suffix; with `.mp3` it is encoded, with `.json` it is what is known of it.
 #[utoipa::path(
     get,
     path = "/2010-04-01/Accounts/{AccountSid}/Recordings/{Sid}.wav",
@@ -40,23 +100,48 @@ pub(super) async fn fetch(
     Query(parameters): Query,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    match suffix {
-        Suffix::Json => recordings::fetch(state, account, recording).await.map(IntoResponse::into_response),
-        Suffix::Mp3 => Err(ApiError::not_found(format!(
-            "There is no MP3 of recording {recording}: this node has no encoder for it. Ask for .wav."
-        ))),
-        Suffix::Wav | Suffix::None => {
-            let asked = Asked::Recording(recording);
-            let found = state.calls.of(account).fetch_recording(recording).await;
-            let view = found.map_err(|error| ApiError::of(error, asked))?;
-            if view.status != RecordingStatus::Completed {
-                return Err(ApiError::not_found(format!(
-                    "Recording {recording} is {}; only a completed one can be heard.",
-                    view.status.word()
-                )));
-            }
-            let playback = open(&state, recording).await?;
-            sound(wanted(playback, recording, &parameters)?, &headers)
+    if suffix == Suffix::Json {
+        return recordings::fetch(state, account, recording, &parameters)
+            .await
+            .map(IntoResponse::into_response);
+    }
+    let view = recordings::existing(&state.calls.of(account), recording, false).await?;
+    if view.status != RecordingStatus::Completed {
+        return Err(ApiError::not_found(format!(
+            "Recording {recording} is {}; only a completed one can be heard.",
+            view.status.word()
+        )));
+    }
+    let wav = wanted(open(&state, recording).await?, recording, &parameters)?;
+    if suffix == Suffix::Mp3 {
+        let is_mixed = parameters.one("RequestedChannels")? == Some("1");
+        return sound(Arc::new(mp3(&state, recording, is_mixed).await?), &headers);
+    }
+    sound(Arc::new(wav), &headers)
+}
+
+/// Encodes it, when it is its turn, if that has not been done.
+async fn mp3(state: &ApiState, recording: RecordingSid, is_mixed: bool) -> Result<Mp3, ApiError> {
+    let gone = || ApiError::of(CallError::NoRecording, Asked::Recording(recording));
+    let encoders = &state.encoders.0;
+    let busy =
+        || ApiError::unavailable("Too many recordings are being encoded as MP3. Try again.".to_owned());
+    let place = Arc::clone(&encoders.places).try_acquire_owned().map_err(|_| busy())?;
+    let turn = Arc::clone(&encoders.turns).acquire_owned().await.map_err(|_| busy())?;
+    let (folder, name) = (state.recordings.clone(), recording.to_string().parse().map_err(|_| gone())?);
+    let opened = tokio::task::spawn_blocking(move || {
+        // Held until it is done, also if nobody waits for it any more.
+        let _held = (place, turn);
+        Mp3::open(&folder, &name, is_mixed)
+    });
+    match opened.await.map_err(io::Error::other).and_then(|opened| opened) {
+        Ok(mp3) => Ok(mp3),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone()),
+        Err(error) => {
+            warn!(%recording, %error, "cannot be encoded as MP3");
+            Err(ApiError::unavailable(format!(
+                "Recording {recording} cannot be encoded as MP3 now: {error}."
+            )))
         }
     }
 }
@@ -87,8 +172,8 @@ fn wanted(
     }
 }
 
-fn sound(playback: Playback, headers: &HeaderMap) -> Result<Response, ApiError> {
-    let len = playback.len();
+fn sound(sound: Arc<dyn Sound>, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let (len, media_type) = (sound.len(), sound.media_type());
     let asked = headers.get(RANGE).and_then(|range| range.to_str().ok());
     let part = match asked.map(|range| Part::parse(range, len)) {
         // What is no range that we know is ignored (RFC 9110 §14.2).
@@ -101,13 +186,13 @@ fn sound(playback: Playback, headers: &HeaderMap) -> Result<Response, ApiError> 
         Some(Part::Bytes(first, last)) => Some((first, last)),
     };
     let (first, last) = part.unwrap_or((0, len - 1));
-    let mut response = Body::from_stream(pieces(Arc::new(playback), first, last + 1)).into_response();
+    let mut response = Body::from_stream(pieces(sound, first, last + 1)).into_response();
     if part.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         response.headers_mut().insert(CONTENT_RANGE, header(&format!("bytes {first}-{last}/{len}")));
     }
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(last + 1 - first));
     Ok(response)
@@ -119,12 +204,12 @@ fn header(text: &str) -> HeaderValue {
 
 /// The file's bytes up to `end`, as they are asked for.
 fn pieces(
-    playback: Arc<Playback>,
+    sound: Arc<dyn Sound>,
     first: u64,
     end: u64,
-) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static {
     futures_util::stream::try_unfold(first, move |at| {
-        let playback = Arc::clone(&playback);
+        let sound = Arc::clone(&sound);
         async move {
             if at >= end {
                 return Ok(None);
@@ -132,13 +217,13 @@ fn pieces(
             let read = tokio::task::spawn_blocking(move || {
                 let wanted = usize::try_from(end - at).unwrap_or(PIECE_LEN).min(PIECE_LEN);
                 let mut piece = vec![0; wanted];
-                let len = playback.read_at(at, &mut piece)?;
+                let len = sound.read_at(at, &mut piece)?;
                 piece.truncate(len);
-                Ok::<_, std::io::Error>(piece)
+                Ok::<_, io::Error>(piece)
             });
-            let piece = read.await.map_err(std::io::Error::other)??;
+            let piece = read.await.map_err(io::Error::other)??;
             if piece.is_empty() {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let next = at + piece.len() as u64;
             Ok(Some((Bytes::from(piece), next)))

@@ -1,4 +1,4 @@
-//! Recordings: of the account and of a call. What they sound like is in `recording_media`.
+//! Recordings: of the account and of a call; those of conferences are in `conference_recordings`. What they sound like is in `recording_media`.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Acting;
+use super::conferences;
 use super::date::{rfc2822, span};
 use super::dial::webhook;
 use super::error::{ApiError, Asked};
@@ -18,8 +19,9 @@ use super::paging::Paging;
 use super::path::{CallPath, CallRecordingPath, RecordingKey, RecordingPath};
 use super::{API_VERSION, ApiState};
 use crate::call::{
-    AccountSid, CallError, CallSid, Handle, PageRequest, RecordingCallback, RecordingChange, RecordingEvents,
-    RecordingFilter, RecordingSid, RecordingSource, RecordingTerms, RecordingTrack, RecordingView,
+    AccountSid, CallError, CallSid, ConferenceSid, Handle, PageRequest, RecordingCallback, RecordingChange,
+    RecordingEvents, RecordingFilter, RecordingSid, RecordingSource, RecordingStatus, RecordingTerms,
+    RecordingTrack, RecordingView,
 };
 use crate::recording::PauseBehavior;
 
@@ -40,11 +42,9 @@ pub(super) async fn list(
     let paging = Paging::new(account, "Recordings", &parameters)?;
     let mut filter = filter(&parameters)?;
     filter.call = parameters.one("CallSid")?.map(parse_call).transpose()?;
-    // Conferences are not recorded: what is of one is nothing.
-    let of_conference = parameters.one("ConferenceSid")?.is_some();
-    let request =
-        PageRequest { page: if of_conference { usize::MAX } else { paging.request.page }, ..paging.request };
-    let found = state.calls.of(account).list_recordings(filter, request).await;
+    filter.with_deleted = with_deleted(&parameters)?;
+    filter.conference = parameters.one("ConferenceSid")?.map(parse_conference).transpose()?;
+    let found = state.calls.of(account).list_recordings(filter, paging.request).await;
     let url = state.public_url.clone();
     paging.answer("recordings", Asked::List, found, |view| Representation::of_account(&view, &url))
 }
@@ -57,15 +57,16 @@ pub(super) async fn list(
     path = "/2010-04-01/Accounts/{AccountSid}/Recordings/{Sid}.json",
     tag = "Recordings",
     operation_id = "FetchRecording",
+    params(("IncludeSoftDeleted" = Option<bool>, Query, description = "Also if it was deleted.")),
     responses((status = 200, body = Representation, description = "What was asked for."))
 )]
 pub(super) async fn fetch(
     state: Arc<ApiState>,
     account: AccountSid,
     recording: RecordingSid,
+    parameters: &Parameters,
 ) -> Result<Json<Representation>, ApiError> {
-    let found = state.calls.of(account).fetch_recording(recording).await;
-    let view = found.map_err(|error| ApiError::of(error, Asked::Recording(recording)))?;
+    let view = existing(&state.calls.of(account), recording, with_deleted(parameters)?).await?;
     Ok(Json(Representation::of_account(&view, &state.public_url)))
 }
 
@@ -87,7 +88,7 @@ pub(super) async fn delete(
     remove(&state.calls.of(account), recording).await
 }
 
-async fn remove(calls: &Handle, recording: RecordingSid) -> Result<StatusCode, ApiError> {
+pub(super) async fn remove(calls: &Handle, recording: RecordingSid) -> Result<StatusCode, ApiError> {
     let deleted = calls.delete_recording(recording).await;
     deleted.map_err(|error| ApiError::of(error, Asked::Recording(recording)))?;
     Ok(StatusCode::NO_CONTENT)
@@ -199,14 +200,35 @@ pub(super) async fn delete_of_call(
     remove(&calls, found.sid).await
 }
 
+/// A recording; one that was deleted is none, unless those are asked for.
+pub(super) async fn existing(
+    calls: &Handle,
+    sid: RecordingSid,
+    with_deleted: bool,
+) -> Result<RecordingView, ApiError> {
+    let found = calls.fetch_recording(sid).await;
+    let there = found.and_then(|view| match view.status {
+        RecordingStatus::Deleted if !with_deleted => Err(CallError::NoRecording),
+        _ => Ok(view),
+    });
+    there.map_err(|error| ApiError::of(error, Asked::Recording(sid)))
+}
+
+fn with_deleted(parameters: &Parameters) -> Result<bool, ApiError> {
+    match parameters.one("IncludeSoftDeleted")? {
+        None | Some("" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(ApiError::value("IncludeSoftDeleted", other, "true or false")),
+    }
+}
+
 /// A recording of the call; `Twilio.CURRENT` is the newest of those under way.
 async fn find(calls: &Handle, call: CallSid, key: RecordingKey) -> Result<RecordingView, ApiError> {
     let nothing = |sid| ApiError::of(CallError::NoRecording, Asked::Recording(sid));
     match key {
         RecordingKey::Sid(sid) => {
-            let found = calls.fetch_recording(sid).await;
-            let view = found.map_err(|error| ApiError::of(error, Asked::Recording(sid)))?;
-            if view.call == call { Ok(view) } else { Err(nothing(sid)) }
+            let view = existing(calls, sid, false).await?;
+            if view.call == call && view.conference.is_none() { Ok(view) } else { Err(nothing(sid)) }
         }
         RecordingKey::Current => {
             let filter = RecordingFilter { call: Some(call), is_active: true, ..RecordingFilter::default() };
@@ -221,7 +243,7 @@ async fn find(calls: &Handle, call: CallSid, key: RecordingKey) -> Result<Record
     }
 }
 
-fn change(parameters: &Parameters) -> Result<RecordingChange, ApiError> {
+pub(super) fn change(parameters: &Parameters) -> Result<RecordingChange, ApiError> {
     let behavior = match parameters.one("PauseBehavior")? {
         None | Some("silence") => PauseBehavior::Silence,
         Some("skip") => PauseBehavior::Skip,
@@ -237,8 +259,13 @@ fn change(parameters: &Parameters) -> Result<RecordingChange, ApiError> {
     }
 }
 
-fn filter(parameters: &Parameters) -> Result<RecordingFilter, ApiError> {
+pub(super) fn filter(parameters: &Parameters) -> Result<RecordingFilter, ApiError> {
     Ok(RecordingFilter { created: span(parameters, "DateCreated")?, ..RecordingFilter::default() })
+}
+
+fn parse_conference(value: &str) -> Result<ConferenceSid, ApiError> {
+    let right = "a conference's SID: CF and 32 hexadecimal digits";
+    value.parse().map_err(|_| ApiError::value("ConferenceSid", value, right))
 }
 
 fn parse_call(value: &str) -> Result<CallSid, ApiError> {
@@ -263,41 +290,43 @@ pub(super) fn terms(
             .find(|track| track.word() == value)
             .ok_or_else(|| ApiError::value("RecordingTrack", value, "inbound, outbound or both"))?,
     };
-    let trim = match parameters.one("Trim")? {
-        None | Some("") => trims,
-        Some("trim-silence") => true,
-        Some("do-not-trim") => false,
-        Some(other) => return Err(ApiError::value("Trim", other, "trim-silence or do-not-trim")),
-    };
-    let callback = callback(parameters)?;
+    let trim = trim(parameters, "Trim", trims)?;
+    let callback = callback_of(
+        parameters,
+        ["RecordingStatusCallback", "RecordingStatusCallbackMethod", "RecordingStatusCallbackEvent"],
+    )?;
     Ok(RecordingTerms { track, dual, trim, callback, ..RecordingTerms::of(source) })
 }
 
-fn callback(parameters: &Parameters) -> Result<Option<RecordingCallback>, ApiError> {
-    let Some(url) = webhook(parameters, "RecordingStatusCallback", "RecordingStatusCallbackMethod")? else {
-        return Ok(None);
-    };
-    let asked = parameters.all("RecordingStatusCallbackEvent");
-    let mut words = asked.iter().flat_map(|value| value.split_whitespace()).peekable();
-    if words.peek().is_none() {
-        return Ok(Some(RecordingCallback { url, events: RecordingEvents::default() }));
+pub(super) fn trim(parameters: &Parameters, name: &'static str, trims: bool) -> Result<bool, ApiError> {
+    match parameters.one(name)? {
+        None | Some("") => Ok(trims),
+        Some("trim-silence") => Ok(true),
+        Some("do-not-trim") => Ok(false),
+        Some(other) => Err(ApiError::value(name, other, "trim-silence or do-not-trim")),
     }
-    let mut events = RecordingEvents { completed: false, ..RecordingEvents::default() };
-    for word in words {
-        match word {
-            "in-progress" => events.in_progress = true,
-            "completed" => events.completed = true,
-            "absent" | "failed" => events.absent = true,
-            other => {
-                let right = "in-progress, completed or absent";
-                return Err(ApiError::value("RecordingStatusCallbackEvent", other, right));
-            }
-        }
-    }
-    Ok(Some(RecordingCallback { url, events }))
 }
 
-/// A recording as the API shows it: of the account with an address of its sound, of a call with its track.
+/// Who is told of a recording, by the parameters of these names: where, by which method, of what.
+pub(super) fn callback_of(
+    parameters: &Parameters,
+    [url, method, event]: [&'static str; 3],
+) -> Result<Option<RecordingCallback>, ApiError> {
+    let asked = parameters.all(event);
+    let mut words = asked.iter().flat_map(|value| value.split_whitespace()).peekable();
+    let mut events = if words.peek().is_none() { RecordingEvents::default() } else { RecordingEvents::NONE };
+    for word in words {
+        if !events.add(word) {
+            let right = "in-progress, completed or absent; or started, paused, resumed, stopped or failed";
+            return Err(ApiError::value(event, word, right));
+        }
+    }
+    let url = webhook(parameters, url, method)?;
+    Ok(url.map(|url| RecordingCallback { url, events, is_record_end: false }))
+}
+
+/// A recording as the API shows it: of the account with an address of its sound, of a call with its track, of a
+/// conference with neither.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Recording)]
 pub(super) struct Representation {
@@ -307,7 +336,7 @@ pub(super) struct Representation {
     api_version: &'static str,
     call_sid: String,
     conference_sid: Option<String>,
-    /// 1, or 2 for a dual one.
+    /// 1, 2 for a dual one, or more.
     channels: u16,
     /// As in RFC 2822.
     date_created: String,
@@ -357,8 +386,13 @@ impl Representation {
         }
     }
 
+    /// Of a call, or of the conference that it is of.
     pub(super) fn of_call(view: &RecordingView) -> Self {
         let (account, call, sid) = (view.account, view.call, view.sid);
+        if let Some(conference) = view.conference {
+            let path = conferences::path(account, conference);
+            return Self::of(view, format!("{path}/Recordings/{sid}.json"));
+        }
         let uri = format!("/{API_VERSION}/Accounts/{account}/Calls/{call}/Recordings/{sid}.json");
         Self { track: Some(view.track.word()), ..Self::of(view, uri) }
     }
@@ -369,7 +403,7 @@ impl Representation {
             account_sid: view.account.to_string(),
             api_version: API_VERSION,
             call_sid: view.call.to_string(),
-            conference_sid: None,
+            conference_sid: view.conference.map(|conference| conference.to_string()),
             channels: view.tracks,
             date_created: rfc2822(view.created),
             date_updated: rfc2822(view.updated),

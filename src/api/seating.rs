@@ -1,5 +1,6 @@
 //! What a request says of a seat in a conference: how somebody takes it, and how that is changed.
 
+use super::conference_recordings;
 use super::dial::webhook;
 use super::error::ApiError;
 use super::form::Parameters;
@@ -7,15 +8,6 @@ use crate::call::{
     Beep, CallSid, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, HttpMethod, JoinTerms,
     SeatChange, SeatSound, VoiceUrl, is_label,
 };
-
-/// Documented for a new participant and not done yet.
-const UNSUPPORTED_AT_FIRST: [&str; 5] = [
-    "ConferenceRecord",
-    "ConferenceRecordingStatusCallback",
-    "ConferenceRecordingStatusCallbackMethod",
-    "ConferenceRecordingStatusCallbackEvent",
-    "ConferenceTrim",
-];
 
 /// All that an update of a participant takes.
 pub(super) const CHANGEABLE: [&str; 12] = [
@@ -35,15 +27,6 @@ pub(super) const CHANGEABLE: [&str; 12] = [
 
 /// How somebody who is dialled takes their seat.
 pub(super) fn join_terms(conference: String, parameters: &Parameters) -> Result<JoinTerms, ApiError> {
-    for name in UNSUPPORTED_AT_FIRST {
-        let is_off =
-            |value: &str| ["", "false", "do-not-record", "do-not-trim", "trim-silence"].contains(&value);
-        if parameters.one(name)?.is_some_and(|value| !is_off(value)) {
-            return Err(ApiError::parameter(format!(
-                "{name} is not supported by this node; leave it out. No call was placed."
-            )));
-        }
-    }
     jitter_buffer(parameters)?;
     let participants_max = match parameters.one("MaxParticipants")? {
         None => None,
@@ -67,6 +50,7 @@ pub(super) fn join_terms(conference: String, parameters: &Parameters) -> Result<
         wait: wait(parameters)?.unwrap_or_default(),
         coach,
         news: news(parameters)?,
+        record: conference_recordings::of_participant(parameters)?,
     })
 }
 

@@ -110,6 +110,7 @@ impl Node {
             store,
             listening,
             recordings: std::path::PathBuf::from("none"),
+            encoders: super::Mp3Encoders::default(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             stopping: is_stopping,
             followers: super::followers(),

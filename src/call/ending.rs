@@ -228,7 +228,9 @@ impl Model {
             self.open.remove(&(conference.view.account, conference.view.friendly_name.clone()));
         }
         self.places.remove(&conference.place.conference);
-        self.media.remove_conference(conference.place, Waiter::ConferenceGone(sid, reply));
+        let place = conference.place;
+        self.end_conference_recordings(sid);
+        self.media.remove_conference(place, Waiter::ConferenceGone(sid, reply));
         self.conferences.end(sid);
         info!(conference = %sid, ?reason, "conference ended");
         self.silence_everybody(sid);

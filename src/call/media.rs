@@ -8,9 +8,9 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
-    ConferenceSettings, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg, LegChange,
-    LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit, QualityReport,
-    SampleRate, Seat, Sound,
+    ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg,
+    LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
+    QualityReport, SampleRate, Seat, Sound,
 };
 
 use tracing::error;
@@ -242,6 +242,15 @@ impl<W> Media<W> {
     /// Has what a leg says and hears handed out, or no more.
     pub(super) fn set_tap(&mut self, place: &LegPlace, tapped: bool) {
         self.surely(place.worker, Ask::SetTap(place.leg, tapped), None);
+    }
+
+    /// Has a conference copied as a whole, or no more.
+    pub(super) fn tap_conference(&mut self, place: ConferencePlace, tap: Option<Box<ConferenceTap>>) {
+        let ask = match tap {
+            Some(tap) => Ask::TapConference(place.conference, tap),
+            None => Ask::UntapConference(place.conference),
+        };
+        self.surely(place.worker, ask, None);
     }
 
     /// Stops what a leg is played.

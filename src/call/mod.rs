@@ -75,8 +75,9 @@ pub use queue::{
     WaiterKey, WaiterView,
 };
 pub use recordings::{
-    RecordingCallback, RecordingChange, RecordingEvents, RecordingFilter, RecordingNews, RecordingSource,
-    RecordingStatus, RecordingTerms, RecordingTrack, RecordingView,
+    ConferenceRecording, ConferenceTracks, RecordingCallback, RecordingChange, RecordingEvents,
+    RecordingFilter, RecordingNews, RecordingSource, RecordingStatus, RecordingTerms, RecordingTrack,
+    RecordingView,
 };
 pub use seating::{
     Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound, is_label,

@@ -1,35 +1,39 @@
-//! Recordings of calls: who is recorded, how far it got, and who is told. The sound itself is the recorder's affair
-//! ([`crate::recording`]): the model has a leg tapped, gives orders, and hears what became of them.
+//! Recordings of calls and conferences: who is recorded, how far it got, and who is told. The sound itself is the recorder's affair
+//! ([`crate::recording`]): the model has legs and conferences tapped, gives orders, and hears what became of them.
 //!
 //! What the files say is the truth: at the start all that there are come from their manifests, and only what is under way
 //! is known here alone.
 
 mod about;
+mod conference;
+mod request;
 mod view;
 
 use std::collections::{HashMap, VecDeque};
 
 use chrono::Utc;
+use confab_media::Tapped;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+pub use self::conference::{ConferenceRecording, ConferenceTracks};
 pub use self::view::{
     RecordingCallback, RecordingChange, RecordingEvents, RecordingFilter, RecordingSource, RecordingStatus,
     RecordingTerms, RecordingTrack, RecordingView,
 };
-use self::{about::About, view::shape};
+use self::{about::About, conference::Tapping, view::shape};
 use super::event::What;
 use super::handle::{CallError, CallEvent, Handle, Reply, Request};
 use super::list::page;
 use super::model::{Model, answer};
 use super::records::Records;
-use super::sid::{AccountSid, CallSid, RecordingSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid, RecordingSid};
 use super::view::{Page, PageRequest};
 use super::voice::VoiceUrl;
-use crate::recording::{Begin, Manifest, Name, Recorder, Report};
+use crate::recording::{Begin, Manifest, Name, Recorder, Report, Shape};
 
-/// Recordings of one call at a time. An application has some of its own, a compliance desk another; more are a mistake.
-const OF_ONE_CALL_MAX: usize = 8;
+/// Recordings of one call, or one conference, at a time. An application has some of its own, a compliance desk another; more are a mistake.
+const OF_ONE_MAX: usize = 8;
 
 /// News of recordings that may wait to be written down for delivery, as with calls.
 const NEWS_MAX: usize = 16_384;
@@ -39,6 +43,10 @@ const NEWS_MAX: usize = 16_384;
 pub struct RecordingNews {
     /// Who.
     pub to: VoiceUrl,
+    /// What, in a word.
+    pub word: &'static str,
+    /// It is told in the older way, as the end of a conference's recording.
+    pub is_record_end: bool,
     /// The recording, right after it.
     pub recording: RecordingView,
 }
@@ -46,6 +54,7 @@ pub struct RecordingNews {
 /// What can be asked of recordings.
 pub(super) enum RecordingRequest {
     Start(CallSid, Box<RecordingTerms>, Reply<RecordingView>),
+    StartConference(ConferenceSid, Box<ConferenceRecording>, Reply<RecordingView>),
     Change(RecordingSid, RecordingChange, Reply<RecordingView>),
     Fetch(RecordingSid, Reply<RecordingView>),
     Await(RecordingSid, Reply<RecordingView>),
@@ -61,6 +70,7 @@ pub(super) struct Recordings {
     rows: Records<RecordingSid, Recording>,
     /// Those under way, the newest last.
     of_call: HashMap<CallSid, Vec<RecordingSid>>,
+    of_conference: HashMap<ConferenceSid, Vec<RecordingSid>>,
     /// What is to be recorded of calls that are not answered yet.
     on_answer: HashMap<CallSid, RecordingTerms>,
     news: Option<mpsc::Sender<RecordingNews>>,
@@ -76,6 +86,19 @@ struct Recording {
     callback: Option<RecordingCallback>,
     /// Who waits for it to be on the disk.
     waiting: Vec<Reply<RecordingView>>,
+    /// What is copied for it, if it is of a conference.
+    tapping: Option<Tapping>,
+}
+
+/// What can happen to a recording that somebody may want to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happening {
+    Begun,
+    Paused,
+    Resumed,
+    Stopped,
+    /// It is on the disk, or there is nothing of it.
+    Over,
 }
 
 impl Recordings {
@@ -84,6 +107,7 @@ impl Recordings {
             recorder: None,
             rows: Records::new(),
             of_call: HashMap::new(),
+            of_conference: HashMap::new(),
             on_answer: HashMap::new(),
             news: None,
             unfinished: VecDeque::new(),
@@ -96,14 +120,20 @@ impl Recordings {
         self.rows.get(sid).map(|recording| recording.view.account)
     }
 
-    fn tell(&self, recording: &Recording) {
-        let Some(callback) = recording.callback.as_ref().filter(|it| it.events.want(recording.view.status))
-        else {
+    fn tell(&self, recording: &Recording, happening: Happening) {
+        let Some(callback) = &recording.callback else {
             return;
         };
-        let news = RecordingNews { to: callback.url.clone(), recording: recording.view.clone() };
-        if self.news.as_ref().is_some_and(|told| told.try_send(news).is_err()) {
-            error!(recording = %recording.view.sid, "news of a recording was lost: nobody takes it");
+        for word in callback.events.words(happening, recording.view.status) {
+            let news = RecordingNews {
+                to: callback.url.clone(),
+                word,
+                is_record_end: callback.is_record_end,
+                recording: recording.view.clone(),
+            };
+            if self.news.as_ref().is_some_and(|told| told.try_send(news).is_err()) {
+                error!(recording = %recording.view.sid, "news of a recording was lost: nobody takes it");
+            }
         }
     }
 }
@@ -147,6 +177,19 @@ impl Handle {
         terms: RecordingTerms,
     ) -> Result<RecordingView, CallError> {
         self.ask_recordings(|reply| RecordingRequest::Start(call, Box::new(terms), reply)).await
+    }
+
+    /// Records a conference in progress from now on.
+    ///
+    /// # Errors
+    /// When nobody is in it, it is over, is recorded often enough already, or the node does not record.
+    pub async fn start_conference_recording(
+        &self,
+        conference: ConferenceSid,
+        recording: ConferenceRecording,
+    ) -> Result<RecordingView, CallError> {
+        let request = |reply| RecordingRequest::StartConference(conference, Box::new(recording), reply);
+        self.ask_recordings(request).await
     }
 
     /// Pauses a recording, goes on with it, or ends it.
@@ -213,6 +256,10 @@ impl Model {
                 let started = self.start_recording(call, *terms);
                 answer(reply, started);
             }
+            RecordingRequest::StartConference(conference, wanted, reply) => {
+                let started = self.start_conference_recording(conference, *wanted);
+                answer(reply, started);
+            }
             RecordingRequest::Change(sid, change, reply) => {
                 let changed = self.change_recording(sid, change);
                 answer(reply, changed);
@@ -249,9 +296,9 @@ impl Model {
                 continue;
             };
             let (sid, callback) = (view.sid, about.callback());
-            let recording = Recording { view, callback, waiting: Vec::new() };
+            let recording = Recording { view, callback, waiting: Vec::new(), tapping: None };
             if manifest.is_news {
-                recordings.tell(&recording);
+                recordings.tell(&recording, Happening::Over);
             }
             recordings.rows.insert(sid, recording);
             recordings.rows.end(sid);
@@ -264,15 +311,16 @@ impl Model {
         };
         let call = self.connected(sid)?;
         let (account, leg, rate) = (call.view.account, call.leg.leg, call.leg.sample_rate());
-        if self.recordings.of_call.get(&sid).is_some_and(|active| active.len() >= OF_ONE_CALL_MAX) {
+        if self.recordings.of_call.get(&sid).is_some_and(|active| active.len() >= OF_ONE_MAX) {
             return Err(CallError::RecordingsFull);
         }
         let (recording, now) = (RecordingSid::generate(), Utc::now());
-        let shape = shape(&terms, rate);
+        let shape = Shape { rate: recorder.rate_of(rate), ..shape(&terms, rate) };
         let view = RecordingView {
             sid: recording,
             account,
             call: sid,
+            conference: None,
             tracks: shape.tracks.width(),
             track: terms.track,
             source: terms.source,
@@ -280,11 +328,13 @@ impl Model {
             created: now,
             updated: now,
             seconds: None,
+            size: None,
             error: None,
         };
         let name = name_of(recording);
         let about = About::of(&view, terms.callback.as_ref()).written();
-        let begin = Begin { name, leg, terms: terms.for_recorder(shape), about };
+        let begin =
+            Begin { name, of: Tapped::Leg(leg), seats: Vec::new(), terms: terms.for_recorder(shape), about };
         // First the recorder, so that it knows the leg when the first frame comes.
         if !recorder.begin(begin) {
             return Err(CallError::Overloaded);
@@ -293,10 +343,9 @@ impl Model {
             self.media.set_tap(&call.leg, true);
         }
         info!(recording = %recording, call = %sid, "recording begun");
-        self.journal.append(now, What::Recording(view.clone()));
-        let row = Recording { view: view.clone(), callback: terms.callback, waiting: Vec::new() };
-        self.recordings.tell(&row);
-        self.recordings.rows.insert(recording, row);
+        let row =
+            Recording { view: view.clone(), callback: terms.callback, waiting: Vec::new(), tapping: None };
+        self.begun(row);
         self.recordings.of_call.entry(sid).or_default().push(recording);
         Ok(view)
     }
@@ -331,27 +380,50 @@ impl Model {
         let Some(found) = self.recordings.rows.get(sid) else {
             return Err(CallError::NoRecording);
         };
-        let (call, status) = (found.view.call, found.view.status);
+        let status = found.view.status;
         let is_active = matches!(status, RecordingStatus::InProgress | RecordingStatus::Paused);
         let Some(recorder) = self.recordings.recorder.clone().filter(|_| is_active) else {
             return Err(CallError::RecordingOver);
         };
-        let (is_taken, status) = match change {
+        let (is_taken, status, happening) = match change {
             RecordingChange::Stop => {
-                self.let_go_of_recording(call, sid);
-                self.end_recording(sid, RecordingStatus::Stopped);
+                self.stop_recording(sid);
                 let stopped = self.recordings.rows.get(sid).map(|recording| recording.view.clone());
                 return stopped.ok_or(CallError::NoRecording);
             }
             RecordingChange::Pause(behavior) => {
-                (recorder.pause(&name_of(sid), Some(behavior)), RecordingStatus::Paused)
+                (recorder.pause(&name_of(sid), Some(behavior)), RecordingStatus::Paused, Happening::Paused)
             }
-            RecordingChange::Resume => (recorder.pause(&name_of(sid), None), RecordingStatus::InProgress),
+            RecordingChange::Resume => {
+                (recorder.pause(&name_of(sid), None), RecordingStatus::InProgress, Happening::Resumed)
+            }
         };
         if !is_taken {
             return Err(CallError::Overloaded);
         }
-        self.set_recording(sid, |view| view.status = status).ok_or(CallError::NoRecording)
+        let before = self.recordings.rows.get(sid).map(|found| found.view.status);
+        let view = self.set_recording(sid, |view| view.status = status).ok_or(CallError::NoRecording)?;
+        if let Some(found) = self.recordings.rows.get(sid).filter(|_| before != Some(status)) {
+            self.recordings.tell(found, happening);
+        }
+        Ok(view)
+    }
+
+    /// Ends a recording under way, before its call or conference is over.
+    fn stop_recording(&mut self, sid: RecordingSid) {
+        let Some((call, conference)) =
+            self.recordings.rows.get(sid).map(|found| (found.view.call, found.view.conference))
+        else {
+            return;
+        };
+        match conference {
+            Some(conference) => self.let_go_of_conference_recording(conference, sid),
+            None => self.let_go_of_recording(call, sid),
+        }
+        self.end_recording(sid, RecordingStatus::Stopped);
+        if let Some(found) = self.recordings.rows.get(sid) {
+            self.recordings.tell(found, Happening::Stopped);
+        }
     }
 
     /// Takes a recording from its call, and the tap from its leg with the last.
@@ -404,7 +476,8 @@ impl Model {
     }
 
     fn delete_recording(&mut self, sid: RecordingSid, reply: Reply<()>) {
-        let Some(found) = self.recordings.rows.get(sid) else {
+        let found = self.recordings.rows.get(sid);
+        let Some(found) = found.filter(|found| found.view.status != RecordingStatus::Deleted) else {
             return answer(reply, Err(CallError::NoRecording));
         };
         if !found.view.status.is_final() {
@@ -432,7 +505,7 @@ impl Model {
                     return;
                 };
                 if is_gone {
-                    self.recordings.rows.forget(sid);
+                    self.set_recording(sid, |view| view.status = RecordingStatus::Deleted);
                     info!(recording = %sid, "recording deleted");
                 }
                 if let Some(reply) = self.recordings.deleting.remove(&sid) {
@@ -446,15 +519,19 @@ impl Model {
         let Some(sid) = sid_of(name) else {
             return;
         };
-        let call = self.recordings.rows.get(sid).map(|recording| recording.view.call);
-        let is_active =
-            |call: &CallSid| self.recordings.of_call.get(call).is_some_and(|active| active.contains(&sid));
-        let Some(call) = call.filter(is_active) else {
+        let Some(view) = self.recordings.rows.get(sid).map(|recording| &recording.view) else {
             return;
         };
-        self.let_go_of_recording(call, sid);
-        self.end_recording(sid, RecordingStatus::Stopped);
-        if let Some(call) = self.calls.get(call) {
+        let (call, conference) = (view.call, view.conference);
+        let active = match conference {
+            Some(conference) => self.recordings.of_conference.get(&conference),
+            None => self.recordings.of_call.get(&call),
+        };
+        if !active.is_some_and(|active| active.contains(&sid)) {
+            return;
+        }
+        self.stop_recording(sid);
+        if let Some(call) = self.calls.get(call).filter(|_| conference.is_none()) {
             call.tell(CallEvent::Recorded(sid));
         }
     }
@@ -470,48 +547,9 @@ impl Model {
             waiting.into_iter().for_each(|reply| answer(reply, Ok(view.clone())));
         }
         if let Some(found) = self.recordings.rows.get(sid) {
-            self.recordings.tell(found);
+            self.recordings.tell(found, Happening::Over);
         }
         self.recordings.rows.end(sid);
-    }
-}
-
-impl RecordingRequest {
-    /// The recording it is about, if it is about one that is there.
-    pub(super) const fn recording(&self) -> Option<RecordingSid> {
-        match self {
-            Self::Change(sid, ..) | Self::Fetch(sid, _) | Self::Await(sid, _) | Self::Delete(sid, _) => {
-                Some(*sid)
-            }
-            Self::Start(..) | Self::List(..) | Self::RecordWith(..) | Self::Reported(_) => None,
-        }
-    }
-
-    /// The call it is about, if it is about one.
-    pub(super) const fn call(&self) -> Option<CallSid> {
-        match self {
-            Self::Start(call, ..) => Some(*call),
-            Self::Change(..)
-            | Self::Fetch(..)
-            | Self::Await(..)
-            | Self::Delete(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
-        }
-    }
-
-    /// Answers that it will not be done.
-    pub(super) fn refuse(self, why: CallError) {
-        match self {
-            Self::Start(_, _, reply)
-            | Self::Change(_, _, reply)
-            | Self::Fetch(_, reply)
-            | Self::Await(_, reply) => answer(reply, Err(why)),
-            Self::List(_, _, reply) => answer(reply, Err(why)),
-            Self::Delete(_, reply) => answer(reply, Err(why)),
-            Self::RecordWith(..) | Self::Reported(_) => {}
-        }
     }
 }
 

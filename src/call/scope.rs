@@ -73,10 +73,11 @@ impl Request {
                 (None, Some(queue)) => Subject::Queue(queue),
                 (None, None) => Subject::Anything,
             },
-            Self::Recording(request) => match (request.recording(), request.call()) {
-                (Some(recording), _) => Subject::Recording(recording),
-                (None, Some(call)) => Subject::Call(call),
-                (None, None) => Subject::Anything,
+            Self::Recording(request) => match (request.recording(), request.call(), request.conference()) {
+                (Some(recording), ..) => Subject::Recording(recording),
+                (None, Some(call), _) => Subject::Call(call),
+                (None, None, Some(conference)) => Subject::Conference(conference),
+                (None, None, None) => Subject::Anything,
             },
             Self::AdmitCall(..)
             | Self::AgentIsAt(..)

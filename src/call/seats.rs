@@ -141,8 +141,17 @@ impl Model {
         let (telling, announcing) = (None, Announcing::default());
         let lasting = self.limits.lasting;
         let deadline = Deadline::after(lasting.conference, Duration::ZERO, lasting.warning);
-        let conference =
-            Conference { view, place, seats: Vec::new(), participants_max, telling, deadline, announcing };
+        let conference = Conference {
+            view,
+            place,
+            seats: Vec::new(),
+            participants_max,
+            telling,
+            deadline,
+            announcing,
+            record: None,
+            is_to_be_recorded: false,
+        };
         self.conferences.insert(sid, conference);
         info!(conference = %sid, "conference begun");
         sid
@@ -174,6 +183,7 @@ impl Model {
         if let Some(record) = self.conferences.get_mut(conference) {
             record.seats.push(sid);
         }
+        self.want_conference_recorded(conference, terms.record.as_ref());
         if let Some(call) = self.calls.get_mut(sid) {
             call.sitting = Sitting::new(terms.beep, terms.wait.clone());
             call.is_sent_away = false;
@@ -224,7 +234,9 @@ impl Model {
         conference: ConferenceSid,
     ) -> Option<(ConferencePlace, Seat)> {
         let place = self.conferences.get(conference)?.place;
-        Some((place, self.seat_to_order(sid)?))
+        let seat = self.seat_to_order(sid)?;
+        self.seat_in_recordings(sid, conference);
+        Some((place, seat))
     }
 
     pub(super) fn joined(&mut self, sid: CallSid, applied: bool, reply: JoinReply) {
@@ -246,6 +258,7 @@ impl Model {
         seat.status = ParticipantStatus::Connected;
         seat.updated = now;
         let seat = seat.clone();
+        call.sitting.since = Some(now);
         if call.view.status != CallStatus::InProgress {
             self.answered(sid);
         }
@@ -294,6 +307,7 @@ impl Model {
             self.reseat(seat.call_sid);
             self.resound(seat.call_sid);
         }
+        self.begin_conference_recording(seat.conference_sid);
         if self.calls.get(seat.call_sid).is_some_and(|call| call.sitting.beep.on_enter) {
             self.chime(seat.conference_sid, Chime::Enter);
         }

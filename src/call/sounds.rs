@@ -105,6 +105,8 @@ pub(super) struct Sitting {
     pub(super) beep: Beep,
     pub(super) wait: SeatSound,
     pub(super) hold: SeatSound,
+    /// When they came.
+    pub(super) since: Option<chrono::DateTime<chrono::Utc>>,
     /// What the mixer was told last.
     pub(super) ordered: Option<confab_media::Seat>,
     /// What is heard while they wait or are on hold.

@@ -11,6 +11,7 @@ use super::handle::{CallEvent, Reply, Signal};
 use super::lasting::Deadline;
 use super::media::{ConferencePlace, LegPlace};
 use super::quality::CallQuality;
+use super::recordings::ConferenceRecording;
 use super::sid::{CallSid, ConferenceSid};
 use super::sounds::{Announcing, Sitting};
 use super::view::{CallView, ConferenceView, ParticipantStatus, ParticipantView};
@@ -94,6 +95,10 @@ pub(super) struct Conference {
     pub(super) deadline: Deadline,
     /// What all in it are played.
     pub(super) announcing: Announcing,
+    /// How it is recorded from its start on, until then.
+    pub(super) record: Option<ConferenceRecording>,
+    /// Somebody has said how it is recorded.
+    pub(super) is_to_be_recorded: bool,
 }
 
 impl Call {

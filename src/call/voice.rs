@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::recordings::ConferenceRecording;
 use super::seating::{Beep, ConferenceCallback, SeatSound};
 use super::sid::CallSid;
 use crate::config::{RouteScript, ScriptSource, WebhookUrl};
@@ -133,6 +134,8 @@ pub struct JoinTerms {
     pub coach: Option<CallSid>,
     /// Who is told of the conference, if it begins with them.
     pub news: Option<ConferenceCallback>,
+    /// How the conference is recorded, if they are the first to say so.
+    pub record: Option<ConferenceRecording>,
 }
 
 impl JoinTerms {
@@ -149,6 +152,7 @@ impl JoinTerms {
             wait: SeatSound::Silence,
             coach: None,
             news: None,
+            record: None,
         }
     }
 }

@@ -77,6 +77,21 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DAYS")]
     pub retention_notifications: Option<String>,
 
+    /// Recordings are deleted when they were completed so long ago [env: CONFAB_RETENTION_RECORDINGS]
+    /// [default: forever]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_recordings: Option<String>,
+
+    /// The oldest recordings are deleted when all together take more of the disk, such as `500G`
+    /// [env: CONFAB_RECORDINGS_MAX_SIZE] [default: unlimited]
+    #[arg(long, value_name = "SIZE")]
+    pub recordings_max_size: Option<String>,
+
+    /// Samples a second of recordings, 8000, 16000, or `auto`: as what is recorded has them, 16000 at most
+    /// [env: CONFAB_RECORDING_RATE] [default: auto]
+    #[arg(long, value_name = "RATE")]
+    pub recording_rate: Option<String>,
+
     /// Media threads [env: CONFAB_MEDIA_THREADS] [default: one per core]
     #[arg(long, value_name = "NUMBER")]
     pub media_threads: Option<String>,
@@ -247,6 +262,9 @@ impl ServeArgs {
             Setting::RetentionCalls => &self.retention_calls,
             Setting::RetentionConferences => &self.retention_conferences,
             Setting::RetentionNotifications => &self.retention_notifications,
+            Setting::RetentionRecordings => &self.retention_recordings,
+            Setting::RecordingsMaxSize => &self.recordings_max_size,
+            Setting::RecordingRate => &self.recording_rate,
             Setting::RtpTimeout => &self.rtp_timeout,
             Setting::Codecs => &self.codecs,
             Setting::Srtp => &self.srtp,

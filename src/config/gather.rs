@@ -26,8 +26,9 @@ use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Accounts, Agents, Codecs, Config, Credentials, Http, KeptFor, Limits, Log, LogFormat, Media, Networks,
-    Retention, Routes, RtpPorts, SayUrl, Sip, SipTls, SrtpPolicy, Trunks, Webhook,
+    Accounts, Agents, Codecs, Config, Credentials, DiskSize, Http, KeptFor, Limits, Log, LogFormat, Media,
+    Networks, RecordingRate, Recordings, Retention, Routes, RtpPorts, SayUrl, Sip, SipTls, SrtpPolicy,
+    Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -91,6 +92,7 @@ pub fn load(
     let public_url = gather.public_url()?;
     let data_dir = gather.plain(Setting::DataDir, value::directory, || PathBuf::from("./confab-data"))?;
     let retention = gather.retention()?;
+    let recordings = gather.recordings()?;
     let log = gather.log()?;
     let routes = gather.routes();
     let trunks = gather.trunks();
@@ -115,6 +117,7 @@ pub fn load(
         public_url,
         data_dir,
         retention,
+        recordings,
         credentials,
         routes,
         agents,
@@ -286,6 +289,14 @@ impl Gather<'_> {
             calls: kept(Setting::RetentionCalls)?,
             conferences: kept(Setting::RetentionConferences)?,
             notifications: kept(Setting::RetentionNotifications)?,
+        })
+    }
+
+    fn recordings(&mut self) -> Result<Recordings, ConfigError> {
+        Ok(Recordings {
+            kept: self.plain(Setting::RetentionRecordings, value::kept_for, || KeptFor::FOREVER)?,
+            max_size: self.plain(Setting::RecordingsMaxSize, value::size, DiskSize::default)?,
+            rate: self.plain(Setting::RecordingRate, value::recording_rate, RecordingRate::default)?,
         })
     }
 
@@ -527,6 +538,8 @@ shown_as_displayed!(
     JitterBuffer,
     ConferenceDigits,
     KeptFor,
+    DiskSize,
+    RecordingRate,
     OutboundAllow,
     usize,
     String

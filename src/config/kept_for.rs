@@ -14,6 +14,9 @@ const DAYS_MAX: u64 = 36_525;
 pub struct KeptFor(Option<Duration>);
 
 impl KeptFor {
+    /// For ever.
+    pub const FOREVER: Self = Self(None);
+
     /// For so many days.
     pub const fn days(days: u64) -> Self {
         Self(Some(Duration::from_secs(days * DAY)))

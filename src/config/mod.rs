@@ -30,6 +30,7 @@ mod kept_for;
 mod networks;
 mod outbound;
 mod ports;
+mod recordings;
 mod routes;
 mod secret;
 mod setting;
@@ -56,6 +57,7 @@ pub use kept_for::KeptFor;
 pub use networks::{Network, Networks};
 pub use outbound::OutboundAllow;
 pub use ports::RtpPorts;
+pub use recordings::{DiskSize, RecordingRate};
 pub use routes::{Decision, RouteScript, Routes, ScriptSource, SrtpPolicy, WebhookUrl};
 pub use secret::Secret;
 pub use setting::{Setting, nearest};
@@ -99,6 +101,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How long what was is remembered.
     pub retention: Retention,
+    /// How recordings are made, and how long they are kept.
+    pub recordings: Recordings,
     /// Who may use the API.
     pub credentials: Credentials,
     /// Where calls go. Default: user `conf-NAME` to the conference NAME, all else 404.
@@ -222,6 +226,18 @@ pub struct Retention {
     pub conferences: KeptFor,
     /// Notifications, and what applications were asked and answered.
     pub notifications: KeptFor,
+}
+
+/// How recordings are made, and how long they are kept. None is deleted by default: often the law says how long it must be
+/// there, and nobody else knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recordings {
+    /// How long after their end they are there. Default for ever.
+    pub kept: KeptFor,
+    /// How much disk all of them may take. Default as much as there is.
+    pub max_size: DiskSize,
+    /// Samples a second. Default as what is recorded has them.
+    pub rate: RecordingRate,
 }
 
 /// What is logged, and how.

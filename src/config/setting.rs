@@ -32,6 +32,12 @@ pub enum Setting {
     RetentionConferences,
     /// How long notifications are kept.
     RetentionNotifications,
+    /// How long recordings are kept.
+    RetentionRecordings,
+    /// How much disk recordings may take.
+    RecordingsMaxSize,
+    /// Samples a second of recordings.
+    RecordingRate,
     /// How many media threads.
     MediaThreads,
     /// How long a leg may be silent on the wire.
@@ -84,7 +90,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::HttpListen,
         Self::SipListen,
         Self::SipTlsListen,
@@ -98,6 +104,9 @@ impl Setting {
         Self::RetentionCalls,
         Self::RetentionConferences,
         Self::RetentionNotifications,
+        Self::RetentionRecordings,
+        Self::RecordingsMaxSize,
+        Self::RecordingRate,
         Self::MediaThreads,
         Self::RtpTimeout,
         Self::Codecs,
@@ -140,6 +149,9 @@ impl Setting {
             Self::RetentionCalls => "retention_calls",
             Self::RetentionConferences => "retention_conferences",
             Self::RetentionNotifications => "retention_notifications",
+            Self::RetentionRecordings => "retention_recordings",
+            Self::RecordingsMaxSize => "recordings_max_size",
+            Self::RecordingRate => "recording_rate",
             Self::MediaThreads => "media_threads",
             Self::RtpTimeout => "rtp_timeout",
             Self::Codecs => "codecs",

@@ -52,7 +52,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 29] = [
+const OTHER_VALUES: [(Setting, &str); 32] = [
     (Setting::SipRealm, "voice.example.org"),
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
@@ -63,6 +63,9 @@ const OTHER_VALUES: [(Setting, &str); 29] = [
     (Setting::RetentionCalls, "7d"),
     (Setting::RetentionConferences, "forever"),
     (Setting::RetentionNotifications, "36h"),
+    (Setting::RetentionRecordings, "180d"),
+    (Setting::RecordingsMaxSize, "500G"),
+    (Setting::RecordingRate, "16000"),
     (Setting::RtpTimeout, "500ms"),
     (Setting::Codecs, "pcma,l16/8000"),
     (Setting::Srtp, "optional"),

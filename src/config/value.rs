@@ -13,6 +13,7 @@ use super::codecs::Codecs;
 use super::conference_digits::ConferenceDigits;
 use super::jitter_buffer::JitterBuffer;
 use super::outbound::OutboundAllow;
+use super::recordings::{DiskSize, RecordingRate};
 use super::{KeptFor, LogFormat, Networks, RtpPorts, Secret, SrtpPolicy};
 
 /// What would have been right, as the end of "… is wrong: expected …".
@@ -89,6 +90,16 @@ pub(super) fn show_duration(duration: Duration) -> String {
 pub(super) fn kept_for(text: &str) -> Result<KeptFor, Expected> {
     KeptFor::parse(text)
         .ok_or_else(|| "a time in days or hours, such as `30d` or `12h`, or `forever`".to_owned())
+}
+
+pub(super) fn size(text: &str) -> Result<DiskSize, Expected> {
+    DiskSize::parse(text).ok_or_else(|| {
+        "a size of 1M at least, in M, G or T (powers of 1024), such as `500G`, or `unlimited`".to_owned()
+    })
+}
+
+pub(super) fn recording_rate(text: &str) -> Result<RecordingRate, Expected> {
+    RecordingRate::parse(text).ok_or_else(|| "`8000`, `16000` or `auto`".to_owned())
 }
 
 /// `AC` and 32 digits: the API's clients check the form, and the node's own SIDs are shown in small letters.

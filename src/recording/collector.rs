@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use confab_media::LegId;
+use chrono::{DateTime, Utc};
+use confab_media::{LegId, Tapped};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
 use super::manifest::Name;
 use super::placing::{Block, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
-use super::writer::{Job, Waiting};
+use super::writer::{Append, Job, Waiting};
 
 /// How often the rings are looked at while something is recorded: once a tick. They hold fifty.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -30,10 +31,12 @@ const BLOCKS_WAITING_MAX: u64 = 60;
 
 /// What the collector is told.
 pub(super) enum Order {
-    /// Record a leg from now on.
+    /// Record a leg or a conference from now on.
     Begin(Box<Begin>),
     /// Leave out what comes, or go on.
     Pause(Name, Option<PauseBehavior>),
+    /// Somebody is to have the next track, which is called so.
+    Seat(Name, LegId, String),
     /// It is over.
     Finish(Name),
     /// Its files are to go.
@@ -47,7 +50,7 @@ pub(super) struct Collector {
     pub(super) writers: Vec<SyncSender<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
-    pub(super) legs: HashMap<LegId, Vec<Active>>,
+    pub(super) legs: HashMap<Tapped, Vec<Active>>,
     pub(super) next_writer: usize,
 }
 
@@ -60,6 +63,8 @@ pub(super) struct Active {
     waiting: Arc<AtomicU64>,
     /// It has ended by itself, and waits to be finished.
     has_ended: bool,
+    /// When its first frame came.
+    began: Option<DateTime<Utc>>,
 }
 
 impl Collector {
@@ -76,6 +81,11 @@ impl Collector {
                     self.begin(*begin);
                     continue;
                 }
+                // They are heard from now on.
+                Ok(Order::Seat(name, leg, label)) => {
+                    self.seat(&name, leg, label);
+                    continue;
+                }
                 order => order,
             };
             // What was heard before another order counts.
@@ -89,7 +99,7 @@ impl Collector {
                 Ok(Order::Finish(name)) => self.finish(&name),
                 Ok(Order::Delete(name)) => self.hand_on(0, Job::Delete(name)),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
-                Ok(Order::Begin(_)) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Order::Begin(_) | Order::Seat(..)) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
@@ -98,10 +108,11 @@ impl Collector {
         let Self { taps, legs, writers, reports, stats, .. } = self;
         for take in taps {
             while let Some(tap) = take() {
-                let Some(active) = legs.get_mut(&tap.leg) else {
+                let Some(active) = legs.get_mut(&tap.of) else {
                     continue;
                 };
                 for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
+                    recording.began.get_or_insert_with(Utc::now);
                     if let Some(ending) = recording.placing.hear(&tap) {
                         recording.has_ended = true;
                         // A model that is gone wants to know nothing more.
@@ -126,9 +137,24 @@ impl Collector {
             writer,
             waiting: Arc::default(),
             has_ended: false,
+            began: None,
         };
-        self.legs.entry(begin.leg).or_default().push(active);
+        let name = active.name.clone();
+        self.legs.entry(begin.of).or_default().push(active);
         self.stats.active.add(1);
+        for (leg, label) in begin.seats {
+            self.seat(&name, leg, label);
+        }
+    }
+
+    fn seat(&mut self, name: &Name, leg: LegId, label: String) {
+        let Some(active) = self.find(name) else {
+            return;
+        };
+        let (writer, track) = (active.writer, active.placing.seat(leg));
+        if let Some(track) = track {
+            self.hand_on(writer, Job::Label(name.clone(), track, label));
+        }
     }
 
     fn find(&mut self, name: &Name) -> Option<&mut Active> {
@@ -180,7 +206,7 @@ impl Collector {
 
 impl Active {
     fn append(&self, writer: &SyncSender<Job>, block: Block, stats: &Stats) {
-        if block.samples.is_empty() && block.gaps.is_empty() && block.trimmed == 0 {
+        if block.samples.is_empty() && block.pauses.is_empty() && block.trimmed == 0 {
             return;
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= BLOCKS_WAITING_MAX {
@@ -188,7 +214,8 @@ impl Active {
             stats.dropped.increment();
             return;
         }
-        let job = Job::Append(self.name.clone(), block, Waiting(Arc::clone(&self.waiting)));
+        let _waiting = Waiting(Arc::clone(&self.waiting));
+        let job = Job::Append(Append { name: self.name.clone(), block, began: self.began, _waiting });
         // Dropped with the job, the count goes down again.
         if writer.try_send(job).is_err() {
             stats.dropped.increment();

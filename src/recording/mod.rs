@@ -12,24 +12,41 @@
 //! fit any more, which the manifest lists as well, and nobody waits.
 //!
 //! A file is named for its recording and for nothing else. While it grows it ends in `.wav.part`; its header is right at
-//! every moment, up to the last half second. It gets its name when it is on the disk, and only then is anybody told. What a
-//! killed process left is completed at the next start.
+//! every moment, up to the last half second. It gets its name when it is on the disk, and only then is anybody told: others
+//! than those who write wait for that (`finisher`), and hand it on at one place (`archive`). What a killed process left is
+//! completed at the next start.
 
+mod archive;
+#[cfg(test)]
+mod bad_disks;
 mod collector;
+mod command;
 mod disk;
+mod finisher;
+#[cfg(test)]
+mod long;
 mod manifest;
+mod mp3;
 mod placing;
 mod playback;
 mod recorder;
 mod repair;
+mod retention;
+mod slots;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod wav;
 mod writer;
 
+pub use self::archive::{Archive, Finished, LocalFolder};
+pub use self::command::{RecordingArgs, run};
 pub use self::disk::{Disk, Files, Sheet};
-pub use self::manifest::{Failure, Gap, Manifest, Name, NameError, State};
+pub use self::manifest::{Failure, Gap, Manifest, Name, NameError, Pause, State};
+pub use self::mp3::Mp3;
 pub use self::placing::{Ending, PauseBehavior, Shape, Terms, Tracks};
 pub use self::playback::Playback;
 pub use self::recorder::{Begin, Recorder, RecorderSettings, Report, TapSource};
 pub use self::repair::find;
+pub use self::retention::{Reason, Retention, tidy};
+pub use self::verify::{Damage, Verdict, verify};

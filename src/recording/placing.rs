@@ -2,28 +2,24 @@
 //! silence stands for what is missing. No clock, no file.
 //!
 //! ```text
-//! frame ─▶ rate ─▶ slot of 20 ms ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of half a second
+//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of half a second
 //! ```
 
 use std::time::Duration;
 
-use confab_media::dsp::converter::RateConverter;
-use confab_media::dsp::level::{Level, SpeechGate};
-use confab_media::{FRAME_LEN_MAX, SampleRate, Tap, TapSide, Tick, Time};
+use confab_media::dsp::level::SpeechGate;
+use confab_media::{LegId, SampleRate, Tap, Tick};
 
-use super::manifest::Gap;
+use super::manifest::{Gap, Pause};
+use super::slots::{Slots, Step};
 
 /// Steps of 20 ms in a block: half a second, so that a process that is killed loses less than one.
 const BLOCK_STEPS: usize = 25;
 
-/// What is quieter, in dBov below full scale, is silence where silence is cut off: above the noise of a line (about
-/// -65), under a whisper.
-const SILENCE_DBOV: u8 = 50;
-
 /// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
 const MARGIN_STEPS: u64 = 10;
 
-/// Which sounds of a leg are recorded, and how they lie in the file.
+/// Which sounds of a leg or a conference are recorded, and how they lie in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tracks {
     /// What the far end says.
@@ -34,23 +30,39 @@ pub enum Tracks {
     Mixed,
     /// Both, beside each other: first what it says.
     Both,
+    /// Of a conference, what all say to everyone, as one.
+    Conference,
+    /// Of a conference, one participant and beside them all others.
+    Apart,
+    /// Of a conference, each participant by themselves, on so many tracks, as they come. Whoever comes when all are taken
+    /// shares the last.
+    Each(u16),
 }
 
 impl Tracks {
     /// Tracks in the file.
     pub const fn width(self) -> u16 {
         match self {
-            Self::Received | Self::Sent | Self::Mixed => 1,
-            Self::Both => 2,
+            Self::Received | Self::Sent | Self::Mixed | Self::Conference => 1,
+            Self::Both | Self::Apart => 2,
+            Self::Each(tracks) => tracks,
         }
     }
 
-    const fn wants(self, side: TapSide) -> bool {
-        match self {
-            Self::Received => matches!(side, TapSide::Received),
-            Self::Sent => matches!(side, TapSide::Sent),
-            Self::Mixed | Self::Both => true,
-        }
+    /// What each track of the file is: `inbound` is what the far end says, `outbound` what it hears, `both` their sum;
+    /// `conference` what all say, `first` the first participant, `others` the rest. Who has a track by themselves is told
+    /// as they come.
+    pub fn labels(self) -> Vec<String> {
+        let labels: &[&str] = match self {
+            Self::Received => &["inbound"],
+            Self::Sent => &["outbound"],
+            Self::Mixed => &["both"],
+            Self::Both => &["inbound", "outbound"],
+            Self::Conference => &["conference"],
+            Self::Apart => &["first", "others"],
+            Self::Each(_) => &[],
+        };
+        labels.iter().map(|label| (*label).to_owned()).collect()
     }
 }
 
@@ -104,8 +116,10 @@ pub(super) struct Block {
     /// Of all tracks in turn.
     pub(super) samples: Vec<i16>,
     pub(super) gaps: Vec<Gap>,
-    /// Samples of it that stand for a pause.
-    pub(super) paused: u64,
+    /// What lies in it for pauses, and where one left nothing.
+    pub(super) pauses: Vec<Pause>,
+    /// Samples that were heard, of all tracks together: what is neither gap nor pause.
+    pub(super) heard: u64,
     /// Samples of silence that were cut off before the file's first, so far.
     pub(super) trimmed: u64,
 }
@@ -114,10 +128,8 @@ pub(super) struct Block {
 #[derive(Debug)]
 pub(super) struct Placing {
     terms: Terms,
-    begin: Option<Time>,
-    slot: Slot,
-    ways: [Way; 2],
-    paused: Option<PauseBehavior>,
+    slots: Slots,
+    has_ended: bool,
     /// Steps in the file, those that the block under way has included.
     steps: u64,
     /// Where the last sound ended, in steps.
@@ -130,14 +142,6 @@ pub(super) struct Placing {
     block: Block,
 }
 
-/// The 20 ms under way.
-#[derive(Debug, Default)]
-struct Slot {
-    index: u64,
-    /// What came of each side.
-    sides: [Option<Vec<i16>>; 2],
-}
-
 /// What is cut off at the beginning, less the margin.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -147,31 +151,13 @@ struct Waiting {
     dropped: u64,
 }
 
-/// 20 ms of all tracks.
-#[derive(Debug)]
-struct Step {
-    samples: Vec<i16>,
-    missing: [bool; 2],
-    is_paused: bool,
-}
-
-/// To the file's rate, where a side has another.
-#[derive(Debug, Default)]
-struct Way {
-    converter: Option<RateConverter>,
-    /// The slot it was used for last.
-    last: u64,
-}
-
 impl Placing {
     pub(super) fn new(terms: Terms) -> Self {
         let waiting = Waiting { is_over: !terms.trim, ..Waiting::default() };
         Self {
             terms,
-            begin: None,
-            slot: Slot::default(),
-            ways: Default::default(),
-            paused: None,
+            slots: Slots::new(terms.shape),
+            has_ended: false,
             steps: 0,
             sound_until: 0,
             waiting,
@@ -181,29 +167,26 @@ impl Placing {
         }
     }
 
-    pub(super) const fn pause(&mut self, behavior: Option<PauseBehavior>) {
-        self.paused = behavior;
+    /// Gives a participant a track, if they have none, and says which.
+    pub(super) fn seat(&mut self, leg: LegId) -> Option<u16> {
+        self.slots.seat(leg)
+    }
+
+    pub(super) fn pause(&mut self, behavior: Option<PauseBehavior>) {
+        self.slots.pause(behavior);
         self.quiet = 0;
     }
 
     /// Takes a frame in. Whether, and why, the recording ends with what came before it.
     pub(super) fn hear(&mut self, tap: &Tap) -> Option<Ending> {
-        if !self.terms.shape.tracks.wants(tap.side) && !self.listens(tap.side) {
-            return None;
+        let slot = self.slots.slot_of(tap)?;
+        while self.slots.now() < slot {
+            if let Some(ending) = self.advance() {
+                return Some(ending);
+            }
         }
-        let begin = *self.begin.get_or_insert(tap.at);
-        let half = Tick::DURATION / 2;
-        let index = ((tap.at.since(begin) + half).as_nanos() / Tick::DURATION.as_nanos()) as u64;
-        let mut ending = None;
-        while self.slot.index < index && ending.is_none() {
-            ending = self.end_slot();
-        }
-        if ending.is_none() && self.slot.index == index {
-            let side = usize::from(tap.side == TapSide::Sent);
-            let samples = self.ways[side].convert(tap, index, self.terms.shape.rate);
-            self.slot.sides[side].get_or_insert(samples);
-        }
-        ending
+        self.slots.put(tap, slot);
+        None
     }
 
     /// The block under way, if it is long enough to be written.
@@ -214,9 +197,12 @@ impl Placing {
 
     /// What is left, and how many samples of the file are kept.
     pub(super) fn finish(mut self) -> (Block, u64) {
-        let has_some = self.slot.sides.iter().any(Option::is_some);
-        if has_some {
-            self.end_slot();
+        if !self.has_ended {
+            let is_empty = self.slots.is_empty();
+            // The slot that is held, and the one under way.
+            if self.advance().is_none() && !is_empty {
+                self.advance();
+            }
         }
         let kept = match self.terms.trim {
             true if !self.waiting.is_over => 0,
@@ -225,11 +211,6 @@ impl Placing {
         };
         let samples = kept * self.step_len() as u64;
         (self.cut_block(), samples)
-    }
-
-    /// Whether it listens to what it does not record.
-    fn listens(&self, side: TapSide) -> bool {
-        self.terms.patience.is_some() && side == TapSide::Received
     }
 
     const fn step_len(&self) -> usize {
@@ -243,30 +224,29 @@ impl Placing {
         Block { trimmed, ..block }
     }
 
-    /// Puts the slot under way where it belongs, and goes on with the next.
-    fn end_slot(&mut self) -> Option<Ending> {
-        let sides = std::mem::take(&mut self.slot.sides);
-        self.slot.index += 1;
-        let ending = self.listen(sides[0].as_deref());
-        let step = self.step(&sides);
-        let is_loud = Level::of(&step.samples).minus_dbov() < SILENCE_DBOV;
-        match self.paused {
-            Some(PauseBehavior::Skip) => {}
-            _ if is_loud || self.waiting.is_over => {
+    /// Goes on with the next slot, and puts the step that is whole then where it belongs.
+    fn advance(&mut self) -> Option<Ending> {
+        let step = self.slots.advance()?;
+        let ending = self.listen(&step);
+        match step.paused {
+            Some(PauseBehavior::Skip) => self.note_pause(true),
+            _ if step.is_loud || self.waiting.is_over => {
                 self.begin_sound();
-                self.append(step, is_loud);
+                self.append(&step);
             }
             _ => self.wait(step),
         }
-        ending.or_else(|| self.is_longest().then_some(Ending::Longest))
+        let ending = ending.or_else(|| self.is_longest().then_some(Ending::Longest));
+        self.has_ended |= ending.is_some();
+        ending
     }
 
-    fn listen(&mut self, said: Option<&[i16]>) -> Option<Ending> {
+    fn listen(&mut self, step: &Step) -> Option<Ending> {
         let patience = self.terms.patience?;
-        if self.paused.is_some() {
+        if step.paused.is_some() {
             return None;
         }
-        self.gate.hear(said.map_or(Level::SILENCE, Level::of));
+        self.gate.hear(step.said);
         self.quiet = if self.gate.is_speaking() { 0 } else { self.quiet + 1 };
         (Tick::DURATION * u32::try_from(self.quiet).unwrap_or(u32::MAX) >= patience)
             .then_some(Ending::Silence)
@@ -275,26 +255,6 @@ impl Placing {
     fn is_longest(&self) -> bool {
         let length = Tick::DURATION * u32::try_from(self.steps).unwrap_or(u32::MAX);
         self.terms.longest.is_some_and(|longest| length >= longest)
-    }
-
-    /// What the file gets of a slot.
-    fn step(&self, sides: &[Option<Vec<i16>>; 2]) -> Step {
-        let silence = [0; FRAME_LEN_MAX];
-        let [said, heard] =
-            [0, 1].map(|side: usize| sides[side].as_deref().unwrap_or_else(|| &silence[..self.step_len()]));
-        let gone = [0, 1].map(|side: usize| sides[side].is_none());
-        if self.paused == Some(PauseBehavior::Silence) {
-            let samples = vec![0; self.step_len() * usize::from(self.terms.shape.tracks.width())];
-            return Step { samples, missing: [false; 2], is_paused: true };
-        }
-        let both = said.iter().zip(heard);
-        let (samples, missing) = match self.terms.shape.tracks {
-            Tracks::Received => (said.to_vec(), [gone[0], false]),
-            Tracks::Sent => (heard.to_vec(), [gone[1], false]),
-            Tracks::Mixed => (both.map(|(a, b)| a.saturating_add(*b)).collect(), [gone[0] || gone[1], false]),
-            Tracks::Both => (both.flat_map(|(a, b)| [*a, *b]).collect(), gone),
-        };
-        Step { samples, missing, is_paused: false }
     }
 
     /// Silence before the first sound: only its end is kept.
@@ -310,32 +270,41 @@ impl Placing {
         if !self.waiting.is_over {
             self.waiting.is_over = true;
             for step in std::mem::take(&mut self.waiting.kept) {
-                self.append(step, false);
+                self.append(&step);
             }
         }
     }
 
-    fn append(&mut self, step: Step, is_loud: bool) {
+    fn append(&mut self, step: &Step) {
         let len = self.step_len() as u64;
         let at = self.steps * len;
+        if step.paused.is_some() {
+            self.note_pause(false);
+        } else {
+            self.note_missing(&step.missing, at, len);
+            let heard = step.missing.iter().filter(|missing| !**missing).count() as u64;
+            self.block.heard += len * heard;
+        }
         self.steps += 1;
-        if is_loud {
+        if step.is_loud {
             self.sound_until = self.steps;
         }
-        let is_dual = self.terms.shape.tracks == Tracks::Both;
-        match step.missing {
-            [true, true] => self.note_gap(None, at, len),
-            [first, second] => {
-                if first {
-                    self.note_gap(is_dual.then_some(0), at, len);
-                }
-                if second {
-                    self.note_gap(is_dual.then_some(1), at, len);
-                }
-            }
-        }
-        self.block.paused += if step.is_paused { len } else { 0 };
         self.block.samples.extend_from_slice(&step.samples);
+    }
+
+    fn note_missing(&mut self, missing: &[bool], at: u64, len: u64) {
+        if missing.iter().all(|missing| *missing) {
+            return self.note_gap(None, at, len);
+        }
+        for (track, _) in missing.iter().enumerate().filter(|(_, missing)| **missing) {
+            self.note_gap(u8::try_from(track).ok(), at, len);
+        }
+    }
+
+    /// A step of a pause, where the next sample goes.
+    fn note_pause(&mut self, is_skipped: bool) {
+        let (at, samples) = (self.steps * self.step_len() as u64, self.step_len() as u64);
+        Pause { at, samples, is_skipped }.note_in(&mut self.block.pauses);
     }
 
     fn note_gap(&mut self, track: Option<u8>, at: u64, samples: u64) {
@@ -346,30 +315,9 @@ impl Placing {
     }
 }
 
-impl Way {
-    fn convert(&mut self, tap: &Tap, index: u64, to: SampleRate) -> Vec<i16> {
-        let from = tap.frame.rate();
-        if from == to {
-            self.converter = None;
-            return tap.frame.samples().to_vec();
-        }
-        // Behind a gap nothing of what was before it may be heard.
-        let goes_on = self.last + 1 == index;
-        self.last = index;
-        if !goes_on || self.converter.as_ref().is_none_or(|converter| converter.from() != from) {
-            self.converter = Some(RateConverter::new(from, to));
-        }
-        let mut out = vec![0; to.frame_len()];
-        if let Some(converter) = &mut self.converter {
-            converter.convert(tap.frame.samples(), &mut out);
-        }
-        out
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use confab_media::{Frame, LegId};
+    use confab_media::{Frame, LegId, TapSide, Tapped, Time};
 
     use super::*;
 
@@ -388,7 +336,7 @@ pub(super) mod tests {
         let mut frame = Frame::silence(SampleRate::Hz8000);
         frame.samples_mut().fill(amplitude);
         let at = Time::from_millis(7 + step * 20);
-        Tap { leg: LegId(1), tick: Tick(step), at, side, frame, dropped_before: 0 }
+        Tap { of: Tapped::Leg(LegId(1)), tick: Tick(step), at, side, frame, dropped_before: 0 }
     }
 
     /// All that a recording would hold, and its gaps.
@@ -468,7 +416,9 @@ pub(super) mod tests {
             assert_eq!(kept, steps * 160, "{behavior:?}");
             let silent = block.samples.iter().filter(|s| **s == 0).count();
             assert_eq!(silent, if behavior == PauseBehavior::Silence { 1_600 } else { 0 });
-            assert_eq!(block.paused, silent as u64);
+            let is_skipped = behavior == PauseBehavior::Skip;
+            assert_eq!(block.pauses, [Pause { at: 1_440, samples: 1_600, is_skipped }]);
+            assert_eq!(block.heard, 20 * 160);
         }
     }
 
@@ -518,8 +468,9 @@ pub(super) mod tests {
         }
         let (samples, gaps) = whole(Placing::new(terms(Tracks::Received)), &taps);
         assert_eq!((samples.len(), gaps.len()), (8_000, 0));
-        // But for the filter's beginning.
-        let settled = samples.iter().enumerate().filter(|(n, _)| n / 160 != 20);
+        // But for the filter's beginning and end.
+        let is_edge = |n: usize| [19, 20, 39, 40].contains(&(n / 160));
+        let settled = samples.iter().enumerate().filter(|(n, _)| !is_edge(*n));
         assert!(settled.clone().all(|(_, s)| (990..=1_010).contains(s)));
     }
 }

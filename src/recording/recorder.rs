@@ -8,11 +8,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{LegId, Tap};
+use confab_media::{LegId, SampleRate, Tap, Tapped};
 use tokio::sync::mpsc;
 
+use super::archive::LocalFolder;
 use super::collector::{Collector, Order};
 use super::disk::Disk;
+use super::finisher::Finisher;
 use super::manifest::{Manifest, Name};
 use super::placing::{Ending, PauseBehavior, Terms};
 use super::writer::Writer;
@@ -20,6 +22,12 @@ use crate::telemetry::{Counter, Gauge, Metrics};
 
 /// Threads that write. While one waits for the disk the files of the others go on, as far as the disk lets them.
 const WRITERS: usize = 4;
+
+/// Threads that wait until something lasts. One that stands still for a bad disk leaves the others.
+const FINISHERS: usize = 4;
+
+/// What may wait for them; then threads that write wait as well. That is more than recordings end in half a minute.
+const TASKS_MAX: usize = 8_192;
 
 /// Orders that may wait. The collector takes one at least each time it looks, after a tick at most.
 const ORDERS_MAX: usize = 4_096;
@@ -44,13 +52,15 @@ pub struct RecorderSettings {
     pub taps: Vec<TapSource>,
 }
 
-/// A leg is to be recorded.
+/// A leg or a conference is to be recorded.
 #[derive(Debug)]
 pub struct Begin {
     /// What the recording is called.
     pub name: Name,
     /// Whose sound.
-    pub leg: LegId,
+    pub of: Tapped,
+    /// Who has which track, from the first on, where each participant has one; and what their tracks are called.
+    pub seats: Vec<(LegId, String)>,
     /// What of it, and until when.
     pub terms: Terms,
     /// What is written down beside it.
@@ -75,6 +85,8 @@ pub enum Report {
 pub struct Recorder {
     orders: SyncSender<Order>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    /// Samples a second of all recordings, if that is not up to what is recorded.
+    rate: Option<SampleRate>,
 }
 
 /// Figures of recordings.
@@ -121,13 +133,26 @@ impl Recorder {
         let (reports, reported) = mpsc::channel(REPORTS_MAX);
         let stats = Stats::new(metrics);
         let (mut writers, mut threads) = (Vec::new(), Vec::new());
+        let (finishers, given) = sync_channel(TASKS_MAX);
+        let given = Arc::new(Mutex::new(given));
+        let archive = LocalFolder::new(settings.folder.clone(), Arc::clone(&settings.disk));
+        let finisher = Finisher {
+            disk: Arc::clone(&settings.disk),
+            archive: Arc::new(archive),
+            reports: reports.clone(),
+            stats: stats.clone(),
+        };
+        for number in 0..FINISHERS {
+            let (finisher, given) = (finisher.clone(), Arc::clone(&given));
+            threads.push(spawn(format!("record-end-{number}"), move || finisher.run(&given))?);
+        }
         for number in 0..WRITERS {
             let (jobs, given) = sync_channel(JOBS_MAX);
             let writer = Writer {
                 folder: settings.folder.clone(),
                 disk: Arc::clone(&settings.disk),
                 reports: reports.clone(),
-                stats: stats.clone(),
+                finishers: finishers.clone(),
                 open: HashMap::new(),
             };
             threads.push(spawn(format!("record-{number}"), move || writer.run(&given))?);
@@ -136,10 +161,22 @@ impl Recorder {
         let taps = settings.taps;
         let collector = Collector { taps, writers, reports, stats, legs: HashMap::new(), next_writer: 0 };
         threads.push(spawn("recorder".to_owned(), move || collector.run(&ordered))?);
-        Ok((Self { orders, threads: Arc::new(Mutex::new(threads)) }, reported))
+        Ok((Self { orders, threads: Arc::new(Mutex::new(threads)), rate: None }, reported))
     }
 
-    /// Records a leg from now on. What was tapped of it before is not part of it. Whether there was room for the order.
+    /// The same with so many samples a second in all recordings, or with as many as what is recorded has.
+    #[must_use]
+    pub const fn at_rate(mut self, rate: Option<SampleRate>) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// Samples a second of a recording of what has so many: 16,000 at most, which speech needs, unless told otherwise.
+    pub fn rate_of(&self, heard: SampleRate) -> SampleRate {
+        self.rate.unwrap_or_else(|| heard.min(SampleRate::Hz16000))
+    }
+
+    /// Records a leg or a conference from now on. What was tapped of it before is not part of it. Whether there was room for the order.
     pub fn begin(&self, begin: Begin) -> bool {
         self.orders.try_send(Order::Begin(Box::new(begin))).is_ok()
     }
@@ -147,6 +184,11 @@ impl Recorder {
     /// Leaves out what comes (`Some`), or goes on (`None`). Whether there was room for the order.
     pub fn pause(&self, name: &Name, behavior: Option<PauseBehavior>) -> bool {
         self.orders.try_send(Order::Pause(name.clone(), behavior)).is_ok()
+    }
+
+    /// Gives one who comes the next track, where each participant has one. Whether there was room for the order.
+    pub fn seat(&self, name: &Name, leg: LegId, label: String) -> bool {
+        self.orders.try_send(Order::Seat(name.clone(), leg, label)).is_ok()
     }
 
     /// Ends a recording; a report says when it is on the disk. Whether there was room for the order.

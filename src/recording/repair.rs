@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use super::disk::{Disk, Files};
+use super::finisher::sound_hash;
 use super::manifest::{Failure, Manifest, Name, State};
 use super::wav;
 
@@ -16,20 +17,35 @@ use super::wav;
 const FOLDER_MODE: u32 = 0o700;
 
 /// A manifest of a thousand gaps takes some 60 kB; what is larger is none of ours.
-const MANIFEST_LEN_MAX: u64 = 1 << 20;
+pub(super) const MANIFEST_LEN_MAX: u64 = 1 << 20;
 
 /// The files of a recording.
+#[derive(Clone, Debug)]
 pub(super) struct Paths {
     /// While it grows.
     pub(super) part: PathBuf,
     pub(super) wav: PathBuf,
     pub(super) manifest: PathBuf,
+    /// As MP3, as it is and with its tracks as one.
+    mp3: [PathBuf; 2],
 }
 
 impl Paths {
     pub(super) fn of(folder: &Path, name: &Name) -> Self {
         let file = |end: &str| folder.join(format!("{name}.{end}"));
-        Self { part: file("wav.part"), wav: file("wav"), manifest: file("json") }
+        let mp3 = [file("mp3"), file("mono.mp3")];
+        Self { part: file("wav.part"), wav: file("wav"), manifest: file("json"), mp3 }
+    }
+
+    /// As MP3.
+    pub(super) fn mp3(self, is_mixed: bool) -> PathBuf {
+        let [as_it_is, mixed] = self.mp3;
+        if is_mixed { mixed } else { as_it_is }
+    }
+
+    /// Those with sound.
+    pub(super) fn sound(&self) -> impl Iterator<Item = &Path> {
+        [&self.wav, &self.part].into_iter().chain(&self.mp3).map(PathBuf::as_path)
     }
 }
 
@@ -43,6 +59,10 @@ pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
+        if is_unfinished(&path) {
+            fs::remove_file(&path)?;
+            continue;
+        }
         let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<Name>().ok());
         let Some(name) = stem.filter(|_| path.extension().is_some_and(|end| end == "json")) else {
             continue;
@@ -58,6 +78,12 @@ pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
     Ok(found)
 }
 
+/// A manifest or an MP3 that the last process had not completed. What it was made of is there.
+fn is_unfinished(path: &Path) -> bool {
+    let file = path.file_name().and_then(|file| file.to_str()).and_then(|file| file.split_once('.'));
+    file.is_some_and(|(name, end)| name.parse::<Name>().is_ok() && end.ends_with(".new"))
+}
+
 fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifest>> {
     if fs::metadata(path)?.len() > MANIFEST_LEN_MAX {
         return Ok(None);
@@ -68,7 +94,7 @@ fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifes
     };
     let paths = Paths::of(folder, name);
     match manifest.state {
-        State::Absent => {}
+        State::Absent | State::Deleted => {}
         // It was on the disk, and had not got its name yet.
         State::Completed if paths.part.exists() => fs::rename(&paths.part, &paths.wav)?,
         State::Completed => {}
@@ -85,11 +111,13 @@ fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
     };
     (manifest.recovered, manifest.is_news) = (true, true);
     manifest.end_at(samples);
+    manifest.heard = (samples * u64::from(manifest.tracks)).saturating_sub(manifest.silent());
     if samples == 0 {
         manifest.state = State::Absent;
         manifest.failure = Some(Failure::TooShort);
     } else {
         manifest.state = State::Completed;
+        manifest.sha256 = Some(sound_hash(&paths.part)?);
         Files.sync(&paths.part)?;
     }
     save(&Files, manifest, &paths.manifest, true)?;
@@ -102,7 +130,6 @@ fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
 
 /// Writes a manifest.
 pub(super) fn save(disk: &dyn Disk, manifest: &Manifest, path: &Path, lasting: bool) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(manifest).map_err(io::Error::other)?;
-    bytes.push(b'\n');
+    let bytes = manifest.written().map_err(io::Error::other)?;
     disk.replace(path, &bytes, lasting)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use confab_media::{LegId, Tap, TapSide};
+use confab_media::{LegId, Tap, TapSide, Tapped};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
@@ -18,18 +18,21 @@ use super::{Disk, Files, Gap, Manifest, Name, Playback, Recorder, Sheet, State, 
 use crate::telemetry::Metrics;
 
 /// A recorder, and what it is given.
-struct World {
-    folder: TempDir,
-    recorder: Recorder,
-    reports: Receiver<Report>,
-    taps: Arc<Mutex<VecDeque<Tap>>>,
+pub(super) struct World {
+    pub(super) folder: TempDir,
+    pub(super) recorder: Recorder,
+    pub(super) reports: Receiver<Report>,
+    pub(super) taps: Arc<Mutex<VecDeque<Tap>>>,
     /// Ends that were reported while another was waited for.
     over: Vec<Manifest>,
 }
 
 impl World {
-    fn new(disk: impl Disk + 'static) -> Self {
-        let folder = TempDir::new().unwrap();
+    pub(super) fn new(disk: impl Disk + 'static) -> Self {
+        Self::at(TempDir::new().unwrap(), disk)
+    }
+
+    pub(super) fn at(folder: TempDir, disk: impl Disk + 'static) -> Self {
         find(folder.path()).unwrap();
         let taps: Arc<Mutex<VecDeque<Tap>>> = Arc::default();
         let source = Arc::clone(&taps);
@@ -42,24 +45,41 @@ impl World {
         Self { folder, recorder, reports, taps, over: Vec::new() }
     }
 
-    fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
+    pub(super) fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
         let name = name(number);
         let about = serde_json::json!({ "number": number });
-        assert!(self.recorder.begin(Begin { name: name.clone(), leg: LegId(leg), terms, about }));
+        assert!(self.recorder.begin(Begin {
+            name: name.clone(),
+            of: Tapped::Leg(LegId(leg)),
+            seats: Vec::new(),
+            terms,
+            about
+        }));
         name
     }
 
-    fn hear(&self, leg: u64, steps: std::ops::Range<u64>) {
+    pub(super) fn hear(&self, leg: u64, steps: std::ops::Range<u64>) {
         let mut taps = self.taps.lock().unwrap();
         for step in steps {
             for (side, amplitude) in [(TapSide::Received, step as i16), (TapSide::Sent, -(step as i16))] {
-                taps.push_back(Tap { leg: LegId(leg), ..frame(step, side, amplitude) });
+                taps.push_back(Tap { of: Tapped::Leg(LegId(leg)), ..frame(step, side, amplitude) });
             }
         }
     }
 
+    /// Returns when all that it was given and told is done. What it takes first it may take with the order before.
+    pub(super) fn settle(&self) {
+        for _ in 0..2 {
+            self.taps
+                .lock()
+                .unwrap()
+                .push_back(Tap { of: Tapped::Leg(LegId(99)), ..frame(0, TapSide::Sent, 0) });
+            wait_for(|| self.taps.lock().unwrap().is_empty());
+        }
+    }
+
     /// What the recorder reports of a recording's end; what it says before is passed over.
-    fn finished(&mut self, name: &Name) -> Manifest {
+    pub(super) fn finished(&mut self, name: &Name) -> Manifest {
         loop {
             if let Some(at) = self.over.iter().position(|manifest| manifest.name == *name) {
                 return self.over.remove(at);
@@ -70,16 +90,16 @@ impl World {
         }
     }
 
-    fn path(&self, name: &Name, end: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &Name, end: &str) -> PathBuf {
         self.folder.path().join(format!("{name}.{end}"))
     }
 }
 
-fn name(number: u8) -> Name {
+pub(super) fn name(number: u8) -> Name {
     format!("RE{}", format!("{number:02x}").repeat(16)).parse().unwrap()
 }
 
-fn samples(path: &Path) -> Vec<i16> {
+pub(super) fn samples(path: &Path) -> Vec<i16> {
     hound::WavReader::open(path).unwrap().into_samples().map(Result::unwrap).collect()
 }
 
@@ -163,6 +183,7 @@ fn strange_files_in_the_folder_are_left_alone() {
         ("notes.json".to_owned(), "{}".to_owned()),
         (format!("{name}.json"), "{\"version\": 99}".to_owned()),
         (format!("{other}.wav.part"), "RIFF".to_owned()),
+        (format!("{other}.mp3.7.new"), "what is made again".to_owned()),
     ] {
         fs::write(folder.path().join(&file), content).unwrap();
     }
@@ -327,10 +348,23 @@ fn a_stop_completes_what_is_under_way_and_what_is_deleted_is_gone() {
     assert!(world.recorder.delete(&name));
     let deleted = world.reports.blocking_recv();
     assert!(matches!(&deleted, Some(Report::Deleted(deleted, true)) if *deleted == name), "{deleted:?}");
-    assert!(!world.path(&name, "wav").exists() && !world.path(&name, "json").exists());
+    assert!(!world.path(&name, "wav").exists());
+    let known = Manifest::read(&fs::read(world.path(&name, "json")).unwrap()).unwrap();
+    assert_eq!((known.state, known.deleted.is_some(), known.samples), (State::Deleted, true, 100 * 160));
     world.recorder.stop();
     assert_eq!(world.finished(&other).state, State::Completed);
     assert!(world.path(&other, "wav").exists());
+}
+
+#[test]
+fn recordings_are_as_fine_as_what_is_heard_up_to_16_khz_unless_told_otherwise() {
+    use confab_media::SampleRate::{Hz8000, Hz16000, Hz48000};
+    let recorder = World::new(Files).recorder;
+    assert_eq!([Hz8000, Hz16000, Hz48000].map(|rate| recorder.rate_of(rate)), [Hz8000, Hz16000, Hz16000]);
+    for rate in [Hz8000, Hz16000] {
+        let recorder = recorder.clone().at_rate(Some(rate));
+        assert_eq!([Hz8000, Hz16000, Hz48000].map(|heard| recorder.rate_of(heard)), [rate; 3]);
+    }
 }
 
 #[test]
@@ -342,7 +376,7 @@ fn any_part_of_a_file_can_be_read_also_of_both_tracks_as_one() {
             .flat_map(|step| {
                 [frame(step, TapSide::Received, 300), frame(step, TapSide::Sent, 100 * step as i16)]
             })
-            .map(|tap| Tap { leg: LegId(1), ..tap }),
+            .map(|tap| Tap { of: Tapped::Leg(LegId(1)), ..tap }),
     );
     assert!(world.recorder.finish(&name));
     world.finished(&name);
@@ -375,7 +409,7 @@ fn any_part_of_a_file_can_be_read_also_of_both_tracks_as_one() {
 }
 
 /// Waits for what another thread does.
-fn wait_for(is_so: impl Fn() -> bool) {
+pub(super) fn wait_for(is_so: impl Fn() -> bool) {
     while !is_so() {
         std::thread::yield_now();
     }

@@ -1,25 +1,30 @@
-//! A thread that writes: takes blocks, one recording's in their order, and tells when they last. What goes wrong with one
-//! file ends that recording and no other.
+//! A thread that writes: takes blocks, one recording's in their order, and hands on what is over. It never waits until
+//! something lasts. What goes wrong with one file ends that recording and no other.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::{self, BufWriter};
-use std::path::PathBuf;
+use std::io::{self, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
-use hound::{SampleFormat, WavSpec, WavWriter};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
 
 use super::disk::{Disk, Sheet};
-use super::manifest::{Failure, Gap, Manifest, Name, State};
+use super::finisher::{Closed, Lasting, Task, fail};
+use super::manifest::{Gap, Manifest, Name};
 use super::placing::{Block, Shape};
-use super::recorder::{Report, Stats};
+use super::recorder::Report;
 use super::repair::{Paths, save};
 use super::wav;
+
+/// Seconds of sound after which the disk is asked to keep what there is: what a machine that loses its power may lose,
+/// beside what the disk needs for that. More often would be a thousand times a second on a node that records everything.
+const SYNC_EVERY: u64 = 10;
 
 /// Silence is written so many samples at a time.
 const SILENCE_STEP: u64 = 4_096;
@@ -29,13 +34,25 @@ pub(super) enum Job {
     /// A recording begins.
     Open(Name, serde_json::Value, Shape),
     /// More of it.
-    Append(Name, Block, Waiting),
+    Append(Append),
+    /// A track of it is called so.
+    Label(Name, u16, String),
     /// It is over; so many samples of it are kept, and fewer than the second number are none.
     Finish(Name, u64, Duration),
     /// Its files are to go.
     Delete(Name),
     /// Nothing more comes.
     Stop,
+}
+
+/// More of a recording.
+pub(super) struct Append {
+    pub(super) name: Name,
+    pub(super) block: Block,
+    /// When its first sample was heard.
+    pub(super) began: Option<DateTime<Utc>>,
+    /// Counts it for as long as it waits.
+    pub(super) _waiting: Waiting,
 }
 
 /// Counts a recording's blocks that wait to be written, for as long as it lives.
@@ -51,7 +68,7 @@ pub(super) struct Writer {
     pub(super) folder: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) reports: Sender<Report>,
-    pub(super) stats: Stats,
+    pub(super) finishers: SyncSender<Task>,
     pub(super) open: HashMap<Name, Open>,
 }
 
@@ -60,8 +77,14 @@ pub(super) struct Open {
     manifest: Manifest,
     paths: Paths,
     /// None when it could not be made, or has failed.
-    file: Option<WavWriter<BufWriter<Box<dyn Sheet>>>>,
+    file: Option<Box<dyn Sheet>>,
+    /// Samples of each track that are in the file.
     written: u64,
+    /// Of all of them.
+    sound: Sha256,
+    /// How much was written when the disk was last asked to keep it.
+    asked: u64,
+    lasting: Arc<Lasting>,
 }
 
 impl Writer {
@@ -70,193 +93,182 @@ impl Writer {
         while let Ok(job) = jobs.recv() {
             match job {
                 Job::Open(name, about, shape) => self.open(name, about, shape),
-                Job::Append(name, block, waiting) => {
-                    self.append(&name, &block);
-                    drop(waiting);
-                }
+                Job::Append(append) => self.append(append),
+                Job::Label(name, track, label) => self.label(&name, track, label),
                 Job::Finish(name, kept, shortest) => self.finish(&name, kept, shortest),
-                Job::Delete(name) => self.delete(name),
+                Job::Delete(name) => self.hand_on(Task::Delete(name)),
                 Job::Stop => return,
             }
         }
     }
 
     fn open(&mut self, name: Name, about: serde_json::Value, shape: Shape) {
-        let manifest = Manifest::new(name.clone(), about, shape);
-        let paths = Paths::of(&self.folder, &name);
-        let mut open = Open { manifest, paths, file: None, written: 0 };
-        if let Err(error) = open.create(&*self.disk) {
-            self.failed(&mut open, &error);
+        let mut open = Open::new(&self.folder, name.clone(), about, shape);
+        match open.create(&*self.disk) {
+            Ok(()) => self.make_last(&mut open),
+            Err(error) => self.failed(&mut open, &error),
         }
         self.open.insert(name, open);
     }
 
-    fn append(&mut self, name: &Name, block: &Block) {
-        let Some(mut open) = self.open.remove(name) else {
+    fn append(&mut self, append: Append) {
+        let Some(mut open) = self.open.remove(&append.name) else {
             return;
         };
-        if open.file.is_some()
-            && let Err(error) = open.append(&*self.disk, block)
-        {
-            self.failed(&mut open, &error);
+        if open.file.is_some() {
+            match open.append(&*self.disk, &append) {
+                Ok(()) => self.make_last(&mut open),
+                Err(error) => self.failed(&mut open, &error),
+            }
         }
-        self.open.insert(name.clone(), open);
+        self.open.insert(append.name, open);
+    }
+
+    /// Has the disk asked to keep what there is, if that is long ago and it is not being asked. Nobody waits for it.
+    fn make_last(&self, open: &mut Open) {
+        let is_due =
+            open.written == 0 || open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
+        if is_due && !open.lasting.is_asked.swap(true, Ordering::Acquire) {
+            open.asked = open.written;
+            let task = Task::Sync(open.paths.clone(), Arc::clone(&open.lasting));
+            if self.finishers.try_send(task).is_err() {
+                open.lasting.is_asked.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    fn label(&mut self, name: &Name, track: u16, label: String) {
+        let Some(open) = self.open.get_mut(name) else {
+            return;
+        };
+        if open.manifest.name_track(track, label)
+            && let Err(error) = save(&*self.disk, &open.manifest, &open.paths.manifest, false)
+        {
+            // It is written again at the end.
+            info!(recording = %name, %error, "the name of a track is not written yet");
+        }
     }
 
     fn finish(&mut self, name: &Name, kept: u64, shortest: Duration) {
-        let Some(mut open) = self.open.remove(name) else {
+        let Some(open) = self.open.remove(name) else {
             return;
         };
-        if open.file.is_some()
-            && let Err(error) = open.finish(&*self.disk, kept, shortest)
-        {
-            self.failed(&mut open, &error);
-        }
-        match open.manifest.state {
-            State::Completed => self.stats.completed.increment(),
-            State::InProgress | State::Absent => self.stats.absent.increment(),
-        }
-        self.tell(Report::Finished(Box::new(open.manifest)));
+        let Open { manifest, paths, written, sound, .. } = open;
+        self.hand_on(Task::Finish(Box::new(Closed { manifest, paths, written, kept, shortest, sound })));
     }
 
-    /// What was written stays where it is.
-    fn failed(&mut self, open: &mut Open, error: &io::Error) {
-        warn!(recording = %open.manifest.name, %error, "cannot be written; the recording ends");
+    fn failed(&self, open: &mut Open, error: &io::Error) {
         // The file is closed, whatever comes of that.
         open.file = None;
-        open.manifest.end_at(open.written);
-        open.manifest.state = State::Absent;
-        open.manifest.failure = Some(Failure::Disk(error.to_string()));
-        if let Err(error) = save(&*self.disk, &open.manifest, &open.paths.manifest, true) {
-            info!(recording = %open.manifest.name, %error, "nor can its manifest");
-        }
-        self.tell(Report::Failed(open.manifest.name.clone()));
-    }
-
-    fn delete(&self, name: Name) {
-        let paths = Paths::of(&self.folder, &name);
-        let gone = |path: &PathBuf| match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        };
-        // The sound first: without its manifest nobody would find it again.
-        let deleted = [&paths.wav, &paths.part, &paths.manifest].into_iter().try_for_each(gone);
-        if let Err(error) = &deleted {
-            warn!(recording = %name, %error, "cannot be deleted");
-        }
-        self.tell(Report::Deleted(name, deleted.is_ok()));
-    }
-
-    fn tell(&self, report: Report) {
+        fail(&*self.disk, &mut open.manifest, &open.paths, open.written, error);
         // A model that is gone wants to know nothing more.
-        let _ = self.reports.blocking_send(report);
+        let _ = self.reports.blocking_send(Report::Failed(open.manifest.name.clone()));
+    }
+
+    /// What must not be lost waits until there is room.
+    fn hand_on(&self, task: Task) {
+        if self.finishers.send(task).is_err() {
+            warn!("the threads that finish recordings are gone");
+        }
     }
 }
 
 impl Open {
-    fn create(&mut self, disk: &dyn Disk) -> io::Result<()> {
+    pub(super) fn new(folder: &Path, name: Name, about: serde_json::Value, shape: Shape) -> Self {
+        Self {
+            paths: Paths::of(folder, &name),
+            manifest: Manifest::new(name, about, shape),
+            file: None,
+            written: 0,
+            sound: Sha256::new(),
+            asked: 0,
+            lasting: Arc::default(),
+        }
+    }
+
+    pub(super) fn create(&mut self, disk: &dyn Disk) -> io::Result<()> {
         // Before the sound: from then on it can be found again.
-        save(disk, &self.manifest, &self.paths.manifest, true)?;
-        let spec = WavSpec {
-            channels: self.manifest.tracks,
-            sample_rate: self.manifest.rate,
-            bits_per_sample: 16,
-            sample_format: SampleFormat::Int,
-        };
-        let sheet = BufWriter::new(disk.create(&self.paths.part)?);
-        let mut file = WavWriter::new(sheet, spec).map_err(reason)?;
-        file.flush().map_err(reason)?;
+        save(disk, &self.manifest, &self.paths.manifest, false)?;
+        let mut file = disk.create(&self.paths.part)?;
+        file.write_all(&wav::header(self.manifest.tracks, self.manifest.rate, 0))?;
         self.file = Some(file);
         Ok(())
     }
 
-    fn append(&mut self, disk: &dyn Disk, block: &Block) -> io::Result<()> {
-        let tracks = u64::from(self.manifest.tracks);
-        let gaps = self.manifest.gaps.len();
-        self.manifest.trimmed = block.trimmed;
-        self.manifest.paused += block.paused;
+    pub(super) fn append(&mut self, disk: &dyn Disk, append: &Append) -> io::Result<()> {
+        if let Some(trouble) = self.lasting.trouble.get() {
+            return Err(io::Error::other(trouble.clone()));
+        }
+        let (block, begin) = (&append.block, self.written);
+        self.manifest.began = append.began;
+        let has_news = self.note(block);
+        // Before the sound: what is silence for a reason is never in the file without being listed.
+        if has_news {
+            save(disk, &self.manifest, &self.paths.manifest, false)?;
+        }
+        let mut left = block.at.saturating_sub(begin);
+        while left > 0 {
+            let step = left.min(SILENCE_STEP);
+            self.write(&vec![0; (step * u64::from(self.manifest.tracks)) as usize])?;
+            left -= step;
+        }
+        self.write(&block.samples)?;
+        self.end_header()
+    }
+
+    /// As if so many samples had been written.
+    #[cfg(test)]
+    pub(super) fn has_written(&mut self, samples: u64) {
+        self.written = samples;
+        self.end_header().unwrap();
+    }
+
+    /// Takes down what is known of a block. Whether it is more than that it was heard.
+    fn note(&mut self, block: &Block) -> bool {
+        let manifest = &mut self.manifest;
+        manifest.samples = self.written;
+        manifest.heard += block.heard;
+        let has_news = block.at > self.written
+            || !block.gaps.is_empty()
+            || !block.pauses.is_empty()
+            || manifest.trimmed != block.trimmed
+            || self.written == 0;
+        manifest.trimmed = block.trimmed;
         if block.at > self.written {
             // What was to lie here could not be taken in time.
             let gap = Gap { track: None, at: self.written, samples: block.at - self.written };
-            self.manifest.note_gap(gap);
-            self.write_silence(gap.samples)?;
+            manifest.note_gap(gap);
         }
-        block.gaps.iter().for_each(|gap| self.manifest.note_gap(*gap));
-        self.write(&block.samples)?;
-        self.written += block.samples.len() as u64 / tracks;
-        if let Some(file) = &mut self.file {
-            file.flush().map_err(reason)?;
-        }
-        if self.manifest.gaps.len() != gaps {
-            save(disk, &self.manifest, &self.paths.manifest, false)?;
-        }
-        Ok(())
-    }
-
-    fn write_silence(&mut self, samples: u64) -> io::Result<()> {
-        let (tracks, silence) = (u64::from(self.manifest.tracks), vec![0; 2 * SILENCE_STEP as usize]);
-        let mut left = samples;
-        while left > 0 {
-            let step = left.min(SILENCE_STEP);
-            self.write(&silence[..(step * tracks) as usize])?;
-            left -= step;
-        }
-        self.written += samples;
-        Ok(())
+        block.gaps.iter().for_each(|gap| manifest.note_gap(*gap));
+        block.pauses.iter().for_each(|pause| pause.note_in(&mut manifest.pauses));
+        has_news
     }
 
     fn write(&mut self, samples: &[i16]) -> io::Result<()> {
-        let before = self.written * u64::from(self.manifest.tracks);
-        let bytes = (before + samples.len() as u64) * wav::SAMPLE_LEN;
-        if bytes > wav::DATA_MAX {
-            return Err(io::Error::other("longer than a WAV file can be"));
+        let tracks = u64::from(self.manifest.tracks);
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        if self.written * tracks * wav::SAMPLE_LEN + bytes.len() as u64 > wav::DATA_MAX {
+            return Err(io::Error::other("longer than a file may be"));
         }
-        let Some(file) = &mut self.file else {
-            return Ok(());
-        };
-        samples.iter().try_for_each(|sample| file.write_sample(*sample)).map_err(reason)
-    }
-
-    fn finish(&mut self, disk: &dyn Disk, kept: u64, shortest: Duration) -> io::Result<()> {
-        if let Some(file) = self.file.take() {
-            file.finalize().map_err(reason)?;
+        if let Some(file) = &mut self.file {
+            file.write_all(&bytes)?;
         }
-        let least = shortest.as_millis() as u64 * u64::from(self.manifest.rate) / 1_000;
-        let kept = kept.min(self.written);
-        if kept == 0 || kept < least {
-            return self.come_to_nothing(disk, kept);
-        }
-        let samples = if kept == self.written {
-            kept
-        } else {
-            let fitted = wav::fit(&self.paths.part, self.manifest.tracks, kept)?;
-            fitted.ok_or_else(|| io::Error::other("its header is gone"))?
-        };
-        self.manifest.end_at(samples);
-        disk.sync(&self.paths.part)?;
-        self.manifest.state = State::Completed;
-        save(disk, &self.manifest, &self.paths.manifest, true)?;
-        fs::rename(&self.paths.part, &self.paths.wav)?;
+        self.sound.update(&bytes);
+        self.written += samples.len() as u64 / tracks;
+        self.manifest.samples = self.written;
         Ok(())
     }
 
-    fn come_to_nothing(&mut self, disk: &dyn Disk, kept: u64) -> io::Result<()> {
-        let is_silent = kept == 0 && (self.written > 0 || self.manifest.trimmed > 0);
-        self.manifest.end_at(0);
-        self.manifest.state = State::Absent;
-        self.manifest.failure = Some(if is_silent { Failure::Silent } else { Failure::TooShort });
-        fs::remove_file(&self.paths.part)?;
-        save(disk, &self.manifest, &self.paths.manifest, true)
-    }
-}
-
-fn reason(error: hound::Error) -> io::Error {
-    match error {
-        hound::Error::IoError(error) => error,
-        hound::Error::FormatError(_)
-        | hound::Error::TooWide
-        | hound::Error::UnfinishedSample
-        | hound::Error::Unsupported
-        | hound::Error::InvalidSampleFormat => io::Error::other(error.to_string()),
+    /// Sets the lengths in the header, and goes back to the end.
+    fn end_header(&mut self) -> io::Result<()> {
+        let data = self.written * u64::from(self.manifest.tracks) * wav::SAMPLE_LEN;
+        let header = wav::header(self.manifest.tracks, self.manifest.rate, data);
+        if let Some(file) = &mut self.file {
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&header)?;
+            file.seek(SeekFrom::Start(wav::HEADER_LEN + data))?;
+            file.flush()?;
+        }
+        Ok(())
     }
 }

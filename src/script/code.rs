@@ -86,6 +86,8 @@ pub(super) const QUEUE_NAME_SHORT: Code = 14_212;
 pub(super) const QUEUE_NAME_LONG: Code = 14_213;
 /// A relative URL in a document that has no URL itself.
 pub const RELATIVE_IN_INLINE: Code = 15_004;
+/// As many recordings of the call as may be.
+pub const RECORDINGS_FULL: Code = 16_108;
 pub(super) const PARTICIPANT_LABEL: Code = 16_023;
 pub(super) const PARTICIPANT_LABEL_IN_USE: Code = 16_025;
 /// A document of over 4,000 characters in a parameter.

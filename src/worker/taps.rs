@@ -4,21 +4,25 @@
 //! takes as much as it has samples, so a second of 250 legs at 8 kHz, both ways, is 9 MB.
 //!
 //! ```text
-//! engine.poll_tap ─▶ head (14 words) │ samples │ head │ samples ─▶ take
+//! engine.poll_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take
 //! ```
 
-use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tick, Time};
+use confab_media::{ConferenceId, Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
 
 /// Words of 16 bits in the ring of one thread: 8 MiB, a second of 230 legs at 8 kHz, both ways. They are touched
 /// for the first time when the first leg is recorded.
 const WORDS_MAX: usize = 4 * 1_024 * 1_024;
 
-/// Before the samples: leg, tick, time (four words each), one that says side and rate, and one spare, so that a head
-/// has an even length.
-const HEAD_WORDS: usize = 14;
+/// Before the samples: what is tapped, whose seat, tick, time (four words each), one that says side and rate, and one
+/// spare, so that a head has an even length.
+const HEAD_WORDS: usize = 18;
 
 /// Frames that were dropped before one are told in as many bits as a word has left beside side and rate.
-const DROPPED_MAX: u32 = 0x0fff;
+const DROPPED_MAX: u32 = 0x07ff;
+
+/// Bits of that word before those.
+const DROPPED_SHIFT: u32 = 5;
+const RATE_SHIFT: u32 = 3;
 
 /// The media thread's end.
 #[derive(Debug)]
@@ -101,29 +105,64 @@ fn copy<'a>(from: &[i16], first: &mut &'a mut [i16], second: &mut &'a mut [i16])
 
 fn head_of(tap: &Tap, dropped_before: u32) -> [i16; HEAD_WORDS] {
     let mut head = [0; HEAD_WORDS];
-    put_number(&mut head[..4], tap.leg.0);
-    put_number(&mut head[4..8], tap.tick.0);
-    put_number(&mut head[8..12], tap.at.as_nanos());
-    let side = u16::from(tap.side == TapSide::Sent);
+    let (of, (side, seat)) = (id_of(tap.of), side_word(tap.side));
+    put_number(&mut head[..4], of);
+    put_number(&mut head[4..8], seat);
+    put_number(&mut head[8..12], tap.tick.0);
+    put_number(&mut head[12..16], tap.at.as_nanos());
     let rate = SampleRate::ALL.iter().position(|rate| *rate == tap.frame.rate()).unwrap_or(0) as u16;
     let dropped = dropped_before.min(DROPPED_MAX) as u16;
-    head[12] = (side | rate << 1 | dropped << 4).cast_signed();
+    head[16] = (side | rate << RATE_SHIFT | dropped << DROPPED_SHIFT).cast_signed();
     head
 }
 
 /// The frame that a head announces, still silent, and how many samples follow.
 fn of_head(head: &[i16; HEAD_WORDS]) -> (Tap, usize) {
-    let word = head[12].cast_unsigned();
-    let rate = SampleRate::ALL[usize::from(word >> 1 & 3).min(SampleRate::ALL.len() - 1)];
+    let word = head[16].cast_unsigned();
+    let rate = SampleRate::ALL[usize::from(word >> RATE_SHIFT & 3).min(SampleRate::ALL.len() - 1)];
+    let id = number(&head[..4]);
+    let side = match word & 7 {
+        0 => TapSide::Received,
+        1 => TapSide::Sent,
+        2 => TapSide::Mix,
+        3 => TapSide::Apart,
+        4 => TapSide::Rest,
+        _ => TapSide::Seat(LegId(number(&head[4..8]))),
+    };
+    let of = match side {
+        TapSide::Received | TapSide::Sent => Tapped::Leg(LegId(id)),
+        TapSide::Mix | TapSide::Apart | TapSide::Rest | TapSide::Seat(_) => {
+            Tapped::Conference(ConferenceId(id))
+        }
+    };
     let tap = Tap {
-        leg: LegId(number(&head[..4])),
-        tick: Tick(number(&head[4..8])),
-        at: Time::from_nanos(number(&head[8..12])),
-        side: if word & 1 == 1 { TapSide::Sent } else { TapSide::Received },
+        of,
+        tick: Tick(number(&head[8..12])),
+        at: Time::from_nanos(number(&head[12..16])),
+        side,
         frame: Frame::silence(rate),
-        dropped_before: u32::from(word >> 4),
+        dropped_before: u32::from(word >> DROPPED_SHIFT),
     };
     (tap, rate.frame_len())
+}
+
+const fn id_of(of: Tapped) -> u64 {
+    match of {
+        Tapped::Leg(leg) => leg.0,
+        Tapped::Conference(conference) => conference.0,
+    }
+}
+
+/// The side as three bits, and whose seat it is. It also says what is tapped: a leg has the first two.
+const fn side_word(side: TapSide) -> (u16, u64) {
+    match side {
+        TapSide::Received => (0, 0),
+        TapSide::Sent => (1, 0),
+        TapSide::Mix => (2, 0),
+        TapSide::Apart => (3, 0),
+        TapSide::Rest => (4, 0),
+        TapSide::Seat(leg) => (5, leg.0),
+    }
 }
 
 fn put_number(words: &mut [i16], number: u64) {
@@ -144,7 +183,14 @@ mod tests {
         let mut frame = Frame::silence(rate);
         frame.samples_mut().iter_mut().enumerate().for_each(|(n, s)| *s = (tick as i16) ^ (n as i16) << 3);
         let at = Time::from_nanos(u64::MAX / 3 + tick * 20_000_000);
-        Tap { leg: LegId(u64::MAX - tick), tick: Tick(tick), at, side, frame, dropped_before: 0 }
+        let id = u64::MAX - tick;
+        let of = match side {
+            TapSide::Received | TapSide::Sent => Tapped::Leg(LegId(id)),
+            TapSide::Mix | TapSide::Apart | TapSide::Rest | TapSide::Seat(_) => {
+                Tapped::Conference(ConferenceId(id))
+            }
+        };
+        Tap { of, tick: Tick(tick), at, side, frame, dropped_before: 0 }
     }
 
     #[test]
@@ -152,11 +198,13 @@ mod tests {
         let (mut sink, mut reader) = ring_of(2_500);
         for tick in 0..500 {
             let rate = SampleRate::ALL[tick as usize % 3];
-            let side = if tick % 2 == 0 { TapSide::Received } else { TapSide::Sent };
+            let seat = TapSide::Seat(LegId(tick << 40));
+            let sides = [TapSide::Received, TapSide::Sent, TapSide::Mix, TapSide::Apart, TapSide::Rest, seat];
+            let side = sides[tick as usize % sides.len()];
             let given = tap(tick, rate, side);
             sink.put(&given);
             let taken = reader.take().unwrap();
-            assert_eq!((taken.leg, taken.tick, taken.at), (given.leg, given.tick, given.at));
+            assert_eq!((taken.of, taken.tick, taken.at), (given.of, given.tick, given.at));
             assert_eq!((taken.side, taken.frame.rate(), taken.dropped_before), (side, rate, 0));
             assert_eq!(taken.frame.samples(), given.frame.samples());
             assert!(reader.take().is_none());

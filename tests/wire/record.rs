@@ -19,23 +19,29 @@ use crate::peer::{Peer, within};
 use crate::running::Running;
 
 /// Louder than this, a tone is in a file; softer, it is not.
-const THERE: f64 = 2_000.0;
-const NOT_THERE: f64 = 100.0;
+pub(crate) const THERE: f64 = 2_000.0;
+pub(crate) const NOT_THERE: f64 = 100.0;
 
 /// The API of a node: where it is, and its credentials.
-struct Api {
+pub(crate) struct Api {
     http: SocketAddr,
     account: String,
     authorization: String,
 }
 
 impl Api {
-    fn of(node: &Running) -> Self {
+    pub(crate) fn of(node: &Running) -> Self {
         Self { http: node.node.http, account: node.account_sid.clone(), authorization: node.authorization() }
     }
 
     /// Status, head and body of an answer. `more` are headers, each with its line end.
-    async fn ask(&self, method: &str, path: &str, more: &str, form: &str) -> (u16, String, Vec<u8>) {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        more: &str,
+        form: &str,
+    ) -> (u16, String, Vec<u8>) {
         let path = match path.strip_prefix("http://") {
             Some(absolute) => absolute[absolute.find('/').unwrap()..].to_owned(),
             None => format!("/2010-04-01/Accounts/{}/{path}", self.account),
@@ -56,13 +62,13 @@ impl Api {
         (status, head, answer[end..].to_vec())
     }
 
-    async fn json(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
+    pub(crate) async fn json(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
         let (status, _, body) = self.ask(method, path, "", form).await;
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
     /// A recording when it is completed.
-    async fn completed(&self, path: &str) -> Value {
+    pub(crate) async fn completed(&self, path: &str) -> Value {
         within(&format!("{path} to be completed"), async {
             loop {
                 let (_, found) = self.json("GET", path, "").await;
@@ -76,7 +82,7 @@ impl Api {
     }
 
     /// The samples of each track.
-    async fn sound(&self, path: &str) -> Vec<Vec<i16>> {
+    pub(crate) async fn sound(&self, path: &str) -> Vec<Vec<i16>> {
         let (status, _, body) = self.ask("GET", path, "", "").await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         tracks(&body)
@@ -92,7 +98,7 @@ fn tracks(file: &[u8]) -> Vec<Vec<i16>> {
 }
 
 /// The greatest amplitude of a tone in any 200 ms.
-fn loudest(samples: &[i16], hertz: f64) -> f64 {
+pub(crate) fn loudest(samples: &[i16], hertz: f64) -> f64 {
     let loudness = |window: &[i16]| {
         let (mut re, mut im) = (0.0, 0.0);
         for (n, &sample) in window.iter().enumerate() {
@@ -163,14 +169,18 @@ async fn a_message_is_recorded_until_a_key_and_the_application_is_told_where_it_
     let (code, head, part) = api.ask("GET", &format!("{url}.wav"), "Range: bytes=40-143\r\n", "").await;
     assert_eq!((code, part.len()), (206, 104));
     assert!(
-        head.to_lowercase().contains(&format!("content-range: bytes 40-143/{}", 44 + 2 * said.len())),
+        head.to_lowercase().contains(&format!("content-range: bytes 40-143/{}", 80 + 2 * said.len())),
         "{head}"
     );
     assert!(head.contains("audio/x-wav"), "{head}");
     let (code, error) = api.json("GET", &format!("Recordings/{sid}.wav?RequestedChannels=2"), "").await;
     assert_eq!((code, &error["code"]), (400, &16_113.into()));
-    let (code, error) = api.json("GET", &format!("Recordings/{sid}.mp3"), "").await;
-    assert_eq!((code, &error["code"]), (404, &20_404.into()));
+    let (code, head, mp3) = api.ask("GET", &format!("{url}.mp3"), "", "").await;
+    assert!(code == 200 && head.contains("audio/mpeg"), "{head}");
+    // 32 kbit/s, in whole frames, and one before that says how long it is.
+    assert!(mp3.len().abs_diff(said.len() / 2) < 1_200, "{} of {}", mp3.len(), said.len());
+    let (code, _, part) = api.ask("GET", &format!("{url}.mp3"), "Range: bytes=300-599\r\n", "").await;
+    assert_eq!((code, &part[..]), (206, &mp3[300..600]));
 
     let (_, list) = api.json("GET", "Recordings.json", "").await;
     assert_eq!(
@@ -181,6 +191,19 @@ async fn a_message_is_recorded_until_a_key_and_the_application_is_told_where_it_
     assert_eq!(code, 204);
     assert_eq!(api.ask("GET", url, "", "").await.0, 404);
     assert_eq!(api.json("DELETE", &format!("Recordings/{sid}.json"), "").await.0, 404);
+    assert_eq!(api.json("GET", &format!("Recordings/{sid}.json"), "").await.0, 404);
+    let (_, list) = api.json("GET", "Recordings.json", "").await;
+    assert_eq!(list["recordings"].as_array().unwrap().len(), 0);
+    let (_, list) = api.json("GET", "Recordings.json?IncludeSoftDeleted=true", "").await;
+    assert_eq!(
+        (&list["recordings"][0]["sid"], &list["recordings"][0]["status"]),
+        (&sid.into(), &"deleted".into())
+    );
+    let (code, known) = api.json("GET", &format!("Recordings/{sid}.json?IncludeSoftDeleted=true"), "").await;
+    assert_eq!(
+        (code, &known["status"], &known["duration"]),
+        (200, &"deleted".into(), &seconds.to_string().into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,6 +288,7 @@ impl Process {
     fn start(home: &TempDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_confab"))
             .args(["serve", "--http-listen=127.0.0.1:0", "--sip-listen=127.0.0.1:0", "--media-threads=1"])
+            .arg("--egress-allow=127.0.0.0/8")
             .current_dir(home.path())
             .env_clear()
             .stdin(Stdio::null())
@@ -328,4 +352,82 @@ async fn what_a_killed_node_recorded_is_there_after_its_next_start() {
     let manifest = format!("confab-data/recordings/{}.json", recording["sid"].as_str().unwrap());
     let manifest: Value = serde_json::from_slice(&fs::read(home.path().join(manifest)).unwrap()).unwrap();
     assert_eq!(manifest["recovered"], true);
+}
+
+/// A random moment, from a seed.
+fn next_random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_a_node_is_killed_its_recordings_lose_a_second_at_most_and_are_told_of() {
+    let mut seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let home = TempDir::new().unwrap();
+    let app = App::start().await;
+    app.gives("status", "text/plain", Vec::new());
+    let callback = app.url("status");
+    let form = format!(
+        "RecordingChannels=dual&RecordingStatusCallback={callback}&RecordingStatusCallbackEvent=completed absent"
+    );
+    let mut recorded: Vec<(String, u64)> = Vec::new();
+    for _ in 0..4 {
+        let node = Process::start(&home);
+        let api = node.api(&home);
+        let mut callers = Vec::new();
+        for _ in 0..3 {
+            let mut caller = Peer::udp(node.sip).await;
+            caller.dial("conf-desk").await;
+            caller.rtp.speak(700);
+            let (_, calls) = api.json("GET", "Calls.json?Status=in-progress", "").await;
+            let call = calls["calls"][0]["sid"].as_str().unwrap();
+            let (code, recording) = api.json("POST", &format!("Calls/{call}/Recordings.json"), &form).await;
+            assert_eq!(code, 201, "{recording}");
+            let begin = caller.rtp.count();
+            caller.rtp.next(1 + (next_random(&mut seed) % 40) as usize).await;
+            callers.push((caller, recording["sid"].as_str().unwrap().to_owned(), begin));
+        }
+        callers[0].0.rtp.next((next_random(&mut seed) % 100) as usize).await;
+        // What phones have heard by now was mixed, and so recorded.
+        for (caller, sid, begin) in &callers {
+            let packets = caller.rtp.packets();
+            let (first, last) = (packets[*begin].timestamp, packets.last().unwrap().timestamp);
+            recorded.push((sid.clone(), u64::from(last.wrapping_sub(first))));
+        }
+        drop(node);
+    }
+    let node = Process::start(&home);
+    let api = node.api(&home);
+    // Somebody may be told twice: a node may be killed before it notes that it has told.
+    let mut times = recorded.len();
+    let told = loop {
+        let told = app.told("status", times).await;
+        if recorded.iter().all(|(sid, _)| told.iter().any(|told| told.get("RecordingSid") == *sid)) {
+            break told;
+        }
+        times += 1;
+    };
+    for (sid, heard) in &recorded {
+        let (_, found) = api.json("GET", &format!("Recordings/{sid}.json"), "").await;
+        let news = told.iter().find(|told| told.get("RecordingSid") == *sid).expect("somebody is told");
+        assert_eq!(news.get("RecordingStatus"), found["status"].as_str().unwrap());
+        let samples = match found["status"].as_str().unwrap() {
+            "completed" => api.sound(&format!("Recordings/{sid}")).await[0].len() as u64,
+            status => {
+                assert_eq!(status, "absent");
+                0
+            }
+        };
+        assert!(samples + 8_000 >= *heard, "{sid}: of {heard} samples there are {samples}");
+        let manifest = home.path().join(format!("confab-data/recordings/{sid}.json"));
+        let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
+        assert_eq!((&manifest["recovered"], &manifest["samples"]), (&true.into(), &samples.into()));
+    }
+    let verified = Command::new(env!("CARGO_BIN_EXE_confab"))
+        .args(["recording", "verify", "--json"])
+        .arg(home.path().join("confab-data/recordings"))
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{verified:?}");
 }

@@ -18,6 +18,9 @@ const FRAME: usize = 160;
 /// How loud peers speak: clearly audible, and three of them together are far from the limit.
 const LOUDNESS: f64 = 6_000.0;
 
+/// A click, which mu-law has exactly.
+const CLICK: i16 = 7_932;
+
 /// Louder than this, a tone is heard.
 const HEARD: f64 = 2_000.0;
 
@@ -62,6 +65,12 @@ impl Packet {
         })
     }
 
+    /// Its samples.
+    pub(crate) fn samples(&self) -> Vec<i16> {
+        let decode = if self.payload_type == PCMA { from_a_law } else { from_mu_law };
+        self.payload.iter().map(|byte| decode(*byte)).collect()
+    }
+
     /// How loud a tone is in it.
     fn loudness(&self, hertz: u32) -> f64 {
         let decode = if self.payload_type == PCMA { from_a_law } else { from_mu_law };
@@ -79,6 +88,8 @@ impl Packet {
 struct Voice {
     to: Option<SocketAddr>,
     hertz: Option<u32>,
+    /// It clicks here and there instead, each phone elsewhere.
+    clicks: bool,
     payload_type: u8,
     /// 20 ms of it, encoded.
     frame: Vec<u8>,
@@ -114,6 +125,7 @@ impl Rtp {
         let voice = Voice {
             to: None,
             hertz: None,
+            clicks: false,
             payload_type: PCMU,
             frame: Vec::new(),
             sequence: 1,
@@ -138,6 +150,13 @@ impl Rtp {
     /// Speaks a tone from now on.
     pub(crate) fn speak(&self, hertz: u32) {
         self.voice().say(Some(hertz));
+    }
+
+    /// Clicks from now on, at moments that do not repeat: whatever has the same clicks is the same.
+    pub(crate) fn click(&self) {
+        let mut voice = self.voice();
+        voice.clicks = true;
+        voice.say(Some(0));
     }
 
     /// Sends nothing any more.
@@ -291,11 +310,22 @@ impl Voice {
             .map_or_else(Vec::new, |hertz| (0..FRAME).map(|i| encode(sample(hertz, i) as i16)).collect());
     }
 
+    /// A sample in some two hundred is a click.
+    fn clicking(&self, sample: u32) -> u8 {
+        let mixed = (sample ^ self.ssrc).wrapping_mul(0x9e37_79b9);
+        let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b);
+        to_mu_law(if (mixed ^ mixed >> 13) % 211 == 0 { CLICK } else { 0 })
+    }
+
     fn next(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
         self.hertz?;
         let to = self.to?;
         let mut packet = header(self.payload_type, self.sequence, self.timestamp, self.ssrc);
-        packet.extend_from_slice(&self.frame);
+        if self.clicks {
+            packet.extend((0..FRAME as u32).map(|n| self.clicking(self.timestamp.wrapping_add(n))));
+        } else {
+            packet.extend_from_slice(&self.frame);
+        }
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
         Some((packet, to))

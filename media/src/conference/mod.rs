@@ -3,7 +3,8 @@
 //! ```text
 //! legs ─hear─▶ voices ─▶ talkers ─▶ a bus for each sample rate ─┬▶ listeners: one frame, encoded once a codec
 //!                │  (who is mixed)  sum, converters, limiter    └▶ talkers: mix − own, own encoder
-//!                └▶ private talkers ─▶ added for those who are in their audience
+//!                ├▶ private talkers ─▶ added for those who are in their audience
+//!                └▶ the whole ─▶ a tap, for recorders
 //! ```
 
 mod announcements;
@@ -15,6 +16,7 @@ mod speakers;
 mod talkers;
 mod voices;
 mod whispers;
+mod whole;
 
 use self::announcements::Announcements;
 use self::bus::Bus;
@@ -25,11 +27,13 @@ use self::speakers::{Speakers, report_levels};
 use self::talkers::take_turns;
 use self::voices::Voices;
 use self::whispers::Whispers;
+use self::whole::Said;
+pub use self::whole::{ConferenceTap, TapParts};
 use crate::codec::CodecError;
 use crate::command::{Audience, Hearing};
 use crate::dsp::mix;
 use crate::engine::legs::{LegIndex, Legs};
-use crate::event::{ConferenceEvent, LevelReport, TapSide};
+use crate::event::{ConferenceEvent, LevelReport, TapSide, Tapped};
 use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
@@ -76,6 +80,8 @@ pub struct Conference {
     whispers: Whispers,
     speakers: Speakers,
     announcements: Announcements,
+    /// What is copied of the whole, if somebody wants it.
+    tap: Option<Box<ConferenceTap>>,
     scratch: Scratch,
 }
 
@@ -122,6 +128,7 @@ impl Conference {
             whispers: Whispers::new(seats_max),
             speakers: Speakers::default(),
             announcements: Announcements::default(),
+            tap: None,
             scratch: Scratch { heard: Frame::silence(SampleRate::Hz8000), own_mix: [0; FRAME_LEN_MAX] },
         })
     }
@@ -210,6 +217,20 @@ impl Conference {
         self.announcements.begin(player)
     }
 
+    /// Has the conference copied as a whole from the next tick on. What is not needed comes back.
+    pub(crate) fn tap(&mut self, tap: Box<ConferenceTap>) -> Option<Box<ConferenceTap>> {
+        if let Some(before) = &mut self.tap {
+            return Some(before.become_other(tap));
+        }
+        self.tap = Some(tap);
+        None
+    }
+
+    /// Has it copied no more.
+    pub(crate) fn untap(&mut self) -> Option<Box<ConferenceTap>> {
+        self.tap.take()
+    }
+
     /// The next thing that is otherwise and was not fetched.
     pub(crate) fn take_event(&mut self) -> Option<ConferenceEvent> {
         if let Some((player, end)) = self.announcements.take_ended() {
@@ -228,6 +249,10 @@ impl Conference {
         step.counters.crowded += u64::from(crowded);
         self.sum(step.faults);
         self.announcements.mix(&mut self.buses);
+        if let Some(tap) = &mut self.tap {
+            let said = Said { participants: &self.participants, voices: &self.voices, buses: &self.buses };
+            tap.copy((step.tick, step.now), self.id, &said, step.taps);
+        }
         self.mix(step.counters);
         self.whispers.hear(&self.participants, &self.voices, step.legs);
     }
@@ -257,7 +282,7 @@ impl Conference {
                 let said = self.voices.now(participant.slot, participant.frame_len());
                 step.taps.copy(
                     (step.tick, step.now),
-                    participant.leg,
+                    Tapped::Leg(participant.leg),
                     TapSide::Received,
                     participant.rate(),
                     said,
@@ -333,7 +358,8 @@ impl Conference {
         let (index, rate) = (self.participants[seat].index, bus.rate());
         let leg = step.legs.at(index);
         if leg.tapped {
-            step.taps.copy((step.tick, step.now), leg.id(), TapSide::Sent, rate, bus.render());
+            let of = Tapped::Leg(leg.id());
+            step.taps.copy((step.tick, step.now), of, TapSide::Sent, rate, bus.render());
         }
         if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), step.counters, step.faults);
@@ -349,7 +375,7 @@ impl Conference {
         let heard = self.scratch.heard.samples();
         if step.legs.at(participant.index).tapped {
             let when = (step.tick, step.now);
-            step.taps.copy(when, participant.leg, TapSide::Sent, participant.rate(), heard);
+            step.taps.copy(when, Tapped::Leg(participant.leg), TapSide::Sent, participant.rate(), heard);
         }
         let leg = step.legs.at(participant.index);
         let bus = self.buses[participant.rate().index()].as_deref();

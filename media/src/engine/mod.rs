@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 
 use self::legs::{IdMap, LegIndex, Legs, id_map};
 use crate::command::{Ask, Audience, Command, LegChange};
-use crate::conference::{Conference, Equipment, Participant, Seat, Step};
+use crate::conference::{Conference, ConferenceTap, Equipment, Participant, Seat, Step};
 use crate::costs::TickTimes;
-use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide};
+use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide, Tapped};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId};
@@ -248,6 +248,8 @@ impl Engine {
                 self.legs.get(leg).ok_or(Refusal::NoLeg)?.tapped = tapped;
                 Ok(())
             }
+            Ask::TapConference(conference, tap) => self.tap_conference(conference, tap),
+            Ask::UntapConference(conference) => self.untap_conference(conference),
         }
     }
 
@@ -369,6 +371,21 @@ impl Engine {
         equipped
     }
 
+    fn tap_conference(&mut self, id: ConferenceId, tap: Box<ConferenceTap>) -> Result<(), Refusal> {
+        let (home, tapped) = match self.conference(id) {
+            Ok(conference) => (conference.tap(tap), Ok(())),
+            Err(refusal) => (Some(tap), Err(refusal)),
+        };
+        self.retired.extend(home.map(Retired::ConferenceTap));
+        tapped
+    }
+
+    fn untap_conference(&mut self, id: ConferenceId) -> Result<(), Refusal> {
+        let home = self.conference(id)?.untap();
+        self.retired.extend(home.map(Retired::ConferenceTap));
+        Ok(())
+    }
+
     fn add_conference(&mut self, conference: Box<Conference>) -> Result<(), Refusal> {
         let refusal = if self.conference(conference.id()).is_ok() {
             Refusal::Exists
@@ -460,16 +477,16 @@ fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
     let leg = step.legs.at(index);
     let mut frame = Frame::silence(leg.codec().sample_rate());
     let said = leg.hear(step.now, step.counters, &mut frame);
-    let (when, id) = ((step.tick, step.now), leg.id());
+    let (when, of) = ((step.tick, step.now), Tapped::Leg(leg.id()));
     if leg.tapped {
         if said == Heard::Silence {
             frame.silence_at(frame.rate());
         }
-        step.taps.copy(when, id, TapSide::Received, frame.rate(), frame.samples());
+        step.taps.copy(when, of, TapSide::Received, frame.rate(), frame.samples());
     }
     leg.play(&mut frame);
     if leg.tapped {
-        step.taps.copy(when, id, TapSide::Sent, frame.rate(), frame.samples());
+        step.taps.copy(when, of, TapSide::Sent, frame.rate(), frame.samples());
     }
     leg.send_own(frame.samples(), None, step.counters, step.faults);
     step.legs.done(index);

@@ -224,6 +224,13 @@ pub(super) enum RecordingNews {
     InProgress,
     Completed,
     Absent,
+    /// Another word for `in-progress`, told besides.
+    Started,
+    Paused,
+    Resumed,
+    Stopped,
+    /// Another word for `absent`.
+    Failed,
 }
 
 /// How somebody is recorded.
@@ -234,6 +241,32 @@ pub(in super::super) struct NewRecording {
     recording_channels: Option<RecordingChannels>,
     /// Both unless given.
     recording_track: Option<RecordedTrack>,
+    trim: Option<TrimWord>,
+    recording_status_callback: Option<String>,
+    recording_status_callback_method: Option<WebhookMethod>,
+    /// `completed` unless given. The parameter may be repeated.
+    recording_status_callback_event: Option<Vec<RecordingNews>>,
+}
+
+/// How the sounds of a conference lie in its recording.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum ConferenceChannels {
+    /// All as one.
+    Mono,
+    /// The first participant, and beside them all others.
+    Dual,
+    /// Each participant by themselves.
+    Multitrack,
+}
+
+/// How a conference is recorded.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct NewConferenceRecording {
+    /// Mono unless given.
+    recording_channels: Option<ConferenceChannels>,
+    /// Nothing is cut off unless given.
     trim: Option<TrimWord>,
     recording_status_callback: Option<String>,
     recording_status_callback_method: Option<WebhookMethod>,
@@ -363,6 +396,16 @@ pub(super) enum ConferenceNews {
     Announcement,
 }
 
+/// Whether a conference is recorded.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum ConferenceRecordWord {
+    True,
+    False,
+    RecordFromStart,
+    DoNotRecord,
+}
+
 /// A buffer's size; it is checked and changes nothing.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -403,6 +446,16 @@ pub(in super::super) struct NewParticipant {
     conference_status_callback_method: Option<WebhookMethod>,
     /// `start` and `end` unless given. The parameter may be repeated.
     conference_status_callback_event: Option<Vec<ConferenceNews>>,
+    /// Whether the conference is recorded from its start on; the first participant who wants it says how.
+    conference_record: Option<ConferenceRecordWord>,
+    /// Mono unless given; an own addition.
+    conference_recording_channels: Option<ConferenceChannels>,
+    /// Silence is cut off unless given.
+    conference_trim: Option<TrimWord>,
+    conference_recording_status_callback: Option<String>,
+    conference_recording_status_callback_method: Option<WebhookMethod>,
+    /// `completed` unless given. The parameter may be repeated.
+    conference_recording_status_callback_event: Option<Vec<RecordingNews>>,
     jitter_buffer_size: Option<BufferSize>,
 }
 

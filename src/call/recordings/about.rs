@@ -14,6 +14,8 @@ use crate::recording::Manifest;
 pub(super) struct About {
     account: String,
     call: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conference: Option<String>,
     source: String,
     track: String,
     /// Microseconds since 1970.
@@ -27,8 +29,18 @@ struct Callback {
     url: String,
     is_get: bool,
     in_progress: bool,
+    #[serde(default)]
+    started: bool,
+    #[serde(default)]
+    paused: bool,
+    #[serde(default)]
+    resumed: bool,
+    #[serde(default)]
+    stopped: bool,
     completed: bool,
     absent: bool,
+    #[serde(default)]
+    is_record_end: bool,
 }
 
 impl About {
@@ -36,6 +48,7 @@ impl About {
         Self {
             account: view.account.to_string(),
             call: view.call.to_string(),
+            conference: view.conference.map(|conference| conference.to_string()),
             source: view.source.word().to_owned(),
             track: view.track.word().to_owned(),
             created: view.created.timestamp_micros(),
@@ -43,8 +56,13 @@ impl About {
                 url: callback.url.url.clone(),
                 is_get: callback.url.method == HttpMethod::Get,
                 in_progress: callback.events.in_progress,
+                started: callback.events.started,
+                paused: callback.events.paused,
+                resumed: callback.events.resumed,
+                stopped: callback.events.stopped,
                 completed: callback.events.completed,
                 absent: callback.events.absent,
+                is_record_end: callback.is_record_end,
             }),
         }
     }
@@ -64,6 +82,7 @@ impl About {
             sid: manifest.name.to_string().parse().ok()?,
             account: self.account.parse().ok()?,
             call: self.call.parse().ok()?,
+            conference: self.conference.as_ref().map(|sid| sid.parse()).transpose().ok()?,
             tracks: manifest.tracks,
             track: RecordingTrack::ALL.into_iter().find(|track| track.word() == self.track)?,
             source: RecordingSource::ALL.into_iter().find(|source| source.word() == self.source)?,
@@ -71,6 +90,7 @@ impl About {
             created,
             updated: created,
             seconds: None,
+            size: None,
             error: None,
         };
         view.finish(manifest);
@@ -86,9 +106,14 @@ impl About {
             },
             events: RecordingEvents {
                 in_progress: callback.in_progress,
+                started: callback.started,
+                paused: callback.paused,
+                resumed: callback.resumed,
+                stopped: callback.stopped,
                 completed: callback.completed,
                 absent: callback.absent,
             },
+            is_record_end: callback.is_record_end,
         })
     }
 }

@@ -5,21 +5,24 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use confab_media::SampleRate;
 
-use super::super::sid::{AccountSid, CallSid, RecordingSid};
+use super::super::sid::{AccountSid, CallSid, ConferenceSid, RecordingSid};
 use super::super::view::Span;
 use super::super::voice::VoiceUrl;
+use super::Happening;
 use crate::recording::{Failure, Manifest, PauseBehavior, Shape, State, Terms, Tracks};
 
-/// A recording of a call.
+/// A recording of a call or a conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingView {
     /// Its name.
     pub sid: RecordingSid,
     /// Whose it is.
     pub account: AccountSid,
-    /// The call.
+    /// The call; of a conference the first that was in it.
     pub call: CallSid,
-    /// Tracks in the file: one or two.
+    /// The conference, if it is of one.
+    pub conference: Option<ConferenceSid>,
+    /// Tracks in the file.
     pub tracks: u16,
     /// Which direction is recorded.
     pub track: RecordingTrack,
@@ -33,6 +36,8 @@ pub struct RecordingView {
     pub updated: DateTime<Utc>,
     /// How long it is, once it is completed; a second that has begun counts.
     pub seconds: Option<u64>,
+    /// How large its file is, in bytes, once it is completed.
+    pub size: Option<u64>,
     /// Why it is absent.
     pub error: Option<u32>,
 }
@@ -54,8 +59,11 @@ impl RecordingView {
         self.status = match manifest.state {
             State::Completed => RecordingStatus::Completed,
             State::Absent | State::InProgress => RecordingStatus::Absent,
+            State::Deleted => RecordingStatus::Deleted,
         };
-        self.seconds = (self.status == RecordingStatus::Completed).then(|| manifest.seconds());
+        self.seconds =
+            (self.status != RecordingStatus::Absent && manifest.samples > 0).then(|| manifest.seconds());
+        self.size = self.seconds.map(|_| manifest.file_len());
         self.error = manifest.failure.as_ref().map(|failure| match failure {
             Failure::TooShort => ERROR_TOO_SHORT,
             Failure::Silent => ERROR_SILENT,
@@ -79,6 +87,8 @@ pub enum RecordingStatus {
     Completed,
     /// There is nothing to fetch.
     Absent,
+    /// It was there.
+    Deleted,
 }
 
 impl RecordingStatus {
@@ -91,6 +101,7 @@ impl RecordingStatus {
             Self::Processing => "processing",
             Self::Completed => "completed",
             Self::Absent => "absent",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -98,7 +109,7 @@ impl RecordingStatus {
     pub const fn is_final(self) -> bool {
         match self {
             Self::InProgress | Self::Paused | Self::Stopped | Self::Processing => false,
-            Self::Completed | Self::Absent => true,
+            Self::Completed | Self::Absent | Self::Deleted => true,
         }
     }
 }
@@ -142,11 +153,23 @@ pub enum RecordingSource {
     StartVerb,
     /// The API, during the call.
     Api,
+    /// Whoever was dialled into a conference, or came by a script.
+    Conference,
+    /// The API, during the conference.
+    ConferenceApi,
 }
 
 impl RecordingSource {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Dial, Self::OutboundApi, Self::Verb, Self::StartVerb, Self::Api];
+    pub const ALL: [Self; 7] = [
+        Self::Dial,
+        Self::OutboundApi,
+        Self::Verb,
+        Self::StartVerb,
+        Self::Api,
+        Self::Conference,
+        Self::ConferenceApi,
+    ];
 
     /// As the API and webhooks say it.
     pub const fn word(self) -> &'static str {
@@ -156,6 +179,8 @@ impl RecordingSource {
             Self::Verb => "RecordVerb",
             Self::StartVerb => "StartCallRecordingTwiML",
             Self::Api => "StartCallRecordingAPI",
+            Self::Conference => "Conference",
+            Self::ConferenceApi => "StartConferenceRecordingAPI",
         }
     }
 }
@@ -225,13 +250,23 @@ pub struct RecordingCallback {
     pub url: VoiceUrl,
     /// Of what.
     pub events: RecordingEvents,
+    /// In the older way, in which only the end of a conference's recording is told.
+    pub is_record_end: bool,
 }
 
 /// Of what of a recording somebody wants to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordingEvents {
-    /// It has begun.
+    /// It has begun; `started` is another word for the same, told besides.
     pub in_progress: bool,
+    /// That other word.
+    pub started: bool,
+    /// It was paused.
+    pub paused: bool,
+    /// It goes on.
+    pub resumed: bool,
+    /// It was stopped.
+    pub stopped: bool,
     /// It can be fetched.
     pub completed: bool,
     /// There is nothing to fetch.
@@ -240,18 +275,55 @@ pub struct RecordingEvents {
 
 impl Default for RecordingEvents {
     fn default() -> Self {
-        Self { in_progress: false, completed: true, absent: false }
+        Self { completed: true, ..Self::NONE }
     }
 }
 
 impl RecordingEvents {
-    pub(super) const fn want(self, status: RecordingStatus) -> bool {
-        match status {
-            RecordingStatus::InProgress => self.in_progress,
-            RecordingStatus::Completed => self.completed,
-            RecordingStatus::Absent => self.absent,
-            RecordingStatus::Paused | RecordingStatus::Stopped | RecordingStatus::Processing => false,
-        }
+    /// Nothing.
+    pub const NONE: Self = Self {
+        in_progress: false,
+        started: false,
+        paused: false,
+        resumed: false,
+        stopped: false,
+        completed: false,
+        absent: false,
+    };
+
+    /// Adds what is written so; `false` if nothing is.
+    pub fn add(&mut self, word: &str) -> bool {
+        let event = match word {
+            "in-progress" => &mut self.in_progress,
+            "started" => &mut self.started,
+            "paused" => &mut self.paused,
+            "resumed" => &mut self.resumed,
+            "stopped" => &mut self.stopped,
+            "completed" => &mut self.completed,
+            "absent" | "failed" => &mut self.absent,
+            _ => return false,
+        };
+        *event = true;
+        true
+    }
+
+    /// In which words it is to be told.
+    pub(super) fn words(
+        self,
+        happening: Happening,
+        status: RecordingStatus,
+    ) -> impl Iterator<Item = &'static str> {
+        let all = match happening {
+            Happening::Begun => [(self.started, "started"), (self.in_progress, "in-progress")],
+            Happening::Paused => [(self.paused, "paused"), (false, "")],
+            Happening::Resumed => [(self.resumed, "resumed"), (false, "")],
+            Happening::Stopped => [(self.stopped, "stopped"), (false, "")],
+            Happening::Over => {
+                let is_completed = status == RecordingStatus::Completed;
+                [(self.completed && is_completed, "completed"), (self.absent && !is_completed, "absent")]
+            }
+        };
+        all.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, word)| word)
     }
 }
 
@@ -271,20 +343,26 @@ pub enum RecordingChange {
 pub struct RecordingFilter {
     /// Only those of this account.
     pub account: Option<AccountSid>,
-    /// Only those of this call.
+    /// Only those of this call, and not of its conference.
     pub call: Option<CallSid>,
+    /// Only those of this conference.
+    pub conference: Option<ConferenceSid>,
     /// Only those begun in this span.
     pub created: Span,
     /// Only those that record, or are paused.
     pub is_active: bool,
+    /// Those that were deleted, too.
+    pub with_deleted: bool,
 }
 
 impl RecordingFilter {
     pub(super) fn takes(&self, view: &RecordingView) -> bool {
         let is_active = matches!(view.status, RecordingStatus::InProgress | RecordingStatus::Paused);
         self.account.is_none_or(|account| account == view.account)
-            && self.call.is_none_or(|call| call == view.call)
+            && self.call.is_none_or(|call| call == view.call && view.conference.is_none())
+            && self.conference.is_none_or(|conference| view.conference == Some(conference))
             && self.created.contains(Some(view.created))
             && (is_active || !self.is_active)
+            && (self.with_deleted || view.status != RecordingStatus::Deleted)
     }
 }

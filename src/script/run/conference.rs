@@ -3,11 +3,14 @@
 use tokio::time::Instant;
 
 use super::super::code::{CONFERENCE_COACH, MIXED_NOUNS, PARTICIPANT_LABEL_IN_USE};
-use super::super::verbs::Waiting;
 use super::super::verbs::dial::{Conference, Dial};
+use super::super::verbs::{RecordingChannels, Trim, Waiting};
 use super::announce::told;
 use super::{Flow, Runner};
-use crate::call::{CallError, ConferenceCallback, JoinTerms, SeatSound, VoiceUrl};
+use crate::call::{
+    CallError, ConferenceCallback, ConferenceRecording, ConferenceTracks, HttpMethod, JoinTerms,
+    RecordingCallback, RecordingEvents, RecordingSource, SeatSound, VoiceUrl,
+};
 
 impl Runner {
     pub(super) async fn dial_conference(&mut self, dial: &Dial, conference: &Conference) -> Flow {
@@ -44,7 +47,30 @@ impl Runner {
             wait: self.wait_sound(&conference.wait),
             coach: conference.coach,
             news: self.conference_callback(conference),
+            record: self.conference_recording(conference),
         }
+    }
+
+    /// How the conference is recorded, and who is told: in the older way only if in no other.
+    fn conference_recording(&self, conference: &Conference) -> Option<ConferenceRecording> {
+        let record_end = || {
+            let url = self.resolve(conference.event_callback.as_ref()?)?;
+            Some(RecordingCallback {
+                url: VoiceUrl { url: url.into(), method: HttpMethod::Post },
+                events: RecordingEvents::default(),
+                is_record_end: true,
+            })
+        };
+        conference.record.then(|| ConferenceRecording {
+            channels: match conference.recording_channels {
+                RecordingChannels::Mono => ConferenceTracks::Mono,
+                RecordingChannels::Dual => ConferenceTracks::Dual,
+                RecordingChannels::Multitrack => ConferenceTracks::Multitrack,
+            },
+            trim: conference.trim == Trim::Silence,
+            source: RecordingSource::Conference,
+            callback: self.recording_callback(conference.recording_status.as_ref()).or_else(record_end),
+        })
     }
 
     fn wait_sound(&self, wait: &Waiting) -> SeatSound {

@@ -21,6 +21,7 @@ pub(super) mod parameters;
 mod record;
 mod refer;
 mod sounds;
+mod started;
 mod wait;
 mod whisper;
 
@@ -42,8 +43,8 @@ use super::debugger::{Debugger, Severity};
 use super::verbs::{Redirect, Reject, RejectReason};
 use super::{Callback, Document, Method, Use, Verb};
 use crate::call::{
-    Arrival, CallError, CallEvent, CallStatus, CallTokens, CallView, EndCall, Handle, HttpMethod, Rejection,
-    VoiceSource, VoiceUrl,
+    Arrival, CallError, CallEvent, CallStatus, CallTokens, CallView, EndCall, Handle, HttpMethod,
+    RecordingSid, Rejection, VoiceSource, VoiceUrl,
 };
 use crate::sound::Saying;
 use crate::webhook::{Client, Cookies, Failure};
@@ -95,6 +96,8 @@ struct Runner {
     purpose: Use,
     /// Whether it waits in a queue.
     is_queued: bool,
+    /// Recordings that were started with a name.
+    named: Vec<(String, RecordingSid)>,
 }
 
 /// Where a document came from.
@@ -139,6 +142,7 @@ impl Runner {
             document,
             purpose: Use::Call,
             is_queued: false,
+            named: Vec::new(),
         }
     }
 
@@ -196,7 +200,8 @@ impl Runner {
             }
             Verb::Refer(refer) => self.refer(&refer).await,
             Verb::Record(record) => self.record(&record).await,
-            Verb::Start(_) | Verb::Stop(_) | Verb::Connect(_) => {
+            Verb::Start(verb) | Verb::Stop(verb) => self.start_or_stop(verb.nouns).await,
+            Verb::Connect(_) => {
                 self.warn(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
                 Flow::Next
             }

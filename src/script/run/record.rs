@@ -148,11 +148,7 @@ impl Runner {
     pub(super) async fn record_dial(&self, dial: &Dial) -> Option<RecordingSid> {
         let how = dial.record?;
         let terms = RecordingTerms {
-            track: match dial.recording_track {
-                Track::Inbound => RecordingTrack::Inbound,
-                Track::Outbound => RecordingTrack::Outbound,
-                Track::Both => RecordingTrack::Both,
-            },
+            track: direction(dial.recording_track),
             dual: how.dual,
             trim: dial.trim == Trim::Silence,
             callback: self.recording_callback(dial.recording_status.as_ref()),
@@ -167,7 +163,7 @@ impl Runner {
         }
     }
 
-    fn recording_callback(&self, status: Option<&RecordingStatus>) -> Option<RecordingCallback> {
+    pub(super) fn recording_callback(&self, status: Option<&RecordingStatus>) -> Option<RecordingCallback> {
         let status = status?;
         let url = self.resolve(&status.callback.target)?;
         let wants = |event| status.events.contains(&event);
@@ -177,8 +173,18 @@ impl Runner {
                 in_progress: wants(RecordingEvent::InProgress),
                 completed: wants(RecordingEvent::Completed),
                 absent: wants(RecordingEvent::Absent) || wants(RecordingEvent::Failed),
+                ..RecordingEvents::NONE
             },
+            is_record_end: false,
         })
+    }
+}
+
+pub(super) const fn direction(track: Track) -> RecordingTrack {
+    match track {
+        Track::Inbound => RecordingTrack::Inbound,
+        Track::Outbound => RecordingTrack::Outbound,
+        Track::Both => RecordingTrack::Both,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::super::verbs::dial::*;
-use super::super::verbs::{RecordingEvent, RecordingStatus, RecordingTrack, Trim, Waiting};
+use super::super::verbs::{
+    RecordingChannels, RecordingEvent, RecordingStatus, RecordingTrack, Trim, Waiting,
+};
 use super::super::{Callback, Method, Target, Verb};
 use super::{document, impossible, verb, warnings};
 use crate::call::{Beep, DigitString};
@@ -258,6 +260,7 @@ fn a_conference_begins_with_whoever_comes_and_plays_music_before() {
         wait: Waiting::Music,
         max_participants: 250,
         record: false,
+        recording_channels: RecordingChannels::Mono,
         trim: Trim::Silence,
         region: None,
         coach: None,
@@ -275,7 +278,7 @@ fn a_conference_has_every_attribute() {
     let xml = format!(
         r#"<Conference muted="true" beep="onExit" startConferenceOnEnter="false" endConferenceOnExit="true"
         participantLabel="agent 7" jitterBufferSize="small" waitUrl="" waitMethod="GET" maxParticipants="2"
-        record="record-from-start" region="ie1" trim="do-not-trim" coach="{coach}" statusCallback="/c"
+        record="record-from-start" recordingChannels="multitrack" region="ie1" trim="do-not-trim" coach="{coach}" statusCallback="/c"
         statusCallbackMethod="GET" statusCallbackEvent="start end join leave mute hold modify speaker announcement"
         recordingStatusCallback="/r" eventCallbackUrl="/old">a</Conference>"#
     );
@@ -292,6 +295,7 @@ fn a_conference_has_every_attribute() {
         wait: Waiting::Silence,
         max_participants: 2,
         record: true,
+        recording_channels: RecordingChannels::Multitrack,
         trim: Trim::Nothing,
         region: Some("ie1".to_owned()),
         coach: coach.parse().ok(),

@@ -293,11 +293,38 @@ fn refer_names_an_address() {
 }
 
 #[test]
-fn media_verbs_are_read_and_their_nouns_passed_over() {
-    let connect = Verb::Connect(MediaVerb { action: Some(post("/after")) });
+fn media_verbs_are_read_and_their_nouns_passed_over_but_recordings() {
+    let connect = Verb::Connect(MediaVerb { action: Some(post("/after")), nouns: Vec::new() });
     assert_eq!(verb("<Connect action='/after'/>"), connect);
-    assert_eq!(verb("<Start/>"), Verb::Start(MediaVerb { action: None }));
-    assert_eq!(verb("<Stop/>"), Verb::Stop(MediaVerb { action: None }));
+    assert_eq!(verb("<Start/>"), Verb::Start(MediaVerb { action: None, nouns: Vec::new() }));
+    assert_eq!(verb("<Stop/>"), Verb::Stop(MediaVerb { action: None, nouns: Vec::new() }));
+    let started = |nouns| Verb::Start(MediaVerb { action: None, nouns });
+    let plain = StartedRecording {
+        name: None,
+        track: RecordingTrack::Both,
+        channels: RecordingChannels::Dual,
+        trim: Trim::Silence,
+        status: None,
+    };
+    assert_eq!(verb("<Start><Recording/></Start>"), started(vec![MediaNoun::Recording(plain.clone())]));
+    let full = StartedRecording {
+        name: Some("desk".to_owned()),
+        track: RecordingTrack::Inbound,
+        channels: RecordingChannels::Mono,
+        trim: Trim::Nothing,
+        status: Some(RecordingStatus {
+            callback: post("/r"),
+            events: vec![RecordingEvent::InProgress, RecordingEvent::Absent],
+        }),
+    };
+    let xml = "<Start><Recording name='desk' track='inbound' channels='mono' trim='do-not-trim' recordingStatusCallback='/r' \
+               recordingStatusCallbackEvent='in-progress absent' recordingConfigurationId='x'/><Recording/></Start>";
+    assert_eq!(verb(xml), started(vec![MediaNoun::Recording(full), MediaNoun::Recording(plain)]));
+    let stop = MediaVerb { action: None, nouns: vec![MediaNoun::RecordingStop("desk".to_owned())] };
+    assert_eq!(verb("<Stop><Recording name='desk'/></Stop>"), Verb::Stop(stop));
+    for xml in ["<Stop><Recording/></Stop>", "<Start><Recording channels='multitrack'/></Start>"] {
+        assert_eq!(warnings(xml), [12_200], "{xml}");
+    }
     let document = document("<Start><Stream url='wss://example.com/a'><Parameter/></Stream></Start>");
     assert_eq!((document.verbs.len(), document.warnings.len(), document.warnings[0].code), (1, 1, 12_200));
     assert_eq!(

@@ -22,12 +22,12 @@ pub use gather::{FinishKeys, Gather, Prompt, SpeechTimeout};
 pub use pause::Pause;
 pub use play::{Play, Playable};
 pub use record::{Record, Transcription};
-pub use recording::{RecordingEvent, RecordingStatus, RecordingTrack, Trim};
+pub use recording::{RecordingChannels, RecordingEvent, RecordingStatus, RecordingTrack, Trim};
 pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::{Reject, RejectReason};
 pub use say::{SAY_MAX, Say};
-pub use start_stop_connect::MediaVerb;
+pub use start_stop_connect::{MediaNoun, MediaVerb, StartedRecording};
 
 use std::num::NonZeroU32;
 

@@ -32,10 +32,26 @@ pub enum RecordingTrack {
 }
 
 impl RecordingTrack {
-    pub(super) fn read(element: &Element<'_, '_>) -> Self {
+    pub(super) fn read(element: &Element<'_, '_>, name: &'static str) -> Self {
         let words = [("inbound", Self::Inbound), ("outbound", Self::Outbound), ("both", Self::Both)];
-        element.choice("recordingTrack", Self::Both, RECORDING_TRACK, &words)
+        element.choice(name, Self::Both, RECORDING_TRACK, &words)
     }
+}
+
+/// How the sounds of a recording lie in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingChannels {
+    /// All as one.
+    Mono,
+    /// Each direction by itself; of a conference the first participant, and beside them all others.
+    Dual,
+    /// Of a conference, each participant by themselves; an own addition.
+    Multitrack,
+}
+
+impl RecordingChannels {
+    pub(super) const WORDS: [(&str, Self); 3] =
+        [("mono", Self::Mono), ("dual", Self::Dual), ("multitrack", Self::Multitrack)];
 }
 
 /// What a recording can become.

@@ -1,7 +1,7 @@
 //! Conference: a seat in one, which begins when somebody who starts it comes.
 
 use super::super::enqueue::Waiting;
-use super::super::recording::{RecordingStatus, Trim};
+use super::super::recording::{RecordingChannels, RecordingStatus, Trim};
 use crate::call::{Beep, CallSid, ConferenceWord, is_label};
 use crate::script::code::{
     CONFERENCE_BEEP, CONFERENCE_COACH, CONFERENCE_END_ON_EXIT, CONFERENCE_MUTED, CONFERENCE_NAME,
@@ -39,6 +39,8 @@ pub struct Conference {
     pub record: bool,
     /// Whether silence is cut off.
     pub trim: Trim,
+    /// How the sounds lie in the recording; an own addition.
+    pub recording_channels: RecordingChannels,
     /// Where it is mixed, if the document says so.
     pub region: Option<String>,
     /// The call that alone hears them.
@@ -88,6 +90,12 @@ impl Conference {
             max_participants: element.number("maxParticipants", 250, 2..=250, SCHEMA) as u16,
             record: element.choice("record", false, SCHEMA, &records),
             trim: Trim::read(element, Trim::Silence, CONFERENCE_TRIM),
+            recording_channels: element.choice(
+                "recordingChannels",
+                RecordingChannels::Mono,
+                SCHEMA,
+                &RecordingChannels::WORDS,
+            ),
             region: element.words("region"),
             coach: coach(element)?,
             status: element.callback("statusCallback", "statusCallbackMethod", SCHEMA),

@@ -162,7 +162,7 @@ impl Dial {
             record: recording(element),
             trim: Trim::read(element, Trim::Nothing, SCHEMA),
             recording_status: RecordingStatus::read(element),
-            recording_track: RecordingTrack::read(element),
+            recording_track: RecordingTrack::read(element, "recordingTrack"),
             answer_on_bridge: element.boolean("answerOnBridge", false, SCHEMA),
             ring_tone: ring_tone(element),
             sequential: element.boolean("sequential", false, SCHEMA),

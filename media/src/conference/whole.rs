@@ -1,0 +1,212 @@
+//! What is copied of a conference as a whole, for recorders: its mix with nobody subtracted, one participant beside all
+//! others, or each participant by themselves. It reads what is said and never contributes.
+//!
+//! ```text
+//! said at 8 kHz  ─▶ converter, or none ─▶ delay ─┐
+//! said at 16 kHz ─▶ converter, or none ─▶ delay ─┼▶ sum ─▶ limiter ─▶ tap
+//! said at 48 kHz ─▶ converter, or none ─▶ delay ─┘
+//! ```
+//!
+//! Converters delay, and a conference mixes what came through one with what did not. Nobody hears that, but a recording is
+//! aligned to the sample: here all ways take equally long, [`ConferenceTap::DELAY`], which whoever places the frames takes
+//! off again.
+
+use std::time::Duration;
+
+use super::Buses;
+use super::participant::Participant;
+use super::voices::Voices;
+use crate::command::Audience;
+use crate::dsp::converter::{RateConverter, conversion_delay};
+use crate::dsp::limiter::Limiter;
+use crate::event::{TapSide, Tapped};
+use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
+use crate::id::{ConferenceId, LegId};
+use crate::tap::Taps;
+use crate::time::{Tick, Time};
+
+/// What is copied of a conference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TapParts {
+    /// All that is heard by everyone, as one.
+    pub mix: bool,
+    /// What this participant says to everyone, and all the rest.
+    pub apart: Option<LegId>,
+    /// What each participant says to everyone, at their own rates.
+    pub each: bool,
+}
+
+/// The means to copy a conference as a whole. Built on the control side.
+pub struct ConferenceTap {
+    rate: SampleRate,
+    parts: TapParts,
+    all: Ways,
+    one: Ways,
+    mix_limiter: Limiter,
+    one_limiter: Limiter,
+    rest_limiter: Limiter,
+    mix: [i32; FRAME_LEN_MAX],
+    alone: [i32; FRAME_LEN_MAX],
+    frame: Frame,
+}
+
+/// What a tick of a conference is copied from.
+pub(super) struct Said<'a> {
+    pub(super) participants: &'a [Participant],
+    pub(super) voices: &'a Voices,
+    pub(super) buses: &'a Buses,
+}
+
+impl ConferenceTap {
+    /// By how much the mix, the one apart and the rest are late. Participants by themselves are not.
+    pub const DELAY: Duration = Duration::from_millis(3);
+
+    /// Copies at a rate; each participant comes at their own.
+    pub fn new(rate: SampleRate, parts: TapParts) -> Box<Self> {
+        Box::new(Self {
+            rate,
+            parts,
+            all: Ways::to(rate),
+            one: Ways::to(rate),
+            mix_limiter: Limiter::default(),
+            one_limiter: Limiter::default(),
+            rest_limiter: Limiter::default(),
+            mix: [0; FRAME_LEN_MAX],
+            alone: [0; FRAME_LEN_MAX],
+            frame: Frame::silence(rate),
+        })
+    }
+
+    /// Becomes `new`. What is needed no more comes back; where the rate stays nothing is interrupted.
+    pub(super) fn become_other(&mut self, mut new: Box<Self>) -> Box<Self> {
+        if new.rate == self.rate {
+            self.parts = new.parts;
+        } else {
+            std::mem::swap(self, &mut new);
+        }
+        new
+    }
+
+    /// Copies what is said in this tick.
+    pub(super) fn copy(&mut self, when: (Tick, Time), id: ConferenceId, said: &Said<'_>, taps: &mut Taps) {
+        if self.parts.mix || self.parts.apart.is_some() {
+            self.sum(said);
+        }
+        let (of, rate) = (Tapped::Conference(id), self.rate);
+        let len = rate.frame_len();
+        if self.parts.mix {
+            let sound = limited(&mut self.mix_limiter, &self.mix[..len], &mut self.frame);
+            taps.copy(when, of, TapSide::Mix, rate, sound);
+        }
+        if self.parts.apart.is_some() {
+            for (mixed, alone) in self.mix.iter_mut().zip(&self.alone) {
+                *mixed -= alone;
+            }
+            let sound = limited(&mut self.one_limiter, &self.alone[..len], &mut self.frame);
+            taps.copy(when, of, TapSide::Apart, rate, sound);
+            let sound = limited(&mut self.rest_limiter, &self.mix[..len], &mut self.frame);
+            taps.copy(when, of, TapSide::Rest, rate, sound);
+        }
+        if self.parts.each {
+            copy_each(when, of, said, taps);
+        }
+    }
+
+    /// Brings what is said at all rates to that of the copies.
+    fn sum(&mut self, said: &Said<'_>) {
+        let len = self.rate.frame_len();
+        self.mix.fill(0);
+        for bus in said.buses.iter().flatten() {
+            let sum = bus.speaks().then(|| bus.said());
+            self.all.add(bus.rate(), sum, &mut self.mix[..len]);
+        }
+        let Some(leg) = self.parts.apart else {
+            return;
+        };
+        self.alone.fill(0);
+        let one = said.participants.iter().find(|participant| participant.leg == leg);
+        let one = one.and_then(|one| Some((one.rate(), one.mixed(said.voices)?)));
+        for rate in SampleRate::ALL {
+            let mut widened = [0; FRAME_LEN_MAX];
+            let sound = one.filter(|(at, _)| *at == rate).map(|(_, frame)| {
+                widened.iter_mut().zip(frame).for_each(|(wide, sample)| *wide = i32::from(*sample));
+                &widened[..frame.len()]
+            });
+            self.one.add(rate, sound, &mut self.alone[..len]);
+        }
+    }
+}
+
+/// Who does not speak to everyone is silent here.
+fn copy_each(when: (Tick, Time), of: Tapped, said: &Said<'_>, taps: &mut Taps) {
+    let silence = [0; FRAME_LEN_MAX];
+    for participant in said.participants {
+        let sound = match participant.seat.audience {
+            Audience::Everyone => said.voices.now(participant.slot, participant.frame_len()),
+            Audience::Only(_) | Audience::Nobody => &silence[..participant.frame_len()],
+        };
+        taps.copy(when, of, TapSide::Seat(participant.leg), participant.rate(), sound);
+    }
+}
+
+fn limited<'a>(limiter: &mut Limiter, mix: &[i32], frame: &'a mut Frame) -> &'a [i16] {
+    let gain = limiter.follow(mix);
+    gain.apply(mix, frame.samples_mut());
+    frame.samples()
+}
+
+/// From each rate to one, all equally long.
+struct Ways([Way; SampleRate::ALL.len()]);
+
+struct Way {
+    converter: RateConverter,
+    /// Samples by which this way is shorter than the others, and what is in them.
+    delay: usize,
+    held: [i32; DELAY_MAX],
+    /// Whether sound of the tick before is still in it.
+    rings: bool,
+}
+
+/// [`ConferenceTap::DELAY`] in samples at the highest rate.
+const DELAY_MAX: usize = samples(ConferenceTap::DELAY, SampleRate::Hz48000);
+
+const fn samples(duration: Duration, rate: SampleRate) -> usize {
+    (duration.as_nanos() * rate.hertz() as u128).div_ceil(1_000_000_000) as usize
+}
+
+impl Ways {
+    fn to(rate: SampleRate) -> Self {
+        Self(SampleRate::ALL.map(|from| {
+            let taken = conversion_delay(from, rate);
+            let delay = samples(ConferenceTap::DELAY, rate) - samples(taken, rate);
+            Way { converter: RateConverter::new(from, rate), delay, held: [0; DELAY_MAX], rings: false }
+        }))
+    }
+
+    /// Adds what is said at a rate, or nothing, to what has come by the other ways.
+    fn add(&mut self, from: SampleRate, said: Option<&[i32]>, mix: &mut [i32]) {
+        let way = &mut self.0[from.index()];
+        if said.is_none() && !way.rings {
+            return;
+        }
+        // A tick is longer than the filters and delays are, so one tick of silence empties them.
+        way.rings = said.is_some();
+        let silence = [0; FRAME_LEN_MAX];
+        let mut converted = [0; FRAME_LEN_MAX];
+        let converted = &mut converted[..mix.len()];
+        way.converter.convert(said.unwrap_or(&silence[..from.frame_len()]), converted);
+        let (now, later) = converted.split_at(mix.len() - way.delay);
+        let arrived = way.held[..way.delay].iter().chain(now);
+        mix.iter_mut().zip(arrived).for_each(|(mixed, sample)| *mixed += sample);
+        way.held[..way.delay].copy_from_slice(later);
+    }
+}
+
+impl std::fmt::Debug for ConferenceTap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConferenceTap")
+            .field("rate", &self.rate)
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! Threads that wait for the disk, so that those that write need not: a recording that is over is cut to its length and
+//! handed on; one under way is brought to the disk every ten seconds.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::Sender;
+use tracing::{info, warn};
+
+use super::archive::{Archive, Finished};
+use super::disk::Disk;
+use super::manifest::{Failure, Manifest, Name, State, hex};
+use super::recorder::{Report, Stats};
+use super::repair::{Paths, save};
+use super::wav::{self, Head};
+
+/// Read from a file at a time.
+const PIECE_LEN: usize = 256 * 1_024;
+
+/// What waits for the disk.
+pub(super) enum Task {
+    /// A recording under way is to last as far as it is written.
+    Sync(Paths, Arc<Lasting>),
+    /// It is over.
+    Finish(Box<Closed>),
+    /// Its files are to go.
+    Delete(Name),
+}
+
+/// What a writer and those who wait for its disk know of a file together.
+#[derive(Debug, Default)]
+pub(super) struct Lasting {
+    /// It is waited for already.
+    pub(super) is_asked: AtomicBool,
+    /// The disk did not take what it had been given.
+    pub(super) trouble: OnceLock<String>,
+}
+
+/// A recording of which nothing more comes.
+pub(super) struct Closed {
+    pub(super) manifest: Manifest,
+    pub(super) paths: Paths,
+    /// Samples of each track that are in the file.
+    pub(super) written: u64,
+    /// How many of them are kept.
+    pub(super) kept: u64,
+    /// Fewer are none.
+    pub(super) shortest: Duration,
+    /// Of all samples that are in the file.
+    pub(super) sound: Sha256,
+}
+
+#[derive(Clone)]
+pub(super) struct Finisher {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) archive: Arc<dyn Archive>,
+    pub(super) reports: Sender<Report>,
+    pub(super) stats: Stats,
+}
+
+impl Finisher {
+    /// The thread's life: until nobody can give it more.
+    pub(super) fn run(self, tasks: &Mutex<Receiver<Task>>) {
+        loop {
+            let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            match task {
+                Ok(Task::Sync(paths, lasting)) => self.sync(&paths, &lasting),
+                Ok(Task::Finish(closed)) => self.finish(*closed),
+                Ok(Task::Delete(name)) => self.delete(name),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn sync(&self, paths: &Paths, lasting: &Lasting) {
+        let synced = [&paths.part, &paths.manifest].into_iter().try_for_each(|path| self.disk.sync(path));
+        if let Err(error) = synced
+            // Over in the meantime, it has another name.
+            && !paths.wav.exists()
+        {
+            // Once is enough: what is told first is told.
+            let _ = lasting.trouble.set(error.to_string());
+        }
+        lasting.is_asked.store(false, Ordering::Release);
+    }
+
+    fn finish(&self, mut closed: Closed) {
+        // What has failed has been written down as that.
+        if closed.manifest.failure.is_none()
+            && let Err(error) = self.complete(&mut closed)
+        {
+            fail(&*self.disk, &mut closed.manifest, &closed.paths, closed.written, &error);
+        }
+        match closed.manifest.state {
+            State::Completed => self.stats.completed.increment(),
+            State::InProgress | State::Absent | State::Deleted => self.stats.absent.increment(),
+        }
+        self.tell(Report::Finished(Box::new(closed.manifest)));
+    }
+
+    fn complete(&self, closed: &mut Closed) -> io::Result<()> {
+        let manifest = &mut closed.manifest;
+        let least = closed.shortest.as_millis() as u64 * u64::from(manifest.rate) / 1_000;
+        let kept = closed.kept.min(closed.written);
+        manifest.samples = closed.written;
+        if kept == 0 || kept < least {
+            let is_silent = kept == 0 && (closed.written > 0 || manifest.trimmed > 0);
+            manifest.end_at(0);
+            manifest.state = State::Absent;
+            manifest.failure = Some(if is_silent { Failure::Silent } else { Failure::TooShort });
+            fs::remove_file(&closed.paths.part)?;
+            return save(&*self.disk, manifest, &closed.paths.manifest, true);
+        }
+        manifest.sha256 = if kept < closed.written {
+            let fitted = wav::fit(&closed.paths.part, manifest.tracks, kept)?;
+            fitted.ok_or_else(|| io::Error::other("its header is gone"))?;
+            manifest.trimmed_at_end = closed.written - kept;
+            manifest.end_at(kept);
+            Some(sound_hash(&closed.paths.part)?)
+        } else {
+            Some(hex(&closed.sound.clone().finalize()))
+        };
+        manifest.state = State::Completed;
+        self.archive.keep(Finished { sound: &closed.paths.part, manifest })
+    }
+
+    fn delete(&self, name: Name) {
+        let deleted = self.archive.delete(&name);
+        if let Err(error) = &deleted {
+            warn!(recording = %name, %error, "cannot be deleted");
+        }
+        self.tell(Report::Deleted(name, deleted.is_ok()));
+    }
+
+    fn tell(&self, report: Report) {
+        // A model that is gone wants to know nothing more.
+        let _ = self.reports.blocking_send(report);
+    }
+}
+
+/// Writes down that a recording cannot be written. What was written stays where it is.
+pub(super) fn fail(disk: &dyn Disk, manifest: &mut Manifest, paths: &Paths, written: u64, error: &io::Error) {
+    warn!(recording = %manifest.name, %error, "cannot be written; the recording ends");
+    manifest.end_at(written);
+    manifest.state = State::Absent;
+    manifest.sha256 = None;
+    manifest.failure = Some(Failure::Disk(error.to_string()));
+    if let Err(error) = save(disk, manifest, &paths.manifest, true) {
+        info!(recording = %manifest.name, %error, "nor can its manifest");
+    }
+}
+
+/// SHA-256 of the samples in a file of ours, as it lies there.
+pub(super) fn sound_hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let head = Head::read(&file)?.ok_or_else(|| io::Error::other("its header is gone"))?;
+    file.seek(SeekFrom::Start(head.data_at))?;
+    let mut sound = Sha256::new();
+    let mut piece = vec![0; PIECE_LEN];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&sound.finalize())),
+            len => sound.update(&piece[..len]),
+        }
+    }
+}

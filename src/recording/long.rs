@@ -1,0 +1,57 @@
+//! Recordings of more than 4 GiB, in files that have holes where the hours before would be.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::placing::Block;
+use super::placing::tests::terms;
+use super::tests::name;
+use super::wav::{self, HEADER_LEN, Head};
+use super::writer::{Append, Open, Waiting};
+use super::{Files, Playback, Tracks};
+
+/// Samples of each of two tracks in 4 GiB.
+const MANY: u64 = 1 << 30;
+
+#[test]
+fn a_recording_that_outgrows_four_gibibytes_goes_on_in_the_same_file_which_can_be_read_anywhere() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (name, shape) = (name(1), terms(Tracks::Both).shape);
+    let mut open = Open::new(folder.path(), name.clone(), serde_json::Value::Null, shape);
+    open.create(&Files).unwrap();
+    let part = folder.path().join(format!("{name}.wav.part"));
+    // As if 37 hours had been recorded, all but a second.
+    open.has_written(MANY - 8_000);
+    let mut at = MANY - 8_000;
+    let file = File::options().write(true).open(&part).unwrap();
+    file.set_len(HEADER_LEN + at * 4).unwrap();
+    for number in 1..=4_i16 {
+        let block = Block { at, samples: vec![number; 8_000], heard: 8_000, ..Block::default() };
+        let append = Append { name: name.clone(), block, began: None, _waiting: Waiting(Arc::default()) };
+        open.append(&Files, &append).unwrap();
+        at += 4_000;
+        let head = Head::read(&File::open(&part).unwrap()).unwrap().unwrap();
+        assert_eq!((head.data, head.data_at), (at * 4, HEADER_LEN), "its header is right at every moment");
+    }
+    let mut begin = [0; 16];
+    File::open(&part).unwrap().read_exact_at(&mut begin, 0).unwrap();
+    assert_eq!(&begin, b"RF64\xff\xff\xff\xffWAVEds64");
+
+    // A process that ended in the middle of a sample leaves all before it.
+    file.set_len(HEADER_LEN + at * 4 - 3).unwrap();
+    assert_eq!(wav::fit(&part, 2, u64::MAX).unwrap(), Some(at - 1));
+    fs::rename(&part, folder.path().join(format!("{name}.wav"))).unwrap();
+    let playback = Playback::open(folder.path(), &name).unwrap();
+    assert_eq!(playback.len(), HEADER_LEN + (at - 1) * 4);
+    let mut bytes = [0; 6];
+    // Across the end of what 32 bits can tell, and across the end.
+    assert_eq!(playback.read_at(HEADER_LEN + MANY * 4 - 2, &mut bytes).unwrap(), 6);
+    assert_eq!(bytes, [2, 0, 3, 0, 3, 0]);
+    assert_eq!(playback.read_at(playback.len() - 4, &mut bytes).unwrap(), 4);
+    assert_eq!(&bytes[..4], [4, 0, 4, 0]);
+    let mixed = Playback::open(folder.path(), &name).unwrap().mixed();
+    assert_eq!(mixed.read_at(HEADER_LEN + MANY * 2, &mut bytes).unwrap(), 6);
+    assert_eq!(bytes, [3, 0, 3, 0, 3, 0]);
+    assert!(Head::parse(&wav::header(2, 8_000, (at - 1) * 4)).is_some_and(|head| head.data == (at - 1) * 4));
+}
