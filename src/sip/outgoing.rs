@@ -19,11 +19,18 @@ use super::secure::OpenTls;
 
 /// Writes the URIs of others as they wrote them, and reads where phones are.
 pub(super) struct AsTheyWroteThem {
-    pub(super) registrar: Arc<Registrar>,
+    registrar: Arc<Registrar>,
     /// Calls that are cancelled because they were answered elsewhere.
-    pub(super) elsewhere: Arc<Elsewhere>,
+    elsewhere: Arc<Elsewhere>,
     /// Connections over TLS that we opened.
-    pub(super) secure: Arc<OpenTls>,
+    secure: Arc<OpenTls>,
+}
+
+impl AsTheyWroteThem {
+    pub(super) fn new(registrar: &Arc<Registrar>, elsewhere: &Arc<Elsewhere>, secure: &Arc<OpenTls>) -> Self {
+        let (registrar, elsewhere) = (Arc::clone(registrar), Arc::clone(elsewhere));
+        Self { registrar, elsewhere, secure: Arc::clone(secure) }
+    }
 }
 
 impl MessageInspector for AsTheyWroteThem {
