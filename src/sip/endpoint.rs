@@ -174,28 +174,19 @@ impl Endpoint {
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
         let transport = transport_over(socket, public, &stop).await?;
-        let secure = Arc::new(OpenTls::default());
-        let written = AsTheyWroteThem {
-            registrar: Arc::clone(&registrar),
-            elsewhere: elsewhere.clone(),
-            secure: Arc::clone(&secure),
-            living: Arc::clone(&living),
-        };
+        let open = Arc::new(OpenTls::default());
+        let written = AsTheyWroteThem::new(&registrar, &elsewhere, &open, &living);
         let endpoint = build(transport, written, advertised, &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
+        let (here, known) = (public_tls.unwrap_or(public), (open, Arc::clone(&living)));
+        let secure = SecureDialler::new(serving(), settings.trust, here, known, stop.child_token());
         let inbound = Inbound {
             dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
-            secure: SecureDialler::new(
-                serving(),
-                settings.trust,
-                public_tls.unwrap_or(public),
-                (secure, Arc::clone(&living)),
-                stop.child_token(),
-            ),
+            secure,
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),
             trunks: Trunks::new(&settings.trunks, metrics).map_err(io::Error::other)?,

@@ -21,12 +21,29 @@ use super::secure::OpenTls;
 
 /// Writes the URIs of others as they wrote them, and reads where phones are.
 pub(super) struct AsTheyWroteThem {
-    pub(super) registrar: Arc<Registrar>,
+    registrar: Arc<Registrar>,
     /// Calls that are cancelled because they were answered elsewhere.
-    pub(super) elsewhere: Arc<Elsewhere>,
+    elsewhere: Arc<Elsewhere>,
     /// Connections over TLS that we opened.
-    pub(super) secure: Arc<OpenTls>,
-    pub(super) living: Arc<Living>,
+    secure: Arc<OpenTls>,
+    /// Calls that are on.
+    living: Arc<Living>,
+}
+
+impl AsTheyWroteThem {
+    pub(super) fn new(
+        registrar: &Arc<Registrar>,
+        elsewhere: &Arc<Elsewhere>,
+        secure: &Arc<OpenTls>,
+        living: &Arc<Living>,
+    ) -> Self {
+        Self {
+            registrar: Arc::clone(registrar),
+            elsewhere: Arc::clone(elsewhere),
+            secure: Arc::clone(secure),
+            living: Arc::clone(living),
+        }
+    }
 }
 
 impl MessageInspector for AsTheyWroteThem {

@@ -31,12 +31,15 @@ fn last(key: &str, number: usize, at: &str) -> Job {
     Job { is_last: true, ..job(key, number, at) }
 }
 
+/// Which attempt an exchange was, and what went wrong.
+type Noted = (Attempt, Option<String>);
+
 struct Stage {
     world: World,
     spool: Arc<MemorySpool>,
     metrics: Metrics,
     /// Of each exchange which attempt it was, and what went wrong.
-    noted: Arc<Mutex<Vec<(Attempt, Option<String>)>>>,
+    noted: Arc<Mutex<Vec<Noted>>>,
 }
 
 impl Stage {
