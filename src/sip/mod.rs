@@ -13,6 +13,7 @@ pub mod challenge;
 pub mod digest;
 pub mod dtmf_info;
 pub mod guard;
+pub mod replaces;
 
 mod asking;
 mod attempt;
@@ -34,7 +35,6 @@ mod outgoing;
 mod refer;
 mod refresh;
 pub mod registrar;
-mod replaces;
 mod secure;
 mod session_timer;
 mod stream;

@@ -12,16 +12,17 @@ const VALUE_MAX: usize = 512;
 
 /// A dialog as the far end names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Replaces {
+pub struct Replaces {
     /// Seen from us: `to-tag` is ours.
-    pub(super) dialog: DialogId,
+    pub dialog: DialogId,
     /// Only if it was not answered yet.
-    pub(super) early_only: bool,
+    pub early_only: bool,
 }
 
 /// It names nothing, or more than one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it names no dialog, or more than one")]
+pub struct Malformed;
 
 /// The dialog that an INVITE is to replace, if it is to replace one. There may be one such header, and none that wants
 /// something else of another call (RFC 3891 §3).
@@ -36,8 +37,11 @@ pub(super) fn of_invite(request: &Request) -> Result<Option<Replaces>, Malformed
     parse(value).map(Some)
 }
 
-/// The dialog that is named in a URI's headers (RFC 3261 §19.1.1).
-pub(super) fn of_uri(uri: &str) -> Result<Option<Replaces>, Malformed> {
+/// The dialog that is named in a URI's headers (RFC 3261 §19.1.1); none if none is.
+///
+/// # Errors
+/// When it cannot be read, or there are several.
+pub fn of_uri(uri: &str) -> Result<Option<Replaces>, Malformed> {
     let headers = uri.split_once('?').map_or("", |(_, headers)| headers);
     let fields = headers.split('&').filter_map(|field| field.split_once('='));
     let mut values = fields.filter(|(name, _)| name.eq_ignore_ascii_case("Replaces")).map(|(_, value)| value);
@@ -52,7 +56,10 @@ pub(super) fn of_uri(uri: &str) -> Result<Option<Replaces>, Malformed> {
 }
 
 /// `callid;to-tag=a;from-tag=b;early-only`, the parameters in any order, each once.
-fn parse(value: &str) -> Result<Replaces, Malformed> {
+///
+/// # Errors
+/// When it is not that.
+pub fn parse(value: &str) -> Result<Replaces, Malformed> {
     let is_plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != ',');
     let mut parts = value.split(';').map(str::trim);
     let call_id = parts.next().filter(|id| is_plain(id) && value.len() <= VALUE_MAX).ok_or(Malformed)?;

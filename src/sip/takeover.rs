@@ -127,10 +127,12 @@ async fn replace(
     inbound.living.end(&replaces.dialog).ok_or(StatusCode::Decline)?;
     inbound.calls.take_over(lived.call, takes).await.map_err(|error| {
         inbound.living.begin(replaces.dialog.clone(), lived);
-        match error {
-            CallError::NotAllowed => StatusCode::Forbidden,
-            CallError::NoCall | CallError::WrongState => StatusCode::Decline,
-            _ => StatusCode::ServiceUnavailable,
+        if error == CallError::NotAllowed {
+            StatusCode::Forbidden
+        } else if matches!(error, CallError::NoCall | CallError::WrongState) {
+            StatusCode::Decline
+        } else {
+            StatusCode::ServiceUnavailable
         }
     })
 }

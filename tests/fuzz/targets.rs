@@ -23,6 +23,7 @@ use confab::sip::challenge::{self, Challenged};
 use confab::sip::digest::{self, Asked, Credentials, Verifier};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
 use confab::sip::registrar::Contacts;
+use confab::sip::replaces;
 use confab::sound::Limits;
 use confab_media::codec::PACKET_SAMPLES_MAX;
 use confab_media::rtp::rtcp::{Compound, Packet};
@@ -47,6 +48,7 @@ pub(crate) const ALL: &[Target] = &[
     ("digest", credentials),
     ("contacts", contacts),
     ("challenge", challenge),
+    ("replaces", replaces),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
     ("rtp", rtp),
@@ -131,6 +133,26 @@ pub(crate) fn challenge(data: &[u8]) {
             assert!(line.contains("open sesame") || !answer.contains("open sesame"), "{answer}");
             assert!(!answer.contains(['\r', '\n']), "{answer}");
         }
+    }
+}
+
+/// What names a dialog names it in one way: written again, in a header as in a URI, it is the same.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn replaces(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let named = replaces::parse(&text);
+    assert_eq!(
+        replaces::of_uri(&format!("sip:x@192.0.2.1?Replaces={}", escape(&text))),
+        named.clone().map(Some)
+    );
+    let found = replaces::of_uri(&text).ok().flatten();
+    for named in named.into_iter().chain(found) {
+        let dialog = &named.dialog;
+        let early = if named.early_only { ";early-only" } else { "" };
+        let again =
+            format!("{};from-tag={};to-tag={}{early}", dialog.call_id, dialog.remote_tag, dialog.local_tag);
+        assert_eq!(replaces::parse(&again), Ok(named.clone()), "{again}");
     }
 }
 

@@ -1,0 +1,8 @@
+//! Explores which dialogs are read as named.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::replaces(data));
