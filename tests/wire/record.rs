@@ -181,6 +181,10 @@ async fn a_message_is_recorded_until_a_key_and_the_application_is_told_where_it_
         (&list["recordings"][0]["sid"], list["recordings"].as_array().unwrap().len()),
         (&sid.into(), 1)
     );
+    is_deleted_and_still_known(&api, url, sid, seconds).await;
+}
+
+async fn is_deleted_and_still_known(api: &Api, url: &str, sid: &str, seconds: u64) {
     let (code, _) = api.json("DELETE", &format!("Recordings/{sid}.json"), "").await;
     assert_eq!(code, 204);
     assert_eq!(api.ask("GET", url, "", "").await.0, 404);
