@@ -360,8 +360,8 @@ fn next_random(seed: &mut u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_a_node_is_killed_its_recordings_lose_a_second_at_most_and_are_told_of() {
-    let mut seed = u64::from(std::process::id());
-    println!("seed {seed}");
+    let first = u64::from(std::process::id());
+    let mut seed = first;
     let home = TempDir::new().unwrap();
     let app = App::start().await;
     app.gives("status", "text/plain", Vec::new());
@@ -417,7 +417,7 @@ async fn whenever_a_node_is_killed_its_recordings_lose_a_second_at_most_and_are_
                 0
             }
         };
-        assert!(samples + 8_000 >= *heard, "{sid}: of {heard} samples there are {samples}");
+        assert!(samples + 8_000 >= *heard, "seed {first}, {sid}: of {heard} samples there are {samples}");
         let manifest = home.path().join(format!("confab-data/recordings/{sid}.json"));
         let manifest: Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
         assert_eq!((&manifest["recovered"], &manifest["samples"]), (&true.into(), &samples.into()));
