@@ -207,9 +207,9 @@ pub(super) async fn existing(
     with_deleted: bool,
 ) -> Result<RecordingView, ApiError> {
     let found = calls.fetch_recording(sid).await;
-    let there = found.and_then(|view| match view.status {
-        RecordingStatus::Deleted if !with_deleted => Err(CallError::NoRecording),
-        _ => Ok(view),
+    let there = found.and_then(|view| {
+        let is_gone = view.status == RecordingStatus::Deleted && !with_deleted;
+        if is_gone { Err(CallError::NoRecording) } else { Ok(view) }
     });
     there.map_err(|error| ApiError::of(error, Asked::Recording(sid)))
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,8 +25,8 @@ const PIECE_LEN: usize = 256 * 1_024;
 
 /// What waits for the disk.
 pub(super) enum Task {
-    /// A recording under way is to last as far as it is written.
-    Sync(Paths, Arc<Lasting>),
+    /// A recording under way is to last as far as it is written, and its manifest if there is a new one.
+    Sync { paths: Paths, manifest: Option<PathBuf>, lasting: Arc<Lasting> },
     /// It is over.
     Finish(Box<Closed>),
     /// Its files are to go.
@@ -70,7 +70,7 @@ impl Finisher {
         loop {
             let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
             match task {
-                Ok(Task::Sync(paths, lasting)) => self.sync(&paths, &lasting),
+                Ok(Task::Sync { paths, manifest, lasting }) => self.sync(&paths, manifest, &lasting),
                 Ok(Task::Finish(closed)) => self.finish(*closed),
                 Ok(Task::Delete(name)) => self.delete(name),
                 Err(_) => return,
@@ -78,8 +78,9 @@ impl Finisher {
         }
     }
 
-    fn sync(&self, paths: &Paths, lasting: &Lasting) {
-        let synced = [&paths.part, &paths.manifest].into_iter().try_for_each(|path| self.disk.sync(path));
+    fn sync(&self, paths: &Paths, manifest: Option<PathBuf>, lasting: &Lasting) {
+        let mut files = [Some(&paths.part), manifest.as_ref()].into_iter().flatten();
+        let synced = files.try_for_each(|path| self.disk.sync(path));
         if let Err(error) = synced
             // Over in the meantime, it has another name.
             && !paths.wav.exists()

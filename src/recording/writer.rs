@@ -84,6 +84,8 @@ pub(super) struct Open {
     sound: Sha256,
     /// How much was written when the disk was last asked to keep it.
     asked: u64,
+    /// Its manifest is another than the one that the disk was last asked to keep.
+    has_news: bool,
     lasting: Arc<Lasting>,
 }
 
@@ -130,8 +132,11 @@ impl Writer {
             open.written == 0 || open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
         if is_due && !open.lasting.is_asked.swap(true, Ordering::Acquire) {
             open.asked = open.written;
-            let task = Task::Sync(open.paths.clone(), Arc::clone(&open.lasting));
-            if self.finishers.try_send(task).is_err() {
+            let manifest = open.has_news.then(|| open.paths.manifest.clone());
+            let task = Task::Sync { paths: open.paths.clone(), manifest, lasting: Arc::clone(&open.lasting) };
+            if self.finishers.try_send(task).is_ok() {
+                open.has_news = false;
+            } else {
                 open.lasting.is_asked.store(false, Ordering::Release);
             }
         }
@@ -182,6 +187,7 @@ impl Open {
             written: 0,
             sound: Sha256::new(),
             asked: 0,
+            has_news: true,
             lasting: Arc::default(),
         }
     }
@@ -204,6 +210,7 @@ impl Open {
         let has_news = self.note(block);
         // Before the sound: what is silence for a reason is never in the file without being listed.
         if has_news {
+            self.has_news = true;
             save(disk, &self.manifest, &self.paths.manifest, false)?;
         }
         let mut left = block.at.saturating_sub(begin);
@@ -246,7 +253,11 @@ impl Open {
 
     fn write(&mut self, samples: &[i16]) -> io::Result<()> {
         let tracks = u64::from(self.manifest.tracks);
-        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut bytes = vec![0; samples.len() * wav::SAMPLE_LEN as usize];
+        // Pair by pair it becomes a copy; as a chain of bytes it would cost more than the hash.
+        for (pair, sample) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(samples) {
+            *pair = sample.to_le_bytes();
+        }
         if self.written * tracks * wav::SAMPLE_LEN + bytes.len() as u64 > wav::DATA_MAX {
             return Err(io::Error::other("longer than a file may be"));
         }

@@ -410,14 +410,21 @@ async fn what_cannot_be_recorded_is_refused_and_what_was_is_told_as_it_is() {
     assert_eq!(all["recordings"].as_array().unwrap().len(), 8);
 }
 
+/// Where these samples are in a sound. They begin with what may be anywhere; their first click is what is looked for.
+fn find(mark: &[i16], sound: &[i16]) -> Option<usize> {
+    let first = mark.iter().position(|sample| *sample != 0)?;
+    let clicks = sound.iter().enumerate().filter(|(_, sample)| **sample != 0);
+    let mut places = clicks.filter_map(|(at, _)| at.checked_sub(first));
+    places.find(|at| sound.get(*at..at + mark.len()) == Some(mark))
+}
+
 /// Where a sound begins in another of which it is a part, sample for sample; each may begin first and end first.
 fn offset(one: &[i16], other: &[i16]) -> Option<isize> {
     // In the middle of the one there are clicks enough to be unlike anything else.
     let middle = one.len() / 2;
     let mark = &one[middle..middle + 4_000];
     assert!(mark.iter().filter(|sample| **sample != 0).count() > 8, "no clicks");
-    let found = other.windows(mark.len()).position(|window| window == mark)?;
-    Some(found as isize - middle as isize)
+    Some(find(mark, other)? as isize - middle as isize)
 }
 
 /// How many samples of the part that both have are the same, and how many there are.
@@ -474,9 +481,15 @@ async fn tracks_lie_beside_each_other_to_the_sample_as_phones_said_and_heard_it(
             assert_eq!(same, all, "{name}: track {track}");
         }
     }
-    // And what came to the phone is what the file says that it heard.
-    let came: Vec<i16> = heard.iter().flat_map(|packet| packet.samples()).collect();
-    let at = offset(&came, &of_bob[1]).expect("what the phone heard is in the recording");
-    let (same, all) = agreement(&came, &of_bob[1], at);
-    assert!(same == all && all > 20_000, "{same} of {all}");
+    // And what came to the phone is what the file says that it heard, in whole ticks: one that was given up on a busy
+    // machine came not at all, and is silence in the file.
+    let mut places = Vec::new();
+    for packets in heard.chunks_exact(10) {
+        let came: Vec<i16> = packets.iter().flat_map(|packet| packet.samples()).collect();
+        places.extend(find(&came, &of_bob[1]));
+    }
+    assert!(places.len() * 4 >= heard.len() / 10 * 3, "{} of {}", places.len(), heard.len() / 10);
+    for pair in places.windows(2) {
+        assert!(pair[1] >= pair[0] + 1_600 && (pair[1] - pair[0]).is_multiple_of(160), "{pair:?}");
+    }
 }

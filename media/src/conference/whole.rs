@@ -194,7 +194,7 @@ impl Ways {
         let silence = [0; FRAME_LEN_MAX];
         let mut converted = [0; FRAME_LEN_MAX];
         let converted = &mut converted[..mix.len()];
-        way.converter.convert(said.unwrap_or(&silence[..from.frame_len()]), converted);
+        way.converter.convert(said.unwrap_or_else(|| &silence[..from.frame_len()]), converted);
         let (now, later) = converted.split_at(mix.len() - way.delay);
         let arrived = way.held[..way.delay].iter().chain(now);
         mix.iter_mut().zip(arrived).for_each(|(mixed, sample)| *mixed += sample);

@@ -186,6 +186,6 @@ fn what_is_named_otherwise_is_no_recording() {
     assert!(recordings(&folder.path().join("nothing.wav")).is_err());
     let wanted = folder.path().join(format!("{}.wav", name(1)));
     fs::write(&wanted, "").unwrap();
-    assert_eq!(recordings(&wanted).unwrap(), [wanted.clone()]);
+    assert_eq!(recordings(&wanted).unwrap(), std::slice::from_ref(&wanted));
     assert_eq!(recordings(folder.path()).unwrap(), [wanted]);
 }
