@@ -11,9 +11,10 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::codec::Codec;
+use super::floor::{ScenarioPlan, What, run_scenario};
 use super::network_args::NetworkArgs;
 use super::node_api::NodeApi;
-use super::plan::Plan;
+use super::plan::{Plan, random_u32};
 use super::plan_error::PlanError;
 use super::progress::Progress;
 use super::reflector;
@@ -27,6 +28,8 @@ use super::srtp::Suite;
 const EXIT_WRONG: u8 = 1;
 /// The command line asks for something that cannot be done.
 const EXIT_USAGE: u8 = 2;
+/// Conferences of `--scenario churn`, unless more than one is asked for.
+const CHURN_CONFERENCES: usize = 20;
 
 const LONG_ABOUT: &str = "\
 Synthetic callers that prove who hears whom.
@@ -83,6 +86,29 @@ Exit status:
   1  the truth differs; the report names how
   2  the command line asks for something that cannot be done";
 
+/// What there is not in scenarios.
+const SCENARIO_HAS_NOT: [&str; 19] = [
+    "talkers",
+    "ramp",
+    "set_ups",
+    "mutes",
+    "srtp",
+    "srtp_suite",
+    "no_audio_level",
+    "speech",
+    "record",
+    "reflect_baseline",
+    "network",
+    "loss",
+    "burst",
+    "delay",
+    "jitter",
+    "reorder",
+    "duplicate",
+    "drift",
+    "blackout",
+];
+
 /// Call a node with synthetic callers and prove who hears whom.
 #[derive(Clone, Debug, clap::Args)]
 #[command(long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
@@ -103,6 +129,15 @@ pub struct LoadArgs {
     /// The account that may ask it, and its token.
     #[arg(long, value_name = "SID:TOKEN", requires = "api", conflicts_with = "spawn")]
     pub auth: Option<String>,
+
+    /// Instead of a fixed set of talkers: a scenario in which who hears whom changes all the time. docs/load.md tells
+    /// what happens in each. Of the other options they have --legs, --conferences, --seconds, --codec, --seed, --json.
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = SCENARIO_HAS_NOT)]
+    pub scenario: Option<What>,
+
+    /// With --scenario churn: calls that come, and as many that go, in a second.
+    #[arg(long, value_name = "PER SECOND", default_value_t = 50, requires = "scenario")]
+    pub churn: u32,
 
     /// Callers in all.
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -196,6 +231,20 @@ impl LoadArgs {
 }
 
 impl LoadArgs {
+    /// The scenario that these arguments ask for, if they do.
+    ///
+    /// # Errors
+    /// When it cannot be judged.
+    fn scenario_plan(&self) -> Option<Result<ScenarioPlan, String>> {
+        let what = self.scenario?;
+        // One conference is what nobody has asked for, and too few for churn.
+        let conferences = if self.conferences == 1 { CHURN_CONFERENCES } else { self.conferences };
+        let seed = self.network.seed.unwrap_or_else(|| u64::from(random_u32()));
+        let plan = ScenarioPlan::new(what, self.legs, conferences, self.seconds, seed);
+        let plan = plan.and_then(|plan| plan.with_churn(self.churn));
+        Some(plan.and_then(|plan| plan.with_codecs(&self.codec)))
+    }
+
     /// The API to be asked, if credentials for it were given.
     fn node_api(&self) -> Option<NodeApi> {
         let (address, auth) = (self.api?, self.auth.as_ref()?);
@@ -217,6 +266,12 @@ impl LoadArgs {
 /// # Errors
 /// When the callers cannot work at all, the node cannot be started, or the JSON file cannot be written.
 pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
+    if let Some(plan) = args.scenario_plan() {
+        return match plan {
+            Ok(plan) => run_one_scenario(&args, &plan).await,
+            Err(problem) => Ok(refuse(&problem)),
+        };
+    }
     let plan = match args.plan() {
         Ok(plan) => plan,
         Err(error) => return Ok(refuse(&error.to_string())),
@@ -245,6 +300,33 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         report.with_costs(node, Some(reflector::baseline(&plan).await?))
     } else {
         report
+    };
+    publish(&report, args.json.as_deref())?;
+    Ok(if report.right { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG) })
+}
+
+/// Runs a scenario and prints its report.
+async fn run_one_scenario(args: &LoadArgs, plan: &ScenarioPlan) -> anyhow::Result<ExitCode> {
+    if plan.needs_api() && args.target.is_some() && args.node_api().is_none() {
+        return Ok(refuse("this --scenario wants --api and --auth: it asks the node's API"));
+    }
+    if let Some(problem) = args.json.as_deref().and_then(unwritable) {
+        return Ok(refuse(&problem));
+    }
+    let interrupt = interrupt_on_signals()?;
+    let surroundings =
+        |node_pid, node_api| Surroundings { node_pid, node_api, progress: Progress::hidden(), interrupt };
+    let report = if let Some(target) = &args.target {
+        match resolve(target).await {
+            Ok(target) => run_scenario(target, plan, &surroundings(None, args.node_api())).await?,
+            Err(problem) => return Ok(refuse(&problem)),
+        }
+    } else {
+        let mut node = SpawnedNode::start_for_scenario().await?;
+        let surroundings = surroundings(Some(node.child.pid()), Some(node.api.clone()));
+        let report = run_scenario(node.sip, plan, &surroundings).await;
+        node.child.stop().await?;
+        report?
     };
     publish(&report, args.json.as_deref())?;
     Ok(if report.right { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG) })
@@ -295,7 +377,7 @@ fn refuse(problem: &str) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn publish(report: &Report, json: Option<&Path>) -> anyhow::Result<()> {
+fn publish<R: serde::Serialize + std::fmt::Display>(report: &R, json: Option<&Path>) -> anyhow::Result<()> {
     if let Some(path) = json {
         let mut text = serde_json::to_string_pretty(report).context("writing the report")?;
         text.push('\n');
