@@ -58,6 +58,8 @@ What counts as wrong:
              be within 5 ms of what was measured, as medians, unless a network of your making is on the way.
   set-ups    Each of the calls that come and go must be answered, stay its second, and be let go.
   mutes      Each request must be answered with what it asked for; muting listeners changes nothing for who hears whom.
+  scenarios  Every packet must have those who must be heard by then, and nobody else. A change excuses the tones that it changes
+             until 250 ms after its answer (calls 300 ms, moves by a script and music 1 s); how long it took is told.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -80,6 +82,10 @@ Examples:
       A mobile network, but with 5 % loss; with the same seed it does the same again.
   confab load --spawn --legs 2 --talkers 1 --speech hello.wav --record heard --blackout 2s@5s
       Say a file instead of tones, and listen for yourself to what came out at the other end.
+  confab load --spawn --scenario floor --legs 12 --seconds 60 --seed 7
+      Three desks with customers, agents and supervisors: hold, transfer, queue, coach. docs/load.md tells all.
+  confab load --spawn --scenario churn --churn 50 --seconds 120
+      50 calls a second that come, and 50 that go, each of which is listened to.
 
 Exit status:
   0  everyone heard whom they should, and nobody else

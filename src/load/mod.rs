@@ -65,7 +65,9 @@ mod wire;
 pub use args::{LoadArgs, run};
 pub use codec::Codec;
 pub use finding::Finding;
-pub use floor::{FloorFinding, FloorReport, Group, Heard, Leak, ScenarioPlan, What, Wrong, run_scenario};
+pub use floor::{
+    FloorFinding, FloorReport, Group, Heard, Leak, MusicCost, ScenarioPlan, What, Wrong, run_scenario,
+};
 pub use histogram::Times;
 pub use impairment::{Blackout, Impairment, NetworkProfile};
 pub use law::Law;

@@ -17,6 +17,7 @@ mod drive;
 mod finding;
 mod judge;
 mod leak;
+mod music;
 mod naming;
 mod palette;
 mod phones;
@@ -32,6 +33,7 @@ mod voices;
 
 pub use finding::{FloorFinding, Wrong};
 pub use leak::Leak;
+pub use music::MusicCost;
 pub use reaction::Group;
 pub use report::{FloorReport, Heard};
 pub use run::run_scenario;

@@ -10,6 +10,8 @@ pub(super) enum Names {
     Desks,
     /// The first ones stay, the others come and go.
     Visitors { stay: usize },
+    /// By their number.
+    Callers,
 }
 
 impl Names {
@@ -21,6 +23,7 @@ impl Names {
             }
             Self::Visitors { stay } if who.0 < stay => format!("the one who stays in conference {}", who.0),
             Self::Visitors { stay } => format!("visitor {}", who.0 - stay),
+            Self::Callers => format!("caller {}", who.0),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::finding::FloorFinding;
 use super::leak::Leak;
+use super::music::MusicCost;
 use super::reaction::Group;
 use crate::load::histogram::Times;
 use crate::load::report::Cost;
@@ -36,6 +37,8 @@ pub struct FloorReport {
     pub answers_ms: Times,
     /// How strong a supervisor is where they should not be.
     pub leaks: Vec<Leak>,
+    /// What music on hold cost, where that could be measured.
+    pub music: Option<MusicCost>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -93,6 +96,10 @@ impl fmt::Display for FloorReport {
         }
         for leak in &self.leaks {
             line(f, &format!("{}, {}", leak.codec, leak.mode), &format!("{:.1} dB", leak.db))?;
+        }
+        if let Some(MusicCost { listening_us, held_us, ratio }) = &self.music {
+            let took = format!("{held_us:.0} against {listening_us:.0} us per leg-second, ratio {ratio:.2}");
+            line(f, "node, on hold against listening", &took)?;
         }
         line(f, "callers' own lateness", &times(&self.own_lateness_ms))?;
         if let Some(cost) = &self.node {

@@ -21,7 +21,7 @@ use super::served::Served;
 use super::switchboard::Switchboard;
 use super::truth::{Act, Floor};
 use super::voices::pairs;
-use super::{churn, leak};
+use super::{churn, leak, music};
 use crate::load::plan::random_u32;
 use crate::load::process::{self, Reading};
 use crate::load::run::{Meter, Surroundings, cost};
@@ -48,6 +48,7 @@ pub async fn run_scenario(
         What::Floor => floor(target, plan, surroundings).await,
         What::Churn => churn::run(target, plan, surroundings).await,
         What::Leak => leak::run(target, plan, surroundings).await,
+        What::Music => music::run(target, plan, surroundings).await,
     }
 }
 
@@ -155,6 +156,7 @@ pub(super) async fn conclude(
         reactions_ms: judgement.reactions.times(),
         answers_ms: answers,
         leaks: Vec::new(),
+        music: None,
         own_lateness_ms: punctuality.times(),
         node: cost(meters.before, meter, plan.legs),
     })

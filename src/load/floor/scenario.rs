@@ -8,6 +8,8 @@ use crate::load::codec::Codec;
 const MUSIC_VOICES: usize = 2;
 /// Conferences that churn can tell apart: each has a tone of its own.
 pub(super) const CHURN_CONFERENCES_MAX: usize = 20;
+/// Participants that one conference has room for.
+const MUSIC_LEGS_MAX: usize = 250;
 /// Calls that may come in a second.
 const CHURN_MAX: u32 = 200;
 
@@ -20,6 +22,8 @@ pub enum What {
     Churn,
     /// How strong a supervisor is where they should not be heard, through each codec.
     Leak,
+    /// What music on hold costs.
+    Music,
 }
 
 impl What {
@@ -28,6 +32,7 @@ impl What {
             Self::Floor => "floor",
             Self::Churn => "churn",
             Self::Leak => "leak",
+            Self::Music => "music",
         }
     }
 }
@@ -61,7 +66,10 @@ impl ScenarioPlan {
             What::Churn if !(1..=CHURN_CONFERENCES_MAX).contains(&conferences) => Err(format!(
                 "--conferences must be 1 to {CHURN_CONFERENCES_MAX} with --scenario churn, not {conferences}"
             )),
-            What::Floor | What::Churn | What::Leak => Ok(plan),
+            What::Music if !(2..=MUSIC_LEGS_MAX).contains(&legs) => {
+                Err(format!("--legs must be 2 to {MUSIC_LEGS_MAX} with --scenario music, not {legs}"))
+            }
+            What::Floor | What::Churn | What::Leak | What::Music => Ok(plan),
         }
     }
 
