@@ -190,10 +190,10 @@ async fn somebody_who_stays_after_they_were_taken_out_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_who_come_and_go_are_heard_where_they_are_and_nowhere_else() {
-    let plan = ScenarioPlan::new(What::Churn, 10, 8, 6, 3).unwrap().with_churn(15).unwrap();
+    let plan = ScenarioPlan::new(What::Churn, 10, 4, 6, 3).unwrap().with_churn(8).unwrap();
     let report = run(&plan, None).await;
     assert_eq!(report.findings, []);
-    assert_eq!((report.people, report.acts), (8 + 90, 8 + 180));
+    assert_eq!((report.people, report.acts), (4 + 48, 4 + 96));
     assert!(report.heard.whole > 500, "{report}");
 }
 

@@ -169,7 +169,7 @@ struct Run {
 impl Run {
     /// Goes on with what is wrong now; how many packets in a row it is.
     fn go_on(&mut self, wrong: Tones, at_ns: i64) -> u32 {
-        let common = if self.packets == 0 { wrong } else { self.tones.common(wrong) };
+        let common = self.tones.common(wrong);
         if common.is_empty() {
             *self = Self { tones: wrong, packets: u32::from(!wrong.is_empty()), first_ns: at_ns };
         } else {

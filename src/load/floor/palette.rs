@@ -12,11 +12,11 @@ use super::voices::{Tones, groups};
 use crate::load::network::Random;
 
 /// How long a visit lasts.
-const STAY_MS: std::ops::Range<u64> = 600..2_400;
+const STAY_MS: std::ops::Range<u64> = 500..1_500;
 /// A tone is nobody else's for so long after a visit was to end: calls take some time to come and go.
-const REST: Duration = Duration::from_millis(1_500);
+const REST: Duration = Duration::from_millis(400);
 /// Voices that are tried for a visitor, and conferences for one who finds none.
-const TRIES: u64 = 200;
+const TRIES: u64 = 2_000;
 /// Visits in all; each keeps some hundred octets for each packet that it hears.
 const VISITS_MAX: u64 = 200_000;
 

@@ -25,8 +25,8 @@ use tokio::task::JoinHandle;
 
 use super::voices::{Tones, sound};
 
-/// Seconds of music in the file: long, so that it seldom begins again.
-const MUSIC_SECONDS: usize = 20;
+/// Seconds of music in the file. It goes round without a seam; a longer one takes a node longer to read.
+const MUSIC_SECONDS: usize = 4;
 /// Times that 20 ms go into a second.
 const FRAMES_PER_SECOND: usize = 50;
 /// Samples of the music in a second.

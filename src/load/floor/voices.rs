@@ -4,6 +4,9 @@
 //! A voice has two tones, both below 1 kHz or both above 1.1 kHz: a key of a telephone has one of either, and is withheld.
 
 use std::f32::consts::TAU;
+use std::sync::Arc;
+
+use realfft::{RealFftPlanner, RealToComplex};
 
 /// The grid's step: one turn in 20 ms, in Hz.
 const STEP_HZ: usize = 50;
@@ -149,22 +152,16 @@ impl Glimpse {
 }
 
 /// Sees which tones are in 20 ms.
-#[derive(Debug)]
 pub(super) struct Eye {
     samples: usize,
-    /// Tone by tone, a cosine and a sine for each sample.
-    waves: Vec<(Box<[f32]>, Box<[f32]>)>,
+    transform: Arc<dyn RealToComplex<f32>>,
 }
 
 impl Eye {
     /// For sound at `factor` times 8 kHz.
     pub(super) fn new(factor: usize) -> Self {
         let samples = FRAME * factor;
-        let wave = |tone, of: fn(f32) -> f32| -> Box<[f32]> {
-            (0..samples).map(|n| of(TAU * turn(tone, n, samples))).collect()
-        };
-        let waves = (0..TONES).map(|tone| (wave(tone, f32::cos), wave(tone, f32::sin))).collect();
-        Self { samples, waves }
+        Self { samples, transform: RealFftPlanner::new().plan_fft_forward(samples) }
     }
 
     /// What these 20 ms say; nothing of sound of another length.
@@ -172,9 +169,13 @@ impl Eye {
         if sound.len() != self.samples {
             return None;
         }
+        let mut samples: Vec<f32> = sound.iter().map(|&sample| f32::from(sample)).collect();
+        let mut spectrum = self.transform.make_output_vec();
+        self.transform.process(&mut samples, &mut spectrum).ok()?;
+        let scale = 2.0 / (self.samples as f32 * AMPLITUDE);
         let (mut heard, mut strong) = (Tones::NONE, Tones::NONE);
         for tone in 0..TONES {
-            let share = self.strength(tone, sound) / AMPLITUDE;
+            let share = spectrum[turns(tone)].norm() * scale;
             if share >= HEARD {
                 heard = heard.and(Tones::one(tone));
             }
@@ -183,13 +184,6 @@ impl Eye {
             }
         }
         Some(Glimpse { at_ns, heard, strong })
-    }
-
-    /// The peak of the tone in these 20 ms.
-    fn strength(&self, tone: usize, sound: &[i16]) -> f32 {
-        let (cosine, sine) = &self.waves[tone];
-        let product = |wave: &[f32]| -> f32 { wave.iter().zip(sound).map(|(w, &s)| w * f32::from(s)).sum() };
-        product(cosine).hypot(product(sine)) * 2.0 / self.samples as f32
     }
 }
 

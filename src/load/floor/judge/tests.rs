@@ -100,6 +100,12 @@ fn a_hold_that_is_not_done_is_named_both_ways() {
         (Wrong::NoMusic, customer(), 0),
     ];
     assert_eq!(found, wrongs);
+    let asked = day(&[Act::Hold { who: CUSTOMER, on: true }]);
+    let done = day(&[Act::Barge(OTHER)]);
+    for finding in judge(&cast(), &journal(&asked), &node(&done), &[]).findings {
+        let FloorFinding::Hearing { at_s, .. } = finding else { panic!("{finding}") };
+        assert!((12.2..13.2).contains(&at_s), "{at_s}");
+    }
 }
 
 #[test]
