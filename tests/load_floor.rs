@@ -123,9 +123,9 @@ async fn run(plan: &ScenarioPlan, defect: Option<Defect>) -> FloorReport {
     panic!("this machine stalls too often to judge anything");
 }
 
-/// A day at one desk, long enough for all that a defect needs to be seen.
-async fn day(seed: u64, defect: Option<Defect>) -> FloorReport {
-    run(&ScenarioPlan::new(What::Floor, 4, 1, 30, seed).unwrap(), defect).await
+/// Some seconds at one desk. The seeds are of days on which what a defect concerns comes early.
+async fn day(seed: u64, seconds: u64, defect: Option<Defect>) -> FloorReport {
+    run(&ScenarioPlan::new(What::Floor, 4, 1, seconds, seed).unwrap(), defect).await
 }
 
 /// In which way what is wrong is wrong, and about whom.
@@ -141,9 +141,9 @@ fn wrongs(report: &FloorReport) -> Vec<(Wrong, &str)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sound_node_is_right_whatever_its_people_do() {
-    let report = day(1, None).await;
+    let report = day(1, 15, None).await;
     assert_eq!(report.findings, []);
-    assert!(report.right && report.acts > 10 && report.heard.whole > 1_000);
+    assert!(report.right && report.acts > 8 && report.heard.whole > 1_000);
     assert!(report.reactions_ms[&Group::Seat].count > 0 && report.reactions_ms[&Group::Move].count > 0);
 }
 
@@ -151,7 +151,8 @@ async fn a_sound_node_is_right_whatever_its_people_do() {
 async fn a_supervisor_who_is_heard_by_the_customer_is_named() {
     // Whoever is only to listen again speaks on.
     let report = day(
-        1,
+        1055,
+        11,
         Some(|asked| (asked.form == "Muted=true&Coaching=false").then_some(Instead::Form("Coaching=false"))),
     )
     .await;
@@ -160,7 +161,8 @@ async fn a_supervisor_who_is_heard_by_the_customer_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_that_is_not_done_is_named() {
-    let report = day(1, Some(|asked| asked.form.starts_with("Hold=true").then_some(Instead::Nothing))).await;
+    let report =
+        day(2026, 8, Some(|asked| asked.form.starts_with("Hold=true").then_some(Instead::Nothing))).await;
     let customer = "the customer of desk 0";
     let found = wrongs(&report);
     assert!(
@@ -173,7 +175,8 @@ async fn a_hold_that_is_not_done_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coach_whom_all_hear_is_named() {
     let report = day(
-        1,
+        2972,
+        9,
         Some(|asked| {
             asked.form.contains("Coaching=true").then_some(Instead::Form("Muted=false&Coaching=false"))
         }),
@@ -184,7 +187,7 @@ async fn a_coach_whom_all_hear_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_stays_after_they_were_taken_out_is_named() {
-    let report = day(1, Some(|asked| (asked.method == "DELETE").then_some(Instead::Nothing))).await;
+    let report = day(2972, 14, Some(|asked| (asked.method == "DELETE").then_some(Instead::Nothing))).await;
     assert!(wrongs(&report).iter().any(|(wrong, _)| *wrong == Wrong::StillThere), "{report}");
 }
 

@@ -79,13 +79,6 @@ pub enum FloorFinding {
         /// What came back.
         problem: String,
     },
-    /// A call was not answered, or not with usable SDP.
-    CallFailed {
-        /// Whose.
-        who: String,
-        /// What was wrong.
-        problem: String,
-    },
     /// The node hung up on somebody who should have stayed.
     EndedEarly {
         /// On whom.
@@ -136,7 +129,6 @@ impl fmt::Display for FloorFinding {
                 write!(f, ": {packets} packets, first at {at_s:.2} s, after: {after}")
             }
             Self::RequestFailed { act, problem } => write!(f, "the node would not do this: {act}: {problem}"),
-            Self::CallFailed { who, problem } => write!(f, "the call of {who} failed: {problem}"),
             Self::EndedEarly { who } => write!(f, "the node hung up on {}", list(who)),
             Self::Lost { packets } => write!(f, "{packets} packets are missing by sequence number"),
             Self::NothingJudged => f.write_str("nothing that could be judged was heard"),

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 use super::drive::Driver;
 use super::finding::FloorFinding;
-use super::judge::{self, Cast};
+use super::judge::{self, Cast, Judgement};
 use super::naming::Names;
-use super::phones::Record;
+use super::phones::{Punctuality, Record};
 use super::reaction::Group;
 use super::report::{FloorReport, Heard};
 use super::scenario::{ScenarioPlan, What};
@@ -104,37 +104,11 @@ pub(super) async fn conclude(
     let last = meters.pid.and_then(|pid| process::read(pid).ok());
     let elapsed = meters.start.elapsed();
     driver.hang_up_all().await;
-    let (journal, answers, mut findings) = (driver.journal(), driver.answers(), driver.findings());
-    let ended = driver.switchboard.ended();
-    let Driver { phones, records, cast, .. } = driver;
-    let interrupted = interrupt.load(Ordering::Relaxed);
-    let judged = tokio::task::spawn_blocking(move || {
-        let punctuality = phones.finish();
-        let heard: Vec<_> = records
-            .iter()
-            .map(|record| {
-                let mut glimpses = record.take();
-                glimpses.sort_by_key(|glimpse| glimpse.at_ns);
-                glimpses.retain(|glimpse| glimpse.at_ns < end_ns);
-                glimpses
-            })
-            .collect();
-        let lost: u64 = records.iter().map(|record| record.lost()).sum();
-        (judge::judge(&cast, &journal, &heard, &punctuality.late_ns), lost, punctuality, cast, journal.len())
-    });
-    let (judgement, lost, punctuality, cast, acts) = judged.await.context("judging")?;
-    findings.extend(judgement.findings);
-    if !ended.is_empty() {
-        findings.push(FloorFinding::EndedEarly { who: ended });
-    }
-    if lost > 0 {
-        findings.push(FloorFinding::Lost { packets: lost });
-    }
-    let late_percent = punctuality.late_percent();
-    if late_percent > OWN_LATE_PERCENT_MAX {
-        findings.push(FloorFinding::CallersLate { percent: late_percent });
-    }
-    if interrupted {
+    let (answers, people) = (driver.answers(), driver.cast.voices.len());
+    let judged = tokio::task::spawn_blocking(move || Judged::of(driver, end_ns)).await.context("judging")?;
+    let Judged { judgement, punctuality, lost, acts } = judged;
+    let mut findings = judgement.findings;
+    if interrupt.load(Ordering::Relaxed) {
         findings = vec![FloorFinding::Interrupted];
     }
     let meter = meters.first.zip(last).map(|(first, last)| Meter { first, last, elapsed });
@@ -143,7 +117,7 @@ pub(super) async fn conclude(
         seed: plan.seed,
         right: findings.is_empty(),
         findings,
-        people: cast.voices.len(),
+        people,
         acts: acts as u64,
         seconds: elapsed.as_secs_f64(),
         heard: Heard {
@@ -160,6 +134,45 @@ pub(super) async fn conclude(
         own_lateness_ms: punctuality.times(),
         node: cost(meters.before, meter, plan.legs),
     })
+}
+
+/// What the callers bring home, judged.
+struct Judged {
+    judgement: Judgement,
+    punctuality: Punctuality,
+    lost: u64,
+    acts: usize,
+}
+
+impl Judged {
+    /// Stops the phones, and judges what came until `end_ns`. Waits: call it where waiting is allowed.
+    fn of(driver: Driver, end_ns: i64) -> Self {
+        let (journal, mut findings) = (driver.journal(), driver.findings());
+        let ended = driver.switchboard.ended();
+        let Driver { phones, records, cast, .. } = driver;
+        let punctuality = phones.finish();
+        let heard = |record: &Arc<Record>| {
+            let mut glimpses = record.take();
+            glimpses.sort_by_key(|glimpse| glimpse.at_ns);
+            glimpses.retain(|glimpse| glimpse.at_ns < end_ns);
+            glimpses
+        };
+        let heard: Vec<_> = records.iter().map(heard).collect();
+        let lost: u64 = records.iter().map(|record| record.lost()).sum();
+        let mut judgement = judge::judge(&cast, &journal, &heard, &punctuality.late_ns);
+        findings.append(&mut judgement.findings);
+        if !ended.is_empty() {
+            findings.push(FloorFinding::EndedEarly { who: ended });
+        }
+        if lost > 0 {
+            findings.push(FloorFinding::Lost { packets: lost });
+        }
+        if punctuality.late_percent() > OWN_LATE_PERCENT_MAX {
+            findings.push(FloorFinding::CallersLate { percent: punctuality.late_percent() });
+        }
+        judgement.findings = findings;
+        Self { judgement, punctuality, lost, acts: journal.len() }
+    }
 }
 
 /// Desks at which everything happens at once.
