@@ -81,7 +81,17 @@ impl Driver {
         let done = match act {
             Act::Dial { who, into } => self.dial(act, who, into).await,
             Act::HangUp(who) => self.hang_up(act, who).await,
-            other => self.ask(other, floor, connection).await,
+            Act::Enter { .. }
+            | Act::Park(_)
+            | Act::Kick(_)
+            | Act::Mute { .. }
+            | Act::Hold { .. }
+            | Act::Coach { .. }
+            | Act::Barge(_)
+            | Act::Monitor(_)
+            | Act::Wait(_)
+            | Act::Serve { .. }
+            | Act::Release { .. } => self.ask(act, floor, connection).await,
         };
         if let Err(error) = &done {
             self.find(FloorFinding::RequestFailed {

@@ -36,12 +36,15 @@ const TAKE_MAX: usize = 64;
 /// Rounds of a sound that are encoded beforehand: enough for a codec with a memory to come to rest.
 const ROUNDS: usize = 50;
 
+/// A packet's sound, and when it came.
+type Heard = (i64, Box<[i16]>);
+
 /// What one person's phones have seen, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     glimpses: Mutex<Vec<Glimpse>>,
     /// Each packet's sound, if that is wanted too.
-    sounds: Option<Mutex<Vec<(i64, Box<[i16]>)>>>,
+    sounds: Option<Mutex<Vec<Heard>>>,
     lost: AtomicU64,
 }
 

@@ -229,8 +229,5 @@ async fn work(driver: &Driver, desk: Desk, day: Vec<Step>, until: Instant, inter
 
 /// How long to wait until all that an act changes can be heard.
 fn settles(act: Act) -> Duration {
-    match act {
-        Act::Hold { on: true, .. } => MUSIC,
-        other => Group::of(other).settles(),
-    }
+    if matches!(act, Act::Hold { on: true, .. }) { MUSIC } else { Group::of(act).settles() }
 }

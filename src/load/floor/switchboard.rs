@@ -155,7 +155,6 @@ impl Desk {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "whoever waits must be told, also when it fails")]
     fn dial(
         &mut self,
         user: String,

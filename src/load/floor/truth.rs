@@ -282,7 +282,7 @@ mod tests {
         let touched = floor.apply(Act::Hold { who: CUSTOMER, on: true });
         assert_eq!(touched, [CUSTOMER, AGENT].into());
         assert_eq!(floor.hearing(CUSTOMER), Hearing { people: vec![], music: Some(Music::Hold) });
-        assert_eq!(people(&floor, AGENT), []);
+        assert!(people(&floor, AGENT).is_empty());
         floor.apply(Act::Hold { who: CUSTOMER, on: false });
         assert_eq!((people(&floor, CUSTOMER), people(&floor, AGENT)), (vec![1], vec![0]));
     }

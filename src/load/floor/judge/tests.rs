@@ -61,9 +61,9 @@ fn node(done: &[Act]) -> Vec<Vec<Glimpse>> {
 
 fn found(asked: &[Act], done: &[Act]) -> Vec<(Wrong, String, usize)> {
     let judgement = judge(&cast(), &journal(asked), &node(done), &[]);
-    let finding = |finding: &FloorFinding| match finding {
-        FloorFinding::Hearing { wrong, who, others, .. } => (*wrong, who.clone(), others.len()),
-        other => panic!("{other}"),
+    let finding = |finding: &FloorFinding| {
+        let FloorFinding::Hearing { wrong, who, others, .. } = finding else { panic!("{finding}") };
+        (*wrong, who.clone(), others.len())
     };
     judgement.findings.iter().map(finding).collect()
 }
