@@ -81,7 +81,7 @@ impl FarEnd {
 /// All that the customer is sent, packet by packet.
 fn sent_to_customer(codec: Codec, mode: Mode, supervisor_speaks: bool) -> Vec<Vec<u8>> {
     let mut engine = Engine::new(EngineSettings { legs_max: 3, conferences_max: 1, tap_frames_max: 0 });
-    let mut ask = |engine: &mut Engine, ask| {
+    let ask = |engine: &mut Engine, ask| {
         engine.handle_command(Command { id: CommandId(0), ask });
         while engine.poll_event().is_some() {}
     };
