@@ -76,7 +76,9 @@ fn a_scenario_is_planned_and_has_no_options_that_it_does_not_heed() {
     let plan = |line| parse(line).unwrap().scenario_plan();
     assert!(plan("load --spawn").is_none());
     assert!(plan("load --spawn --scenario floor --legs 8 --seed 7").unwrap().is_ok());
-    assert!(plan("load --spawn --scenario churn --churn 80 --conferences 5").unwrap().is_ok());
+    assert!(plan("load --spawn --scenario churn --churn 20 --conferences 8").unwrap().is_ok());
+    assert!(plan("load --spawn --scenario churn").unwrap().is_ok());
+    assert!(plan("load --spawn --scenario churn --churn 200 --conferences 2").unwrap().is_err());
     assert!(plan("load --spawn --scenario floor --legs 3").unwrap().is_err());
     assert!(parse("load --spawn --scenario floor --loss 5%").is_err());
     assert!(parse("load --spawn --scenario leak --talkers 3").is_err());

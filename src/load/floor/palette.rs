@@ -116,7 +116,8 @@ mod tests {
     use crate::load::floor::scenario::What;
 
     fn plan(conferences: usize, churn: u32) -> ScenarioPlan {
-        ScenarioPlan::new(What::Churn, 10, conferences, 60, 5).unwrap().with_churn(churn).unwrap()
+        let plan = ScenarioPlan::new(What::Churn, 10, conferences, 60, 5).unwrap();
+        ScenarioPlan { churn, ..plan }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which scenario is run, and how large.
 
+use super::palette::visits;
 use super::script::PEOPLE_EACH;
 use super::voices::pairs;
 use crate::load::codec::Codec;
@@ -76,12 +77,16 @@ impl ScenarioPlan {
     /// The same with so many calls that come, and as many that go, in a second.
     ///
     /// # Errors
-    /// When that is none or too many.
+    /// When that is none, or too many to be told apart.
     pub fn with_churn(self, churn: u32) -> Result<Self, String> {
         if !(1..=CHURN_MAX).contains(&churn) {
             return Err(format!("--churn must be 1 to {CHURN_MAX}, not {churn}"));
         }
-        Ok(Self { churn, ..self })
+        let plan = Self { churn, ..self };
+        if plan.what == What::Churn {
+            visits(&plan)?;
+        }
+        Ok(plan)
     }
 
     /// The same, speaking these codecs in turn.
