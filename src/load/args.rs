@@ -11,9 +11,10 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::codec::Codec;
+use super::floor::{ScenarioPlan, What, run_scenario};
 use super::network_args::NetworkArgs;
 use super::node_api::NodeApi;
-use super::plan::Plan;
+use super::plan::{Plan, random_u32};
 use super::plan_error::PlanError;
 use super::progress::Progress;
 use super::reflector;
@@ -27,6 +28,8 @@ use super::srtp::Suite;
 const EXIT_WRONG: u8 = 1;
 /// The command line asks for something that cannot be done.
 const EXIT_USAGE: u8 = 2;
+/// Conferences of `--scenario churn`, unless more than one is asked for.
+const CHURN_CONFERENCES: usize = 20;
 
 const LONG_ABOUT: &str = "\
 Synthetic callers that prove who hears whom.
@@ -55,6 +58,8 @@ What counts as wrong:
              be within 5 ms of what was measured, as medians, unless a network of your making is on the way.
   set-ups    Each of the calls that come and go must be answered, stay its second, and be let go.
   mutes      Each request must be answered with what it asked for; muting listeners changes nothing for who hears whom.
+  scenarios  Every packet must have those who must be heard by then, and nobody else. A change excuses the tones that it changes
+             until 250 ms after its answer (calls 300 ms, moves by a script and music 1 s); how long it took is told.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -77,11 +82,38 @@ Examples:
       A mobile network, but with 5 % loss; with the same seed it does the same again.
   confab load --spawn --legs 2 --talkers 1 --speech hello.wav --record heard --blackout 2s@5s
       Say a file instead of tones, and listen for yourself to what came out at the other end.
+  confab load --spawn --scenario floor --legs 12 --seconds 60 --seed 7
+      Three desks with customers, agents and supervisors: hold, transfer, queue, coach. docs/load.md tells all.
+  confab load --spawn --scenario churn --churn 50 --seconds 120
+      50 calls a second that come, and 50 that go, each of which is listened to.
 
 Exit status:
   0  everyone heard whom they should, and nobody else
   1  the truth differs; the report names how
   2  the command line asks for something that cannot be done";
+
+/// What there is not in scenarios.
+const SCENARIO_HAS_NOT: [&str; 19] = [
+    "talkers",
+    "ramp",
+    "set_ups",
+    "mutes",
+    "srtp",
+    "srtp_suite",
+    "no_audio_level",
+    "speech",
+    "record",
+    "reflect_baseline",
+    "network",
+    "loss",
+    "burst",
+    "delay",
+    "jitter",
+    "reorder",
+    "duplicate",
+    "drift",
+    "blackout",
+];
 
 /// Call a node with synthetic callers and prove who hears whom.
 #[derive(Clone, Debug, clap::Args)]
@@ -103,6 +135,15 @@ pub struct LoadArgs {
     /// The account that may ask it, and its token.
     #[arg(long, value_name = "SID:TOKEN", requires = "api", conflicts_with = "spawn")]
     pub auth: Option<String>,
+
+    /// Instead of a fixed set of talkers: a scenario in which who hears whom changes all the time. docs/load.md tells
+    /// what happens in each. Of the other options they have --legs, --conferences, --seconds, --codec, --seed, --json.
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with_all = SCENARIO_HAS_NOT)]
+    pub scenario: Option<What>,
+
+    /// With --scenario churn: calls that come, and as many that go, in a second.
+    #[arg(long, value_name = "PER SECOND", default_value_t = 50, requires = "scenario")]
+    pub churn: u32,
 
     /// Callers in all.
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -196,6 +237,20 @@ impl LoadArgs {
 }
 
 impl LoadArgs {
+    /// The scenario that these arguments ask for, if they do.
+    ///
+    /// # Errors
+    /// When it cannot be judged.
+    fn scenario_plan(&self) -> Option<Result<ScenarioPlan, String>> {
+        let what = self.scenario?;
+        // One conference is what nobody has asked for, and too few for churn.
+        let conferences = if self.conferences == 1 { CHURN_CONFERENCES } else { self.conferences };
+        let seed = self.network.seed.unwrap_or_else(|| u64::from(random_u32()));
+        let plan = ScenarioPlan::new(what, self.legs, conferences, self.seconds, seed);
+        let plan = plan.and_then(|plan| plan.with_churn(self.churn));
+        Some(plan.and_then(|plan| plan.with_codecs(&self.codec)))
+    }
+
     /// The API to be asked, if credentials for it were given.
     fn node_api(&self) -> Option<NodeApi> {
         let (address, auth) = (self.api?, self.auth.as_ref()?);
@@ -217,6 +272,12 @@ impl LoadArgs {
 /// # Errors
 /// When the callers cannot work at all, the node cannot be started, or the JSON file cannot be written.
 pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
+    if let Some(plan) = args.scenario_plan() {
+        return match plan {
+            Ok(plan) => run_one_scenario(&args, &plan).await,
+            Err(problem) => Ok(refuse(&problem)),
+        };
+    }
     let plan = match args.plan() {
         Ok(plan) => plan,
         Err(error) => return Ok(refuse(&error.to_string())),
@@ -245,6 +306,33 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         report.with_costs(node, Some(reflector::baseline(&plan).await?))
     } else {
         report
+    };
+    publish(&report, args.json.as_deref())?;
+    Ok(if report.right { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG) })
+}
+
+/// Runs a scenario and prints its report.
+async fn run_one_scenario(args: &LoadArgs, plan: &ScenarioPlan) -> anyhow::Result<ExitCode> {
+    if plan.needs_api() && args.target.is_some() && args.node_api().is_none() {
+        return Ok(refuse("this --scenario wants --api and --auth: it asks the node's API"));
+    }
+    if let Some(problem) = args.json.as_deref().and_then(unwritable) {
+        return Ok(refuse(&problem));
+    }
+    let interrupt = interrupt_on_signals()?;
+    let surroundings =
+        |node_pid, node_api| Surroundings { node_pid, node_api, progress: Progress::hidden(), interrupt };
+    let report = if let Some(target) = &args.target {
+        match resolve(target).await {
+            Ok(target) => run_scenario(target, plan, &surroundings(None, args.node_api())).await?,
+            Err(problem) => return Ok(refuse(&problem)),
+        }
+    } else {
+        let mut node = SpawnedNode::start_for_scenario().await?;
+        let surroundings = surroundings(Some(node.child.pid()), Some(node.api.clone()));
+        let report = run_scenario(node.sip, plan, &surroundings).await;
+        node.child.stop().await?;
+        report?
     };
     publish(&report, args.json.as_deref())?;
     Ok(if report.right { ExitCode::SUCCESS } else { ExitCode::from(EXIT_WRONG) })
@@ -295,7 +383,7 @@ fn refuse(problem: &str) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-fn publish(report: &Report, json: Option<&Path>) -> anyhow::Result<()> {
+fn publish<R: serde::Serialize + std::fmt::Display>(report: &R, json: Option<&Path>) -> anyhow::Result<()> {
     if let Some(path) = json {
         let mut text = serde_json::to_string_pretty(report).context("writing the report")?;
         text.push('\n');
@@ -319,77 +407,4 @@ fn interrupt_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::load::plan::LegNumber;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        load: LoadArgs,
-    }
-
-    fn parse(line: &str) -> Result<LoadArgs, clap::Error> {
-        Cli::try_parse_from(line.split_ascii_whitespace()).map(|cli| cli.load)
-    }
-
-    #[test]
-    fn defaults_make_a_plan() {
-        let args = parse("load --spawn").unwrap();
-        let plan = args.plan().unwrap();
-        assert_eq!((plan.legs(), plan.conferences(), plan.talkers_each()), (10, 1, 3));
-        assert_eq!((plan.ramp(), plan.codecs()), (50, &[Codec::Pcmu][..]));
-        assert!(plan.suites().is_empty());
-    }
-
-    #[test]
-    fn either_a_target_or_a_spawned_node() {
-        assert!(parse("load").is_err());
-        assert!(parse("load --spawn --target 127.0.0.1:5060").is_err());
-        assert!(parse("load --target 127.0.0.1:5060 --codec pcma").is_ok());
-        assert!(parse("load --spawn --codec speex").is_err());
-        assert!(parse("load --target 127.0.0.1:5060 --api 127.0.0.1:8080").is_err());
-        let asked =
-            parse("load --target 127.0.0.1:5060 --api 127.0.0.1:8080 --auth AC1:2").unwrap().node_api();
-        assert!(asked.is_some_and(|api| !format!("{api:?}").contains("AC1")));
-    }
-
-    #[test]
-    fn legs_of_a_conference_alternate_among_the_codecs() {
-        let plan =
-            parse("load --spawn --legs 6 --conferences 2 --codec opus,pcmu,g722").unwrap().plan().unwrap();
-        let codecs: Vec<_> = (0..6).map(|leg| plan.codec_of(LegNumber(leg)).name()).collect();
-        assert_eq!(codecs, ["opus", "PCMU", "PCMU", "G722", "G722", "opus"]);
-    }
-
-    #[test]
-    fn a_suite_alone_asks_for_srtp() {
-        let suites = |line| parse(line).unwrap().plan().unwrap().suites().to_vec();
-        assert_eq!(suites("load --spawn --srtp").len(), 2);
-        assert_eq!(suites("load --spawn --srtp-suite AEAD_AES_128_GCM"), [Suite::AeadAes128Gcm]);
-    }
-
-    #[tokio::test]
-    async fn a_target_that_is_no_address_is_refused_by_name() {
-        let problem = resolve("127.0.0.1").await.unwrap_err();
-        assert!(problem.contains("--target") && problem.contains("127.0.0.1"), "{problem}");
-        assert_eq!(resolve("127.0.0.1:5060").await, Ok("127.0.0.1:5060".parse().unwrap()));
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_done_exits_with_2() {
-        let codes = |line: &str| run(parse(line).unwrap());
-        let usage = format!("{:?}", ExitCode::from(EXIT_USAGE));
-        for line in [
-            "load --spawn --legs 0",
-            "load --spawn --legs 4 --talkers 5",
-            "load --target nowhere --legs 1 --talkers 1",
-            "load --spawn --json /nowhere/at/all.json",
-            "load --target 127.0.0.1:9 --api 127.0.0.1:8080 --auth token",
-        ] {
-            assert_eq!(format!("{:?}", codes(line).await.unwrap()), usage, "{line}");
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@
 //! report ◀─ verdict ◀─ hearing (the oracle: who should hear whom) ◀──────╯
 //!               ├─ damage (frames)   ╰─ likeness (who spoke, of speech)
 //!               ╰─ ledger (is the node right about its own delay? asked by node_api)
+//! instead of it, if asked for: floor (scenarios in which who hears whom changes all the time)
 //! beside it, if asked for: passers_by (calls that come and go), muting (requests over node_api)
 //! ```
 //!
@@ -25,6 +26,7 @@ mod damage;
 mod delay_line;
 mod ear;
 mod finding;
+mod floor;
 mod hearing;
 mod histogram;
 mod impairment;
@@ -63,6 +65,9 @@ mod wire;
 pub use args::{LoadArgs, run};
 pub use codec::Codec;
 pub use finding::Finding;
+pub use floor::{
+    FloorFinding, FloorReport, Group, Heard, Leak, MusicCost, ScenarioPlan, What, Wrong, run_scenario,
+};
 pub use histogram::Times;
 pub use impairment::{Blackout, Impairment, NetworkProfile};
 pub use law::Law;

@@ -120,10 +120,10 @@ pub(super) fn due_ns(packet: u64, ppm: f64) -> i64 {
 
 /// SplitMix64 (Steele, Lea, Flood 2014): one addition, good enough for any statistics here.
 #[derive(Clone, Debug)]
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -4,14 +4,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -75,10 +75,10 @@ impl NodeApi {
         let caller = plan.caller(leg);
         let list =
             format!("/2010-04-01/Accounts/{}/Calls.json?Status=in-progress&From={caller}", self.account);
-        let calls = self.get(&list).await?;
+        let calls = self.fetch(&list).await?;
         let sid =
             calls["calls"][0]["sid"].as_str().with_context(|| format!("it knows no call of {caller}"))?;
-        let quality = self.get(&format!("/v1/calls/{sid}/quality")).await?;
+        let quality = self.fetch(&format!("/v1/calls/{sid}/quality")).await?;
         ToldLedger::read(&quality).context("it says nothing of where time goes")
     }
 
@@ -88,11 +88,11 @@ impl NodeApi {
     /// When the node does not know of it.
     pub(super) async fn seat(&self, user: &str, caller: &str) -> anyhow::Result<Seat> {
         let account = format!("/2010-04-01/Accounts/{}", self.account);
-        let calls = self.get(&format!("{account}/Calls.json?Status=in-progress&From={caller}")).await?;
+        let calls = self.fetch(&format!("{account}/Calls.json?Status=in-progress&From={caller}")).await?;
         let call =
             calls["calls"][0]["sid"].as_str().with_context(|| format!("it knows no call of {caller}"))?;
         let name = user.strip_prefix("conf-").unwrap_or(user);
-        let found = self.get(&format!("{account}/Conferences.json?FriendlyName={name}")).await?;
+        let found = self.fetch(&format!("{account}/Conferences.json?FriendlyName={name}")).await?;
         let conference = found["conferences"][0]["sid"].as_str();
         let conference = conference.with_context(|| format!("it knows no conference {name}"))?;
         Ok(Seat { path: format!("{account}/Conferences/{conference}/Participants/{call}.json") })
@@ -115,11 +115,33 @@ impl NodeApi {
         Ok(())
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let request = self.request("GET", path, "")?;
-        let mut connection = None;
-        let asked = tokio::time::timeout(ANSWER_MAX, self.exchange(&mut connection, request));
-        asked.await.context("it does not answer")?
+    /// Where the account's resources are.
+    pub(super) fn account_path(&self) -> String {
+        format!("/2010-04-01/Accounts/{}", self.account)
+    }
+
+    /// Asks for something with a form, over a connection that is kept for the next time; what it answers, if anything.
+    ///
+    /// # Errors
+    /// When that is not answered in time, or not with success.
+    pub(super) async fn ask(
+        &self,
+        connection: &mut Option<Connection>,
+        method: &str,
+        path: &str,
+        form: &str,
+    ) -> anyhow::Result<Value> {
+        let request = self.request(method, path, form)?;
+        let answer = tokio::time::timeout(ANSWER_MAX, self.exchange(connection, request)).await;
+        answer.context("it does not answer")?
+    }
+
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// As [`NodeApi::ask`].
+    pub(super) async fn fetch(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask(&mut None, "GET", path, "").await
     }
 
     fn request(&self, method: &str, path: &str, form: &str) -> anyhow::Result<Request<Full<Bytes>>> {
@@ -148,8 +170,12 @@ impl NodeApi {
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
         let body = body.map_err(|error| anyhow!("its answer: {error}"))?.to_bytes();
-        ensure!(status == StatusCode::OK, "it answers {}", status.as_u16());
-        serde_json::from_slice(&body).context("its answer is no JSON")
+        let parsed = || serde_json::from_slice::<Value>(&body);
+        if !status.is_success() {
+            let why = parsed().ok().and_then(|problem| Some(format!(": {}", problem["message"].as_str()?)));
+            bail!("it answers {}{}", status.as_u16(), why.unwrap_or_default());
+        }
+        if body.is_empty() { Ok(Value::Null) } else { parsed().context("its answer is no JSON") }
     }
 
     async fn connect(&self) -> anyhow::Result<Connection> {

@@ -122,10 +122,25 @@ impl SpawnedNode {
     /// # Errors
     /// When it does not get ready, or does not say where it takes calls.
     pub(super) async fn start(plan: &Plan) -> anyhow::Result<Self> {
+        // Everybody is to be heard, so all talkers of a conference may be mixed at once.
+        let talkers = plan.talkers_each().max(ConferenceSettings::TALKERS_MAX_DEFAULT);
+        let srtp = if plan.suites().is_empty() { "off" } else { "required" };
+        Self::start_with(&["--max-talkers", &talkers.to_string(), "--srtp", srtp]).await
+    }
+
+    /// The same, with what a scenario asks of a node: it may fetch scripts and music from this machine.
+    ///
+    /// # Errors
+    /// As [`SpawnedNode::start`].
+    pub(super) async fn start_for_scenario() -> anyhow::Result<Self> {
+        Self::start_with(&["--egress-allow", "127.0.0.0/8"]).await
+    }
+
+    async fn start_with(flags: &[&str]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let home = Home::make().context("no directory for the node's data")?;
         let (account, token) = (format!("AC{}", random_hex()), random_hex());
-        let mut command = node_command(&program, &home.path, plan);
+        let mut command = node_command(&program, &home.path, flags);
         // Not as flags: those can be read by everybody on the machine.
         command.env("CONFAB_ACCOUNT_SID", &account).env("CONFAB_AUTH_TOKEN", &token);
         let child = ReadyChild::start(command).await?;
@@ -142,15 +157,12 @@ fn random_hex() -> String {
     (0..4).map(|_| format!("{:08x}", random_u32())).collect()
 }
 
-/// Everybody is to be heard, so all talkers of a conference may be mixed at once.
-fn node_command(program: &Path, home: &Path, plan: &Plan) -> Command {
-    let talkers = plan.talkers_each().max(ConferenceSettings::TALKERS_MAX_DEFAULT);
-    let srtp = if plan.suites().is_empty() { "off" } else { "required" };
+fn node_command(program: &Path, home: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(program);
     command
         .args(["serve", "--http-listen", "127.0.0.1:0", "--sip-listen", "127.0.0.1:0", "--data-dir"])
         .arg(home.join("data"))
-        .args(["--max-talkers", &talkers.to_string(), "--srtp", srtp])
+        .args(flags)
         // A `confab.toml` of the user's lies elsewhere.
         .current_dir(home);
     for (name, _) in std::env::vars_os() {

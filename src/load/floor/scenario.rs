@@ -1,0 +1,135 @@
+//! Which scenario is run, and how large.
+
+use super::palette::visits;
+use super::script::PEOPLE_EACH;
+use super::voices::pairs;
+use crate::load::codec::Codec;
+
+/// Voices that music takes.
+const MUSIC_VOICES: usize = 2;
+/// Conferences that churn can tell apart: each has a tone of its own.
+pub(super) const CHURN_CONFERENCES_MAX: usize = 20;
+/// Participants that one conference has room for.
+const MUSIC_LEGS_MAX: usize = 250;
+/// Calls that may come in a second.
+const CHURN_MAX: u32 = 200;
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum What {
+    /// Customers, agents and supervisors: hold, transfer, queue, listen in, coach, barge.
+    Floor,
+    /// Callers who come and go all the time.
+    Churn,
+    /// How strong a supervisor is where they should not be heard, through each codec.
+    Leak,
+    /// What music on hold costs.
+    Music,
+}
+
+impl What {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Churn => "churn",
+            Self::Leak => "leak",
+            Self::Music => "music",
+        }
+    }
+}
+
+/// A scenario that can be run.
+#[derive(Clone, Debug)]
+pub struct ScenarioPlan {
+    pub(super) what: What,
+    pub(super) legs: usize,
+    pub(super) conferences: usize,
+    pub(super) seconds: u64,
+    /// Calls that come, and as many that go, in a second.
+    pub(super) churn: u32,
+    pub(super) codecs: Vec<Codec>,
+    pub(super) seed: u64,
+}
+
+impl ScenarioPlan {
+    /// So many legs (of desks with four people each), or so many conferences and joins in a second.
+    ///
+    /// # Errors
+    /// When it cannot be judged, in words that speak of the command line's flags.
+    pub fn new(what: What, legs: usize, conferences: usize, seconds: u64, seed: u64) -> Result<Self, String> {
+        let plan = Self { what, legs, conferences, seconds, churn: 50, codecs: vec![Codec::Pcmu], seed };
+        let desks_max = (pairs().len() - MUSIC_VOICES) / PEOPLE_EACH;
+        match what {
+            What::Floor if !(1..=desks_max).contains(&plan.desks()) => Err(format!(
+                "--legs must be {PEOPLE_EACH} to {} with --scenario floor, four at each desk, not {legs}",
+                desks_max * PEOPLE_EACH
+            )),
+            What::Churn if !(1..=CHURN_CONFERENCES_MAX).contains(&conferences) => Err(format!(
+                "--conferences must be 1 to {CHURN_CONFERENCES_MAX} with --scenario churn, not {conferences}"
+            )),
+            What::Music if !(2..=MUSIC_LEGS_MAX).contains(&legs) => {
+                Err(format!("--legs must be 2 to {MUSIC_LEGS_MAX} with --scenario music, not {legs}"))
+            }
+            What::Floor | What::Churn | What::Leak | What::Music => Ok(plan),
+        }
+    }
+
+    /// The same with so many calls that come, and as many that go, in a second.
+    ///
+    /// # Errors
+    /// When that is none, or too many to be told apart.
+    pub fn with_churn(self, churn: u32) -> Result<Self, String> {
+        if !(1..=CHURN_MAX).contains(&churn) {
+            return Err(format!("--churn must be 1 to {CHURN_MAX}, not {churn}"));
+        }
+        let plan = Self { churn, ..self };
+        if plan.what == What::Churn {
+            visits(&plan)?;
+        }
+        Ok(plan)
+    }
+
+    /// The same, speaking these codecs in turn.
+    ///
+    /// # Errors
+    /// When one of them does not tell packet by packet who is heard.
+    pub fn with_codecs(self, codecs: &[Codec]) -> Result<Self, String> {
+        if let Some(lossy) = codecs.iter().find(|codec| !codec.is_stateless() && self.what != What::Leak) {
+            return Err(format!(
+                "--codec {} does not tell packet by packet who is heard, as --scenario {} needs: pcmu, pcma or l16",
+                lossy.name().to_lowercase(),
+                self.what.name()
+            ));
+        }
+        Ok(Self { codecs: codecs.to_vec(), ..self })
+    }
+
+    /// Whether the node's API is asked.
+    pub fn needs_api(&self) -> bool {
+        self.what != What::Churn
+    }
+
+    pub(super) fn desks(&self) -> usize {
+        self.legs / PEOPLE_EACH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_judged_is_refused_by_its_flag() {
+        let plan = |what, legs, conferences| ScenarioPlan::new(what, legs, conferences, 10, 1);
+        assert_eq!(plan(What::Floor, 11, 1).map(|plan| plan.desks()), Ok(2));
+        for (refused, flag) in [
+            (plan(What::Floor, 3, 1).unwrap_err(), "--legs"),
+            (plan(What::Floor, 250, 1).unwrap_err(), "--legs"),
+            (plan(What::Churn, 10, 21).unwrap_err(), "--conferences"),
+            (plan(What::Churn, 10, 5).unwrap().with_churn(0).unwrap_err(), "--churn"),
+            (plan(What::Floor, 8, 1).unwrap().with_codecs(&[Codec::Opus]).unwrap_err(), "--codec opus"),
+        ] {
+            assert!(refused.contains(flag), "{refused}");
+        }
+    }
+}
