@@ -27,6 +27,8 @@ mod digits;
 mod faults;
 #[path = "wire/feed.rs"]
 mod feed;
+#[path = "wire/floor/mod.rs"]
+mod floor;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "wire/message.rs"]

@@ -366,6 +366,11 @@ impl Peer {
         self.target = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
     }
 
+    /// The methods of the requests that came and that nobody waited for.
+    pub(crate) fn unanswered(&self) -> Vec<&str> {
+        self.waiting.iter().filter_map(Message::method).collect()
+    }
+
     /// The next request, however long it takes.
     pub(crate) async fn next_request(&mut self) -> Message {
         loop {
