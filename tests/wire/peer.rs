@@ -1,7 +1,7 @@
 //! A scripted phone: a SIP socket (UDP or TCP), an RTP socket and one call. It does what the test says, right or
 //! wrong, retransmits nothing by itself, and knows nothing of the node but what comes over the wire.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,6 +54,10 @@ pub(crate) struct Peer {
     registrations: (String, u32),
     /// What came while something else was waited for.
     waiting: VecDeque<Message>,
+    /// All that went to and fro, each once, as a ladder has it: whether the node sent it, and what it is.
+    pub(crate) ladder: Vec<(bool, String)>,
+    /// What the node sent, to know what it sends again.
+    came: HashSet<Vec<u8>>,
 }
 
 impl Peer {
@@ -95,6 +99,8 @@ impl Peer {
             name: "sip:peer@127.0.0.1".to_owned(),
             registrations: (fresh("registrations"), 0),
             waiting: VecDeque::new(),
+            ladder: Vec::new(),
+            came: HashSet::new(),
         }
     }
 
@@ -210,6 +216,7 @@ impl Peer {
     }
 
     pub(crate) async fn send(&mut self, message: &Message) {
+        self.ladder.push((false, message.rung()));
         self.send_bytes(&message.to_bytes()).await;
     }
 
@@ -260,6 +267,14 @@ impl Peer {
 
     /// Whatever comes next.
     async fn next(&mut self) -> Message {
+        let message = self.take().await;
+        if self.came.insert(message.to_bytes()) {
+            self.ladder.push((true, message.rung()));
+        }
+        message
+    }
+
+    async fn take(&mut self) -> Message {
         match &mut self.wire {
             Wire::Udp(socket) => {
                 let mut datagram = vec![0; 65_536];

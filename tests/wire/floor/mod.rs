@@ -1,6 +1,7 @@
 //! The floor of a contact centre, driven over HTTP and judged by ear: who hears whom, and what else, as supervisors,
 //! agents and customers go about their day.
 
+mod recipes;
 mod supervision;
 mod transfers;
 
@@ -37,8 +38,14 @@ struct Seated {
 impl Seated {
     /// Dials a phone in.
     async fn dialled(node: &Running, hertz: u32, more: &str) -> Self {
-        let mut peer = Peer::udp(node.node.sip).await;
-        let seat = add(node, &peer, more).await;
+        let peer = Peer::udp(node.node.sip).await;
+        let to = format!("sip:agent@{}", peer.address());
+        Self::dialled_as(node, (peer, &to), hertz, more).await
+    }
+
+    /// Dials a phone in by another address.
+    async fn dialled_as(node: &Running, (mut peer, to): (Peer, &str), hertz: u32, more: &str) -> Self {
+        let seat = add(node, to, more).await;
         let invite = peer.is_called().await;
         peer.pick_up(&invite).await;
         peer.rtp.speak(hertz);
@@ -78,8 +85,8 @@ impl Seated {
 }
 
 /// Asks for a phone in the conference `desk`; its seat.
-async fn add(node: &Running, peer: &Peer, more: &str) -> Value {
-    let form = format!("To=sip:agent@{}&From=x&Beep=false&WaitUrl=&{more}", peer.address());
+async fn add(node: &Running, to: &str, more: &str) -> Value {
+    let form = format!("To={to}&From=x&Beep=false&WaitUrl=&{more}");
     let (status, seat) = node.create("Conferences/desk/Participants.json", &form).await;
     assert_eq!(status, 201, "{seat}");
     seat

@@ -12,6 +12,10 @@ use crate::running::Running;
 /// The one to whom a customer is passed on has the tone that no supervisor needs here.
 const EXPERT: u32 = SUPERVISOR;
 
+fn address(peer: &Peer) -> String {
+    format!("sip:agent@{}", peer.address())
+}
+
 struct Talk {
     app: App,
     node: Running,
@@ -104,7 +108,7 @@ async fn one_who_cannot_be_had_leaves_the_customer_with_the_music_and_the_agent(
         [(Some("486 Busy Here"), "busy"), (Some("404 Not Found"), "failed"), (None, "no-answer")]
     {
         let mut expert = Peer::udp(talk.node.node.sip).await;
-        let seat = add(&talk.node, &expert, "Timeout=5").await;
+        let seat = add(&talk.node, &address(&expert), "Timeout=5").await;
         let invite = expert.is_called().await;
         match answer {
             Some(answer) => expert.reply(&invite, answer).await,
@@ -136,7 +140,7 @@ async fn a_cold_transfer_to_an_agent_keeps_the_customer_in_their_seat() {
     let mut talk = Talk::begin().await;
     talk.hold(&talk.customer).await;
     let mut expert = Peer::udp(talk.node.node.sip).await;
-    let seat = add(&talk.node, &expert, "").await;
+    let seat = add(&talk.node, &address(&expert), "").await;
     let invite = expert.is_called().await;
     // The agent does not wait for the answer.
     assert_eq!(talk.node.delete(&talk.agent.path).await, 204);
