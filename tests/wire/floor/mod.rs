@@ -2,6 +2,7 @@
 //! agents and customers go about their day.
 
 mod recipes;
+mod storms;
 mod supervision;
 mod transfers;
 
