@@ -21,7 +21,7 @@ use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
 use crate::sip;
-use crate::sound::{self, SayCommand, Saying};
+use crate::sound::{self, Library, SayCommand, Saying};
 use crate::store::{Retention, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
@@ -232,7 +232,8 @@ impl Node {
         tokio::spawn(script::deliver(courier.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
         let saying = Arc::new(Saying::new(say_command(config.say_command.as_deref())?, sound::CACHE_BYTES));
-        let scripts = script::Scripts { calls: calls.clone(), web, saying, debugger, public_url };
+        let library = Arc::new(Library::default());
+        let scripts = script::Scripts { calls: calls.clone(), web, saying, library, debugger, public_url };
         let scripts = Arc::new(scripts);
         tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
         tokio::spawn(script::serve(scripts, adapters.arrivals));

@@ -145,6 +145,7 @@ fn leg_home(engine: &mut Engine) -> LegId {
         | Retired::Presses(_)
         | Retired::Player(_)
         | Retired::Equipment(_)
+        | Retired::Programme(_)
         | Retired::Levels(_)
         | Retired::Quality(_)) => {
             panic!("{other:?}")

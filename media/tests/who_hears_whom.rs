@@ -462,6 +462,7 @@ fn what_is_removed_travels_home() {
             | Retired::Player(_)
             | Retired::Presses(_)
             | Retired::Equipment(_)
+            | Retired::Programme(_)
             | Retired::Levels(_)
             | Retired::Quality(_) => None,
         })

@@ -203,6 +203,7 @@ impl<'a> Thread<'a> {
                 | Retired::Player(_)
                 | Retired::Presses(_)
                 | Retired::Equipment(_)
+                | Retired::Programme(_)
                 | Retired::Levels(_)
                 | Retired::Quality(_) => None,
             };

@@ -81,8 +81,10 @@ pub struct Coding {
 /// Whose encoder the last packet came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Own {
-    /// The listeners'.
+    /// The listeners' of its conference.
     Shared,
+    /// That of all who hear what is on.
+    Broadcast,
     /// The leg's own, so many ticks after it heard something of its own.
     Own(u8),
 }
@@ -162,7 +164,7 @@ impl Coding {
     /// Whether the leg must be sent what its own encoder makes, even of what all hear.
     pub(crate) const fn keeps_own(&self) -> bool {
         match self.own {
-            Own::Shared => self.own_always && self.codec().is_stateful(),
+            Own::Shared | Own::Broadcast => self.own_always && self.codec().is_stateful(),
             Own::Own(ticks) => self.codec().is_stateful() && (self.own_always || ticks < OWN_KEPT_TICKS),
         }
     }
@@ -172,10 +174,32 @@ impl Coding {
         self.own = Own::Shared;
     }
 
+    /// Notes that the leg is sent what the encoder made of all who hear what is on.
+    pub(crate) const fn share_broadcast(&mut self) {
+        self.own = Own::Broadcast;
+    }
+
+    /// Whether the last packet came from that encoder, and the codec remembers what was before.
+    pub(crate) fn comes_from_broadcast(&self) -> bool {
+        self.own == Own::Broadcast && self.codec().is_stateful()
+    }
+
+    /// Whether it came from the listeners' of a conference, and the codec remembers.
+    pub(crate) fn comes_from_mix(&self) -> bool {
+        self.own == Own::Shared && self.codec().is_stateful()
+    }
+
+    /// Forgets that encoder: it is not here.
+    pub(crate) fn leave_broadcast(&mut self) {
+        if self.own == Own::Broadcast {
+            self.own = Own::Own(0);
+        }
+    }
+
     /// Encodes what the leg alone hears. `listeners` is their encoder and what they heard a tick before: if the
     /// leg was one of them until now, its own encoder goes on from there.
     pub(crate) fn encode_own(&mut self, samples: &[i16], listeners: Option<(&Encoder, &[i16])>) {
-        if self.own == Own::Shared
+        if matches!(self.own, Own::Shared | Own::Broadcast)
             && let Some((encoder, before)) = listeners
         {
             self.encoder.succeed(encoder, before);
@@ -187,7 +211,7 @@ impl Coding {
     /// Encodes what all hear with the leg's own encoder.
     pub(crate) fn encode_kept(&mut self, samples: &[i16]) {
         self.own = match self.own {
-            Own::Shared => Own::Own(0),
+            Own::Shared | Own::Broadcast => Own::Own(0),
             Own::Own(ticks) => Own::Own(ticks.saturating_add(1)),
         };
         self.encode(samples);

@@ -1,7 +1,9 @@
 //! The floor of a contact centre, driven over HTTP and judged by ear: who hears whom, and what else, as supervisors,
 //! agents and customers go about their day.
 
+mod life;
 mod recipes;
+mod sounds;
 mod storms;
 mod supervision;
 mod transfers;
