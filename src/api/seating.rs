@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::form::Parameters;
 use crate::call::{
     Beep, CallSid, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, HttpMethod, JoinTerms,
-    SeatChange, SeatSound, VoiceUrl,
+    SeatChange, SeatSound, VoiceUrl, is_label,
 };
 
 /// Documented for a new participant and not done yet.
@@ -32,9 +32,6 @@ pub(super) const CHANGEABLE: [&str; 12] = [
     "WaitMethod",
     "WaitUrl",
 ];
-
-/// The longest label.
-const LABEL_MAX: usize = 128;
 
 /// How somebody who is dialled takes their seat.
 pub(super) fn join_terms(conference: String, parameters: &Parameters) -> Result<JoinTerms, ApiError> {
@@ -82,13 +79,13 @@ fn jitter_buffer(parameters: &Parameters) -> Result<(), ApiError> {
 }
 
 fn beep(parameters: &Parameters) -> Result<Beep, ApiError> {
-    match parameters.one("Beep")? {
-        None | Some("true") => Ok(Beep::BOTH),
-        Some("false") => Ok(Beep::NEVER),
-        Some("onEnter") => Ok(Beep { on_enter: true, on_exit: false }),
-        Some("onExit") => Ok(Beep { on_enter: false, on_exit: true }),
-        Some(value) => Err(ApiError::value("Beep", value, "true, false, onEnter or onExit")),
-    }
+    let Some(value) = parameters.one("Beep")? else {
+        return Ok(Beep::BOTH);
+    };
+    let chosen = Beep::WRITTEN.into_iter().find(|(word, _)| *word == value);
+    chosen
+        .map(|(_, beep)| beep)
+        .ok_or_else(|| ApiError::value("Beep", value, "true, false, onEnter or onExit"))
 }
 
 /// An empty URL is silence.
@@ -159,15 +156,13 @@ fn coaching(parameters: &Parameters, coaching: Option<bool>) -> Result<Option<Co
 }
 
 fn label(text: &str) -> Result<String, ApiError> {
-    let is_sid = text.parse::<CallSid>().is_ok();
-    let has_slash = text.contains('/') || text.to_ascii_lowercase().contains("%2f");
-    if text.is_empty() || text.chars().count() > LABEL_MAX || has_slash || is_sid {
-        return Err(ApiError::call(
-            16_024,
-            "Label must be 1 to 128 characters without a slash, and must not look like a call's SID.",
-        ));
+    if is_label(text) {
+        return Ok(text.to_owned());
     }
-    Ok(text.to_owned())
+    Err(ApiError::call(
+        16_024,
+        "Label must be 1 to 128 characters without a slash or a line break, and must not look like a call's SID.",
+    ))
 }
 
 /// A word that is neither is refused: in a filter it would silently list the wrong people.

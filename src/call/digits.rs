@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use confab_media::{DIGIT_DURATION, Digit, DigitQueueFull, DigitSender};
+use confab_media::{DIGIT_DURATION, DIGIT_PAUSE, Digit, DigitQueueFull, DigitSender};
 use zeroize::Zeroizing;
 
 /// What `w` and `W` wait.
@@ -46,6 +46,11 @@ impl DigitString {
         let string = Self(Zeroizing::new(text.to_owned()));
         string.press().map_err(|DigitQueueFull| DigitStringError::TooLong)?;
         Ok(string)
+    }
+
+    /// How long it takes to press all of it.
+    pub fn duration(&self) -> Duration {
+        self.0.chars().map(|key| wait(key).unwrap_or(DIGIT_DURATION + DIGIT_PAUSE)).sum()
     }
 
     /// What presses it.
@@ -101,6 +106,16 @@ mod tests {
             tick += 1;
         }
         begins
+    }
+
+    #[test]
+    fn a_string_lasts_as_long_as_its_keys_and_waits() {
+        let key = DIGIT_DURATION + DIGIT_PAUSE;
+        for (text, duration) in
+            [("1", key), ("12#", 3 * key), ("w1W", key + SHORT_WAIT + LONG_WAIT), ("ww", 2 * SHORT_WAIT)]
+        {
+            assert_eq!(DigitString::parse(text).unwrap().duration(), duration, "{text}");
+        }
     }
 
     #[test]

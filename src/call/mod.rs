@@ -75,7 +75,7 @@ pub use recordings::{
     RecordingStatus, RecordingTerms, RecordingTrack, RecordingView,
 };
 pub use seating::{
-    Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound,
+    Beep, CoachChange, ConferenceCallback, ConferenceWord, ConferenceWords, SeatChange, SeatSound, is_label,
 };
 pub use sid::{
     AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RecordingSid, RequestSid, SidError,

@@ -18,6 +18,26 @@ impl Beep {
     pub const BOTH: Self = Self { on_enter: true, on_exit: true };
     /// Never.
     pub const NEVER: Self = Self { on_enter: false, on_exit: false };
+
+    /// All of them, as they are written.
+    pub const WRITTEN: [(&str, Self); 4] = [
+        ("true", Self::BOTH),
+        ("false", Self::NEVER),
+        ("onEnter", Self { on_enter: true, on_exit: false }),
+        ("onExit", Self { on_enter: false, on_exit: true }),
+    ];
+}
+
+/// The longest label, in characters.
+const LABEL_MAX: usize = 128;
+
+/// Whether a participant can be called so: it must not be taken for a call's SID, nor split the path of a request.
+pub fn is_label(text: &str) -> bool {
+    let has_slash = text.contains('/') || text.to_ascii_lowercase().contains("%2f");
+    (1..=LABEL_MAX).contains(&text.chars().count())
+        && !has_slash
+        && !text.chars().any(char::is_control)
+        && text.parse::<CallSid>().is_err()
 }
 
 /// What somebody hears instead of the conference.

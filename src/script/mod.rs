@@ -2,7 +2,7 @@
 //! knows a call; who runs a script does that.
 //!
 //! ```text
-//! text ── Document::parse ──▶ verbs ──▶ whoever runs them ──▶ Gathering, Target::resolve, KeySequence::steps
+//! text ── Document::parse ──▶ verbs ──▶ whoever runs them ──▶ Gathering, Target::resolve
 //!                             warnings
 //! ```
 //!
@@ -10,7 +10,6 @@
 //! know about it.
 
 pub mod code;
-mod digits;
 mod document;
 mod element;
 mod error;
@@ -27,7 +26,6 @@ mod recordings;
 mod run;
 
 pub use debugger::{Debugger, Severity};
-pub use digits::{KeySequence, KeyStep, SEND_DIGITS_MAX};
 pub use document::{DOCUMENT_MAX, Document, INLINE_MAX, Use};
 pub use error::{ScriptError, Warning};
 pub use gathering::{Gathered, Gathering};

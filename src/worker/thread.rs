@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
-    Retired, TickTimes, Time, Transmit,
+    Retired, Tick, TickTimes, Time, Transmit,
 };
 
 use super::clock::{self, Stamps};
@@ -22,6 +23,9 @@ use super::taps::TapSink;
 /// Ticks between two looks at a leg's RTCP socket: RTCP comes every few seconds (RFC 3550 §6.2), so once a
 /// second is soon enough and costs next to nothing. Legs take turns.
 const RTCP_LOOK_TICKS: u64 = 50;
+
+/// So long may RTCP have lain in its socket when it is looked at.
+const RTCP_LOOK_INTERVAL: Duration = Tick::DURATION.saturating_mul(RTCP_LOOK_TICKS as u32);
 
 /// What a media thread is started with.
 pub(crate) struct Start {
@@ -151,10 +155,11 @@ impl<'a> Thread<'a> {
 
     fn receive(&mut self) {
         let stamps = Stamps::since(self.last_look);
+        let stamps_of_rtcp = Stamps::since(self.last_look - RTCP_LOOK_INTERVAL);
         self.last_look = clock::now();
         for (place, polled) in self.legs.iter().enumerate() {
             let engine = &mut self.engine;
-            let mut take = |port, received: super::socket::Received<'_>| {
+            let mut take = |port, stamps: Stamps, received: super::socket::Received<'_>| {
                 let datagram = Datagram {
                     port,
                     source: received.source,
@@ -163,9 +168,10 @@ impl<'a> Thread<'a> {
                 };
                 engine.handle_datagram(polled.leg, &datagram);
             };
-            self.batch.receive(&polled.sockets.rtp, |received| take(Port::Rtp, received));
+            self.batch.receive(&polled.sockets.rtp, |received| take(Port::Rtp, stamps, received));
             if (self.ticks + place as u64).is_multiple_of(RTCP_LOOK_TICKS) {
-                self.batch.receive(&polled.sockets.rtcp, |received| take(Port::Rtcp, received));
+                self.batch
+                    .receive(&polled.sockets.rtcp, |received| take(Port::Rtcp, stamps_of_rtcp, received));
             }
         }
     }

@@ -249,3 +249,34 @@ async fn a_coach_whose_agent_leaves_is_told_as_a_modification() {
     assert_eq!(told[0].get("StatusCallbackEvent"), "participant-modify");
     assert_eq!((told[0].get("Coaching"), told[0].get("CallSidToCoach")), ("true", ""));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_never_answers_changes_nothing_for_those_who_talk() {
+    let app = App::start().await;
+    app.answers("told", Vec::new());
+    let node = node().await;
+    let (mut alice, mut bob) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    let callback = format!(
+        "ConferenceStatusCallback={0}&ConferenceStatusCallbackEvent={1}&StatusCallback={0}",
+        encoded(&app.url("told")),
+        encoded(ALL)
+    );
+    let seat = dial_in(&node, &mut alice, "desk", &callback).await;
+    dial_in(&node, &mut bob, "desk", "").await;
+    alice.rtp.speak(700);
+    bob.rtp.hears(700).await;
+    for _ in 0..3 {
+        assert_eq!(node.post(&seat, "Muted=true").await["muted"], true);
+        bob.rtp.hears_no_more(700).await;
+        assert_eq!(node.post(&seat, "Muted=false").await["muted"], false);
+        bob.rtp.hears(700).await;
+    }
+    app.told("told", 1).await;
+    // Two that joined, a start, six changes; some on their way, the others behind them.
+    let (waiting, on_the_way) =
+        (node.figure("confab_webhook_waiting", "").await, node.figure("confab_webhook_in_flight", "").await);
+    assert!(waiting >= 7.0 && on_the_way >= 1.0, "{waiting} wait, {on_the_way} on their way");
+    alice.hang_up().await;
+    bob.hang_up().await;
+    node.wait_for_calls("completed", 2).await;
+}

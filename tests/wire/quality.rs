@@ -1,10 +1,13 @@
 //! What the API tells of how real calls sound.
 
-use std::time::Duration;
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime};
 
 use confab::server::Options;
 use serde_json::{Value, json};
+use tokio::net::UdpSocket;
 
+use crate::message::audio_port;
 use crate::peer::{Peer, within};
 use crate::running::Running;
 
@@ -66,6 +69,43 @@ async fn of_a_call_that_is_not_known_nothing_is_told() {
         let (status, answer) = node.quality(call).await;
         assert_eq!((status, &answer["code"]), (404, &json!(20404)), "{answer}");
     }
+}
+
+/// RTCP on its own port is looked at far less often than RTP; how long it lay there is not the network's doing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_trip_is_the_networks_however_rarely_reports_are_read() {
+    let node = Running::start(Options::default()).await;
+    let mut caller = Peer::udp(node.node.sip).await;
+    let answer = caller.dial("conf-round-trip").await;
+    let rtcp_port = audio_port(&answer.description()) + 1;
+    let call = newest_call(&node).await;
+    caller.rtp.speak(700);
+    let rtcp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    rtcp.connect((Ipv4Addr::LOCALHOST, rtcp_port)).await.unwrap();
+    let empty_report = [0x80, 201, 0, 1, 0, 0, 0, 99];
+    rtcp.send(&empty_report).await.unwrap();
+
+    // A sender report (RFC 3550 §6.4.1) says when it was sent, on this machine's clock.
+    let mut report = [0; 1_500];
+    within("a sender report", rtcp.recv(&mut report)).await.unwrap();
+    let sent = u64::from_be_bytes(report[8..16].try_into().unwrap());
+    let waited = (ntp_now() - sent) >> 16;
+    let mut answer = receiver_report(u32::from_be_bytes(report[4..8].try_into().unwrap()));
+    answer[24..28].copy_from_slice(&((sent >> 16) as u32).to_be_bytes());
+    answer[28..32].copy_from_slice(&(waited as u32).to_be_bytes());
+    rtcp.send(&answer).await.unwrap();
+    let on_the_way = (((ntp_now() - sent) >> 16) - waited) as f64 * 1_000.0 / 65_536.0;
+
+    let told = wait_for(&node, &call, |told| told["live"]["round_trip_ms"].is_number()).await;
+    let round_trip = told["live"]["round_trip_ms"].as_f64().unwrap();
+    assert!(round_trip <= on_the_way + 1.0, "{round_trip} ms, {on_the_way} at most");
+}
+
+/// As NTP counts: seconds since 1900, and parts of them.
+fn ntp_now() -> u64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let parts = (u64::from(now.subsec_nanos()) << 32) / 1_000_000_000;
+    (now.as_secs() + 2_208_988_800) << 32 | parts
 }
 
 async fn newest_call(node: &Running) -> String {

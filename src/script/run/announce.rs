@@ -2,18 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use confab_media::{DIGIT_DURATION, DIGIT_PAUSE, PlayerId, Plays, SampleRate, Sound};
+use confab_media::{PlayerId, Plays, SampleRate, Sound};
 use tracing::debug;
-use zeroize::Zeroizing;
 
+use super::super::ScriptError;
+use super::super::Target;
 use super::super::code::Code;
 use super::super::verbs::{Play, Playable, Repeat, Say};
-use super::super::{KeySequence, KeyStep, ScriptError, Target};
 use super::wait::Woken;
 use super::{Flow, Runner, parameters};
-use crate::call::DigitString;
 use crate::sound::{Library, SayRequest, Saying, SoundError};
 use crate::webhook::{self, Client, Cookies, Failure, Request};
 
@@ -46,15 +44,11 @@ impl Runner {
                     Err(flow) => flow,
                 }
             }
-            Playable::Keys(sequence) => {
-                let Some(keys) = keys(sequence) else {
-                    self.note(13_430, "The keys were not sent: more than 32, waits counted by halves.");
-                    return Flow::Next;
-                };
-                if let Err(error) = self.scripts.calls.press_digits(self.call.sid, keys).await {
+            Playable::Keys(keys) => {
+                if let Err(error) = self.scripts.calls.press_digits(self.call.sid, keys.clone()).await {
                     self.note(13_430, &format!("The keys were not sent: {error}."));
                 }
-                self.pause(lasts(sequence)).await
+                self.pause(keys.duration()).await
             }
         }
     }
@@ -194,28 +188,6 @@ pub(super) async fn read(library: &Library, mut coming: webhook::Sound) -> Resul
         file.push(&chunk)?;
     }
     Ok(library.sound(file, kind).await?)
-}
-
-/// Keys in the model's words; none of a sequence that is longer than may wait.
-pub(super) fn keys(sequence: &KeySequence) -> Option<DigitString> {
-    let mut text = Zeroizing::new(String::new());
-    for step in sequence.steps() {
-        match step {
-            KeyStep::Key(digit) => text.push(digit.expose()),
-            KeyStep::Pause(pause) if *pause < Duration::from_secs(1) => text.push('w'),
-            KeyStep::Pause(_) => text.push('W'),
-        }
-    }
-    DigitString::parse(&text).ok()
-}
-
-/// How long a sequence takes to be pressed.
-fn lasts(sequence: &KeySequence) -> Duration {
-    let step = |step: &KeyStep| match step {
-        KeyStep::Key(_) => DIGIT_DURATION + DIGIT_PAUSE,
-        KeyStep::Pause(pause) => *pause,
-    };
-    sequence.steps().iter().map(step).sum()
 }
 
 /// As the engine has it.

@@ -4,10 +4,10 @@ use tokio::time::Instant;
 
 use super::super::code::{CONFERENCE_COACH, MIXED_NOUNS, PARTICIPANT_LABEL_IN_USE};
 use super::super::verbs::Waiting;
-use super::super::verbs::dial::{Beep as BeepWord, Conference, ConferenceEvent, Dial};
+use super::super::verbs::dial::{Conference, Dial};
 use super::announce::told;
 use super::{Flow, Runner};
-use crate::call::{Beep, CallError, ConferenceCallback, ConferenceWord, JoinTerms, SeatSound, VoiceUrl};
+use crate::call::{CallError, ConferenceCallback, JoinTerms, SeatSound, VoiceUrl};
 
 impl Runner {
     pub(super) async fn dial_conference(&mut self, dial: &Dial, conference: &Conference) -> Flow {
@@ -40,15 +40,9 @@ impl Runner {
             start_on_enter: conference.start_on_enter,
             end_on_exit: conference.end_on_exit,
             participants_max: Some(usize::from(conference.max_participants)),
-            beep: match conference.beep {
-                BeepWord::Both => Beep::BOTH,
-                BeepWord::Never => Beep::NEVER,
-                BeepWord::OnEnter => Beep { on_enter: true, on_exit: false },
-                BeepWord::OnExit => Beep { on_enter: false, on_exit: true },
-            },
+            beep: conference.beep,
             wait: self.wait_sound(&conference.wait),
-            // The script's reader takes nothing else.
-            coach: conference.coach.as_ref().and_then(|coached| coached.parse().ok()),
+            coach: conference.coach,
             news: self.conference_callback(conference),
         }
     }
@@ -70,24 +64,10 @@ impl Runner {
     fn conference_callback(&self, conference: &Conference) -> Option<ConferenceCallback> {
         let callback = conference.status.as_ref()?;
         let url = self.resolve(&callback.target)?;
-        let events = conference.status_events.iter().map(|event| word(*event)).collect();
+        let events = conference.status_events.iter().copied().collect();
         Some(ConferenceCallback {
             url: VoiceUrl { url: url.into(), method: super::method(callback.method) },
             events,
         })
-    }
-}
-
-const fn word(event: ConferenceEvent) -> ConferenceWord {
-    match event {
-        ConferenceEvent::Start => ConferenceWord::Start,
-        ConferenceEvent::End => ConferenceWord::End,
-        ConferenceEvent::Join => ConferenceWord::Join,
-        ConferenceEvent::Leave => ConferenceWord::Leave,
-        ConferenceEvent::Mute => ConferenceWord::Mute,
-        ConferenceEvent::Hold => ConferenceWord::Hold,
-        ConferenceEvent::Modify => ConferenceWord::Modify,
-        ConferenceEvent::Speaker => ConferenceWord::Speaker,
-        ConferenceEvent::Announcement => ConferenceWord::Announcement,
     }
 }

@@ -193,7 +193,7 @@ impl Runner {
         match party {
             Party::Number(number) => {
                 let mut order = order(DialTarget::Number(number.number.clone()), None);
-                order.send_digits = number.send_digits.as_ref().and_then(super::announce::keys);
+                order.send_digits.clone_from(&number.send_digits);
                 vec![order]
             }
             Party::Client(client) => vec![order(DialTarget::Client(client.identity.clone()), None)],

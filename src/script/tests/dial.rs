@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::verbs::dial::*;
 use super::super::verbs::{RecordingEvent, RecordingStatus, RecordingTrack, Trim, Waiting};
-use super::super::{Callback, KeySequence, Method, Target, Verb};
+use super::super::{Callback, Method, Target, Verb};
 use super::{document, impossible, verb, warnings};
+use crate::call::{Beep, DigitString};
 
 fn post(url: &str) -> Callback {
     Callback { target: Target::new(url), method: Method::Post }
@@ -119,7 +120,7 @@ fn several_are_dialled_at_once() {
             CallEvent::Completed,
         ],
     };
-    let send_digits = KeySequence::parse("wW12");
+    let send_digits = DigitString::parse("wW12").ok();
     assert_eq!(parties[0], Party::Number(Number { send_digits, called, ..plain("+4420") }));
     let client = Client {
         identity: "alice".to_owned(),
@@ -245,7 +246,7 @@ fn a_conference_begins_with_whoever_comes_and_plays_music_before() {
     let plain = Conference {
         name: "Room 1".to_owned(),
         muted: false,
-        beep: Beep::Both,
+        beep: Beep::BOTH,
         start_on_enter: true,
         end_on_exit: false,
         label: None,
@@ -279,7 +280,7 @@ fn a_conference_has_every_attribute() {
     let full = Conference {
         name: "a".to_owned(),
         muted: true,
-        beep: Beep::OnExit,
+        beep: Beep { on_enter: false, on_exit: true },
         start_on_enter: false,
         end_on_exit: true,
         label: Some("agent 7".to_owned()),
@@ -289,7 +290,7 @@ fn a_conference_has_every_attribute() {
         record: true,
         trim: Trim::Nothing,
         region: Some("ie1".to_owned()),
-        coach: Some(coach),
+        coach: coach.parse().ok(),
         status: Some(get("/c")),
         status_events: conference.status_events.clone(),
         recording_status: Some(RecordingStatus {

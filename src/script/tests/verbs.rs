@@ -6,8 +6,9 @@ use std::time::Duration;
 use confab_media::Digit;
 
 use super::super::verbs::*;
-use super::super::{Callback, Document, KeySequence, Method, Target, Use, Verb};
+use super::super::{Callback, Document, Method, Target, Use, Verb};
 use super::{document, impossible, verb, warnings};
+use crate::call::DigitString;
 
 const ONCE: Repeat = Repeat::Times(NonZeroU32::MIN);
 
@@ -65,7 +66,7 @@ fn play_has_a_url_or_keys() {
     let sound = Playable::Sound(Target::new("https://example.com/hold.mp3?a=1&b=2"));
     let play = Play { what: sound, repeat: Repeat::Times(NonZeroU32::new(3).unwrap()) };
     assert_eq!(verb("<Play loop='3'> https://example.com/hold.mp3?a=1&amp;b=2 </Play>"), Verb::Play(play));
-    let keys = Playable::Keys(KeySequence::parse("ww12#").unwrap());
+    let keys = Playable::Keys(DigitString::parse("ww12#").unwrap());
     assert_eq!(verb("<Play digits='ww12#'/>"), Verb::Play(Play { what: keys, repeat: ONCE }));
     assert_eq!(warnings("<Play digits='1'>a.wav</Play>"), [12_200]);
 }

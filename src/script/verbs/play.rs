@@ -1,8 +1,8 @@
 //! Play: a sound by its URL, or keys.
 
 use super::Repeat;
+use crate::call::DigitString;
 use crate::script::code::{BAD_URL, PLAY_DIGITS, PLAY_LOOP, SCHEMA};
-use crate::script::digits::KeySequence;
 use crate::script::element::Element;
 use crate::script::error::ScriptError;
 use crate::script::target::Target;
@@ -22,13 +22,13 @@ pub enum Playable {
     /// The sound behind a URL, which is asked with GET and without parameters.
     Sound(Target),
     /// Keys, sent to the far end.
-    Keys(KeySequence),
+    Keys(DigitString),
 }
 
 impl Play {
     pub(super) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
-        let right = "keys (0-9, A-D, #, *) and pauses (w, W)";
-        let keys = element.secret("digits", PLAY_DIGITS, right, KeySequence::parse);
+        let right = "keys (0-9, A-D, #, *) and pauses (w, W), 32 at most";
+        let keys = element.secret("digits", PLAY_DIGITS, right, |keys| DigitString::parse(keys).ok());
         let repeat = Repeat::read(element, PLAY_LOOP);
         element.finish();
         element.no_children();

@@ -69,6 +69,13 @@ impl Seated {
         node.post(&self.path, form).await
     }
 
+    /// Waits until it hears none of these. The node's music has notes that are near to a tone.
+    async fn hears_none_of(&self, tones: &[u32]) {
+        for &hertz in tones {
+            self.peer.rtp.hears_no_more(hertz).await;
+        }
+    }
+
     /// Waits until it hears just these of all who speak.
     async fn hears_just(&self, heard: &[u32]) {
         let rtp = &self.peer.rtp;

@@ -266,7 +266,7 @@ async fn warm_transfer() {
     let mut expert = Peer::udp(node.node.sip).await;
     let other = recipes.run("consult", &[&conference, &call, &address(&expert)]).await;
     pick_up(&mut expert, SUPERVISOR).await;
-    tokio::join!(agent.hears_just(&[SUPERVISOR]), customer.hears_just(&[]));
+    tokio::join!(agent.hears_just(&[SUPERVISOR]), customer.hears_none_of(&[AGENT, SUPERVISOR]));
     recipes.run("cancel", &[&conference, other.as_str().unwrap(), &call]).await;
     expert.is_hung_up().await;
     tokio::join!(agent.hears_just(&[CUSTOMER]), customer.hears_just(&[AGENT]));

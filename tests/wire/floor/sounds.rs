@@ -92,7 +92,7 @@ async fn whatever_is_wrong_with_the_music_the_customer_hears_the_nodes_and_the_n
         customer.hears_just(&[AGENT]).await;
         customer.update(&node, &format!("Hold=true&HoldUrl={}", encoded(&what))).await;
         is_noted(&node, customer.call(), code, &what).await;
-        customer.hears_just(&[]).await;
+        customer.hears_none_of(&[AGENT]).await;
         let heard = customer.peer.rtp.next(100).await;
         assert!(Rtp::any_has(&heard, NOTE), "no music in place of {what}");
         // When it is mended, it is heard.

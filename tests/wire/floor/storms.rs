@@ -174,7 +174,11 @@ async fn sounds_as(state: &State, who: &Seated, agents: [&Seated; 2]) {
         agent.hears_just(&heard).await;
     }
     let both = agents.map(|agent| agent.hertz);
-    who.hears_just(if state.hold { &[] } else { &both }).await;
+    if state.hold {
+        who.hears_none_of(&both).await;
+    } else {
+        who.hears_just(&both).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

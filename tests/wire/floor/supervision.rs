@@ -175,7 +175,7 @@ async fn what_contradicts_itself_in_one_request_has_one_outcome() {
     customer.hears_just(&[AGENT]).await;
     // An empty URL is none.
     assert_eq!(customer.update(&node, "Hold=true&HoldUrl=").await["hold"], true);
-    customer.hears_just(&[]).await;
+    customer.hears_none_of(&[AGENT]).await;
     let heard = customer.peer.rtp.next(100).await;
     assert!(crate::rtp::Rtp::any_has(&heard, 250), "no music");
     // While they are, a URL takes the place of what they hear.

@@ -2,6 +2,7 @@
 
 use super::super::enqueue::Waiting;
 use super::super::recording::{RecordingStatus, Trim};
+use crate::call::{Beep, CallSid, ConferenceWord, is_label};
 use crate::script::code::{
     CONFERENCE_BEEP, CONFERENCE_COACH, CONFERENCE_END_ON_EXIT, CONFERENCE_MUTED, CONFERENCE_NAME,
     CONFERENCE_START_ON_ENTER, CONFERENCE_TRIM, CONFERENCE_WAIT_METHOD, PARTICIPANT_LABEL, SCHEMA,
@@ -10,10 +11,8 @@ use crate::script::element::Element;
 use crate::script::error::ScriptError;
 use crate::script::target::{Callback, Target};
 
-/// The longest name of a conference or a participant, in characters.
+/// The longest name of a conference, in characters.
 const NAME_MAX: usize = 128;
-/// Characters of a SID: two letters and 32 hexadecimal digits.
-const SID_LEN: usize = 34;
 
 /// A seat in a conference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,28 +42,15 @@ pub struct Conference {
     /// Where it is mixed, if the document says so.
     pub region: Option<String>,
     /// The call that alone hears them.
-    pub coach: Option<String>,
+    pub coach: Option<CallSid>,
     /// Who is told of the conference.
     pub status: Option<Callback>,
     /// Of what.
-    pub status_events: Vec<ConferenceEvent>,
+    pub status_events: Vec<ConferenceWord>,
     /// Who is told of the recording.
     pub recording_status: Option<RecordingStatus>,
     /// Who is told of the end; an older way.
     pub event_callback: Option<Target>,
-}
-
-/// When a beep is heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beep {
-    /// When they come and when they go.
-    Both,
-    /// Never.
-    Never,
-    /// When they come.
-    OnEnter,
-    /// When they go.
-    OnExit,
 }
 
 /// How long packets are waited for.
@@ -80,51 +66,8 @@ pub enum JitterBufferSize {
     Large,
 }
 
-/// What happens in a conference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConferenceEvent {
-    /// It began.
-    Start,
-    /// It ended.
-    End,
-    /// Somebody came.
-    Join,
-    /// Somebody left.
-    Leave,
-    /// Somebody was muted, or no longer is.
-    Mute,
-    /// Somebody was put on hold, or no longer is.
-    Hold,
-    /// A participant's settings changed.
-    Modify,
-    /// Somebody began or stopped to speak.
-    Speaker,
-    /// An announcement was made, or failed.
-    Announcement,
-}
-
-impl ConferenceEvent {
-    const WORDS: [(&str, Self); 9] = [
-        ("start", Self::Start),
-        ("end", Self::End),
-        ("join", Self::Join),
-        ("leave", Self::Leave),
-        ("mute", Self::Mute),
-        ("hold", Self::Hold),
-        ("modify", Self::Modify),
-        ("speaker", Self::Speaker),
-        ("announcement", Self::Announcement),
-    ];
-}
-
 impl Conference {
     pub(super) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
-        let beeps = [
-            ("true", Beep::Both),
-            ("false", Beep::Never),
-            ("onEnter", Beep::OnEnter),
-            ("onExit", Beep::OnExit),
-        ];
         let buffers = [
             ("off", JitterBufferSize::Off),
             ("small", JitterBufferSize::Small),
@@ -136,7 +79,7 @@ impl Conference {
         let conference = Self {
             name: name(element)?,
             muted: element.boolean("muted", false, CONFERENCE_MUTED),
-            beep: element.choice("beep", Beep::Both, CONFERENCE_BEEP, &beeps),
+            beep: element.choice("beep", Beep::BOTH, CONFERENCE_BEEP, &Beep::WRITTEN),
             start_on_enter: element.boolean("startConferenceOnEnter", true, CONFERENCE_START_ON_ENTER),
             end_on_exit: element.boolean("endConferenceOnExit", false, CONFERENCE_END_ON_EXIT),
             label: label(element),
@@ -148,7 +91,7 @@ impl Conference {
             region: element.words("region"),
             coach: coach(element)?,
             status: element.callback("statusCallback", "statusCallbackMethod", SCHEMA),
-            status_events: element.choices("statusCallbackEvent", &[], SCHEMA, &ConferenceEvent::WORDS),
+            status_events: element.choices("statusCallbackEvent", &[], SCHEMA, &ConferenceWord::WRITTEN),
             recording_status: RecordingStatus::read(element),
             event_callback: element.target("eventCallbackUrl").filter(|target| !target.is_empty()),
         };
@@ -168,31 +111,18 @@ fn name(element: &Element<'_, '_>) -> Result<String, ScriptError> {
     Ok(name)
 }
 
-/// Not one that could be a call's SID, nor one that splits the path of a request.
 fn label(element: &Element<'_, '_>) -> Option<String> {
     let right = "1 to 128 characters without /, and no SID of a call";
     element.value("participantLabel", None, PARTICIPANT_LABEL, right, |label| {
-        let is_fine = !label.is_empty()
-            && label.chars().nth(NAME_MAX).is_none()
-            && !label.contains('/')
-            && !label.to_ascii_lowercase().contains("%2f")
-            && !label.chars().any(char::is_control)
-            && !is_call_sid(label);
-        is_fine.then(|| Some(label.to_owned()))
+        is_label(label).then(|| Some(label.to_owned()))
     })
 }
 
 /// Who was to be heard by one only is not let in to be heard by all: a wrong one is an error, not a default.
-fn coach(element: &Element<'_, '_>) -> Result<Option<String>, ScriptError> {
-    match element.words("coach") {
-        Some(sid) if !is_call_sid(&sid) => {
-            Err(element.impossible(CONFERENCE_COACH, "has a coach that is not the SID of a call."))
-        }
-        sid => Ok(sid),
-    }
-}
-
-fn is_call_sid(text: &str) -> bool {
-    text.len() == SID_LEN
-        && text.strip_prefix("CA").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+fn coach(element: &Element<'_, '_>) -> Result<Option<CallSid>, ScriptError> {
+    let Some(words) = element.words("coach") else {
+        return Ok(None);
+    };
+    let wrong = |_| element.impossible(CONFERENCE_COACH, "has a coach that is not the SID of a call.");
+    words.parse().map(Some).map_err(wrong)
 }

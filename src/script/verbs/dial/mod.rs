@@ -8,7 +8,7 @@ mod queue;
 mod sip;
 
 pub use client::Client;
-pub use conference::{Beep, Conference, ConferenceEvent, JitterBufferSize};
+pub use conference::{Conference, JitterBufferSize};
 pub use number::Number;
 pub use queue::Queue;
 pub use sip::{Sip, SipAddress, SipCredentials};

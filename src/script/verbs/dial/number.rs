@@ -1,8 +1,8 @@
 //! Number: somebody by their telephone number.
 
 use super::{Called, MACHINE_DETECTION};
+use crate::call::DigitString;
 use crate::script::code::{NUMBER_FORMAT, NUMBER_METHOD, NUMBER_SEND_DIGITS};
-use crate::script::digits::KeySequence;
 use crate::script::element::Element;
 use crate::script::error::ScriptError;
 
@@ -15,7 +15,7 @@ pub struct Number {
     /// The digits, `*` and `#`, after a `+` if the document has one; what people write between them is left out.
     pub number: String,
     /// Keys to send when somebody answers.
-    pub send_digits: Option<KeySequence>,
+    pub send_digits: Option<DigitString>,
     /// What all who are called have.
     pub called: Called,
 }
@@ -23,7 +23,8 @@ pub struct Number {
 impl Number {
     pub(super) fn read(element: &Element<'_, '_>) -> Result<Self, ScriptError> {
         let right = "keys (0-9, A-D, #, *) and pauses (w, W), at most 32";
-        let send_digits = element.secret("sendDigits", NUMBER_SEND_DIGITS, right, KeySequence::parse_short);
+        let send_digits =
+            element.secret("sendDigits", NUMBER_SEND_DIGITS, right, |keys| DigitString::parse(keys).ok());
         let called = Called::read(element, NUMBER_METHOD);
         element.pass_over(&MACHINE_DETECTION);
         element.pass_over(&["byoc"]);
