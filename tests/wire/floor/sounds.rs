@@ -19,10 +19,11 @@ const NOTE: u32 = 250;
 /// Waits until a call is known to have suffered this.
 async fn is_noted(node: &Running, call: &str, code: u32, what: &str) {
     let path = format!("Calls/{call}/Notifications.json");
+    let expected = code.to_string();
     within(&format!("{code} of {what}"), async {
         loop {
             let notes = node.get(&path).await["notifications"].as_array().unwrap().clone();
-            if notes.iter().any(|note| note["error_code"] == code.to_string() && note["log"] == "0") {
+            if notes.iter().any(|note| note["error_code"] == expected && note["log"] == "0") {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
