@@ -22,7 +22,7 @@ use crate::directory::{Directory, DirectoryError, MainAccount};
 use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
 use crate::sip;
-use crate::sound::{self, SayCommand, Saying};
+use crate::sound::{self, Library, SayCommand, Saying};
 use crate::store::{Retention, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use crate::webhook::{
@@ -243,8 +243,9 @@ impl Node {
         tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
         let saying = Arc::new(saying(&config)?);
+        let library = Arc::new(Library::default());
         let scripts =
-            script::Scripts { calls: calls.clone(), web, saying, debugger, call_tokens, public_url };
+            script::Scripts { calls: calls.clone(), web, saying, library, debugger, call_tokens, public_url };
         let scripts = Arc::new(scripts);
         tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
         tokio::spawn(script::serve(scripts, adapters.arrivals));

@@ -14,7 +14,7 @@ use confab_media::{
     Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap,
     Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings,
     Event, FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
-    QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
+    Programme, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
 };
 
 mod engine_leg;
@@ -90,7 +90,7 @@ fn a_thousand_steady_ticks_allocate_nothing() {
     assert!(keys >= 50, "with keys heard as tones: {keys}");
 }
 
-/// All codecs, a coach, an announcement, more talkers than are mixed, SRTP and RTCP.
+/// All codecs, a coach, an announcement, more talkers than are mixed, those who wait, SRTP and RTCP.
 #[test]
 fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
     let mut engine = Engine::new(EngineSettings { legs_max: 64, conferences_max: 4, tap_frames_max: 0 });
@@ -117,7 +117,13 @@ fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
     let coached = LegSet::new(&[LegId(1), LegId(2)]).unwrap();
     ask(&mut engine, Ask::SetAudience(LegId(0), Audience::Only(coached)));
     let sound = Sound::new(SampleRate::Hz16000, vec![100; 16_000 * 15]);
+    ask(&mut engine, Ask::PutOn(Programme::new(&sound).unwrap()));
     ask(&mut engine, Ask::PlayToAll(ConferenceId(1), Player::new(PlayerId(1), sound, Plays::ONCE)));
+    // Those who wait.
+    for (id, codec) in (30..).zip(Codec::ALL) {
+        ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
+        ask(&mut engine, Ask::Tune(LegId(id)));
+    }
 
     let (mut now, mut before) = (Time::from_millis(1), 0);
     for tick in 0..1_200 {

@@ -31,6 +31,8 @@ mod far_hold;
 mod faults;
 #[path = "wire/feed.rs"]
 mod feed;
+#[path = "wire/floor/mod.rs"]
+mod floor;
 #[path = "wire/lasting.rs"]
 mod lasting;
 #[path = "wire/limits.rs"]

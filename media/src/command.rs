@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::codec::Codec;
 use crate::conference::{Conference, ConferenceTap, Equipment, Seat};
+use crate::engine::Programme;
 use crate::event::LevelReport;
 use crate::id::{CommandId, ConferenceId, LegId};
 use crate::leg::{Coding, DigitSender, Leg, LegSrtp, Player, PressedDigit, QualityReport};
@@ -35,6 +36,10 @@ pub enum Ask {
     /// Play this to all who hear the conference, over what is said and played there. Its end is told by
     /// [`ConferenceEvent::Played`](crate::ConferenceEvent::Played).
     PlayToAll(ConferenceId, Box<Player>),
+    /// Have this heard by all who are [tuned](Ask::Tune) in, instead of what they heard.
+    PutOn(Box<Programme>),
+    /// Let the leg hear what is on for all who wait, instead of what it was played; where it would hear that.
+    Tune(LegId),
     /// Stop what is played to the leg.
     StopPlaying(LegId),
     /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.

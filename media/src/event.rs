@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::command::LegChange;
 use crate::conference::{Conference, ConferenceTap, Equipment};
 use crate::dsp::level::{Level, SpeechChange};
+use crate::engine::Programme;
 use crate::frame::Frame;
 use crate::id::{CommandId, ConferenceId, LegId, PlayerId};
 use crate::leg::{DigitSender, Leg, PlayEnd, Player, PressedDigit, QualityReport};
@@ -186,6 +187,8 @@ pub enum Retired {
     LegChange(Box<LegChange>),
     /// What a leg or a conference was played before, or a player that found none.
     Player(Box<Player>),
+    /// What was on for all who wait, before something else was.
+    Programme(Box<Programme>),
     /// What pressed keys, and is done or was not needed.
     Presses(Box<DigitSender>),
     /// What copied a conference, or was not needed for it.

@@ -52,7 +52,7 @@ pub use command::{
 pub use conference::{Conference, ConferenceSettings, ConferenceTap, Equipment, Seat, TapParts};
 pub use costs::TickTimes;
 pub use dsp::level::{Level, SpeechChange};
-pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed};
+pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed, Programme};
 pub use event::{
     ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapSide, Tapped,
 };
@@ -73,7 +73,7 @@ pub use leg::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
     DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
-pub use leg::{PlayEnd, Player, Plays, Sound};
+pub use leg::{PlayEnd, Player, Plays, Sound, WeakSound};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};
 pub use transmit::Transmit;

@@ -141,10 +141,12 @@ fn leg_home(engine: &mut Engine) -> LegId {
     match engine.poll_retired().unwrap() {
         Retired::Leg(leg) => leg.id(),
         other @ (Retired::Conference(_)
+        | Retired::ConferenceTap(_)
         | Retired::LegChange(_)
         | Retired::Presses(_)
         | Retired::Player(_)
         | Retired::Equipment(_)
+        | Retired::Programme(_)
         | Retired::Levels(_)
         | Retired::Quality(_)) => {
             panic!("{other:?}")

@@ -482,6 +482,8 @@ fn what_is_removed_travels_home() {
             | Retired::Player(_)
             | Retired::Presses(_)
             | Retired::Equipment(_)
+            | Retired::ConferenceTap(_)
+            | Retired::Programme(_)
             | Retired::Levels(_)
             | Retired::Quality(_) => None,
         })

@@ -10,12 +10,13 @@ use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
     ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg,
     LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
-    QualityReport, SampleRate, Seat, Sound,
+    Programme, QualityReport, SampleRate, Seat, Sound,
 };
 
 use tracing::error;
 
 use super::handle::CallMedia;
+use crate::sound::hold_music;
 use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers, wall_clock};
 
 /// A leg's place on the media threads.
@@ -68,6 +69,8 @@ pub(super) struct Media<W> {
     load: Vec<usize>,
     /// Which conferences are equipped for which sample rates.
     equipped: HashSet<(ConferenceId, SampleRate)>,
+    /// On which threads the music is on for those who wait.
+    broadcasting: HashSet<WorkerIndex>,
     /// What waits for a command to be carried out. Each entry is answered by the thread, or dropped when the
     /// thread restarts; so it is bounded by the rings.
     waiting: HashMap<CommandId, (WorkerIndex, W)>,
@@ -85,6 +88,7 @@ impl<W> Media<W> {
             ports,
             receiving,
             equipped: HashSet::new(),
+            broadcasting: HashSet::new(),
             waiting: HashMap::new(),
             backlog: VecDeque::new(),
             next_id: 1,
@@ -235,8 +239,8 @@ impl<W> Media<W> {
         waiter: impl FnOnce(PlayerId) -> W,
     ) -> Result<PlayerId, (Full, W)> {
         let id = PlayerId(self.next());
-        let player = Player::new(id, sound, plays);
-        self.ask(place.worker, Ask::Play(place.leg, player), waiter(id)).map(|()| id)
+        let ask = self.playing(place, id, sound, plays);
+        self.ask(place.worker, ask, waiter(id)).map(|()| id)
     }
 
     /// Has what a leg says and hears handed out, or no more.
@@ -266,8 +270,35 @@ impl<W> Media<W> {
     /// Plays a sound to a leg instead of what it was played, without anybody waiting for it to begin.
     pub(super) fn play_surely(&mut self, place: &LegPlace, sound: Sound, plays: Plays) -> PlayerId {
         let id = PlayerId(self.next());
-        self.surely(place.worker, Ask::Play(place.leg, Player::new(id, sound, plays)), None);
+        let ask = self.playing(place, id, sound, plays);
+        self.surely(place.worker, ask, None);
         id
+    }
+
+    /// A player of its own; but the music that goes round is on for all who wait, and encoded once for them.
+    fn playing(&mut self, place: &LegPlace, id: PlayerId, sound: Sound, plays: Plays) -> Ask {
+        if plays == Plays::Forever && sound.is_same(&hold_music()) && self.puts_on(place.worker, &sound) {
+            Ask::Tune(place.leg)
+        } else {
+            Ask::Play(place.leg, Player::new(id, sound, plays))
+        }
+    }
+
+    /// Whether the music is on: from now on if it was not.
+    fn puts_on(&mut self, worker: WorkerIndex, music: &Sound) -> bool {
+        if self.broadcasting.contains(&worker) {
+            return true;
+        }
+        match Programme::new(music) {
+            Ok(programme) => {
+                self.surely(worker, Ask::PutOn(programme), None);
+                self.broadcasting.insert(worker)
+            }
+            Err(e) => {
+                error!(error = %e, "no means for music");
+                false
+            }
+        }
     }
 
     /// Plays a sound to all who hear a conference.
@@ -382,6 +413,7 @@ impl<W> Media<W> {
 
     /// All who wait for a thread that forgot what it was told.
     pub(super) fn abandoned(&mut self, worker: WorkerIndex) -> Vec<W> {
+        self.broadcasting.remove(&worker);
         self.waiting.extract_if(|_, (w, _)| *w == worker).map(|(_, (_, waiter))| waiter).collect()
     }
 

@@ -71,13 +71,20 @@ pub(super) struct Sounding {
     sound: SeatSound,
     /// Whether any of it has been played.
     is_heard: bool,
+    /// Whether it stands still, until they are put on hold again.
+    rests: bool,
     /// The piece under way, and who waits for its end.
     piece: Option<(PlayerId, Reply<PlayEnd>)>,
 }
 
 impl Sounding {
     const fn new(id: Option<SoundId>, purpose: SoundPurpose, sound: SeatSound) -> Self {
-        Self { id, purpose, sound, is_heard: false, piece: None }
+        Self { id, purpose, sound, is_heard: false, rests: false, piece: None }
+    }
+
+    /// Whether there is more of it to come.
+    fn goes_on(&self) -> bool {
+        self.id.is_some() || self.sound == SeatSound::Music
     }
 
     /// Answers whoever waits for the piece, if it was this one.

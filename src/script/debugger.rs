@@ -41,17 +41,17 @@ impl Debugger {
         Self { store }
     }
 
-    /// Something about a call's script. `url` is the document's, without its query.
+    /// Something about a call's script, or about what is heard in a conference. `url` is the document's, without its query.
     pub fn note(
         &self,
-        (account, call): (AccountSid, CallSid),
+        (account, call): (AccountSid, Option<CallSid>),
         severity: Severity,
         code: Code,
         message: &str,
         url: Option<String>,
     ) {
         self.store.note(NotificationRow {
-            call: Some(call.to_string()),
+            call: call.map(|call| call.to_string()),
             request_url: url,
             ..blank(account.to_string(), severity, code, message)
         });

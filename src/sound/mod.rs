@@ -6,6 +6,7 @@
 //!          └─ mp3 ──────────────────┘
 //! text ──── say: a service, a command ─▶ bytes, as above
 //! music ─── made here
+//! files that many hear: library
 //! ```
 //!
 //! What a file is, its content says before its type does. Files come from strangers: lengths that they claim are never
@@ -15,6 +16,7 @@
 mod aiff;
 mod au;
 mod error;
+mod library;
 mod mp3;
 mod music;
 mod pcm;
@@ -25,6 +27,7 @@ mod tests;
 mod wav;
 
 pub use error::SoundError;
+pub use library::{Incoming, Library};
 pub use music::{Chime, hold_music};
 pub use say::{CACHE_BYTES, SAY_TIMEOUT, Said, SayCommand, SayError, SayRequest, Saying, Speaker, attention};
 

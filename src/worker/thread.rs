@@ -210,6 +210,7 @@ impl<'a> Thread<'a> {
                 | Retired::Presses(_)
                 | Retired::ConferenceTap(_)
                 | Retired::Equipment(_)
+                | Retired::Programme(_)
                 | Retired::Levels(_)
                 | Retired::Quality(_) => None,
             };

@@ -41,7 +41,7 @@ impl Feed {
     }
 
     /// The next event.
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         loop {
             // Chunks of the transfer begin with their lengths, on lines of their own.
             if let Some((event, rest)) = self.read.split_once("\n\n") {

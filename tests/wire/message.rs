@@ -71,6 +71,11 @@ impl Message {
         self
     }
 
+    /// What it is, as a ladder has it: a method, or a status.
+    pub(crate) fn rung(&self) -> String {
+        self.method().unwrap_or_else(|| self.start.trim_start_matches("SIP/2.0 ")).to_owned()
+    }
+
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{}\r\n", self.start).into_bytes();
         for (name, value) in &self.headers {

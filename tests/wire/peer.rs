@@ -1,7 +1,7 @@
 //! A scripted phone: a SIP socket (UDP or TCP), an RTP socket and one call. It does what the test says, right or
 //! wrong, retransmits nothing by itself, and knows nothing of the node but what comes over the wire.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -56,6 +56,12 @@ pub(crate) struct Peer {
     registrations: (String, u32),
     /// What came while something else was waited for.
     waiting: VecDeque<Message>,
+    /// All that went to and fro, each once, as a ladder has it: whether the node sent it, and what it is.
+    pub(crate) ladder: Vec<(bool, String)>,
+    /// What the node sent, to know what it sends again.
+    came: HashSet<Vec<u8>>,
+    /// The branches of the INVITEs that it was called with.
+    called: HashSet<String>,
 }
 
 impl Peer {
@@ -119,6 +125,9 @@ impl Peer {
             name: "sip:peer@127.0.0.1".to_owned(),
             registrations: (fresh("registrations"), 0),
             waiting: VecDeque::new(),
+            ladder: Vec::new(),
+            came: HashSet::new(),
+            called: HashSet::new(),
         }
     }
 
@@ -243,6 +252,7 @@ impl Peer {
     }
 
     pub(crate) async fn send(&mut self, message: &Message) {
+        self.ladder.push((false, message.rung()));
         self.send_bytes(&message.to_bytes()).await;
     }
 
@@ -293,6 +303,14 @@ impl Peer {
 
     /// Whatever comes next.
     async fn next(&mut self) -> Message {
+        let message = self.take().await;
+        if self.came.insert(message.to_bytes()) {
+            self.ladder.push((true, message.rung()));
+        }
+        message
+    }
+
+    async fn take(&mut self) -> Message {
         match &mut self.wire {
             Wire::Udp(socket) => {
                 let mut datagram = vec![0; 65_536];
@@ -379,7 +397,13 @@ impl Peer {
 
     /// Waits until the node calls it.
     pub(crate) async fn is_called(&mut self) -> Message {
-        let invite = self.request_of("INVITE").await;
+        // What it has seen comes again if its answer took long.
+        let invite = loop {
+            let invite = self.request_of("INVITE").await;
+            if self.called.insert(invite.header("Via")) {
+                break invite;
+            }
+        };
         self.follow(&invite);
         self.from = format!("{};tag={}", self.from, fresh("tag"));
         invite
@@ -392,6 +416,11 @@ impl Peer {
         self.from = request.header("To");
         let contact = request.header("Contact");
         self.target = contact.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+
+    /// The methods of the requests that came and that nobody waited for.
+    pub(crate) fn unanswered(&self) -> Vec<&str> {
+        self.waiting.iter().filter_map(Message::method).collect()
     }
 
     /// The next request, however long it takes.

@@ -247,6 +247,11 @@ impl Rtp {
         packets.iter().any(|packet| packet.loudness(hertz) > UNHEARD)
     }
 
+    /// Whether a tone is loud in any of the packets, as far ends speak. What is lost of another may be in it softly.
+    pub(crate) fn any_is_loud(packets: &[Packet], hertz: u32) -> bool {
+        packets.iter().any(|packet| packet.loudness(hertz) > HEARD)
+    }
+
     async fn wait(&self, what: &str, mut is_so: impl FnMut(&[Packet]) -> bool) {
         within(what, async {
             loop {

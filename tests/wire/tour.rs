@@ -14,18 +14,22 @@ use crate::running::Running;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// One of the programs, with the SDK that the other tests install. It ends with the test.
+/// One of the programs. It ends with the test.
 async fn program(name: &str, node: &Running, port: u16) -> Command {
+    let mut program = python(node).await;
+    program.arg(format!("{ROOT}/docs/tour/{name}")).env("PORT", port.to_string()).stdin(Stdio::null());
+    program
+}
+
+/// Python with the SDK that the other tests install, and a node's credentials.
+pub(crate) async fn python(node: &Running) -> Command {
     let installed = Command::new(format!("{ROOT}/tests/sdk/run.sh")).arg("install").status().await.unwrap();
     assert!(installed.success(), "the SDKs cannot be installed");
     let mut program = Command::new(format!("{ROOT}/tests/sdk/.venv/bin/python"));
     program
-        .arg(format!("{ROOT}/docs/tour/{name}"))
         .env("SID", &node.account_sid)
         .env("TOKEN", &node.auth_token)
         .env("NODE", format!("http://{}", node.node.http))
-        .env("PORT", port.to_string())
-        .stdin(Stdio::null())
         .kill_on_drop(true);
     program
 }

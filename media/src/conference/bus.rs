@@ -12,7 +12,7 @@ use crate::frame::SampleRate;
 use crate::leg::Encoded;
 use crate::stats::Counters;
 
-pub(super) struct Bus {
+pub(crate) struct Bus {
     rate: SampleRate,
     /// The sum of what is said at this rate.
     said: Box<[i32]>,
@@ -50,7 +50,7 @@ struct EncodeGroup {
 
 impl Bus {
     /// A bus with an encoder for each codec of that rate.
-    pub(super) fn new(rate: SampleRate) -> Result<Self, CodecError> {
+    pub(crate) fn new(rate: SampleRate) -> Result<Self, CodecError> {
         let len = rate.frame_len();
         let codecs = Codec::ALL.into_iter().filter(|codec| codec.sample_rate() == rate);
         Ok(Self {
@@ -67,12 +67,12 @@ impl Bus {
         })
     }
 
-    pub(super) const fn rate(&self) -> SampleRate {
+    pub(crate) const fn rate(&self) -> SampleRate {
         self.rate
     }
 
     /// Forgets the tick before.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.said.fill(0);
         self.speaks = false;
         let len = self.heard.len();
@@ -90,7 +90,7 @@ impl Bus {
     }
 
     /// Adds what somebody says.
-    pub(super) fn add(&mut self, frame: &[i16]) {
+    pub(crate) fn add(&mut self, frame: &[i16]) {
         mix::add(&mut self.said, frame);
         self.speaks = true;
     }
@@ -106,7 +106,7 @@ impl Bus {
     }
 
     /// Begins the mix with what was said at this rate.
-    pub(super) fn begin_mix(&mut self) {
+    pub(crate) fn begin_mix(&mut self) {
         self.mix.copy_from_slice(&self.said);
     }
 
@@ -118,7 +118,7 @@ impl Bus {
     }
 
     /// The mix is whole: decides its gain.
-    pub(super) fn end_mix(&mut self) -> Gain {
+    pub(crate) fn end_mix(&mut self) -> Gain {
         self.gain = self.limiter.follow(&self.mix);
         self.gain
     }
@@ -134,14 +134,14 @@ impl Bus {
     }
 
     /// The encoder of a codec's listeners, and what they heard in the tick before.
-    pub(super) fn listeners_before(&self, codec: Codec) -> Option<(&Encoder, &[i16])> {
+    pub(crate) fn listeners_before(&self, codec: Codec) -> Option<(&Encoder, &[i16])> {
         let group = self.groups.iter().find(|group| group.encoder.codec() == codec)?;
         Some((&group.encoder, &self.heard_before))
     }
 
     /// What mere listeners of that codec are sent. `loss` is what one of them loses, in per cent: from the next tick
     /// on, provision is made for the one who loses most.
-    pub(super) fn listeners(&mut self, codec: Codec, loss: u8, counters: &mut Counters) -> Option<&Encoded> {
+    pub(crate) fn listeners(&mut self, codec: Codec, loss: u8, counters: &mut Counters) -> Option<&Encoded> {
         self.render();
         let group = self.groups.iter_mut().find(|group| group.encoder.codec() == codec)?;
         group.loss_wanted = group.loss_wanted.max(loss);
@@ -153,7 +153,7 @@ impl Bus {
     }
 
     /// The full mix at the limiter's gain.
-    pub(super) fn render(&mut self) -> &[i16] {
+    pub(crate) fn render(&mut self) -> &[i16] {
         if !self.is_heard {
             self.gain.apply(&self.mix, &mut self.heard);
             self.is_heard = true;

@@ -19,7 +19,7 @@ mod whispers;
 mod whole;
 
 use self::announcements::Announcements;
-use self::bus::Bus;
+pub(crate) use self::bus::Bus;
 use self::converters::Converters;
 pub use self::equipment::Equipment;
 pub(crate) use self::participant::Participant;
@@ -33,6 +33,7 @@ use crate::codec::CodecError;
 use crate::command::{Audience, Hearing};
 use crate::dsp::mix;
 use crate::engine::legs::{LegIndex, Legs};
+use crate::engine::programme::Broadcast;
 use crate::event::{ConferenceEvent, LevelReport, TapSide, Tapped};
 use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
@@ -66,6 +67,7 @@ pub(crate) struct Step<'a> {
     pub(crate) taps: &'a mut Taps,
     pub(crate) counters: &'a mut Counters,
     pub(crate) faults: Planted,
+    pub(crate) broadcast: &'a mut Broadcast,
 }
 
 /// A conference. Built on the control side, with room for all its seats.
@@ -336,16 +338,23 @@ impl Conference {
                 self.mix_own(hearer, step.faults);
                 self.give_own(seat, step);
             }
-            (Turn::Own, Heard::Played) => {
-                step.legs.at(self.participants[seat].index).play(&mut self.scratch.heard);
-                self.give_own(seat, step);
-            }
+            (Turn::Own, Heard::Played) => self.give_played(seat, step),
             (Turn::Own, Heard::Nothing) => {
                 self.scratch.heard.silence_at(self.participants[seat].rate());
                 self.give_own(seat, step);
             }
             (Turn::Own, Heard::FullMix) | (Turn::Shared, Heard::OwnMix | Heard::Nothing | Heard::Played) => {}
         }
+    }
+
+    fn give_played(&mut self, seat: usize, step: &mut Step<'_>) {
+        let index = self.participants[seat].index;
+        let leg = step.legs.at(index);
+        if leg.shares_broadcast() {
+            return step.broadcast.heard_by(index);
+        }
+        leg.play(&mut self.scratch.heard, step.broadcast);
+        self.give_own(seat, step);
     }
 
     fn give_full_mix(&mut self, seat: usize, hearer: usize, step: &mut Step<'_>) {
@@ -361,7 +370,10 @@ impl Conference {
             let of = Tapped::Leg(leg.id());
             step.taps.copy((step.tick, step.now), of, TapSide::Sent, rate, bus.render());
         }
-        if leg.keeps_own_encoder() {
+        if leg.comes_from_broadcast() {
+            let listeners = step.broadcast.listeners_before(leg.codec());
+            leg.send_own(bus.render(), listeners, step.counters, step.faults);
+        } else if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), step.counters, step.faults);
         } else if let Some(encoded) = bus.listeners(leg.codec(), leg.expected_loss(), step.counters) {
             leg.send_shared(encoded, step.faults);
@@ -378,8 +390,12 @@ impl Conference {
             step.taps.copy(when, Tapped::Leg(participant.leg), TapSide::Sent, participant.rate(), heard);
         }
         let leg = step.legs.at(participant.index);
-        let bus = self.buses[participant.rate().index()].as_deref();
-        let listeners = bus.and_then(|bus| bus.listeners_before(leg.codec()));
+        let listeners = if leg.comes_from_broadcast() {
+            step.broadcast.listeners_before(leg.codec())
+        } else {
+            let bus = self.buses[participant.rate().index()].as_deref();
+            bus.and_then(|bus| bus.listeners_before(leg.codec()))
+        };
         leg.send_own(heard, listeners, step.counters, step.faults);
         step.legs.done(participant.index);
     }

@@ -1,10 +1,13 @@
 //! The tables of one media thread's legs and conferences. It routes; the logic is theirs.
 
 pub(crate) mod legs;
+pub(crate) mod programme;
 
 use std::collections::VecDeque;
 
 use self::legs::{IdMap, LegIndex, Legs, id_map};
+pub use self::programme::Programme;
+use self::programme::{Air, Broadcast};
 use crate::command::{Ask, Audience, Command, LegChange};
 use crate::conference::{Conference, ConferenceTap, Equipment, Participant, Seat, Step};
 use crate::costs::TickTimes;
@@ -48,6 +51,7 @@ pub struct Engine {
     leaving: VecDeque<Box<Leg>>,
     farewells: usize,
     taps: Taps,
+    broadcast: Broadcast,
     tick: Tick,
     /// The time the tick under way is for.
     now: Time,
@@ -82,6 +86,7 @@ impl Engine {
             leaving: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
             farewells: 0,
             taps: Taps::new(settings.tap_frames_max),
+            broadcast: Broadcast::new(settings.legs_max),
             tick: Tick::default(),
             now: Time::ZERO,
             sent_before: 0,
@@ -133,6 +138,7 @@ impl Engine {
         self.now = now;
         self.sent_before = self.counters.transmitted;
         self.legs.begin_tick();
+        self.broadcast.begin();
         let (conferences, mut step) = self.step();
         for conference in conferences {
             conference.mix_all(&mut step);
@@ -146,6 +152,7 @@ impl Engine {
             conference.give_all(&mut step);
         }
         idle(&mut step);
+        self.air();
         self.reported = 0;
         self.counters.ticks += 1;
         self.tick = self.tick.next();
@@ -159,8 +166,20 @@ impl Engine {
             taps: &mut self.taps,
             counters: &mut self.counters,
             faults: self.faults,
+            broadcast: &mut self.broadcast,
         };
         (&mut self.conferences, step)
+    }
+
+    fn air(&mut self) {
+        self.broadcast.send(&mut Air {
+            tick: self.tick,
+            now: self.now,
+            legs: &mut self.legs,
+            taps: &mut self.taps,
+            counters: &mut self.counters,
+            faults: self.faults,
+        });
     }
 
     /// Takes in how long the last tick took, by the caller's clock, once its datagrams are sent: it is part of the
@@ -232,6 +251,11 @@ impl Engine {
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
             Ask::Play(leg, player) => self.play(leg, player),
             Ask::PlayToAll(conference, player) => self.play_to_all(conference, player),
+            Ask::PutOn(programme) => {
+                self.retired.extend(self.broadcast.put_on(programme).map(Retired::Programme));
+                Ok(())
+            }
+            Ask::Tune(leg) => self.tune(leg),
             Ask::StopPlaying(leg) => self.stop_playing(leg),
             Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
             Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
@@ -327,6 +351,15 @@ impl Engine {
         played
     }
 
+    fn tune(&mut self, leg: LegId) -> Result<(), Refusal> {
+        if !self.broadcast.is_on() {
+            return Err(Refusal::NotEquipped);
+        }
+        let replaced = self.legs.get(leg).ok_or(Refusal::NoLeg)?.tune();
+        self.retired.extend(replaced.map(Retired::Player));
+        Ok(())
+    }
+
     fn play_to_all(&mut self, conference: ConferenceId, player: Box<Player>) -> Result<(), Refusal> {
         let (home, played) = match self.conference(conference) {
             Err(refusal) => (Some(player), Err(refusal)),
@@ -340,7 +373,9 @@ impl Engine {
     }
 
     fn stop_playing(&mut self, leg: LegId) -> Result<(), Refusal> {
-        let stopped = self.legs.get(leg).ok_or(Refusal::NoLeg)?.stop_playing();
+        let index = self.legs.index(leg).ok_or(Refusal::NoLeg)?;
+        let stopped = self.legs.at(index).stop_playing();
+        self.legs.list_events(index);
         if stopped { Ok(()) } else { Err(Refusal::NotPlaying) }
     }
 
@@ -484,10 +519,14 @@ fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
         }
         step.taps.copy(when, of, TapSide::Received, frame.rate(), frame.samples());
     }
-    leg.play(&mut frame);
+    if leg.shares_broadcast() {
+        return step.broadcast.heard_by(index);
+    }
+    leg.play(&mut frame, step.broadcast);
     if leg.tapped {
         step.taps.copy(when, of, TapSide::Sent, frame.rate(), frame.samples());
     }
-    leg.send_own(frame.samples(), None, step.counters, step.faults);
+    let before = step.broadcast.listeners_before(leg.codec()).filter(|_| leg.comes_from_broadcast());
+    leg.send_own(frame.samples(), before, step.counters, step.faults);
     step.legs.done(index);
 }

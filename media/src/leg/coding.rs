@@ -64,7 +64,7 @@ pub struct Coding {
     encoder: Encoder,
     /// What its own encoder made last.
     pub(super) encoded: Encoded,
-    own: Own,
+    origin: Origin,
     /// It wants fewer bits than the listeners of its codec get, or shorter frames.
     own_always: bool,
     /// Its encoder makes frames of 10 ms: Opus cannot be cut afterwards.
@@ -80,9 +80,11 @@ pub struct Coding {
 
 /// Whose encoder the last packet came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Own {
-    /// The listeners'.
+enum Origin {
+    /// The listeners' of its conference.
     Shared,
+    /// That of all who hear what is on.
+    Broadcast,
     /// The leg's own, so many ticks after it heard something of its own.
     Own(u8),
 }
@@ -105,7 +107,7 @@ impl Coding {
             from_before: None,
             encoder: Encoder::new(codec, settings)?,
             encoded: Encoded::default(),
-            own: Own::Shared,
+            origin: Origin::Shared,
             own_always: halves || settings.bitrate < EncoderSettings::default().bitrate,
             halves,
             framing,
@@ -161,34 +163,56 @@ impl Coding {
 
     /// Whether the leg must be sent what its own encoder makes, even of what all hear.
     pub(crate) const fn keeps_own(&self) -> bool {
-        match self.own {
-            Own::Shared => self.own_always && self.codec().is_stateful(),
-            Own::Own(ticks) => self.codec().is_stateful() && (self.own_always || ticks < OWN_KEPT_TICKS),
+        match self.origin {
+            Origin::Shared | Origin::Broadcast => self.own_always && self.codec().is_stateful(),
+            Origin::Own(ticks) => self.codec().is_stateful() && (self.own_always || ticks < OWN_KEPT_TICKS),
         }
     }
 
     /// Notes that the leg is sent what the listeners' encoder made.
     pub(crate) const fn share(&mut self) {
-        self.own = Own::Shared;
+        self.origin = Origin::Shared;
+    }
+
+    /// Notes that the leg is sent what the encoder made of all who hear what is on.
+    pub(crate) const fn share_broadcast(&mut self) {
+        self.origin = Origin::Broadcast;
+    }
+
+    /// Whether the last packet came from that encoder, and the codec remembers what was before.
+    pub(crate) fn comes_from_broadcast(&self) -> bool {
+        self.origin == Origin::Broadcast && self.codec().is_stateful()
+    }
+
+    /// Whether it came from the listeners' of a conference, and the codec remembers.
+    pub(crate) fn comes_from_mix(&self) -> bool {
+        self.origin == Origin::Shared && self.codec().is_stateful()
+    }
+
+    /// Forgets that encoder: it is not here.
+    pub(crate) fn leave_broadcast(&mut self) {
+        if self.origin == Origin::Broadcast {
+            self.origin = Origin::Own(0);
+        }
     }
 
     /// Encodes what the leg alone hears. `listeners` is their encoder and what they heard a tick before: if the
     /// leg was one of them until now, its own encoder goes on from there.
     pub(crate) fn encode_own(&mut self, samples: &[i16], listeners: Option<(&Encoder, &[i16])>) {
-        if self.own == Own::Shared
+        if matches!(self.origin, Origin::Shared | Origin::Broadcast)
             && let Some((encoder, before)) = listeners
         {
             self.encoder.succeed(encoder, before);
         }
-        self.own = Own::Own(0);
+        self.origin = Origin::Own(0);
         self.encode(samples);
     }
 
     /// Encodes what all hear with the leg's own encoder.
     pub(crate) fn encode_kept(&mut self, samples: &[i16]) {
-        self.own = match self.own {
-            Own::Shared => Own::Own(0),
-            Own::Own(ticks) => Own::Own(ticks.saturating_add(1)),
+        self.origin = match self.origin {
+            Origin::Shared | Origin::Broadcast => Origin::Own(0),
+            Origin::Own(ticks) => Origin::Own(ticks.saturating_add(1)),
         };
         self.encode(samples);
     }

@@ -36,7 +36,7 @@ pub use self::dtmf::{
     DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
 use self::pending::Pending;
-pub use self::player::{PlayEnd, Player, Plays, Sound};
+pub use self::player::{PlayEnd, Player, Plays, Sound, WeakSound};
 pub use self::quality::{
     CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
     QualityMeter, QualityReport, QualitySample, Score, SendSample,
@@ -108,6 +108,15 @@ pub enum Port {
     Rtcp,
 }
 
+/// Whether a leg hears what is on for all who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tuned {
+    Out,
+    In,
+    /// The next frame fades out, and is the last: an edge would click.
+    Fading,
+}
+
 /// One far end's media. Built on the control side; lives in the engine; travels home when it is removed.
 pub struct Leg {
     id: LegId,
@@ -124,6 +133,10 @@ pub struct Leg {
     condition: Condition,
     /// What is played to it; also when that has ended, until it is played something else.
     player: Option<Box<Player>>,
+    /// Whether it hears what is on for all who wait instead.
+    tuned: Tuned,
+    /// When it last heard either.
+    heard_played: Option<Time>,
     /// Payload type and codec before the last change: packets of it may still be on the way.
     format_before: Option<(u8, Codec)>,
     receive_timeout: Duration,
@@ -167,6 +180,8 @@ impl Leg {
             rtcp: LegRtcp::new(rtcp),
             condition: Condition::new(settings.id),
             player: None,
+            tuned: Tuned::Out,
+            heard_played: None,
             format_before: None,
             receive_timeout: settings.receive_timeout,
             last_sign_of_life: None,
@@ -238,6 +253,8 @@ impl Leg {
     /// something to report.
     pub(crate) fn arrive(&mut self) {
         self.listed = false;
+        // What is on here is not where it was there.
+        self.coding.leave_broadcast();
         if let Some(source) = self.transport.latched() {
             self.pending.latched(source);
         }

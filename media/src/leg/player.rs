@@ -1,7 +1,7 @@
 //! What is played to one leg alone: prompts and music, from memory.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::dsp::converter::RateConverter;
@@ -26,6 +26,16 @@ impl Sound {
         self.rate
     }
 
+    /// Whether this is the other one, and not one that sounds like it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.rate == other.rate && Arc::ptr_eq(&self.samples, &other.samples)
+    }
+
+    /// The sound, for one who does not keep it in memory.
+    pub fn downgrade(&self) -> WeakSound {
+        WeakSound { rate: self.rate, samples: Arc::downgrade(&self.samples) }
+    }
+
     /// The samples.
     pub fn samples(&self) -> &[i16] {
         &self.samples
@@ -34,6 +44,20 @@ impl Sound {
     /// How long it is.
     pub fn duration(&self) -> Duration {
         duration(self.samples.len() as u64, self.rate)
+    }
+}
+
+/// A sound as long as somebody else holds it.
+#[derive(Clone, Debug)]
+pub struct WeakSound {
+    rate: SampleRate,
+    samples: Weak<[i16]>,
+}
+
+impl WeakSound {
+    /// The sound, if it is still held.
+    pub fn upgrade(&self) -> Option<Sound> {
+        Some(Sound { rate: self.rate, samples: self.samples.upgrade()? })
     }
 }
 
@@ -121,6 +145,11 @@ impl Player {
         duration(self.played, self.sound.rate())
     }
 
+    /// Ends at once: nobody hears it just now.
+    pub(crate) fn end_unheard(&mut self) {
+        self.phase = Phase::Over(PlayEnd::Stopped);
+    }
+
     /// Ends with the next frame, which fades out: an edge would click.
     pub(crate) fn stop(&mut self) {
         if self.phase == Phase::Playing {
@@ -191,7 +220,7 @@ fn duration(samples: u64, rate: SampleRate) -> Duration {
     Duration::from_micros(samples.saturating_mul(1_000_000) / u64::from(rate.hertz()))
 }
 
-fn fade_out(samples: &mut [i16]) {
+pub(super) fn fade_out(samples: &mut [i16]) {
     let len = samples.len() as i32;
     for (i, sample) in samples.iter_mut().enumerate() {
         *sample = (i32::from(*sample) * (len - i as i32) / len) as i16;

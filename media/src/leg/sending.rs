@@ -1,8 +1,10 @@
 //! What a leg is sent in a tick.
 
+use super::player::{PlayEnd, fade_out};
 use super::send::Way;
-use super::{Encoded, Leg, Player, REPORT_LEN_MAX};
+use super::{Encoded, Leg, Player, REPORT_LEN_MAX, Tuned};
 use crate::codec::{Codec, Encoder};
+use crate::engine::programme::Broadcast;
 use crate::fault::Planted;
 use crate::frame::{Frame, SampleRate};
 use crate::stats::Counters;
@@ -25,6 +27,28 @@ impl Leg {
     pub(crate) fn send_shared(&mut self, encoded: &Encoded, faults: Planted) {
         self.coding.share();
         self.send(Some(encoded), faults);
+    }
+
+    /// Sends what all who hear what is on are sent.
+    pub(crate) fn send_broadcast(&mut self, encoded: &Encoded, faults: Planted) {
+        self.coding.share_broadcast();
+        self.send(Some(encoded), faults);
+    }
+
+    /// Notes that it hears what it is played in this tick.
+    pub(crate) fn hears_played(&mut self) {
+        self.heard_played = Some(self.now);
+    }
+
+    /// Whether it was sent what is on until now, and its codec remembers that: its own encoder goes on from there.
+    pub(crate) fn comes_from_broadcast(&self) -> bool {
+        self.coding.comes_from_broadcast()
+    }
+
+    /// Whether it hears what is on and nothing beside: then it is sent what all are who do. Who was sent what the
+    /// listeners of a conference are must have a tick of its own encoder first.
+    pub(crate) fn shares_broadcast(&self) -> bool {
+        self.tuned == Tuned::In && !self.hears_tone() && !self.coding.comes_from_mix()
     }
 
     /// Sends what it alone hears. `listeners` is the encoder of those who hear what all hear, and what they heard in
@@ -53,14 +77,33 @@ impl Leg {
     pub(crate) fn begin_playing(&mut self, player: Box<Player>) -> Option<Box<Player>> {
         // Whoever asked knows that this is the end of the one before.
         self.pending.forget_played();
+        self.tuned = Tuned::Out;
         self.player.replace(player)
     }
 
-    /// Whether there was anything to be stopped.
+    /// Lets it hear what is on from the next tick on. What it was played before travels home.
+    pub(crate) fn tune(&mut self) -> Option<Box<Player>> {
+        self.pending.forget_played();
+        self.tuned = Tuned::In;
+        self.player.take()
+    }
+
+    /// Whether there was anything to be stopped. What was not heard in the last tick, as that of one who is off hold, ends
+    /// without a sound.
     pub(crate) fn stop_playing(&mut self) -> bool {
+        let is_heard = self.heard_played == Some(self.now);
+        if self.tuned == Tuned::In {
+            self.tuned = if is_heard { Tuned::Fading } else { Tuned::Out };
+            return true;
+        }
         match self.player.as_deref_mut().filter(|player| player.end().is_none()) {
-            Some(player) => {
+            Some(player) if is_heard => {
                 player.stop();
+                true
+            }
+            Some(player) => {
+                player.end_unheard();
+                self.pending.played(player.id(), PlayEnd::Stopped);
                 true
             }
             None => false,
@@ -68,8 +111,18 @@ impl Leg {
     }
 
     /// Writes what it is played in this tick, and silence if that is nothing.
-    pub(crate) fn play(&mut self, frame: &mut Frame) {
+    pub(crate) fn play(&mut self, frame: &mut Frame, broadcast: &mut Broadcast) {
         frame.silence_at(self.codec().sample_rate());
+        self.hears_played();
+        match self.tuned {
+            Tuned::Out => {}
+            Tuned::In => return broadcast.render(frame),
+            Tuned::Fading => {
+                self.tuned = Tuned::Out;
+                broadcast.render(frame);
+                return fade_out(frame.samples_mut());
+            }
+        }
         let Some(player) = self.player.as_deref_mut().filter(|player| player.end().is_none()) else {
             return;
         };

@@ -192,6 +192,8 @@ fn keys_are_sent_over_srtp_as_any_packet_and_counted() {
             | Retired::Presses(_)
             | Retired::Equipment(_)
             | Retired::Player(_)
+            | Retired::ConferenceTap(_)
+            | Retired::Programme(_)
             | Retired::Levels(_)
             | Retired::Quality(_) => 0,
         })

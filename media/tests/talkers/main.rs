@@ -7,6 +7,7 @@ mod active_speaker;
 mod crowd;
 #[path = "../../../tests/engine_leg/mod.rs"]
 mod engine_leg;
+mod leaks;
 mod sound;
 mod speech;
 mod stage;

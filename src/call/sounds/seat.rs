@@ -27,9 +27,14 @@ impl Model {
         if call.sitting.is_announced_to() {
             return;
         }
-        let base = call.sitting.base.as_ref().map(|base| (base.purpose, &base.sound));
-        if base == wanted.as_ref().map(|(purpose, sound)| (*purpose, sound)) {
-            return;
+        if let Some(base) = &mut call.sitting.base {
+            // Off hold it stands still where it is, since it is not heard; and from there it goes on.
+            let rests = wanted.is_none() && base.purpose == SoundPurpose::Hold && base.goes_on();
+            let is_wanted = wanted.as_ref().is_some_and(|w| (w.0, &w.1) == (base.purpose, &base.sound));
+            if rests || (is_wanted && (base.goes_on() || !base.rests)) {
+                base.rests = rests;
+                return;
+            }
         }
         self.begin_sound(sid, wanted);
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use confab_media::{PlayerId, Plays, SampleRate, Sound};
 use tracing::debug;
 
+use super::super::ScriptError;
 use super::super::Target;
 use super::super::code::Code;
 use super::super::verbs::{Play, Playable, Repeat, Say};
 use super::wait::Woken;
 use super::{Flow, Runner, parameters};
-use crate::sound::{self, Limits, SayRequest, Saying};
-use crate::webhook::{Client, Cookies, Failure, Request};
+use crate::sound::{Library, SayRequest, Saying, SoundError};
+use crate::webhook::{self, Client, Cookies, Failure, Request};
 
 /// The rate of what is played: as good as G.722 has it; narrower callers hear it as if it had been made for them.
 pub(super) const RATE: SampleRate = SampleRate::Hz16000;
@@ -101,7 +102,7 @@ impl Runner {
         let request = Request::get(url.as_str(), self.call.account.to_string(), Vec::new());
         let request = request.about(self.call.sid.to_string());
         let mut cookies: Cookies = self.cookies.clone();
-        match fetched(&self.web(), &request, &mut cookies).await {
+        match fetched((&self.web(), &self.scripts.library), &request, &mut cookies).await {
             Ok(sound) => {
                 self.cookies = cookies;
                 Some(sound)
@@ -125,6 +126,23 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), is_told: false }
+    }
+
+    /// One that no author of an application needs to be told of.
+    pub(super) fn known(message: &str) -> Self {
+        Self { code: 0, message: message.to_owned(), is_told: true }
+    }
+}
+
+impl From<SoundError> for Problem {
+    fn from(error: SoundError) -> Self {
+        Self::new(error.code, error.message)
+    }
+}
+
+impl From<ScriptError> for Problem {
+    fn from(error: ScriptError) -> Self {
+        Self::new(error.code, error.message)
     }
 }
 
@@ -155,26 +173,21 @@ pub(super) async fn spoken(saying: &Arc<Saying>, say: &Say) -> (Sound, Option<Pr
 
 /// The sound that a request brings.
 pub(super) async fn fetched(
-    web: &Client,
+    (web, library): (&Client, &Library),
     request: &Request,
     cookies: &mut Cookies,
 ) -> Result<Sound, Problem> {
-    let mut coming = web.fetch_sound(request, cookies).await?;
+    read(library, web.fetch_sound(request, cookies).await?).await
+}
+
+/// A sound that is coming.
+pub(super) async fn read(library: &Library, mut coming: webhook::Sound) -> Result<Sound, Problem> {
     let kind = coming.content_type().map(str::to_owned);
-    let limits = Limits::default();
-    let mut bytes = Vec::new();
+    let mut file = library.incoming(coming.length())?;
     while let Some(chunk) = coming.chunk().await? {
-        if bytes.len() + chunk.len() > limits.bytes {
-            return Err(Problem::new(13_420, "The sound is larger than is read."));
-        }
-        bytes.extend_from_slice(&chunk);
+        file.push(&chunk)?;
     }
-    let read = tokio::task::spawn_blocking(move || sound::read(&bytes, kind.as_deref(), RATE, &limits)).await;
-    match read {
-        Ok(Ok(sound)) => Ok(Sound::new(sound.rate, sound.samples)),
-        Ok(Err(error)) => Err(Problem::new(error.code, error.message)),
-        Err(_) => Err(Problem::new(13_420, "The node stops.")),
-    }
+    Ok(library.sound(file, kind).await?)
 }
 
 /// As the engine has it.

@@ -117,10 +117,14 @@ impl Runner {
                 }
                 Flow::Redirected(errand) => {
                     let to = Voice { source: errand.source, fallback: errand.fallback };
-                    let exit = self.walk_out(QueueResult::Redirected, place, entered).await;
-                    return QueueExit { to: Some(to), ..exit };
+                    match self.scripts.calls.leave_queue(self.call.sid, QueueResult::Redirected).await {
+                        Ok(exit) => return QueueExit { to: Some(to), ..exit },
+                        // It was sent elsewhere again, or hung up, and that is the last word. What we are about to be told
+                        // must not be taken for news of the next queue.
+                        Err(_) => self.linger(None).await,
+                    }
                 }
-                Flow::Over => return self.walk_out(QueueResult::HangUp, place, entered).await,
+                Flow::Over => return self.walk_out(place, entered).await,
                 Flow::Next | Flow::Goto(_) | Flow::Queue(QueueTurn::Back) => match (wait, &url) {
                     (_, Some(url)) => self.hear_round(url).await,
                     (Waiting::Silence, None) => self.linger(None).await,
@@ -130,8 +134,9 @@ impl Runner {
         }
     }
 
-    /// Out of the queue, also if the model has it out already.
-    async fn walk_out(&self, result: QueueResult, place: &QueuePlace, entered: Instant) -> QueueExit {
+    /// Out of the queue for good, also if the model has it out already.
+    async fn walk_out(&self, place: &QueuePlace, entered: Instant) -> QueueExit {
+        let result = QueueResult::HangUp;
         match self.scripts.calls.leave_queue(self.call.sid, result).await {
             Ok(exit) => exit,
             Err(_) => QueueExit { queue: place.queue.sid, result, waited: entered.elapsed(), to: None },

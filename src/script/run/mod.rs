@@ -46,7 +46,7 @@ use crate::call::{
     Arrival, CallError, CallEvent, CallStatus, CallTokens, CallView, EndCall, Handle, HttpMethod,
     RecordingSid, Rejection, VoiceSource, VoiceUrl,
 };
-use crate::sound::Saying;
+use crate::sound::{Library, Saying};
 use crate::webhook::{Client, Cookies, Failure};
 
 /// What all scripts need.
@@ -57,6 +57,8 @@ pub struct Scripts {
     pub web: Client,
     /// Who speaks.
     pub saying: Arc<Saying>,
+    /// What is read and played.
+    pub library: Arc<Library>,
     /// Who is told what goes wrong.
     pub debugger: Debugger,
     /// What allows a caller to be passed on as who they are.
@@ -291,7 +293,7 @@ impl Runner {
             Source::Web { base, .. } => Some(base[..url::Position::AfterPath].to_owned()),
             Source::Inline(_) => None,
         };
-        self.scripts.debugger.note((self.call.account, self.call.sid), severity, code, message, url);
+        self.scripts.debugger.note((self.call.account, Some(self.call.sid)), severity, code, message, url);
     }
 
     /// What could not be had.

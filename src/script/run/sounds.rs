@@ -12,12 +12,13 @@ use confab_media::{Plays, Sound};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tracing::info;
-use url::Url;
+use url::{Position, Url};
 
-use super::super::code::{Code, NOT_FOR_LISTENING};
+use super::super::code::{BAD_URL, Code, NOT_FOR_LISTENING, SCHEMA};
+use super::super::debugger::Severity;
 use super::super::verbs::{Playable, Redirect};
 use super::super::{Use, Verb};
-use super::announce::{Problem, RATE, fetched, plays, spoken};
+use super::announce::{Problem, RATE, fetched, plays, read, spoken};
 use super::{Scripts, fetch, method, parameters};
 use crate::call::{CallError, SoundOrder, SoundPurpose, VoiceUrl};
 use crate::webhook::{Content, Cookies, Payload, Request, Script};
@@ -38,7 +39,8 @@ pub async fn serve_sounds(scripts: Arc<Scripts>, mut orders: mpsc::Receiver<Soun
             scripts.calls.sound_over(order.id, Some(why)).await;
             continue;
         }
-        tasks.spawn(Playing { scripts: Arc::clone(&scripts), order, cookies: Cookies::default() }.run());
+        let scripts = Arc::clone(&scripts);
+        tasks.spawn(Playing { scripts, order, cookies: Cookies::default(), heard_at: None }.run());
     }
 }
 
@@ -47,6 +49,8 @@ struct Playing {
     scripts: Arc<Scripts>,
     order: SoundOrder,
     cookies: Cookies,
+    /// Where the document under way is, without its query.
+    heard_at: Option<String>,
 }
 
 /// Why it goes on no further.
@@ -54,12 +58,12 @@ enum Stop {
     /// The model has no use for it any more.
     Unwanted,
     /// It cannot be had.
-    Failed(String),
+    Failed(Problem),
 }
 
-impl From<Problem> for Stop {
-    fn from(problem: Problem) -> Self {
-        Self::Failed(problem.message)
+impl<P: Into<Problem>> From<P> for Stop {
+    fn from(problem: P) -> Self {
+        Self::Failed(problem.into())
     }
 }
 
@@ -76,9 +80,9 @@ impl Playing {
         let (calls, id) = (self.scripts.calls.clone(), self.order.id);
         match self.perform().await {
             Ok(()) => calls.sound_over(id, None).await,
-            Err(Stop::Failed(why)) => {
-                info!(conference = %self.order.conference.sid, why, "sound of a conference");
-                calls.sound_over(id, Some(why)).await;
+            Err(Stop::Failed(problem)) => {
+                self.suffer(&problem);
+                calls.sound_over(id, Some(problem.message)).await;
             }
             Err(Stop::Unwanted) => {}
         }
@@ -95,7 +99,7 @@ impl Playing {
                 Gone::Elsewhere(url) => at = url,
             }
         }
-        Err(Stop::Failed("The documents lead in a circle and play nothing.".to_owned()))
+        Err(Problem::new(SCHEMA, "The documents lead in a circle and play nothing.").into())
     }
 
     /// Goes through what is behind a URL: where that leads, and whether anything was heard.
@@ -106,43 +110,50 @@ impl Playing {
             payload: Payload::Form(self.told()),
             ..Request::post(String::new(), self.order.conference.account.to_string(), Vec::new())
         };
-        let request = request.about(self.order.conference.sid.to_string());
+        let request = request.about(self.subject());
         let script = self.scripts.web.fetch_script(&request, &mut self.cookies).await;
-        let Script { url, content } = script.map_err(|failure| Stop::Failed(failure.to_string()))?;
-        let base = Url::parse(&url).map_err(|error| Stop::Failed(error.to_string()))?;
-        let is_bare_sound = matches!(content, Content::Sound(_));
-        let document =
-            fetch::document(content, Use::Listening).map_err(|error| Stop::Failed(error.message))?;
+        let Script { url, content } = script?;
+        let base = Url::parse(&url).map_err(|error| Problem::new(BAD_URL, error.to_string()))?;
+        self.heard_at = Some(base[..Position::AfterPath].to_owned());
+        let content = match content {
+            Content::Sound(coming) => {
+                let sound = read(&self.scripts.library, *coming).await?;
+                let goes_round = self.order.purpose == SoundPurpose::Wait;
+                let plays = if goes_round { Plays::Forever } else { Plays::ONCE };
+                return Ok((Gone::Over, self.play(sound, plays).await?));
+            }
+            other @ (Content::Markup(_) | Content::Text(_) | Content::Empty) => other,
+        };
+        let document = fetch::document(content, Use::Listening)?;
         for warning in &document.warnings {
-            self.note(warning.code, &warning.message);
+            self.tell(Severity::Warning, warning.code, &warning.message);
         }
         let mut heard = false;
         for verb in document.verbs {
             if let Verb::Redirect(redirect) = &verb {
                 return Ok((Gone::Elsewhere(led_to(redirect, at, &base)?), heard));
             }
-            heard |= self.verb(verb, &base, is_bare_sound).await?;
+            heard |= self.verb(verb, &base).await?;
         }
         Ok((Gone::Over, heard))
     }
 
     /// Whether anything was heard.
-    async fn verb(&mut self, verb: Verb, base: &Url, is_bare_sound: bool) -> Result<bool, Stop> {
+    async fn verb(&mut self, verb: Verb, base: &Url) -> Result<bool, Stop> {
         let (sound, plays) = match verb {
             Verb::Say(say) => (spoken(&self.scripts.saying, &say).await.0, plays(say.repeat)),
             Verb::Pause(pause) => silence(pause.length),
             Verb::Play(play) => match &play.what {
                 Playable::Sound(target) => {
-                    let url = target.resolve(Some(base)).map_err(|error| Stop::Failed(error.message))?;
-                    let goes_round = is_bare_sound && self.order.purpose == SoundPurpose::Wait;
-                    (self.sound(&url).await?, if goes_round { Plays::Forever } else { plays(play.repeat) })
+                    (self.sound(&target.resolve(Some(base))?).await?, plays(play.repeat))
                 }
                 Playable::Keys(_) => {
-                    self.note(NOT_FOR_LISTENING, "Keys are not pressed into a conference.");
+                    let message = "Keys are not pressed into a conference.";
+                    self.tell(Severity::Warning, NOT_FOR_LISTENING, message);
                     return Ok(false);
                 }
             },
-            Verb::Impossible(error) => return Err(Stop::Failed(error.message)),
+            Verb::Impossible(error) => return Err(error.into()),
             // The reader leaves these out of what is only listened to.
             Verb::Redirect(_)
             | Verb::Reject(_)
@@ -157,24 +168,49 @@ impl Playing {
             | Verb::Stop(_)
             | Verb::Connect(_) => return Ok(false),
         };
+        self.play(sound, plays).await
+    }
+
+    async fn play(&self, sound: Sound, plays: Plays) -> Result<bool, Stop> {
         if sound.samples().is_empty() {
             return Ok(false);
         }
         match self.scripts.calls.play_sound(self.order.id, sound, plays).await {
             Ok(_) => Ok(true),
-            Err(CallError::Overloaded) => Err(Stop::Failed("The node is overloaded.".to_owned())),
+            // That is nothing that whoever wrote the document could mend.
+            Err(CallError::Overloaded) => Err(Stop::Failed(Problem::known("The node is overloaded."))),
             Err(_) => Err(Stop::Unwanted),
         }
     }
 
     async fn sound(&mut self, url: &Url) -> Result<Sound, Stop> {
         let request = Request::get(url.as_str(), self.order.conference.account.to_string(), Vec::new());
-        let request = request.about(self.order.conference.sid.to_string());
-        Ok(fetched(&self.scripts.web, &request, &mut self.cookies).await?)
+        let request = request.about(self.subject());
+        let Scripts { web, library, .. } = &*self.scripts;
+        Ok(fetched((web, library), &request, &mut self.cookies).await?)
     }
 
-    fn note(&self, code: Code, message: &str) {
-        info!(conference = %self.order.conference.sid, code, message, "sound of a conference");
+    /// What requests are about: the call that is to hear it, or the conference.
+    fn subject(&self) -> String {
+        let SoundOrder { call, conference, .. } = &self.order;
+        call.as_ref().map_or_else(|| conference.sid.to_string(), |call| call.sid.to_string())
+    }
+
+    /// What could not be had. Of requests that failed the client tells, which knows more of them.
+    fn suffer(&self, problem: &Problem) {
+        if problem.is_told {
+            let Problem { code, message, .. } = problem;
+            info!(conference = %self.order.conference.sid, code, message, "sound of a conference");
+        } else {
+            self.tell(Severity::Error, problem.code, &problem.message);
+        }
+    }
+
+    fn tell(&self, severity: Severity, code: Code, message: &str) {
+        let SoundOrder { call, conference, .. } = &self.order;
+        info!(conference = %conference.sid, code, message, "sound of a conference");
+        let whose = (conference.account, call.as_ref().map(|call| call.sid));
+        self.scripts.debugger.note(whose, severity, code, message, self.heard_at.clone());
     }
 
     fn told(&self) -> Vec<(String, String)> {
@@ -190,11 +226,7 @@ impl Playing {
 
 /// Where a Redirect in the document at `at` leads: to the document itself, if it does not say.
 fn led_to(Redirect { to }: &Redirect, at: &VoiceUrl, base: &Url) -> Result<VoiceUrl, Stop> {
-    let url = if to.target.is_empty() {
-        at.url.clone()
-    } else {
-        to.target.resolve(Some(base)).map_err(|error| Stop::Failed(error.message))?.into()
-    };
+    let url = if to.target.is_empty() { at.url.clone() } else { to.target.resolve(Some(base))?.into() };
     Ok(VoiceUrl { url, method: method(to.method) })
 }
 

@@ -1,0 +1,134 @@
+//! What is heard on hold, from sources that behave and from those that do not: whoever waits hears the node's music then,
+//! and whoever wrote the application is told why.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::{AGENT, CUSTOMER, MUSIC, SUPERVISOR, Seated, encoded, node};
+use crate::app::{App, wav};
+use crate::peer::within;
+use crate::rtp::Rtp;
+use crate::running::Running;
+
+/// A second sound beside the first.
+const OTHER_MUSIC: u32 = SUPERVISOR;
+
+/// A note of the node's own music.
+const NOTE: u32 = 250;
+
+/// Waits until a call is known to have suffered this.
+async fn is_noted(node: &Running, call: &str, code: u32, what: &str) {
+    let path = format!("Calls/{call}/Notifications.json");
+    let expected = code.to_string();
+    within(&format!("{code} of {what}"), async {
+        loop {
+            let notes = node.get(&path).await["notifications"].as_array().unwrap().clone();
+            if notes.iter().any(|note| note["error_code"] == expected && note["log"] == "0") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// A server that answers with a sound that comes a byte at a time and never ends.
+async fn trickle() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/trickle.wav", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // The question comes in one piece; a busy machine may bring it late.
+                let mut asked = [0; 4_096];
+                if stream.read(&mut asked).await.is_err() {
+                    return;
+                }
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nContent-Length: 900000\r\n\r\n";
+                let mut alive = stream.write_all(head.as_bytes()).await.is_ok();
+                while alive {
+                    alive = stream.write_all(b"R").await.is_ok();
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_wrong_with_the_music_the_customer_hears_the_nodes_and_the_notifications_say_why() {
+    let app = App::start().await;
+    let audio = |len: u64, body: &str| {
+        format!("HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nContent-Length: {len}\r\n\r\n{body}")
+            .into_bytes()
+    };
+    app.answers("hangs", Vec::new());
+    app.answers("huge.wav", audio(2_000_000_000, "RIFF"));
+    app.answers("stops.wav", audio(90_000, "RIFF"));
+    app.gives("words.wav", "audio/wav", b"hello".to_vec());
+    app.gives("table.csv", "text/csv", b"a,b".to_vec());
+    app.gives("broken.xml", "text/xml", b"<Response><Play>".to_vec());
+    app.says("circle", "<Redirect/>");
+    app.answers("round", b"HTTP/1.1 302 Found\r\nLocation: /round\r\nContent-Length: 0\r\n\r\n".to_vec());
+    app.says("trickles", &format!("<Play>{}#tt=300</Play>", trickle().await));
+    app.says("dials", "<Dial>+4930123</Dial><Play>/missing.wav</Play>");
+    let node = node().await;
+    let _agent = Seated::dialled(&node, AGENT, "").await;
+    for (what, code) in [
+        (app.url("missing.wav"), 11_200),
+        (app.url("hangs#rt=100&rc=0"), 11_200),
+        (app.url("huge.wav"), 13_420),
+        (app.url("stops.wav#rt=100&rc=0"), 11_200),
+        (app.url("trickles"), 11_203),
+        (app.url("words.wav"), 12_300),
+        (app.url("table.csv"), 12_300),
+        (app.url("broken.xml"), 12_100),
+        (app.url("circle"), 12_200),
+        (app.url("round"), 11_215),
+        (app.url("dials"), 11_200),
+        ("http://10.1.2.3/hold.wav".to_owned(), 11_200),
+    ] {
+        let customer = Seated::dialled(&node, CUSTOMER, "").await;
+        customer.hears_just(&[AGENT]).await;
+        customer.update(&node, &format!("Hold=true&HoldUrl={}", encoded(&what))).await;
+        is_noted(&node, customer.call(), code, &what).await;
+        customer.hears_none_of(&[AGENT]).await;
+        let heard = customer.peer.rtp.next(100).await;
+        assert!(Rtp::any_has(&heard, NOTE), "no music in place of {what}");
+        // When it is mended, it is heard.
+        customer.update(&node, "Hold=false").await;
+        customer.hears_just(&[AGENT]).await;
+        assert_eq!(node.delete(&customer.path).await, 204);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn music_goes_on_where_it_was_when_the_same_is_heard_on_hold_again() {
+    let app = App::start().await;
+    app.gives("first.wav", "audio/wav", wav(f64::from(MUSIC), 1.0));
+    app.gives("then.wav", "audio/wav", wav(f64::from(OTHER_MUSIC), 60.0));
+    app.says("hold", "<Play>/first.wav</Play><Play>/then.wav</Play>");
+    let node = node().await;
+    let customer = Seated::dialled(&node, CUSTOMER, "").await;
+    let agent = Seated::dialled(&node, AGENT, "").await;
+    let hold = |page: &str| format!("Hold=true&HoldUrl={}", encoded(&app.url(page)));
+    customer.update(&node, &hold("hold")).await;
+    customer.peer.rtp.has_heard(MUSIC).await;
+    customer.hears_just(&[OTHER_MUSIC]).await;
+    for _ in 0..2 {
+        customer.update(&node, "Hold=false").await;
+        tokio::join!(customer.hears_just(&[AGENT]), agent.hears_just(&[CUSTOMER]));
+        let before = customer.peer.rtp.count();
+        customer.update(&node, &hold("hold")).await;
+        customer.hears_just(&[OTHER_MUSIC]).await;
+        assert!(!Rtp::any_has(&customer.peer.rtp.packets()[before..], MUSIC), "it began again");
+    }
+    assert_eq!(app.told("hold", 1).await.len(), 1, "it was asked for again");
+    // Another begins at its beginning, and so does the first after it.
+    customer.update(&node, &hold("hold?again")).await;
+    customer.peer.rtp.has_heard_since(customer.peer.rtp.count(), MUSIC).await;
+    customer.hears_just(&[OTHER_MUSIC]).await;
+    customer.update(&node, "Hold=false").await;
+    customer.hears_just(&[AGENT]).await;
+}
