@@ -67,7 +67,7 @@ fn tones(track: &[i16]) -> Vec<u32> {
     let all = [250, 700, 1_100, 1_500, 1_900];
     for hertz in &all {
         let level = level(hertz);
-        assert!(*hertz == 250 || level > THERE || level < NOT_THERE, "{hertz} Hz at {level}");
+        assert!(*hertz == 250 || !(NOT_THERE..=THERE).contains(&level), "{hertz} Hz at {level}");
     }
     all.into_iter().filter(|hertz| level(hertz) > THERE).collect()
 }
@@ -477,7 +477,9 @@ async fn tracks_lie_beside_each_other_to_the_sample_as_phones_said_and_heard_it(
         let at = first.unwrap_or_else(|| panic!("{name}: the first track has other clicks"));
         assert_eq!(first, second, "{name}: tracks are not aligned");
         for track in [0, 1] {
-            let (same, all) = agreement(one[track], other[track], at);
+            // Of the last 3 ms of a conference the engine has not let go.
+            let known = &other[track][..other[track].len() - 24];
+            let (same, all) = agreement(one[track], known, at);
             assert_eq!(same, all, "{name}: track {track}");
         }
     }

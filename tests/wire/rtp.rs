@@ -319,7 +319,7 @@ impl Voice {
     fn clicking(&self, sample: u32) -> u8 {
         let mixed = (sample ^ self.ssrc).wrapping_mul(0x9e37_79b9);
         let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca6b);
-        to_mu_law(if (mixed ^ mixed >> 13) % 211 == 0 { CLICK } else { 0 })
+        to_mu_law(if (mixed ^ mixed >> 13).is_multiple_of(211) { CLICK } else { 0 })
     }
 
     fn next(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
