@@ -297,16 +297,21 @@ fn named(cast: &Cast, journal: &[Noted], mut stretches: Vec<Stretch>) -> Vec<Flo
     let mut told: BTreeMap<(Wrong, Who), Told> = BTreeMap::new();
     let mut floor = Floor::new(cast.voices.len());
     let mut place_before: BTreeMap<Who, Place> = BTreeMap::new();
+    // Who hung up, in order.
+    let mut left: Vec<Who> = Vec::new();
     let mut done = 0;
     for stretch in &stretches {
         while done < stretch.entry.map_or(0, |entry| entry + 1) {
             for who in journal[done].act.subjects() {
                 place_before.insert(who, floor.seat(who).place);
             }
+            if let Act::HangUp(who) = journal[done].act {
+                left.push(who);
+            }
             floor.apply(journal[done].act);
             done += 1;
         }
-        let wrongs = wrongs_of(cast, &floor, &place_before, stretch);
+        let wrongs = wrongs_of(cast, &floor, (&place_before, &left), stretch);
         for (wrong, who, other) in wrongs {
             let told = told.entry((wrong, who)).or_default();
             if let Some(other) = other.filter(|other| !told.others.contains(other)) {
@@ -334,30 +339,38 @@ fn named(cast: &Cast, journal: &[Noted], mut stretches: Vec<Stretch>) -> Vec<Flo
 
 type Named = (Wrong, Who, Option<Who>);
 
-fn wrongs_of(cast: &Cast, floor: &Floor, before: &BTreeMap<Who, Place>, stretch: &Stretch) -> Vec<Named> {
+fn wrongs_of(
+    cast: &Cast,
+    floor: &Floor,
+    (before, left): (&BTreeMap<Who, Place>, &[Who]),
+    stretch: &Stretch,
+) -> Vec<Named> {
     let listener = stretch.listener;
     let mut wrongs = Vec::new();
     if stretch.tones.meets(cast.music()) {
         let wrong = if stretch.is_extra { Wrong::StrayMusic } else { Wrong::NoMusic };
         wrongs.push((wrong, listener, None));
     }
-    let expected = cast.tones(&floor.hearing(listener));
-    let is_concerned = |voice: Tones| {
-        // Of a voice too much all tones that are nobody else's are there; of one that is missing, one is enough.
-        let own = voice.without(expected);
-        if stretch.is_extra {
-            !own.is_empty() && stretch.tones.has(own)
-        } else {
-            expected.has(voice) && stretch.tones.meets(voice)
-        }
+    let hearing = floor.hearing(listener);
+    if !stretch.is_extra {
+        let missing = hearing.people.into_iter().filter(|who| stretch.tones.meets(cast.voices[who.0]));
+        wrongs.extend(missing.map(|who| (Wrong::Unheard, who, Some(listener))));
+        return wrongs;
+    }
+    let expected = cast.tones(&hearing);
+    // Of a voice too much all tones are there that are nobody else's.
+    let is_heard = |who: &Who| {
+        let own = cast.voices[who.0].without(expected);
+        !own.is_empty() && stretch.tones.has(own)
     };
-    let people = (0..cast.voices.len()).map(Who).filter(|who| is_concerned(cast.voices[who.0]));
-    for who in people {
-        wrongs.push(if stretch.is_extra {
-            too_much(floor, before, listener, who)
-        } else {
-            (Wrong::Unheard, who, Some(listener))
-        });
+    let everybody = (0..cast.voices.len()).map(Who);
+    let on_the_line = everybody.filter(|who| floor.seat(*who).place != Place::Away);
+    let found: Vec<Who> = on_the_line.filter(is_heard).collect();
+    wrongs.extend(found.iter().map(|who| too_much(floor, before, listener, *who)));
+    if found.is_empty() {
+        // Then it is whoever went last.
+        let gone = left.iter().rev().copied().find(is_heard);
+        wrongs.extend(gone.map(|who| (Wrong::StillThere, who, Some(listener))));
     }
     wrongs
 }

@@ -181,3 +181,25 @@ fn a_packet_or_two_without_somebody_is_a_gap_and_one_with_a_stranger_is_wrong() 
         judgement.findings
     );
 }
+
+#[test]
+fn one_who_hung_up_and_is_heard_is_named_and_nobody_else_with_their_tones() {
+    let asked = day(&[Act::HangUp(OTHER), Act::HangUp(AGENT)]);
+    let mut done = asked.clone();
+    *done.last_mut().unwrap() = Act::Barge(SUPERVISOR);
+    let mut cast = cast();
+    // Gone long before.
+    cast.voices[OTHER.0] = cast.voices[AGENT.0];
+    let judgement = judge(&cast, &journal(&asked), &node(&done), &[]);
+    let names: Vec<&str> = judgement
+        .findings
+        .iter()
+        .filter_map(|finding| {
+            let FloorFinding::Hearing { wrong: Wrong::StillThere, who, .. } = finding else { return None };
+            Some(&**who)
+        })
+        .collect();
+    // Their phone is still there, and hears too.
+    assert_eq!(names, ["the customer of desk 0", "the agent of desk 0"]);
+    assert_eq!(judgement.findings.len(), names.len());
+}
