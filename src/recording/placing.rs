@@ -409,7 +409,6 @@ pub(super) mod tests {
                     20 => placing.pause(None),
                     _ => {}
                 }
-                // What is said at the step is placed when the next comes.
                 placing.hear(&frame(step, TapSide::Received, 100));
             }
             let (block, kept) = placing.finish();
@@ -417,7 +416,7 @@ pub(super) mod tests {
             let silent = block.samples.iter().filter(|s| **s == 0).count();
             assert_eq!(silent, if behavior == PauseBehavior::Silence { 1_600 } else { 0 });
             let is_skipped = behavior == PauseBehavior::Skip;
-            assert_eq!(block.pauses, [Pause { at: 1_440, samples: 1_600, is_skipped }]);
+            assert_eq!(block.pauses, [Pause { at: 1_600, samples: 1_600, is_skipped }]);
             assert_eq!(block.heard, 20 * 160);
         }
     }

@@ -74,7 +74,7 @@ async fn a_wrong_parameter_is_named() {
         "POST /Calls/{CA}/Recordings/Twilio.CURRENT.json Status=paused&PauseBehavior=x => 400 20001 silence or skip",
         "GET /Recordings.json?CallSid=x => 400 20001 CA and 32",
         "GET /Recordings.json?ConferenceSid=x => 400 20001 CF and 32",
-        "GET /Conferences/{CF}/Recordings/Twilio.CURRENT.json => 404 20404 no recording under way",
+        "GET /Conferences/{CF}/Recordings/Twilio.CURRENT.json => 404 20404 no such recording",
         "GET /Conferences/{CF}/Recordings/CA0.json => 404 20404 RE and 32",
         "DELETE /Conferences/{CF}/Recordings/RE0123456789abcdef0123456789abcdef.json => 404 20404 no recording",
         "POST /Conferences/{CF}/Recordings/Twilio.CURRENT.json Status=over => 400 20001 in-progress or stopped",

@@ -318,11 +318,15 @@ fn media_verbs_are_read_and_their_nouns_passed_over_but_recordings() {
         }),
     };
     let xml = "<Start><Recording name='desk' track='inbound' channels='mono' trim='do-not-trim' recordingStatusCallback='/r' \
-               recordingStatusCallbackEvent='in-progress absent' recordingConfigurationId='x'/><Recording/></Start>";
+               recordingStatusCallbackEvent='in-progress absent'/><Recording/></Start>";
     assert_eq!(verb(xml), started(vec![MediaNoun::Recording(full), MediaNoun::Recording(plain)]));
     let stop = MediaVerb { action: None, nouns: vec![MediaNoun::RecordingStop("desk".to_owned())] };
     assert_eq!(verb("<Stop><Recording name='desk'/></Stop>"), Verb::Stop(stop));
-    for xml in ["<Stop><Recording/></Stop>", "<Start><Recording channels='multitrack'/></Start>"] {
+    for xml in [
+        "<Stop><Recording/></Stop>",
+        "<Start><Recording channels='multitrack'/></Start>",
+        "<Start><Recording recordingConfigurationId='x'/></Start>",
+    ] {
         assert_eq!(warnings(xml), [12_200], "{xml}");
     }
     let document = document("<Start><Stream url='wss://example.com/a'><Parameter/></Stream></Start>");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -46,6 +47,10 @@ async fn a_full_disk_is_counted_told_to_who_waits_and_passes() {
     // As a disk of 256 KiB.
     let store = place.open_with(StoreSettings { pages_max: Some(64), ..StoreSettings::default() }).await;
     store.put_document(document("SK1", "small")).await.unwrap();
+    // Once it has noted that it lives, nothing else is written meanwhile.
+    while place.figure("confab_store_written_total") < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let refused = store.put_document(document("SK2", &"x".repeat(1 << 20))).await;
     assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
     assert_eq!(place.figure("confab_store_failing"), 1);
