@@ -373,7 +373,7 @@ const REQUESTS: [&str; 71] = [
     "POST /Conferences/{CF}/Participants.json {to}&{from}&Label=a%2Fb => 400 16024 Label",
     "POST /Conferences/{CF}/Participants.json {to}&{from}&MaxParticipants=1 => 400 20001 250",
     "POST /Conferences/{CF}/Participants.json {to}&{from}&Coaching=true => 400 20001 CallSidToCoach",
-    "POST /Conferences/{CF}/Participants.json {to}&{from}&ConferenceRecord=true => 400 20001 ConferenceRecord",
+    "POST /Conferences/{CF}/Participants.json {to}&{from}&ConferenceRecord=maybe => 400 20001 ConferenceRecord",
     "POST /Conferences/{CF}/Participants/a.json CallSidToCoach=CA0123456789abcdef0123456789abcdef&Coaching=true => 400 16028 coach",
     "POST /Conferences/{CF}/Participants/a.json Coaching=true&CallSidToCoach={held} => 400 16027 hold",
     "POST /Conferences/{CF}/Participants/a.json HoldUrl=a&Hold=true => 400 21205 HoldUrl",
