@@ -1,6 +1,6 @@
 //! What those cost who wait: one iteration is one 20 ms step of the engine, as in `tick.rs`. The same legs listen to a
-//! conference in which nobody but three speak, hear the node's music (one programme for all), or each a sound of their
-//! own; and ten thousand wait without a conference, as in a queue.
+//! conference in which nobody but three speak, hear the node's music (one programme for all), one file of sixteen that are on,
+//! each one of the sixteen, or each a sound of their own; and ten thousand wait without a conference, as in a queue.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use confab_media::{
     Ask, Audience, Codec, Command, CommandId, ConferenceId, ConferenceSettings, Datagram, Encoder,
-    EncoderSettings, Engine, EngineSettings, Hearing, LegId, Player, PlayerId, Plays, Port, Programme,
-    SampleRate, Seat, Sound, Time,
+    EncoderSettings, Engine, EngineSettings, Hearing, LegId, PROGRAMMES_MAX, Player, PlayerId, Plays, Port,
+    Programme, ProgrammeId, SampleRate, Seat, Sound, Time,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 #[path = "../tests/engine_leg/mod.rs"]
 mod engine_leg;
+
+/// The last of what is on.
+const ON_AIR: u64 = PROGRAMMES_MAX as u64 - 1;
 
 /// What the legs do.
 #[derive(Clone, Copy, PartialEq)]
@@ -23,6 +26,10 @@ enum Do {
     Listen,
     /// Sit in it on hold, all with the same music.
     Hold,
+    /// The same with one file, which many others are on beside.
+    HoldFile,
+    /// The same with one file of as many as can be on.
+    HoldFiles,
     /// The same with a sound of their own each.
     HoldOwn,
     /// Have no seat, and hear the same music.
@@ -32,7 +39,13 @@ enum Do {
 fn waiting(c: &mut Criterion) {
     for codec in [Codec::Pcmu, Codec::Opus] {
         let mut group = c.benchmark_group(format!("waiting/{codec:?}"));
-        for (name, what) in [("listen", Do::Listen), ("hold", Do::Hold), ("hold-own", Do::HoldOwn)] {
+        for (name, what) in [
+            ("listen", Do::Listen),
+            ("hold", Do::Hold),
+            ("hold-file", Do::HoldFile),
+            ("hold-files", Do::HoldFiles),
+            ("hold-own", Do::HoldOwn),
+        ] {
             bench(&mut group, name, Load::new(250, codec, what), 250);
         }
         group.sample_size(20);
@@ -73,7 +86,10 @@ impl Load {
         let seats = if what == Do::Wait { 1 } else { legs as usize };
         let all = ConferenceSettings { seats_max: seats, talkers_max: 3 };
         load.ask(Ask::AddConference(engine_leg::conference(1, all, &[codec.sample_rate()])));
-        load.ask(Ask::PutOn(Programme::new(&music(0)).expect("encoders")));
+        // The node's own, and what else is heard somewhere.
+        for id in 0..=ON_AIR {
+            load.ask(Ask::PutOn(ProgrammeId(id), Programme::new(&music(id)).expect("encoders")));
+        }
         for id in 0..legs {
             load.ask(Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
             load.seat(id, what);
@@ -90,7 +106,9 @@ impl Load {
         }
         match what {
             Do::Listen => return,
-            Do::Hold | Do::Wait => self.ask(Ask::Tune(leg)),
+            Do::Hold | Do::Wait => self.ask(Ask::Tune(leg, ProgrammeId(0))),
+            Do::HoldFile => self.ask(Ask::Tune(leg, ProgrammeId(ON_AIR))),
+            Do::HoldFiles => self.ask(Ask::Tune(leg, ProgrammeId(id % (ON_AIR + 1)))),
             Do::HoldOwn => self.ask(Ask::Play(leg, Player::new(PlayerId(id), music(id), Plays::Forever))),
         }
         if what != Do::Wait {

@@ -14,7 +14,7 @@ use confab_media::{
     Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap,
     Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings,
     Event, FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
-    Programme, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
+    Programme, ProgrammeId, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
 };
 
 mod engine_leg;
@@ -117,12 +117,14 @@ fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
     let coached = LegSet::new(&[LegId(1), LegId(2)]).unwrap();
     ask(&mut engine, Ask::SetAudience(LegId(0), Audience::Only(coached)));
     let sound = Sound::new(SampleRate::Hz16000, vec![100; 16_000 * 15]);
-    ask(&mut engine, Ask::PutOn(Programme::new(&sound).unwrap()));
+    for id in [1, 2] {
+        ask(&mut engine, Ask::PutOn(ProgrammeId(id), Programme::new(&sound).unwrap()));
+    }
     ask(&mut engine, Ask::PlayToAll(ConferenceId(1), Player::new(PlayerId(1), sound, Plays::ONCE)));
     // Those who wait.
     for (id, codec) in (30..).zip(Codec::ALL) {
         ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
-        ask(&mut engine, Ask::Tune(LegId(id)));
+        ask(&mut engine, Ask::Tune(LegId(id), ProgrammeId(1 + id % 2)));
     }
 
     let (mut now, mut before) = (Time::from_millis(1), 0);

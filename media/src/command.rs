@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::conference::{Conference, ConferenceTap, Equipment, Seat};
 use crate::engine::Programme;
 use crate::event::LevelReport;
-use crate::id::{CommandId, ConferenceId, LegId};
+use crate::id::{CommandId, ConferenceId, LegId, ProgrammeId};
 use crate::leg::{Coding, DigitSender, Leg, LegSrtp, Player, PressedDigit, QualityReport};
 
 /// One thing asked of the engine, with the id its answer will carry.
@@ -36,10 +36,14 @@ pub enum Ask {
     /// Play this to all who hear the conference, over what is said and played there. Its end is told by
     /// [`ConferenceEvent::Played`](crate::ConferenceEvent::Played).
     PlayToAll(ConferenceId, Box<Player>),
-    /// Have this heard by all who are [tuned](Ask::Tune) in, instead of what they heard.
-    PutOn(Box<Programme>),
-    /// Let the leg hear what is on for all who wait, instead of what it was played; where it would hear that.
-    Tune(LegId),
+    /// Have this heard by all who are [tuned](Ask::Tune) to it, instead of what was on under this name. At most
+    /// [`PROGRAMMES_MAX`](crate::PROGRAMMES_MAX) are on at a time.
+    PutOn(ProgrammeId, Box<Programme>),
+    /// Let the leg hear what is on under this name, instead of what it was played; where it would hear that.
+    Tune(LegId, ProgrammeId),
+    /// Nobody is tuned to it any more: it goes off, and comes back as [`Retired::Programme`](crate::Retired). Who was
+    /// tuned to it until now still goes over from it to what they hear next; who still is hears silence.
+    TakeOff(ProgrammeId),
     /// Stop what is played to the leg.
     StopPlaying(LegId),
     /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.

@@ -187,7 +187,7 @@ pub enum Retired {
     LegChange(Box<LegChange>),
     /// What a leg or a conference was played before, or a player that found none.
     Player(Box<Player>),
-    /// What was on for all who wait, before something else was.
+    /// What was on for many, and is not any more.
     Programme(Box<Programme>),
     /// What pressed keys, and is done or was not needed.
     Presses(Box<DigitSender>),

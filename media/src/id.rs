@@ -36,6 +36,10 @@ id!(
     PlayerId, "player-"
 );
 id!(
+    /// Music that is on for many.
+    ProgrammeId, "programme-"
+);
+id!(
     /// One command; the event that answers it carries the same id.
     CommandId, "command-"
 );

@@ -52,14 +52,14 @@ pub use command::{
 pub use conference::{Conference, ConferenceSettings, ConferenceTap, Equipment, Seat, TapParts};
 pub use costs::TickTimes;
 pub use dsp::level::{Level, SpeechChange};
-pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed, Programme};
+pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed, PROGRAMMES_MAX, Programme};
 pub use event::{
     ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapSide, Tapped,
 };
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
-pub use id::{CommandId, ConferenceId, LegId, PlayerId};
+pub use id::{CommandId, ConferenceId, LegId, PlayerId, ProgrammeId};
 pub use leg::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use confab_media::{
     Ask, Audience, Codec, Command, CommandId, ConferenceId, ConferenceSettings, Datagram, Decoder, Engine,
-    EngineSettings, Event, Hearing, LegId, Player, PlayerId, Plays, Port, Programme, Refusal, SampleRate,
-    Seat, Sound, Time,
+    EngineSettings, Event, Hearing, LegId, PROGRAMMES_MAX, Player, PlayerId, Plays, Port, Programme,
+    ProgrammeId, Refusal, Retired, SampleRate, Seat, Sound, Time,
 };
 
 #[path = "../../tests/engine_leg/mod.rs"]
@@ -24,6 +24,10 @@ const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::G722, Codec::Opus];
 const MUSIC: f64 = 450.0;
 const OTHER: f64 = 650.0;
 
+/// What is on, by name.
+const FIRST: ProgrammeId = ProgrammeId(1);
+const SECOND: ProgrammeId = ProgrammeId(2);
+
 /// What the talker says.
 const TALK: f64 = 1_050.0;
 
@@ -36,6 +40,8 @@ struct Stage {
     talker: Option<u64>,
     now: Time,
     ticks: u32,
+    /// Programmes that came home.
+    gone: usize,
 }
 
 impl Stage {
@@ -48,6 +54,7 @@ impl Stage {
             talker: None,
             now: Time::from_millis(1_000),
             ticks: 0,
+            gone: 0,
         };
         let seats = ConferenceSettings::seats(32);
         stage.ask(Ask::AddConference(engine_leg::conference(CONFERENCE.0, seats, &SampleRate::ALL)));
@@ -57,8 +64,12 @@ impl Stage {
     /// One with something on.
     fn on() -> Self {
         let mut stage = Self::new();
-        stage.ask(Ask::PutOn(Programme::new(&tone(MUSIC, 1.0)).unwrap()));
+        stage.put_on(FIRST, MUSIC);
         stage
+    }
+
+    fn put_on(&mut self, id: ProgrammeId, hertz: f64) {
+        self.ask(Ask::PutOn(id, Programme::new(&tone(hertz, 1.0)).unwrap()));
     }
 
     fn add(&mut self, codec: Codec) -> LegId {
@@ -99,8 +110,14 @@ impl Stage {
                 Event::Leg { .. } | Event::Conference { .. } => {}
             }
         }
-        while self.engine.poll_retired().is_some() {}
+        self.retire();
         answer.unwrap()
+    }
+
+    fn retire(&mut self) {
+        while let Some(retired) = self.engine.poll_retired() {
+            self.gone += usize::from(matches!(retired, Retired::Programme(_)));
+        }
     }
 
     fn run(&mut self, ticks: u32) {
@@ -117,6 +134,7 @@ impl Stage {
                 }
             }
             while self.engine.poll_event().is_some() {}
+            self.retire();
         }
     }
 
@@ -202,7 +220,7 @@ fn all_who_wait_are_sent_one_packet_of_each_codec_wherever_they_are() {
 
 impl Stage {
     fn hold_or_wait(&mut self, leg: LegId, is_seated: bool) {
-        self.ask(Ask::Tune(leg));
+        self.ask(Ask::Tune(leg, FIRST));
         if is_seated {
             self.hold(leg);
         }
@@ -218,10 +236,10 @@ fn whoever_comes_from_a_conference_and_goes_back_hears_no_break() {
         // One more listens to each all the while.
         let (leg, other, _) = (stage.seat(codec), stage.seat(codec), stage.seat(codec));
         stage.ask(Ask::SetAudience(leg, Audience::Nobody));
-        stage.ask(Ask::Tune(other));
+        stage.ask(Ask::Tune(other, FIRST));
         stage.hold(other);
         stage.run(50);
-        stage.ask(Ask::Tune(leg));
+        stage.ask(Ask::Tune(leg, FIRST));
         stage.hold(leg);
         stage.run(50);
         stage.resume(leg);
@@ -248,13 +266,13 @@ fn it_goes_on_for_whoever_comes_back_and_stands_still_while_nobody_listens() {
     // Half a second of one tone, and half a second of another.
     let halves = [tone(MUSIC, 0.5), tone(OTHER, 0.5)];
     let samples: Vec<i16> = halves.iter().flat_map(|half| half.samples().to_vec()).collect();
-    stage.ask(Ask::PutOn(Programme::new(&Sound::new(SampleRate::Hz16000, samples)).unwrap()));
+    stage.ask(Ask::PutOn(FIRST, Programme::new(&Sound::new(SampleRate::Hz16000, samples)).unwrap()));
     let leg = stage.add(Codec::Pcmu);
-    stage.ask(Ask::Tune(leg));
+    stage.ask(Ask::Tune(leg, FIRST));
     stage.run(20);
     stage.ask(Ask::StopPlaying(leg));
     stage.run(100);
-    stage.ask(Ask::Tune(leg));
+    stage.ask(Ask::Tune(leg, FIRST));
     stage.run(20);
     let sound = stage.sound(leg);
     assert!(loudness(&sound[19], MUSIC) > 5_000.0);
@@ -271,11 +289,11 @@ fn it_goes_on_for_whoever_comes_back_and_stands_still_while_nobody_listens() {
 fn what_is_played_to_one_alone_takes_its_place_and_the_other_way_round() {
     let mut stage = Stage::on();
     let leg = stage.add(Codec::G722);
-    stage.ask(Ask::Tune(leg));
+    stage.ask(Ask::Tune(leg, FIRST));
     stage.run(20);
     stage.ask(Ask::Play(leg, Player::new(PlayerId(1), tone(OTHER, 60.0), Plays::ONCE)));
     stage.run(20);
-    stage.ask(Ask::Tune(leg));
+    stage.ask(Ask::Tune(leg, FIRST));
     stage.run(20);
     let sound = stage.sound(leg);
     for (frame, heard, gone) in [(18, MUSIC, OTHER), (38, OTHER, MUSIC), (58, MUSIC, OTHER)] {
@@ -288,8 +306,127 @@ fn what_is_played_to_one_alone_takes_its_place_and_the_other_way_round() {
 fn where_nothing_is_on_nobody_can_hear_it() {
     let mut stage = Stage::new();
     let leg = stage.add(Codec::Pcmu);
-    assert_eq!(stage.try_ask(Ask::Tune(leg)), Err(Refusal::NotEquipped));
+    assert_eq!(stage.try_ask(Ask::Tune(leg, FIRST)), Err(Refusal::NotEquipped));
     assert_eq!(stage.try_ask(Ask::StopPlaying(leg)), Err(Refusal::NotPlaying));
     stage.run(2);
     assert!(stage.sound(leg).iter().flatten().all(|&s| s == 0));
+}
+
+#[test]
+fn two_that_are_on_are_heard_by_those_who_are_tuned_to_them_and_encoded_once_each() {
+    let mut stage = Stage::on();
+    stage.put_on(SECOND, OTHER);
+    let mut legs = Vec::new();
+    for codec in CODECS {
+        for n in 0..6 {
+            let leg = if n % 2 == 0 { stage.seat(codec) } else { stage.add(codec) };
+            stage.ask(Ask::Tune(leg, if n < 3 { FIRST } else { SECOND }));
+            if n % 2 == 0 {
+                stage.hold(leg);
+            }
+            legs.push((leg, if n < 3 { (MUSIC, OTHER) } else { (OTHER, MUSIC) }));
+        }
+    }
+    stage.run(20);
+    assert_eq!(stage.encoded(), 2 * CODECS.len() as u64);
+    for (leg, (heard, not_heard)) in legs {
+        let sound = stage.sound(leg);
+        let last = sound.last().unwrap();
+        assert!(loudness(last, heard) > 5_000.0 && loudness(last, not_heard) < 100.0, "{leg}: {heard}");
+    }
+}
+
+#[test]
+fn whoever_goes_from_one_that_is_on_to_another_hears_no_break() {
+    for codec in CODECS {
+        let mut stage = Stage::on();
+        stage.put_on(SECOND, OTHER);
+        // One more listens to each all the while: the encoders remember what the newcomer's did not.
+        let [leg, first, second] = [(); 3].map(|()| stage.add(codec));
+        stage.ask(Ask::Tune(first, FIRST));
+        stage.ask(Ask::Tune(second, SECOND));
+        for to in [FIRST, SECOND, FIRST] {
+            stage.ask(Ask::Tune(leg, to));
+            stage.run(50);
+        }
+        assert_eq!(stage.heard[leg.0 as usize].len(), 150, "a packet a tick");
+        let sound = stage.sound(leg);
+        let most = if codec == Codec::Opus { -10.0 } else { -20.0 };
+        for (n, frame) in sound.iter().enumerate().skip(15) {
+            let changes = [50, 100].iter().any(|at| (0..4).contains(&(n as i32 - at)));
+            let noise = noise(frame, &[MUSIC, OTHER]);
+            assert!(changes || noise < most, "{codec:?}: {noise:.1} dB of noise in frame {n}");
+        }
+        for (frame, heard, gone) in [(45, MUSIC, OTHER), (95, OTHER, MUSIC), (145, MUSIC, OTHER)] {
+            let (heard, gone) = (loudness(&sound[frame], heard), loudness(&sound[frame], gone));
+            assert!(heard > 4_000.0 && gone < 200.0, "{codec:?}: {heard}, {gone} in {frame}");
+        }
+        let last = |leg: LegId| stage.heard[leg.0 as usize].last().unwrap();
+        assert_eq!(last(leg), last(first), "{codec:?}: they share a packet again");
+    }
+}
+
+#[test]
+fn one_that_is_taken_off_fades_out_for_who_left_it_with_it_and_comes_home() {
+    for codec in CODECS {
+        let mut stage = Stage::on();
+        let leg = stage.add(codec);
+        stage.ask(Ask::Tune(leg, FIRST));
+        stage.run(20);
+        stage.ask(Ask::StopPlaying(leg));
+        stage.ask(Ask::TakeOff(FIRST));
+        assert_eq!(stage.try_ask(Ask::Tune(leg, FIRST)), Err(Refusal::NotEquipped));
+        assert_eq!(stage.try_ask(Ask::TakeOff(FIRST)), Err(Refusal::NotPlaying));
+        stage.run(1);
+        assert_eq!(stage.gone, 0, "it is still heard");
+        stage.run(9);
+        assert_eq!(stage.gone, 1);
+        let sound = stage.sound(leg);
+        let peak = |frame: usize| sound[frame].iter().map(|s| s.unsigned_abs()).max().unwrap();
+        assert!(peak(20) > 3_000 && peak(26) < 500, "{codec:?}: {} and {}", peak(20), peak(26));
+        // Under its name another can be put on.
+        stage.put_on(FIRST, OTHER);
+        stage.ask(Ask::Tune(leg, FIRST));
+        stage.run(20);
+        assert!(loudness(stage.sound(leg).last().unwrap(), OTHER) > 4_000.0, "{codec:?}");
+    }
+}
+
+#[test]
+fn who_is_tuned_to_what_was_taken_off_hears_silence_and_nothing_else() {
+    for codec in CODECS {
+        let mut stage = Stage::on();
+        stage.put_on(SECOND, OTHER);
+        let leg = stage.add(codec);
+        stage.ask(Ask::Tune(leg, FIRST));
+        stage.run(20);
+        stage.ask(Ask::TakeOff(FIRST));
+        stage.run(20);
+        let sound = stage.sound(leg);
+        assert_eq!((sound.len(), stage.gone), (40, 1));
+        let last = sound.last().unwrap();
+        assert!(last.iter().all(|s| s.unsigned_abs() < 100), "{codec:?}");
+    }
+}
+
+#[test]
+fn so_many_are_on_at_a_time_and_one_that_goes_makes_room() {
+    let mut stage = Stage::new();
+    let ids = (0..PROGRAMMES_MAX as u64).map(ProgrammeId);
+    ids.for_each(|id| stage.put_on(id, MUSIC));
+    let more = |hertz| Ask::PutOn(ProgrammeId(99), Programme::new(&tone(hertz, 0.1)).unwrap());
+    assert_eq!(stage.try_ask(more(OTHER)), Err(Refusal::EngineFull));
+    assert_eq!(stage.gone, 1, "it came home");
+    // In place of what is on under the same name, there is room.
+    stage.put_on(FIRST, MUSIC);
+    assert_eq!(stage.gone, 2);
+    stage.ask(Ask::TakeOff(SECOND));
+    stage.ask(more(OTHER));
+    assert_eq!(stage.gone, 3, "what goes has gone at once");
+    let leg = stage.add(Codec::Pcmu);
+    stage.ask(Ask::Tune(leg, ProgrammeId(99)));
+    stage.run(10);
+    assert!(loudness(stage.sound(leg).last().unwrap(), OTHER) > 5_000.0);
+    stage.run(10);
+    assert_eq!(stage.gone, 3);
 }

@@ -8,6 +8,7 @@ use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
 use super::history::{Kept, Owed, Scribe, Unkept};
+use super::media::Play;
 use super::news::News;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
@@ -389,7 +390,7 @@ pub(super) enum Request {
     JoinConference(CallSid, JoinTerms, Reply<ParticipantView>),
     LeaveConference(CallSid, Reply<()>),
     Bridge(CallSid, CallSid, Reply<()>),
-    Play(CallSid, Sound, Plays, Reply<PlayerId>),
+    Play(CallSid, Sound, Play, Reply<PlayerId>),
     StopPlaying(CallSid, Reply<()>),
     Queue(Box<QueueRequest>),
     Transfer(TransferRequest),
@@ -703,7 +704,13 @@ impl Handle {
 
     /// Plays a sound to a call instead of what it was played. It is heard while the call is in no conference.
     pub async fn play(&self, call: CallSid, sound: Sound, plays: Plays) -> Result<PlayerId, CallError> {
-        self.ask(|reply| Request::Play(call, sound, plays, reply)).await
+        self.ask(|reply| Request::Play(call, sound, Play::Alone(plays), reply)).await
+    }
+
+    /// Plays it music that goes round until it is [stopped](Self::stop_playing), in the same way. All who are played this
+    /// sound as music hear the same place of it, but one who was alone with it.
+    pub async fn play_music(&self, call: CallSid, sound: Sound) -> Result<PlayerId, CallError> {
+        self.ask(|reply| Request::Play(call, sound, Play::Together, reply)).await
     }
 
     /// Stops what a call is played.

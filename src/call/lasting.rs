@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::handle::HangUp;
+use super::media::Play;
 use super::model::Model;
 use super::sid::{CallSid, ConferenceSid};
 use super::state::{Call, Stage};
@@ -112,7 +113,7 @@ impl Model {
             }
             (None, Stage::Seated) if !is_busy => self.warn_alone(sid),
             (None, Stage::Connected) if !is_busy => {
-                self.media.play_surely(&call.leg, Chime::Warning.sound(), Plays::ONCE);
+                self.media.play_surely(&call.leg, Chime::Warning.sound(), Play::Alone(Plays::ONCE));
                 true
             }
             (_, Stage::Seated | Stage::Connected | Stage::Reserved | Stage::Moving(_)) => false,
@@ -126,7 +127,7 @@ impl Model {
         let Some(call) = self.calls.get_mut(sid) else {
             return false;
         };
-        let player = self.media.play_surely(&call.leg, Chime::Warning.sound(), Plays::ONCE);
+        let player = self.media.play_surely(&call.leg, Chime::Warning.sound(), Play::Alone(Plays::ONCE));
         call.sitting.warning = Some(player);
         self.forget_base(sid);
         self.reseat(sid);

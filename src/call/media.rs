@@ -1,6 +1,8 @@
 //! The model's hold on the media threads: places conferences, gives orders, and remembers who waits for which
 //! to be carried out.
 
+mod on_air;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
@@ -10,13 +12,14 @@ use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
     ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg,
     LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
-    Programme, QualityReport, SampleRate, Seat, Sound,
+    QualityReport, SampleRate, Seat, Sound,
 };
 
 use tracing::error;
 
+pub(super) use self::on_air::Play;
+use self::on_air::{OnAir, PLAY_ORDERS};
 use super::handle::CallMedia;
-use crate::sound::hold_music;
 use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers, wall_clock};
 
 /// A leg's place on the media threads.
@@ -69,13 +72,13 @@ pub(super) struct Media<W> {
     load: Vec<usize>,
     /// Which conferences are equipped for which sample rates.
     equipped: HashSet<(ConferenceId, SampleRate)>,
-    /// On which threads the music is on for those who wait.
-    broadcasting: HashSet<WorkerIndex>,
+    /// Music that goes round, and who hears it.
+    on_air: OnAir,
     /// What waits for a command to be carried out. Each entry is answered by the thread, or dropped when the
     /// thread restarts; so it is bounded by the rings.
     waiting: HashMap<CommandId, (WorkerIndex, W)>,
     /// Orders that must not be lost and found no room. Bounded because no call is let in meanwhile, and those that
-    /// are here have at most three orders each before they are gone.
+    /// are here have at most four orders each before they are gone.
     backlog: VecDeque<(WorkerIndex, Order)>,
     next_id: u64,
 }
@@ -88,7 +91,7 @@ impl<W> Media<W> {
             ports,
             receiving,
             equipped: HashSet::new(),
-            broadcasting: HashSet::new(),
+            on_air: OnAir::default(),
             waiting: HashMap::new(),
             backlog: VecDeque::new(),
             next_id: 1,
@@ -119,6 +122,7 @@ impl<W> Media<W> {
     /// Gives back what a leg that never was, or is no more, had.
     pub(super) fn forget_leg(&mut self, place: &LegPlace) {
         self.load[place.worker] = self.load[place.worker].saturating_sub(1);
+        self.hears_no_music(place.leg);
     }
 
     /// Puts a conference on the least loaded thread, for life.
@@ -227,6 +231,7 @@ impl<W> Media<W> {
         }
         let id = self.command_id();
         self.push(place.worker, Order::AddLeg(id, leg, sockets));
+        self.hears_music_again(place);
         self.surely(place.worker, Ask::Join(place.leg, conference.conference, seat), Some(waiter));
     }
 
@@ -235,11 +240,15 @@ impl<W> Media<W> {
         &mut self,
         place: &LegPlace,
         sound: Sound,
-        plays: Plays,
+        play: Play,
         waiter: impl FnOnce(PlayerId) -> W,
     ) -> Result<PlayerId, (Full, W)> {
         let id = PlayerId(self.next());
-        let ask = self.playing(place, id, sound, plays);
+        // All of it or nothing.
+        if !self.has_room(place, PLAY_ORDERS) {
+            return Err((Full, waiter(id)));
+        }
+        let ask = self.playing(place, id, sound, play);
         self.ask(place.worker, ask, waiter(id)).map(|()| id)
     }
 
@@ -259,46 +268,23 @@ impl<W> Media<W> {
 
     /// Stops what a leg is played.
     pub(super) fn stop_playing(&mut self, place: &LegPlace, waiter: W) -> Result<(), (Full, W)> {
-        self.ask(place.worker, Ask::StopPlaying(place.leg), waiter)
+        self.ask(place.worker, Ask::StopPlaying(place.leg), waiter)?;
+        self.hears_no_music(place.leg);
+        Ok(())
     }
 
     /// The same, without anybody waiting for it.
     pub(super) fn stop_playing_surely(&mut self, place: &LegPlace) {
         self.surely(place.worker, Ask::StopPlaying(place.leg), None);
+        self.hears_no_music(place.leg);
     }
 
     /// Plays a sound to a leg instead of what it was played, without anybody waiting for it to begin.
-    pub(super) fn play_surely(&mut self, place: &LegPlace, sound: Sound, plays: Plays) -> PlayerId {
+    pub(super) fn play_surely(&mut self, place: &LegPlace, sound: Sound, play: Play) -> PlayerId {
         let id = PlayerId(self.next());
-        let ask = self.playing(place, id, sound, plays);
+        let ask = self.playing(place, id, sound, play);
         self.surely(place.worker, ask, None);
         id
-    }
-
-    /// A player of its own; but the music that goes round is on for all who wait, and encoded once for them.
-    fn playing(&mut self, place: &LegPlace, id: PlayerId, sound: Sound, plays: Plays) -> Ask {
-        if plays == Plays::Forever && sound.is_same(&hold_music()) && self.puts_on(place.worker, &sound) {
-            Ask::Tune(place.leg)
-        } else {
-            Ask::Play(place.leg, Player::new(id, sound, plays))
-        }
-    }
-
-    /// Whether the music is on: from now on if it was not.
-    fn puts_on(&mut self, worker: WorkerIndex, music: &Sound) -> bool {
-        if self.broadcasting.contains(&worker) {
-            return true;
-        }
-        match Programme::new(music) {
-            Ok(programme) => {
-                self.surely(worker, Ask::PutOn(programme), None);
-                self.broadcasting.insert(worker)
-            }
-            Err(e) => {
-                error!(error = %e, "no means for music");
-                false
-            }
-        }
     }
 
     /// Plays a sound to all who hear a conference.
@@ -413,7 +399,7 @@ impl<W> Media<W> {
 
     /// All who wait for a thread that forgot what it was told.
     pub(super) fn abandoned(&mut self, worker: WorkerIndex) -> Vec<W> {
-        self.broadcasting.remove(&worker);
+        self.on_air.forget(worker);
         self.waiting.extract_if(|_, (w, _)| *w == worker).map(|(_, (_, waiter))| waiter).collect()
     }
 

@@ -9,7 +9,7 @@ pub(super) mod digits;
 use std::collections::HashMap;
 
 use chrono::{TimeDelta, Utc};
-use confab_media::{ConferenceId, LegId, PlayerId, Plays, Sound};
+use confab_media::{ConferenceId, LegId, PlayerId, Sound};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
@@ -19,7 +19,7 @@ use super::handle::{
     Rejection, Reply, Signal,
 };
 use super::lasting::Lasting;
-use super::media::{Full, Media};
+use super::media::{Full, Media, Play};
 use super::news::{NEWS_MAX, News};
 use super::outbound::{DialQueue, DialRules, OutgoingCall, dial_queue};
 use super::quality::{CallQuality, Departures, QualityStats};
@@ -364,7 +364,7 @@ impl Model {
         }
     }
 
-    pub(super) fn play(&mut self, sid: CallSid, sound: Sound, plays: Plays, reply: Reply<PlayerId>) {
+    pub(super) fn play(&mut self, sid: CallSid, sound: Sound, play: Play, reply: Reply<PlayerId>) {
         if let Err(e) = self.connected(sid) {
             return answer(reply, Err(e));
         }
@@ -372,7 +372,7 @@ impl Model {
             return;
         };
         let waiter = |player| Waiter::Playing(sid, player, reply);
-        if let Err(refused) = self.media.play(&call.leg, sound, plays, waiter) {
+        if let Err(refused) = self.media.play(&call.leg, sound, play, waiter) {
             overloaded(refused);
         }
     }

@@ -350,8 +350,8 @@ impl Conference {
     fn give_played(&mut self, seat: usize, step: &mut Step<'_>) {
         let index = self.participants[seat].index;
         let leg = step.legs.at(index);
-        if leg.shares_broadcast() {
-            return step.broadcast.heard_by(index);
+        if let Some(on) = leg.shares_broadcast() {
+            return step.broadcast.heard_by(index, on);
         }
         leg.play(&mut self.scratch.heard, step.broadcast);
         self.give_own(seat, step);
@@ -370,8 +370,8 @@ impl Conference {
             let of = Tapped::Leg(leg.id());
             step.taps.copy((step.tick, step.now), of, TapSide::Sent, rate, bus.render());
         }
-        if leg.comes_from_broadcast() {
-            let listeners = step.broadcast.listeners_before(leg.codec());
+        if let Some(on) = leg.comes_from_broadcast() {
+            let listeners = step.broadcast.listeners_before(on, leg.codec());
             leg.send_own(bus.render(), listeners, step.counters, step.faults);
         } else if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), step.counters, step.faults);
@@ -390,8 +390,8 @@ impl Conference {
             step.taps.copy(when, Tapped::Leg(participant.leg), TapSide::Sent, participant.rate(), heard);
         }
         let leg = step.legs.at(participant.index);
-        let listeners = if leg.comes_from_broadcast() {
-            step.broadcast.listeners_before(leg.codec())
+        let listeners = if let Some(on) = leg.comes_from_broadcast() {
+            step.broadcast.listeners_before(on, leg.codec())
         } else {
             let bus = self.buses[participant.rate().index()].as_deref();
             bus.and_then(|bus| bus.listeners_before(leg.codec()))

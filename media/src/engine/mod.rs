@@ -6,15 +6,15 @@ pub(crate) mod programme;
 use std::collections::VecDeque;
 
 use self::legs::{IdMap, LegIndex, Legs, id_map};
-pub use self::programme::Programme;
 use self::programme::{Air, Broadcast};
+pub use self::programme::{PROGRAMMES_MAX, Programme};
 use crate::command::{Ask, Audience, Command, LegChange};
 use crate::conference::{Conference, ConferenceTap, Equipment, Participant, Seat, Step};
 use crate::costs::TickTimes;
 use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide, Tapped};
 use crate::fault::Planted;
 use crate::frame::Frame;
-use crate::id::{ConferenceId, LegId};
+use crate::id::{ConferenceId, LegId, ProgrammeId};
 use crate::leg::{Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
 use crate::playout::Sound as Heard;
 use crate::stats::{Counters, Discard};
@@ -216,7 +216,8 @@ impl Engine {
 
     /// The next thing the engine needs no more.
     pub fn poll_retired(&mut self) -> Option<Retired> {
-        self.retired.pop_front().or_else(|| {
+        let retired = self.retired.pop_front();
+        retired.or_else(|| self.broadcast.take_gone().map(Retired::Programme)).or_else(|| {
             // Who has said goodbye can go.
             self.farewells = self.farewells.checked_sub(1)?;
             self.leaving.pop_front().map(Retired::Leg)
@@ -251,11 +252,9 @@ impl Engine {
             Ask::SetLegMedia(leg, change) => self.set_leg_media(leg, change),
             Ask::Play(leg, player) => self.play(leg, player),
             Ask::PlayToAll(conference, player) => self.play_to_all(conference, player),
-            Ask::PutOn(programme) => {
-                self.retired.extend(self.broadcast.put_on(programme).map(Retired::Programme));
-                Ok(())
-            }
-            Ask::Tune(leg) => self.tune(leg),
+            Ask::PutOn(id, programme) => self.put_on(id, programme),
+            Ask::Tune(leg, to) => self.tune(leg, to),
+            Ask::TakeOff(programme) => self.broadcast.take_off(programme),
             Ask::StopPlaying(leg) => self.stop_playing(leg),
             Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
             Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
@@ -351,11 +350,20 @@ impl Engine {
         played
     }
 
-    fn tune(&mut self, leg: LegId) -> Result<(), Refusal> {
-        if !self.broadcast.is_on() {
+    fn put_on(&mut self, id: ProgrammeId, programme: Box<Programme>) -> Result<(), Refusal> {
+        let (home, put_on) = match self.broadcast.put_on(id, programme) {
+            Ok(replaced) => (replaced, Ok(())),
+            Err(programme) => (Some(programme), Err(Refusal::EngineFull)),
+        };
+        self.retired.extend(home.map(Retired::Programme));
+        put_on
+    }
+
+    fn tune(&mut self, leg: LegId, to: ProgrammeId) -> Result<(), Refusal> {
+        if !self.broadcast.is_on(to) {
             return Err(Refusal::NotEquipped);
         }
-        let replaced = self.legs.get(leg).ok_or(Refusal::NoLeg)?.tune();
+        let replaced = self.legs.get(leg).ok_or(Refusal::NoLeg)?.tune(to);
         self.retired.extend(replaced.map(Retired::Player));
         Ok(())
     }
@@ -519,14 +527,14 @@ fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
         }
         step.taps.copy(when, of, TapSide::Received, frame.rate(), frame.samples());
     }
-    if leg.shares_broadcast() {
-        return step.broadcast.heard_by(index);
+    if let Some(on) = leg.shares_broadcast() {
+        return step.broadcast.heard_by(index, on);
     }
     leg.play(&mut frame, step.broadcast);
     if leg.tapped {
         step.taps.copy(when, of, TapSide::Sent, frame.rate(), frame.samples());
     }
-    let before = step.broadcast.listeners_before(leg.codec()).filter(|_| leg.comes_from_broadcast());
+    let before = leg.comes_from_broadcast().and_then(|on| step.broadcast.listeners_before(on, leg.codec()));
     leg.send_own(frame.samples(), before, step.counters, step.faults);
     step.legs.done(index);
 }

@@ -7,6 +7,7 @@ use super::rtcp::REPORT_LEN_MAX;
 use crate::codec::{Codec, CodecError, Decoder, Encoder, EncoderSettings, L16Rate};
 use crate::dsp::converter::RateConverter;
 use crate::frame::{Frame, SampleRate};
+use crate::id::ProgrammeId;
 use crate::playout::{Decoding, Replaced, Sound};
 
 /// The longest payload that 20 ms are encoded to: L16 at 16 kHz. Opus is told to stay below.
@@ -83,8 +84,8 @@ pub struct Coding {
 enum Origin {
     /// The listeners' of its conference.
     Shared,
-    /// That of all who hear what is on.
-    Broadcast,
+    /// That of all who hear what is on under this name.
+    Broadcast(ProgrammeId),
     /// The leg's own, so many ticks after it heard something of its own.
     Own(u8),
 }
@@ -164,7 +165,7 @@ impl Coding {
     /// Whether the leg must be sent what its own encoder makes, even of what all hear.
     pub(crate) const fn keeps_own(&self) -> bool {
         match self.origin {
-            Origin::Shared | Origin::Broadcast => self.own_always && self.codec().is_stateful(),
+            Origin::Shared | Origin::Broadcast(_) => self.own_always && self.codec().is_stateful(),
             Origin::Own(ticks) => self.codec().is_stateful() && (self.own_always || ticks < OWN_KEPT_TICKS),
         }
     }
@@ -174,14 +175,17 @@ impl Coding {
         self.origin = Origin::Shared;
     }
 
-    /// Notes that the leg is sent what the encoder made of all who hear what is on.
-    pub(crate) const fn share_broadcast(&mut self) {
-        self.origin = Origin::Broadcast;
+    /// Notes that the leg is sent what the encoder made of all who hear what is on under this name.
+    pub(crate) const fn share_broadcast(&mut self, on: ProgrammeId) {
+        self.origin = Origin::Broadcast(on);
     }
 
-    /// Whether the last packet came from that encoder, and the codec remembers what was before.
-    pub(crate) fn comes_from_broadcast(&self) -> bool {
-        self.origin == Origin::Broadcast && self.codec().is_stateful()
+    /// What was on when the last packet came from that encoder, if it did and the codec remembers what was before.
+    pub(crate) const fn comes_from_broadcast(&self) -> Option<ProgrammeId> {
+        match self.origin {
+            Origin::Broadcast(on) if self.codec().is_stateful() => Some(on),
+            Origin::Broadcast(_) | Origin::Shared | Origin::Own(_) => None,
+        }
     }
 
     /// Whether it came from the listeners' of a conference, and the codec remembers.
@@ -189,9 +193,9 @@ impl Coding {
         self.origin == Origin::Shared && self.codec().is_stateful()
     }
 
-    /// Forgets that encoder: it is not here.
+    /// Forgets those encoders: they are not here.
     pub(crate) fn leave_broadcast(&mut self) {
-        if self.origin == Origin::Broadcast {
+        if matches!(self.origin, Origin::Broadcast(_)) {
             self.origin = Origin::Own(0);
         }
     }
@@ -199,7 +203,7 @@ impl Coding {
     /// Encodes what the leg alone hears. `listeners` is their encoder and what they heard a tick before: if the
     /// leg was one of them until now, its own encoder goes on from there.
     pub(crate) fn encode_own(&mut self, samples: &[i16], listeners: Option<(&Encoder, &[i16])>) {
-        if matches!(self.origin, Origin::Shared | Origin::Broadcast)
+        if matches!(self.origin, Origin::Shared | Origin::Broadcast(_))
             && let Some((encoder, before)) = listeners
         {
             self.encoder.succeed(encoder, before);
@@ -211,7 +215,7 @@ impl Coding {
     /// Encodes what all hear with the leg's own encoder.
     pub(crate) fn encode_kept(&mut self, samples: &[i16]) {
         self.origin = match self.origin {
-            Origin::Shared | Origin::Broadcast => Origin::Own(0),
+            Origin::Shared | Origin::Broadcast(_) => Origin::Own(0),
             Origin::Own(ticks) => Origin::Own(ticks.saturating_add(1)),
         };
         self.encode(samples);

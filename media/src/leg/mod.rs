@@ -51,7 +51,7 @@ use self::transport::Transport;
 use crate::codec::Codec;
 use crate::command::{LegChange, LegMedia};
 use crate::event::LegEvent;
-use crate::id::LegId;
+use crate::id::{LegId, ProgrammeId};
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings};
 use crate::rtp::Ssrc;
 use crate::time::Time;
@@ -108,13 +108,13 @@ pub enum Port {
     Rtcp,
 }
 
-/// Whether a leg hears what is on for all who wait.
+/// Whether a leg hears what is on for many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tuned {
     Out,
-    In,
+    In(ProgrammeId),
     /// The next frame fades out, and is the last: an edge would click.
-    Fading,
+    Fading(ProgrammeId),
 }
 
 /// One far end's media. Built on the control side; lives in the engine; travels home when it is removed.
@@ -133,7 +133,7 @@ pub struct Leg {
     condition: Condition,
     /// What is played to it; also when that has ended, until it is played something else.
     player: Option<Box<Player>>,
-    /// Whether it hears what is on for all who wait instead.
+    /// What is on for many and is heard instead, if anything.
     tuned: Tuned,
     /// When it last heard either.
     heard_played: Option<Time>,

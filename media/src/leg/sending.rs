@@ -7,6 +7,7 @@ use crate::codec::{Codec, Encoder};
 use crate::engine::programme::Broadcast;
 use crate::fault::Planted;
 use crate::frame::{Frame, SampleRate};
+use crate::id::ProgrammeId;
 use crate::stats::Counters;
 
 /// Ticks in a second.
@@ -29,9 +30,9 @@ impl Leg {
         self.send(Some(encoded), faults);
     }
 
-    /// Sends what all who hear what is on are sent.
-    pub(crate) fn send_broadcast(&mut self, encoded: &Encoded, faults: Planted) {
-        self.coding.share_broadcast();
+    /// Sends what all are sent who hear what is on under this name.
+    pub(crate) fn send_broadcast(&mut self, on: ProgrammeId, encoded: &Encoded, faults: Planted) {
+        self.coding.share_broadcast(on);
         self.send(Some(encoded), faults);
     }
 
@@ -40,15 +41,20 @@ impl Leg {
         self.heard_played = Some(self.now);
     }
 
-    /// Whether it was sent what is on until now, and its codec remembers that: its own encoder goes on from there.
-    pub(crate) fn comes_from_broadcast(&self) -> bool {
+    /// What it was sent with many others until now, if its codec remembers that: its own encoder goes on from there.
+    pub(crate) const fn comes_from_broadcast(&self) -> Option<ProgrammeId> {
         self.coding.comes_from_broadcast()
     }
 
-    /// Whether it hears what is on and nothing beside: then it is sent what all are who do. Who was sent what the
-    /// listeners of a conference are must have a tick of its own encoder first.
-    pub(crate) fn shares_broadcast(&self) -> bool {
-        self.tuned == Tuned::In && !self.hears_tone() && !self.coding.comes_from_mix()
+    /// What it hears with many others, if it hears nothing beside: then it is sent what all are who do. Who was sent what
+    /// others are, of a conference or of something else that is on, must have a tick of its own encoder first.
+    pub(crate) fn shares_broadcast(&self) -> Option<ProgrammeId> {
+        match self.tuned {
+            Tuned::In(on) if !self.hears_tone() && !self.coding.comes_from_mix() => {
+                self.comes_from_broadcast().is_none_or(|before| before == on).then_some(on)
+            }
+            Tuned::In(_) | Tuned::Out | Tuned::Fading(_) => None,
+        }
     }
 
     /// Sends what it alone hears. `listeners` is the encoder of those who hear what all hear, and what they heard in
@@ -81,10 +87,10 @@ impl Leg {
         self.player.replace(player)
     }
 
-    /// Lets it hear what is on from the next tick on. What it was played before travels home.
-    pub(crate) fn tune(&mut self) -> Option<Box<Player>> {
+    /// Lets it hear what is on under this name from the next tick on. What it was played before travels home.
+    pub(crate) fn tune(&mut self, to: ProgrammeId) -> Option<Box<Player>> {
         self.pending.forget_played();
-        self.tuned = Tuned::In;
+        self.tuned = Tuned::In(to);
         self.player.take()
     }
 
@@ -92,8 +98,8 @@ impl Leg {
     /// without a sound.
     pub(crate) fn stop_playing(&mut self) -> bool {
         let is_heard = self.heard_played == Some(self.now);
-        if self.tuned == Tuned::In {
-            self.tuned = if is_heard { Tuned::Fading } else { Tuned::Out };
+        if let Tuned::In(on) = self.tuned {
+            self.tuned = if is_heard { Tuned::Fading(on) } else { Tuned::Out };
             return true;
         }
         match self.player.as_deref_mut().filter(|player| player.end().is_none()) {
@@ -116,10 +122,10 @@ impl Leg {
         self.hears_played();
         match self.tuned {
             Tuned::Out => {}
-            Tuned::In => return broadcast.render(frame),
-            Tuned::Fading => {
+            Tuned::In(on) => return broadcast.render(on, frame),
+            Tuned::Fading(on) => {
                 self.tuned = Tuned::Out;
-                broadcast.render(frame);
+                broadcast.render(on, frame);
                 return fade_out(frame.samples_mut());
             }
         }

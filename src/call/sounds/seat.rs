@@ -7,6 +7,7 @@ use super::{Owner, SoundId, SoundOrder, SoundPurpose, Sounding};
 use crate::call::conference_news::ConferenceStep;
 use crate::call::event::What;
 use crate::call::handle::{CallError, Reply};
+use crate::call::media::Play;
 use crate::call::model::{Model, answer};
 use crate::call::seating::SeatSound;
 use crate::call::sid::CallSid;
@@ -87,7 +88,7 @@ impl Model {
 
     fn play_music(&mut self, sid: CallSid) {
         if let Some(call) = self.calls.get(sid) {
-            self.media.play_surely(&call.leg, hold_music(), Plays::Forever);
+            self.media.play_surely(&call.leg, hold_music(), Play::Together);
         }
     }
 
@@ -142,7 +143,10 @@ impl Model {
             // What they heard until now begins again afterwards.
             self.desk.forget(sitting.base.take());
         }
-        let player = self.media.play_surely(&call.leg, sound, plays);
+        // An announcement is told from its beginning.
+        let goes_round = plays == Plays::Forever && !is_announcement;
+        let play = if goes_round { Play::Together } else { Play::Alone(plays) };
+        let player = self.media.play_surely(&call.leg, sound, play);
         let sounding = if is_announcement { &mut sitting.announcing } else { &mut sitting.base };
         if let Some(sounding) = sounding {
             sounding.is_heard = true;

@@ -8,6 +8,7 @@ use tracing::debug;
 
 use super::super::ScriptError;
 use super::super::Target;
+use super::super::Use;
 use super::super::code::Code;
 use super::super::verbs::{Play, Playable, Repeat, Say};
 use super::wait::Woken;
@@ -71,7 +72,13 @@ impl Runner {
 
     /// None if the call is over.
     pub(super) async fn begin_playing(&mut self, sound: Sound, repeat: Repeat) -> Option<PlayerId> {
-        match self.scripts.calls.play(self.call.sid, sound, plays(repeat)).await {
+        let (calls, sid) = (&self.scripts.calls, self.call.sid);
+        let playing = if self.purpose == Use::Queue && repeat == Repeat::Forever {
+            calls.play_music(sid, sound).await
+        } else {
+            calls.play(sid, sound, plays(repeat)).await
+        };
+        match playing {
             Ok(player) => Some(player),
             Err(error) => {
                 debug!(call = %self.call.sid, %error, "not played");

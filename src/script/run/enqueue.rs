@@ -8,7 +8,6 @@
 
 use std::time::Duration;
 
-use confab_media::Plays;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::debug;
@@ -250,7 +249,7 @@ impl Runner {
     }
 
     async fn music(&mut self, until: Option<Instant>) -> Flow {
-        let playing = self.scripts.calls.play(self.call.sid, hold_music(), Plays::Forever).await;
+        let playing = self.scripts.calls.play_music(self.call.sid, hold_music()).await;
         let flow = self.linger(until).await;
         if playing.is_ok() {
             self.stop_playing().await;

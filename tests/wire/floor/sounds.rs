@@ -4,7 +4,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{AGENT, CUSTOMER, MUSIC, SUPERVISOR, Seated, encoded, node};
+use super::{AGENT, CUSTOMER, MUSIC, SUPERVISOR, Seated, encoded, is_one_stream, node};
 use crate::app::{App, wav};
 use crate::peer::within;
 use crate::rtp::Rtp;
@@ -131,4 +131,77 @@ async fn music_goes_on_where_it_was_when_the_same_is_heard_on_hold_again() {
     customer.hears_just(&[OTHER_MUSIC]).await;
     customer.update(&node, "Hold=false").await;
     customer.hears_just(&[AGENT]).await;
+}
+
+/// A file of a second of one tone, and a minute of another.
+fn first_then(first: u32, then: u32) -> Vec<u8> {
+    let mut file = wav(f64::from(first), 1.0);
+    file.extend(&wav(f64::from(then), 60.0)[44..]);
+    let len = file.len() as u32;
+    file[4..8].copy_from_slice(&(len - 8).to_le_bytes());
+    file[40..44].copy_from_slice(&(len - 44).to_le_bytes());
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_on_hold_with_one_file_that_goes_round_hear_the_same_place_of_it_and_nobody_else_hears_it() {
+    let app = App::start().await;
+    app.gives("music.wav", "audio/wav", first_then(MUSIC, OTHER_MUSIC));
+    app.gives("other.wav", "audio/wav", wav(f64::from(MUSIC), 30.0));
+    app.says("hold", "<Play loop=\"0\">/music.wav</Play>");
+    app.says("other", "<Play loop=\"0\">/other.wav</Play>");
+    let node = node().await;
+    let agent = Seated::dialled(&node, AGENT, "").await;
+    let customers = [
+        Seated::dialled(&node, CUSTOMER, "").await,
+        Seated::dialled(&node, CUSTOMER, "").await,
+        Seated::dialled(&node, CUSTOMER, "").await,
+    ];
+    // Two of one tone could be heard as none.
+    customers[1..].iter().for_each(|customer| customer.peer.rtp.be_quiet());
+    let hold = |page: &str| format!("Hold=true&HoldUrl={}", encoded(&app.url(page)));
+    // Who is alone hears it from its beginning, and so does the next, for whom it is put on.
+    for customer in &customers[..2] {
+        let before = customer.peer.rtp.count();
+        customer.update(&node, &hold("hold")).await;
+        customer.peer.rtp.has_heard_since(before, MUSIC).await;
+        customer.hears_just(&[OTHER_MUSIC]).await;
+    }
+    // Who comes later hears what is on.
+    let before = customers[2].peer.rtp.count();
+    customers[2].update(&node, &hold("hold")).await;
+    customers[2].hears_just(&[OTHER_MUSIC]).await;
+    assert!(!Rtp::any_has(&customers[2].peer.rtp.packets()[before..], MUSIC), "it began again");
+    agent.hears_just(&[]).await;
+    // To another and back, and the rest go on.
+    customers[1].update(&node, &hold("other")).await;
+    customers[1].hears_just(&[MUSIC]).await;
+    let before = customers[1].peer.rtp.count();
+    customers[1].update(&node, &hold("hold")).await;
+    customers[1].hears_just(&[OTHER_MUSIC]).await;
+    // What was under way of the other may still have come.
+    let later = &customers[1].peer.rtp.packets()[before..];
+    let changed = later.iter().position(|packet| Rtp::any_has(std::slice::from_ref(packet), OTHER_MUSIC));
+    assert!(!Rtp::any_has(&later[changed.unwrap() + 1..], MUSIC), "it began again");
+    for customer in &customers {
+        customer.hears_just(&[OTHER_MUSIC]).await;
+    }
+    agent.hears_just(&[]).await;
+    // Off hold all hear each other, in the stream that they were sent all the while.
+    for customer in &customers {
+        customer.update(&node, "Hold=false").await;
+    }
+    agent.hears_just(&[CUSTOMER]).await;
+    customers[0].hears_just(&[AGENT]).await;
+    for customer in &customers[1..] {
+        customer.hears_just(&[CUSTOMER, AGENT]).await;
+    }
+    customers.iter().for_each(|customer| is_one_stream(&customer.peer.rtp.packets()));
+    // What nobody hears is taken off; who comes then hears it from its beginning.
+    for customer in &customers[1..] {
+        assert_eq!(node.delete(&customer.path).await, 204);
+    }
+    let before = customers[0].peer.rtp.count();
+    customers[0].update(&node, &hold("hold?again")).await;
+    customers[0].peer.rtp.has_heard_since(before, MUSIC).await;
 }
