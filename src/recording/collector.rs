@@ -17,17 +17,17 @@ use super::placing::{Block, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
 use super::writer::{Append, Job, Waiting};
 
-/// How often the rings are looked at while something is recorded: once a tick. They hold fifty.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often the rings are looked at while something is recorded. They hold twenty times as much.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// While nothing is, once a second. For so many looks after a recording it is looked as often as during one: what is left
 /// of its leg must not be taken for the beginning of the next.
 const LOOK_WHEN_IDLE: Duration = Duration::from_secs(1);
-const LOOKS_AFTERWARDS: u32 = 50;
+const LOOKS_AFTERWARDS: u32 = 20;
 
 /// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
 /// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
-const BLOCKS_WAITING_MAX: u64 = 60;
+pub(super) const BLOCKS_WAITING_MAX: u64 = 38;
 
 /// What the collector is told.
 pub(super) enum Order {

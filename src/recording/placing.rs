@@ -2,7 +2,7 @@
 //! silence stands for what is missing. No clock, no file.
 //!
 //! ```text
-//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of half a second
+//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.8 s
 //! ```
 
 use std::time::Duration;
@@ -13,8 +13,9 @@ use confab_media::{LegId, SampleRate, Tap, Tick};
 use super::manifest::{Gap, Pause};
 use super::slots::{Slots, Step};
 
-/// Steps of 20 ms in a block: half a second, so that a process that is killed loses less than one.
-const BLOCK_STEPS: usize = 25;
+/// Steps of 20 ms in a block: 0.8 s, so that a process that is killed loses less than a second with the two steps that are
+/// not whole yet and what nobody has looked for. Each block costs the same however much is in it.
+pub(super) const BLOCK_STEPS: usize = 40;
 
 /// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
 const MARGIN_STEPS: u64 = 10;

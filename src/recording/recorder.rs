@@ -113,7 +113,7 @@ impl Stats {
             absent: ended("absent"),
             dropped: metrics.counter(
                 "confab_recording_blocks_dropped_total",
-                "Half seconds of recordings that the disk did not take in time; they are silence.",
+                "Blocks of 0.8 s of recordings that the disk did not take in time; they are silence.",
                 &[],
             ),
         }

@@ -2,7 +2,7 @@
 //! something lasts. What goes wrong with one file ends that recording and no other.
 
 use std::collections::HashMap;
-use std::io::{self, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -196,7 +196,7 @@ impl Open {
         // Before the sound: from then on it can be found again.
         save(disk, &self.manifest, &self.paths.manifest, false)?;
         let mut file = disk.create(&self.paths.part)?;
-        file.write_all(&wav::header(self.manifest.tracks, self.manifest.rate, 0))?;
+        file.put(0, &wav::header(self.manifest.tracks, self.manifest.rate, 0))?;
         self.file = Some(file);
         Ok(())
     }
@@ -252,17 +252,17 @@ impl Open {
     }
 
     fn write(&mut self, samples: &[i16]) -> io::Result<()> {
-        let tracks = u64::from(self.manifest.tracks);
+        let (tracks, begin) = (u64::from(self.manifest.tracks), self.data_len());
         let mut bytes = vec![0; samples.len() * wav::SAMPLE_LEN as usize];
         // Pair by pair it becomes a copy; as a chain of bytes it would cost more than the hash.
         for (pair, sample) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(samples) {
             *pair = sample.to_le_bytes();
         }
-        if self.written * tracks * wav::SAMPLE_LEN + bytes.len() as u64 > wav::DATA_MAX {
+        if begin + bytes.len() as u64 > wav::DATA_MAX {
             return Err(io::Error::other("longer than a file may be"));
         }
         if let Some(file) = &mut self.file {
-            file.write_all(&bytes)?;
+            file.put(wav::HEADER_LEN + begin, &bytes)?;
         }
         self.sound.update(&bytes);
         self.written += samples.len() as u64 / tracks;
@@ -270,16 +270,14 @@ impl Open {
         Ok(())
     }
 
-    /// Sets the lengths in the header, and goes back to the end.
+    /// Sets the lengths in the header.
     fn end_header(&mut self) -> io::Result<()> {
-        let data = self.written * u64::from(self.manifest.tracks) * wav::SAMPLE_LEN;
-        let header = wav::header(self.manifest.tracks, self.manifest.rate, data);
-        if let Some(file) = &mut self.file {
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(&header)?;
-            file.seek(SeekFrom::Start(wav::HEADER_LEN + data))?;
-            file.flush()?;
-        }
-        Ok(())
+        let header = wav::header(self.manifest.tracks, self.manifest.rate, self.data_len());
+        self.file.as_mut().map_or(Ok(()), |file| file.put(0, &header))
+    }
+
+    /// Bytes of samples in the file.
+    fn data_len(&self) -> u64 {
+        self.written * u64::from(self.manifest.tracks) * wav::SAMPLE_LEN
     }
 }
