@@ -157,7 +157,7 @@ impl Placing {
         let waiting = Waiting { is_over: !terms.trim, ..Waiting::default() };
         Self {
             terms,
-            slots: Slots::new(terms.shape),
+            slots: Slots::new(&terms),
             has_ended: false,
             steps: 0,
             sound_until: 0,
@@ -233,7 +233,7 @@ impl Placing {
             Some(PauseBehavior::Skip) => self.note_pause(true),
             _ if step.is_loud || self.waiting.is_over => {
                 self.begin_sound();
-                self.append(&step);
+                self.append(step);
             }
             _ => self.wait(step),
         }
@@ -271,12 +271,12 @@ impl Placing {
         if !self.waiting.is_over {
             self.waiting.is_over = true;
             for step in std::mem::take(&mut self.waiting.kept) {
-                self.append(&step);
+                self.append(step);
             }
         }
     }
 
-    fn append(&mut self, step: &Step) {
+    fn append(&mut self, step: Step) {
         let len = self.step_len() as u64;
         let at = self.steps * len;
         if step.paused.is_some() {
@@ -290,7 +290,13 @@ impl Placing {
         if step.is_loud {
             self.sound_until = self.steps;
         }
+        let room = BLOCK_STEPS * step.samples.len();
+        if self.block.samples.is_empty() {
+            // All at once, or it would be copied again and again while it grows.
+            self.block.samples.reserve_exact(room);
+        }
         self.block.samples.extend_from_slice(&step.samples);
+        self.slots.take_back(step.samples);
     }
 
     fn note_missing(&mut self, missing: &[bool], at: u64, len: u64) {
