@@ -51,7 +51,9 @@ fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
     let settings = RecorderSettings {
         folder: folder.path().to_owned(),
         disk: Arc::new(Files),
-        taps: vec![Box::new(move || source.lock().expect("no panic").pop_front())],
+        taps: vec![Box::new(move |tap| {
+            source.lock().expect("no panic").pop_front().map(|next| *tap = next).is_some()
+        })],
     };
     let (recorder, mut reports) = Recorder::start(settings, &Metrics::new()).expect("threads");
     let legs = if is_recorded { LEGS } else { 1 };

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use confab_media::{LegId, Tapped};
+use confab_media::{LegId, Tap, Tapped};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -47,6 +47,8 @@ pub(super) enum Order {
 
 pub(super) struct Collector {
     pub(super) taps: Vec<TapSource>,
+    /// The frame that was taken last.
+    pub(super) tap: Tap,
     pub(super) writers: Vec<SyncSender<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
@@ -105,15 +107,15 @@ impl Collector {
     }
 
     fn collect(&mut self) {
-        let Self { taps, legs, writers, reports, stats, .. } = self;
+        let Self { taps, tap, legs, writers, reports, stats, .. } = self;
         for take in taps {
-            while let Some(tap) = take() {
+            while take(tap) {
                 let Some(active) = legs.get_mut(&tap.of) else {
                     continue;
                 };
                 for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
                     recording.began.get_or_insert_with(Utc::now);
-                    if let Some(ending) = recording.placing.hear(&tap) {
+                    if let Some(ending) = recording.placing.hear(tap) {
                         recording.has_ended = true;
                         // A model that is gone wants to know nothing more.
                         let _ = reports.blocking_send(Report::Ended(recording.name.clone(), ending));

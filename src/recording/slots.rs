@@ -141,7 +141,8 @@ impl Slots {
         }
         let begin = *self.begin.get_or_insert(tap.at);
         let half = Tick::DURATION / 2;
-        Some(((tap.at.since(begin) + half).as_nanos() / Tick::DURATION.as_nanos()) as u64)
+        // In 64 bits they are centuries, and divided at once.
+        Some((tap.at.since(begin) + half).as_nanos() as u64 / Tick::DURATION.as_nanos() as u64)
     }
 
     /// The slot under way.

@@ -41,7 +41,9 @@ impl World {
         let settings = RecorderSettings {
             folder: folder.path().to_owned(),
             disk: Arc::new(disk),
-            taps: vec![Box::new(move || source.lock().unwrap().pop_front())],
+            taps: vec![Box::new(move |tap| {
+                source.lock().unwrap().pop_front().map(|next| *tap = next).is_some()
+            })],
         };
         let (recorder, reports) = Recorder::start(settings, &Metrics::new()).unwrap();
         Self { folder, recorder, reports, taps, over: Vec::new() }

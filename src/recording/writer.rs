@@ -106,9 +106,8 @@ impl Writer {
 
     fn open(&mut self, name: Name, about: serde_json::Value, shape: Shape) {
         let mut open = Open::new(&self.folder, name.clone(), about, shape);
-        match open.create(&*self.disk) {
-            Ok(()) => self.make_last(&mut open),
-            Err(error) => self.failed(&mut open, &error),
+        if let Err(error) = open.create(&*self.disk) {
+            self.failed(&mut open, &error);
         }
         self.open.insert(name, open);
     }
@@ -128,8 +127,7 @@ impl Writer {
 
     /// Has the disk asked to keep what there is, if that is long ago and it is not being asked. Nobody waits for it.
     fn make_last(&self, open: &mut Open) {
-        let is_due =
-            open.written == 0 || open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
+        let is_due = open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
         if is_due && !open.lasting.is_asked.swap(true, Ordering::Acquire) {
             open.asked = open.written;
             let manifest = open.has_news.then(|| open.paths.manifest.clone());
