@@ -372,7 +372,7 @@ pub(super) mod tests {
     #[test]
     fn both_sides_lie_beside_each_other_and_what_is_missing_is_silence_of_its_length() {
         let mut taps = Vec::new();
-        for step in (0..100).filter(|step| !(40..50).contains(step)) {
+        for step in (0..100).filter(|step| !(50..60).contains(step)) {
             taps.push(frame(step, TapSide::Received, step as i16 + 1));
             if step != 7 {
                 taps.push(frame(step, TapSide::Sent, -(step as i16) - 1));
@@ -383,14 +383,14 @@ pub(super) mod tests {
         for (n, pair) in samples.as_chunks::<2>().0.iter().enumerate() {
             let step = (n / 160) as i16;
             let expected = match step {
-                40..50 => [0, 0],
+                50..60 => [0, 0],
                 7 => [8, 0],
                 _ => [step + 1, -step - 1],
             };
             assert_eq!(*pair, expected, "sample {n}");
         }
         let gap = |track, at: u64, steps: u64| Gap { track, at: at * 160, samples: steps * 160 };
-        assert_eq!(gaps, [gap(Some(1), 7, 1), gap(None, 40, 10)]);
+        assert_eq!(gaps, [gap(Some(1), 7, 1), gap(None, 50, 10)]);
     }
 
     #[test]
@@ -424,7 +424,7 @@ pub(super) mod tests {
             let silent = block.samples.iter().filter(|s| **s == 0).count();
             assert_eq!(silent, if behavior == PauseBehavior::Silence { 1_600 } else { 0 });
             let is_skipped = behavior == PauseBehavior::Skip;
-            assert_eq!(block.pauses, [Pause { at: 1_440, samples: 1_600, is_skipped }]);
+            assert_eq!(block.pauses, [Pause { at: 1_600, samples: 1_600, is_skipped }]);
             assert_eq!(block.heard, 20 * 160);
         }
     }

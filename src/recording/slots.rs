@@ -59,6 +59,8 @@ pub(super) struct Slots {
     sounded: Vec<bool>,
     /// Rooms for samples that are not in use.
     spare: Vec<Vec<i16>>,
+    /// And for what comes for one slot.
+    spare_sound: Vec<Option<Vec<i16>>>,
 }
 
 /// What came for 20 ms.
@@ -108,6 +110,7 @@ impl Slots {
             paused: None,
             sounded: vec![false; usize::from(shape.tracks.width())],
             spare: Vec::new(),
+            spare_sound: Vec::new(),
         }
     }
 
@@ -176,7 +179,8 @@ impl Slots {
 
     /// Goes on with the next slot. What is whole comes out; at the very beginning that is nothing.
     pub(super) fn advance(&mut self) -> Option<Step> {
-        let next = Slot { index: self.under_way.index + 1, paused: self.paused, ..Slot::default() };
+        let sound = std::mem::take(&mut self.spare_sound);
+        let next = Slot { index: self.under_way.index + 1, sound, is_lossy: false, paused: self.paused };
         let over = std::mem::replace(&mut self.under_way, next);
         let mut whole = self.held.replace(over);
         if let Some(held) = &mut whole {
@@ -217,7 +221,7 @@ impl Slots {
         input.min(usize::from(self.shape.tracks.width()) - 1)
     }
 
-    fn step(&mut self, slot: Slot) -> Step {
+    fn step(&mut self, mut slot: Slot) -> Step {
         let missing = self.missing(&slot);
         let samples = self.beside_each_other(&slot);
         let is_loud = |sound: &Vec<i16>| Level::of(sound).minus_dbov() < SILENCE_DBOV;
@@ -225,7 +229,8 @@ impl Slots {
         let hears = self.listens && self.inputs.first().is_some_and(|input| input.side == TapSide::Received);
         let said = slot.sound.first().and_then(Option::as_deref).filter(|_| hears);
         let said = said.map_or(Level::SILENCE, Level::of);
-        slot.sound.into_iter().flatten().for_each(|sound| self.take_back(sound));
+        slot.sound.drain(..).flatten().for_each(|sound| self.take_back(sound));
+        self.spare_sound = slot.sound;
         Step { samples, missing, is_loud, said, paused: slot.paused }
     }
 
