@@ -2,9 +2,9 @@
 //! nobody: a writer that does not keep up costs the recording a gap.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -63,10 +63,26 @@ pub(super) struct Active {
     placing: Placing,
     writer: usize,
     waiting: Arc<AtomicU64>,
+    room: Spare,
     /// It has ended by itself, and waits to be finished.
     has_ended: bool,
     /// When its first frame came.
     began: Option<DateTime<Utc>>,
+}
+
+/// Where a writer leaves the room of a block that is written, for another of the same recording. Without that all of it
+/// would go back to the system and be asked for again, page by page.
+#[derive(Clone, Default)]
+pub(super) struct Spare(Arc<Mutex<Vec<i16>>>);
+
+impl Spare {
+    pub(super) fn leave(&self, samples: Vec<i16>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = samples;
+    }
+
+    fn take(&self) -> Vec<i16> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Collector {
@@ -122,6 +138,7 @@ impl Collector {
                     }
                     if let Some(block) = recording.placing.take_block() {
                         recording.append(&writers[recording.writer], block, stats);
+                        recording.placing.take_back(recording.room.take());
                     }
                 }
             }
@@ -138,6 +155,7 @@ impl Collector {
             placing: Placing::new(begin.terms),
             writer,
             waiting: Arc::default(),
+            room: Spare::default(),
             has_ended: false,
             began: None,
         };
@@ -217,7 +235,8 @@ impl Active {
             return;
         }
         let _waiting = Waiting(Arc::clone(&self.waiting));
-        let job = Job::Append(Append { name: self.name.clone(), block, began: self.began, _waiting });
+        let (name, room) = (self.name.clone(), self.room.clone());
+        let job = Job::Append(Append { name, block, began: self.began, room, _waiting });
         // Dropped with the job, the count goes down again.
         if writer.try_send(job).is_err() {
             stats.dropped.increment();

@@ -196,6 +196,15 @@ impl Placing {
         (self.block.samples.len() >= BLOCK_STEPS * step).then(|| self.cut_block())
     }
 
+    /// The room of a block that is written, for the next.
+    pub(super) fn take_back(&mut self, mut samples: Vec<i16>) {
+        if self.block.samples.capacity() < samples.capacity() {
+            samples.clear();
+            samples.append(&mut self.block.samples);
+            self.block.samples = samples;
+        }
+    }
+
     /// What is left, and how many samples of the file are kept.
     pub(super) fn finish(mut self) -> (Block, u64) {
         if !self.has_ended {

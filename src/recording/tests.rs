@@ -71,9 +71,10 @@ impl World {
         }
     }
 
-    /// Returns when all that it was given and told is done. What it takes first it may take with the order before.
+    /// Returns when all that it was given and told is done. What it takes first it may take with the order before, and one
+    /// look takes what comes while it looks.
     pub(super) fn settle(&self) {
-        for _ in 0..2 {
+        for _ in 0..5 {
             self.taps
                 .lock()
                 .unwrap()

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
 
+use super::collector::Spare;
 use super::disk::{Disk, Sheet};
 use super::finisher::{Closed, Lasting, Task, fail};
 use super::manifest::{Gap, Manifest, Name};
@@ -51,6 +52,8 @@ pub(super) struct Append {
     pub(super) block: Block,
     /// When its first sample was heard.
     pub(super) began: Option<DateTime<Utc>>,
+    /// Where its room goes when it is written.
+    pub(super) room: Spare,
     /// Counts it for as long as it waits.
     pub(super) _waiting: Waiting,
 }
@@ -122,6 +125,7 @@ impl Writer {
                 Err(error) => self.failed(&mut open, &error),
             }
         }
+        append.room.leave(append.block.samples);
         self.open.insert(append.name, open);
     }
 
