@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use confab_media::{EngineSettings, SampleRate};
+use confab_media::{EngineSettings, SampleRate, Tap};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -461,7 +461,7 @@ fn start_recorder(
 ) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
     let refused = |source| StartError::Recordings { folder: folder.clone(), source };
     let found = recording::find(&folder).map_err(refused)?;
-    let source = |mut reader: TapReader| Box::new(move || reader.take()) as TapSource;
+    let source = |mut reader: TapReader| Box::new(move |tap: &mut Tap| reader.take(tap)) as TapSource;
     let settings = RecorderSettings {
         folder: folder.clone(),
         disk: Arc::new(Files),

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::manifest::Failure;
+use super::placing::BLOCK_STEPS;
 use super::placing::tests::terms;
 use super::recorder::Report;
 use super::tests::{World, name, samples, wait_for};
@@ -53,25 +54,12 @@ struct Metered {
     room: Arc<AtomicI64>,
 }
 
-impl Write for Metered {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Sheet for Metered {
+    fn put(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         // The header is written over itself.
-        let taken = if self.sheet.stream_position()? == 0 {
-            bytes.len()
-        } else {
-            Small::take(&self.room, bytes.len())?
-        };
-        self.sheet.write(&bytes[..taken])
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sheet.flush()
-    }
-}
-
-impl Seek for Metered {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.sheet.seek(to)
+        let taken = if at == 0 { bytes.len() } else { Small::take(&self.room, bytes.len())? };
+        self.sheet.put(at, &bytes[..taken])?;
+        if taken < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 
@@ -210,7 +198,7 @@ impl Disk for Broken {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sheet>> {
         self.says(Call::Create, path)?;
         let sheet = Files.create(path)?;
-        let room = if self.says(Call::Write, path).is_err() { 20_000 } else { i64::MAX };
+        let room = if self.says(Call::Write, path).is_err() { 30_000 } else { i64::MAX };
         Ok(Box::new(Metered { sheet, room: Arc::new(AtomicI64::new(room)) }))
     }
 
@@ -239,7 +227,7 @@ fn an_error_of_any_call_ends_the_recording_it_hits_and_no_other() {
         assert_eq!((other.state, other.samples), (State::Completed, 300 * 160));
         let part = world.path(&hit.name, "wav.part");
         if refuses == Call::Write {
-            assert_eq!(samples(&part).len(), 2 * 25 * 160, "what was written before is there");
+            assert_eq!(samples(&part).len(), 2 * BLOCK_STEPS * 160, "what was written before is there");
         }
         assert!(!part.exists() || is_beginning(&part));
         goes_on(&mut world);
@@ -286,7 +274,7 @@ fn while_everything_waits_until_something_lasts_all_is_recorded_and_nothing_is_t
     // More than half a minute of each recording may wait to be written; none has to.
     for begin in (100..3_100).step_by(500) {
         world.hear(9, begin..begin + 500);
-        let all_but_a_block = (begin + 475) * 640;
+        let all_but_a_block = (begin + 500 - BLOCK_STEPS as u64 - 2) * 640;
         wait_for(|| {
             fs::metadata(world.path(&long, "wav.part")).is_ok_and(|file| file.len() >= all_but_a_block)
         });

@@ -2,13 +2,13 @@
 //! nobody: a writer that does not keep up costs the recording a gap.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use confab_media::{LegId, Tapped};
+use confab_media::{LegId, Tap, Tapped};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -17,17 +17,17 @@ use super::placing::{Block, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
 use super::writer::{Append, Job, Waiting};
 
-/// How often the rings are looked at while something is recorded: once a tick. They hold fifty.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often the rings are looked at while something is recorded. They hold twenty times as much.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// While nothing is, once a second. For so many looks after a recording it is looked as often as during one: what is left
 /// of its leg must not be taken for the beginning of the next.
 const LOOK_WHEN_IDLE: Duration = Duration::from_secs(1);
-const LOOKS_AFTERWARDS: u32 = 50;
+const LOOKS_AFTERWARDS: u32 = 20;
 
 /// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
 /// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
-const BLOCKS_WAITING_MAX: u64 = 60;
+pub(super) const BLOCKS_WAITING_MAX: u64 = 38;
 
 /// What the collector is told.
 pub(super) enum Order {
@@ -47,6 +47,8 @@ pub(super) enum Order {
 
 pub(super) struct Collector {
     pub(super) taps: Vec<TapSource>,
+    /// The frame that was taken last.
+    pub(super) tap: Tap,
     pub(super) writers: Vec<SyncSender<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
@@ -61,10 +63,26 @@ pub(super) struct Active {
     placing: Placing,
     writer: usize,
     waiting: Arc<AtomicU64>,
+    room: Spare,
     /// It has ended by itself, and waits to be finished.
     has_ended: bool,
     /// When its first frame came.
     began: Option<DateTime<Utc>>,
+}
+
+/// Where a writer leaves the room of a block that is written, for another of the same recording. Without that all of it
+/// would go back to the system and be asked for again, page by page.
+#[derive(Clone, Default)]
+pub(super) struct Spare(Arc<Mutex<Vec<i16>>>);
+
+impl Spare {
+    pub(super) fn leave(&self, samples: Vec<i16>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = samples;
+    }
+
+    fn take(&self) -> Vec<i16> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Collector {
@@ -105,21 +123,22 @@ impl Collector {
     }
 
     fn collect(&mut self) {
-        let Self { taps, legs, writers, reports, stats, .. } = self;
+        let Self { taps, tap, legs, writers, reports, stats, .. } = self;
         for take in taps {
-            while let Some(tap) = take() {
+            while take(tap) {
                 let Some(active) = legs.get_mut(&tap.of) else {
                     continue;
                 };
                 for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
                     recording.began.get_or_insert_with(Utc::now);
-                    if let Some(ending) = recording.placing.hear(&tap) {
+                    if let Some(ending) = recording.placing.hear(tap) {
                         recording.has_ended = true;
                         // A model that is gone wants to know nothing more.
                         let _ = reports.blocking_send(Report::Ended(recording.name.clone(), ending));
                     }
                     if let Some(block) = recording.placing.take_block() {
                         recording.append(&writers[recording.writer], block, stats);
+                        recording.placing.take_back(recording.room.take());
                     }
                 }
             }
@@ -136,6 +155,7 @@ impl Collector {
             placing: Placing::new(begin.terms),
             writer,
             waiting: Arc::default(),
+            room: Spare::default(),
             has_ended: false,
             began: None,
         };
@@ -215,7 +235,8 @@ impl Active {
             return;
         }
         let _waiting = Waiting(Arc::clone(&self.waiting));
-        let job = Job::Append(Append { name: self.name.clone(), block, began: self.began, _waiting });
+        let (name, room) = (self.name.clone(), self.room.clone());
+        let job = Job::Append(Append { name, block, began: self.began, room, _waiting });
         // Dropped with the job, the count goes down again.
         if writer.try_send(job).is_err() {
             stats.dropped.increment();

@@ -1,17 +1,27 @@
 //! What recordings ask of a disk, so that tests can have one that fails.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Nobody else on the machine may listen.
 pub(super) const FILE_MODE: u32 = 0o600;
 
 /// A file that is written.
-pub trait Sheet: Write + Seek + Send {}
+pub trait Sheet: Send {
+    /// Puts all these bytes at a place, from the first byte of the file.
+    ///
+    /// # Errors
+    /// What the system says; then some of them may be there.
+    fn put(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+}
 
-impl<T: Write + Seek + Send> Sheet for T {}
+impl Sheet for File {
+    fn put(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(bytes, at)
+    }
+}
 
 /// Makes files, and sees to it that they last.
 pub trait Disk: Send + Sync {

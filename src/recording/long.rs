@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use super::collector::Spare;
 use super::placing::Block;
 use super::placing::tests::terms;
 use super::tests::name;
@@ -28,7 +29,13 @@ fn a_recording_that_outgrows_four_gibibytes_goes_on_in_the_same_file_which_can_b
     file.set_len(HEADER_LEN + at * 4).unwrap();
     for number in 1..=4_i16 {
         let block = Block { at, samples: vec![number; 8_000], heard: 8_000, ..Block::default() };
-        let append = Append { name: name.clone(), block, began: None, _waiting: Waiting(Arc::default()) };
+        let append = Append {
+            name: name.clone(),
+            block,
+            began: None,
+            room: Spare::default(),
+            _waiting: Waiting(Arc::default()),
+        };
         open.append(&Files, &append).unwrap();
         at += 4_000;
         let head = Head::read(&File::open(&part).unwrap()).unwrap().unwrap();

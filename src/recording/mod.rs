@@ -12,7 +12,7 @@
 //! fit any more, which the manifest lists as well, and nobody waits.
 //!
 //! A file is named for its recording and for nothing else. While it grows it ends in `.wav.part`; its header is right at
-//! every moment, up to the last half second. It gets its name when it is on the disk, and only then is anybody told: others
+//! every moment, up to the last second. It gets its name when it is on the disk, and only then is anybody told: others
 //! than those who write wait for that (`finisher`), and hand it on at one place (`archive`). What a killed process left is
 //! completed at the next start.
 

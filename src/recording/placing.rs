@@ -2,7 +2,7 @@
 //! silence stands for what is missing. No clock, no file.
 //!
 //! ```text
-//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of half a second
+//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.8 s
 //! ```
 
 use std::time::Duration;
@@ -13,8 +13,9 @@ use confab_media::{LegId, SampleRate, Tap, Tick};
 use super::manifest::{Gap, Pause};
 use super::slots::{Slots, Step};
 
-/// Steps of 20 ms in a block: half a second, so that a process that is killed loses less than one.
-const BLOCK_STEPS: usize = 25;
+/// Steps of 20 ms in a block: 0.8 s, so that a process that is killed loses less than a second with the two steps that are
+/// not whole yet and what nobody has looked for. Each block costs the same however much is in it.
+pub(super) const BLOCK_STEPS: usize = 40;
 
 /// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
 const MARGIN_STEPS: u64 = 10;
@@ -156,7 +157,7 @@ impl Placing {
         let waiting = Waiting { is_over: !terms.trim, ..Waiting::default() };
         Self {
             terms,
-            slots: Slots::new(terms.shape),
+            slots: Slots::new(&terms),
             has_ended: false,
             steps: 0,
             sound_until: 0,
@@ -193,6 +194,15 @@ impl Placing {
     pub(super) fn take_block(&mut self) -> Option<Block> {
         let step = self.step_len() * usize::from(self.terms.shape.tracks.width());
         (self.block.samples.len() >= BLOCK_STEPS * step).then(|| self.cut_block())
+    }
+
+    /// The room of a block that is written, for the next.
+    pub(super) fn take_back(&mut self, mut samples: Vec<i16>) {
+        if self.block.samples.capacity() < samples.capacity() {
+            samples.clear();
+            samples.append(&mut self.block.samples);
+            self.block.samples = samples;
+        }
     }
 
     /// What is left, and how many samples of the file are kept.
@@ -232,7 +242,7 @@ impl Placing {
             Some(PauseBehavior::Skip) => self.note_pause(true),
             _ if step.is_loud || self.waiting.is_over => {
                 self.begin_sound();
-                self.append(&step);
+                self.append(step);
             }
             _ => self.wait(step),
         }
@@ -270,12 +280,12 @@ impl Placing {
         if !self.waiting.is_over {
             self.waiting.is_over = true;
             for step in std::mem::take(&mut self.waiting.kept) {
-                self.append(&step);
+                self.append(step);
             }
         }
     }
 
-    fn append(&mut self, step: &Step) {
+    fn append(&mut self, step: Step) {
         let len = self.step_len() as u64;
         let at = self.steps * len;
         if step.paused.is_some() {
@@ -289,7 +299,13 @@ impl Placing {
         if step.is_loud {
             self.sound_until = self.steps;
         }
+        let room = BLOCK_STEPS * step.samples.len();
+        if self.block.samples.is_empty() {
+            // All at once, or it would be copied again and again while it grows.
+            self.block.samples.reserve_exact(room);
+        }
         self.block.samples.extend_from_slice(&step.samples);
+        self.slots.take_back(step.samples);
     }
 
     fn note_missing(&mut self, missing: &[bool], at: u64, len: u64) {
@@ -365,7 +381,7 @@ pub(super) mod tests {
     #[test]
     fn both_sides_lie_beside_each_other_and_what_is_missing_is_silence_of_its_length() {
         let mut taps = Vec::new();
-        for step in (0..100).filter(|step| !(40..50).contains(step)) {
+        for step in (0..100).filter(|step| !(50..60).contains(step)) {
             taps.push(frame(step, TapSide::Received, step as i16 + 1));
             if step != 7 {
                 taps.push(frame(step, TapSide::Sent, -(step as i16) - 1));
@@ -376,14 +392,14 @@ pub(super) mod tests {
         for (n, pair) in samples.as_chunks::<2>().0.iter().enumerate() {
             let step = (n / 160) as i16;
             let expected = match step {
-                40..50 => [0, 0],
+                50..60 => [0, 0],
                 7 => [8, 0],
                 _ => [step + 1, -step - 1],
             };
             assert_eq!(*pair, expected, "sample {n}");
         }
         let gap = |track, at: u64, steps: u64| Gap { track, at: at * 160, samples: steps * 160 };
-        assert_eq!(gaps, [gap(Some(1), 7, 1), gap(None, 40, 10)]);
+        assert_eq!(gaps, [gap(Some(1), 7, 1), gap(None, 50, 10)]);
     }
 
     #[test]

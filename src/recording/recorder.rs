@@ -8,7 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{LegId, SampleRate, Tap, Tapped};
+use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
 use tokio::sync::mpsc;
 
 use super::archive::LocalFolder;
@@ -39,8 +39,9 @@ const JOBS_MAX: usize = 32_768;
 /// Reports that may wait for the model.
 const REPORTS_MAX: usize = 1_024;
 
-/// Gives the next frame that was tapped, if there is one.
-pub type TapSource = Box<dyn FnMut() -> Option<Tap> + Send>;
+/// Makes what it is given the next frame that was tapped, if there is one, and says whether there was. So a frame, which
+/// has room for the longest, is never moved about.
+pub type TapSource = Box<dyn FnMut(&mut Tap) -> bool + Send>;
 
 /// What a recorder is made of.
 pub struct RecorderSettings {
@@ -113,7 +114,7 @@ impl Stats {
             absent: ended("absent"),
             dropped: metrics.counter(
                 "confab_recording_blocks_dropped_total",
-                "Half seconds of recordings that the disk did not take in time; they are silence.",
+                "Blocks of 0.8 s of recordings that the disk did not take in time; they are silence.",
                 &[],
             ),
         }
@@ -159,7 +160,8 @@ impl Recorder {
             writers.push(jobs);
         }
         let taps = settings.taps;
-        let collector = Collector { taps, writers, reports, stats, legs: HashMap::new(), next_writer: 0 };
+        let collector =
+            Collector { taps, tap: nothing(), writers, reports, stats, legs: HashMap::new(), next_writer: 0 };
         threads.push(spawn("recorder".to_owned(), move || collector.run(&ordered))?);
         Ok((Self { orders, threads: Arc::new(Mutex::new(threads)), rate: None }, reported))
     }
@@ -210,6 +212,18 @@ impl Recorder {
             // A panic has been reported by the thread itself.
             let _ = thread.join();
         }
+    }
+}
+
+/// What a source makes a frame of.
+const fn nothing() -> Tap {
+    Tap {
+        of: Tapped::Leg(LegId(0)),
+        tick: Tick(0),
+        at: Time::from_nanos(0),
+        side: TapSide::Received,
+        frame: Frame::silence(SampleRate::Hz8000),
+        dropped_before: 0,
     }
 }
 

@@ -15,7 +15,7 @@ use confab_media::dsp::converter::{RateConverter, conversion_delay};
 use confab_media::dsp::level::Level;
 use confab_media::{ConferenceTap, LegId, SampleRate, Tap, TapSide, Tick, Time};
 
-use super::placing::{PauseBehavior, Shape, Tracks};
+use super::placing::{PauseBehavior, Shape, Terms, Tracks};
 
 /// What is quieter, in dBov below full scale, is silence where silence is cut off: above the noise of a line (about
 /// -65), under a whisper.
@@ -25,6 +25,9 @@ const SILENCE_DBOV: u8 = 50;
 /// themselves.
 const INPUTS_MAX: usize = 256;
 
+/// Rooms for samples that are kept for later: those of two sides and of what becomes of them, twice.
+const SPARE_MAX: usize = 6;
+
 /// 20 ms of all tracks.
 #[derive(Debug)]
 pub(super) struct Step {
@@ -32,9 +35,9 @@ pub(super) struct Step {
     pub(super) samples: Vec<i16>,
     /// On which tracks something should be that did not come.
     pub(super) missing: Vec<bool>,
-    /// Whether there is more in it than silence.
+    /// Whether there is more in it than silence, where that is cut off.
     pub(super) is_loud: bool,
-    /// What the far end says in it.
+    /// What the far end says in it, where somebody waits for that.
     pub(super) said: Level,
     pub(super) paused: Option<PauseBehavior>,
 }
@@ -43,6 +46,10 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Slots {
     shape: Shape,
+    /// Silence is cut off.
+    trims: bool,
+    /// It ends when the far end says nothing.
+    listens: bool,
     begin: Option<Time>,
     inputs: Vec<Input>,
     held: Option<Slot>,
@@ -50,6 +57,10 @@ pub(super) struct Slots {
     paused: Option<PauseBehavior>,
     /// On which tracks there was something when nothing was lost last.
     sounded: Vec<bool>,
+    /// Rooms for samples that are not in use.
+    spare: Vec<Vec<i16>>,
+    /// And for what comes for one slot.
+    spare_sound: Vec<Option<Vec<i16>>>,
 }
 
 /// What came for 20 ms.
@@ -78,7 +89,8 @@ struct Input {
 }
 
 impl Slots {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(super) fn new(terms: &Terms) -> Self {
+        let shape = terms.shape;
         let sides: &[TapSide] = match shape.tracks {
             Tracks::Received => &[TapSide::Received],
             Tracks::Sent => &[TapSide::Sent],
@@ -89,12 +101,23 @@ impl Slots {
         };
         Self {
             shape,
+            trims: terms.trim,
+            listens: terms.patience.is_some(),
             begin: None,
             inputs: sides.iter().map(|side| Input::new(*side, shape.rate)).collect(),
             held: None,
             under_way: Slot::default(),
             paused: None,
             sounded: vec![false; usize::from(shape.tracks.width())],
+            spare: Vec::new(),
+            spare_sound: Vec::new(),
+        }
+    }
+
+    /// Takes back the room of a step that is not needed any more.
+    pub(super) fn take_back(&mut self, samples: Vec<i16>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(samples);
         }
     }
 
@@ -121,7 +144,8 @@ impl Slots {
         }
         let begin = *self.begin.get_or_insert(tap.at);
         let half = Tick::DURATION / 2;
-        Some(((tap.at.since(begin) + half).as_nanos() / Tick::DURATION.as_nanos()) as u64)
+        // In 64 bits they are centuries, and divided at once.
+        Some((tap.at.since(begin) + half).as_nanos() as u64 / Tick::DURATION.as_nanos() as u64)
     }
 
     /// The slot under way.
@@ -148,13 +172,15 @@ impl Slots {
         };
         let input = &mut self.inputs[at];
         let before = self.held.as_mut().and_then(|held| held.sound.get_mut(at)?.as_mut());
-        let sound = input.convert(tap, index, self.shape.rate, before);
+        let mut sound = self.spare.pop().unwrap_or_default();
+        input.convert(tap, index, self.shape.rate, before, &mut sound);
         self.under_way.keep(at, sound);
     }
 
     /// Goes on with the next slot. What is whole comes out; at the very beginning that is nothing.
     pub(super) fn advance(&mut self) -> Option<Step> {
-        let next = Slot { index: self.under_way.index + 1, paused: self.paused, ..Slot::default() };
+        let sound = std::mem::take(&mut self.spare_sound);
+        let next = Slot { index: self.under_way.index + 1, sound, is_lossy: false, paused: self.paused };
         let over = std::mem::replace(&mut self.under_way, next);
         let mut whole = self.held.replace(over);
         if let Some(held) = &mut whole {
@@ -167,7 +193,7 @@ impl Slots {
                 }
             }
         }
-        whole.map(|slot| self.step(&slot))
+        whole.map(|slot| self.step(slot))
     }
 
     /// Where frames of that kind come in.
@@ -195,24 +221,43 @@ impl Slots {
         input.min(usize::from(self.shape.tracks.width()) - 1)
     }
 
-    fn step(&mut self, slot: &Slot) -> Step {
+    fn step(&mut self, mut slot: Slot) -> Step {
+        let missing = self.missing(&slot);
+        let samples = self.beside_each_other(&slot);
+        let is_loud = |sound: &Vec<i16>| Level::of(sound).minus_dbov() < SILENCE_DBOV;
+        let is_loud = self.trims && slot.paused.is_none() && slot.sound.iter().flatten().any(is_loud);
+        let hears = self.listens && self.inputs.first().is_some_and(|input| input.side == TapSide::Received);
+        let said = slot.sound.first().and_then(Option::as_deref).filter(|_| hears);
+        let said = said.map_or(Level::SILENCE, Level::of);
+        slot.sound.drain(..).flatten().for_each(|sound| self.take_back(sound));
+        self.spare_sound = slot.sound;
+        Step { samples, missing, is_loud, said, paused: slot.paused }
+    }
+
+    /// What came, each on its track; nothing of a pause.
+    fn beside_each_other(&mut self, slot: &Slot) -> Vec<i16> {
         let (width, len) = (usize::from(self.shape.tracks.width()), self.shape.rate.frame_len());
-        let missing = self.missing(slot);
-        let mut samples = vec![0_i16; width * len];
-        let mut is_loud = false;
-        let is_recorded = slot.paused.is_none();
-        for (at, sound) in slot.sound.iter().enumerate().filter(|_| is_recorded) {
+        let mut samples = self.spare.pop().unwrap_or_default();
+        samples.clear();
+        samples.resize(width * len, 0);
+        if slot.paused.is_some() {
+            return samples;
+        }
+        // Most recordings are of two sides, and pair by pair is several times as quick.
+        if let (2, [Some(one), Some(other)]) = (width, &slot.sound[..]) {
+            let pairs = samples.as_chunks_mut().0.iter_mut();
+            pairs.zip(one.iter().zip(other)).for_each(|(pair, (one, other))| *pair = [*one, *other]);
+            return samples;
+        }
+        for (at, sound) in slot.sound.iter().enumerate() {
             let (Some(sound), track) = (sound, self.track(at)) else {
                 continue;
             };
-            is_loud |= Level::of(sound).minus_dbov() < SILENCE_DBOV;
             for (mixed, sample) in samples.iter_mut().skip(track).step_by(width).zip(sound) {
                 *mixed = mixed.saturating_add(*sample);
             }
         }
-        let said = self.inputs.first().filter(|input| input.side == TapSide::Received);
-        let said = said.and_then(|_| slot.sound.first()?.as_deref()).map_or(Level::SILENCE, Level::of);
-        Step { samples, missing, is_loud, said, paused: slot.paused }
+        samples
     }
 
     /// What is missing of a slot. Who is in no conference has no frames there, and nothing of them is missing.
@@ -257,7 +302,14 @@ impl Input {
     }
 
     /// A frame at the file's rate, less what is late, which goes to the end of the slot `before`.
-    fn convert(&mut self, tap: &Tap, index: u64, to: SampleRate, before: Option<&mut Vec<i16>>) -> Vec<i16> {
+    fn convert(
+        &mut self,
+        tap: &Tap,
+        index: u64,
+        to: SampleRate,
+        before: Option<&mut Vec<i16>>,
+        sound: &mut Vec<i16>,
+    ) {
         let from = tap.frame.rate();
         let follows = self.last.is_some_and(|last| last + 1 == index);
         let goes_on = follows && self.rate == from;
@@ -270,10 +322,16 @@ impl Input {
             self.begin(from, to);
         }
         self.last = Some(index);
-        let mut sound = vec![0; to.frame_len()];
+        sound.clear();
         match &mut self.converter {
-            Some(converter) => converter.convert(tap.frame.samples(), &mut sound),
-            None => sound.copy_from_slice(tap.frame.samples()),
+            Some(converter) => {
+                sound.resize(to.frame_len(), 0);
+                converter.convert(tap.frame.samples(), sound);
+            }
+            None => sound.extend_from_slice(tap.frame.samples()),
+        }
+        if self.late == 0 {
+            return;
         }
         if let Some(before) = before.filter(|_| goes_on) {
             let at = before.len() - self.late;
@@ -282,7 +340,6 @@ impl Input {
         sound.copy_within(self.late.., 0);
         let end = sound.len() - self.late;
         sound[end..].fill(0);
-        sound
     }
 
     fn begin(&mut self, from: SampleRate, to: SampleRate) {
@@ -325,7 +382,9 @@ mod tests {
     const NARROW: SampleRate = SampleRate::Hz8000;
 
     fn slots(tracks: Tracks, rate: SampleRate) -> Slots {
-        Slots::new(Shape { rate, tracks })
+        let shape = Shape { rate, tracks };
+        let terms = Terms { shape, trim: false, longest: None, patience: None, shortest: Duration::ZERO };
+        Slots::new(&terms)
     }
 
     fn tap(step: u64, side: TapSide, frame: Frame) -> Tap {

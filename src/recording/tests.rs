@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -11,7 +11,9 @@ use confab_media::{LegId, Tap, TapSide, Tapped};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
+use super::collector::BLOCKS_WAITING_MAX;
 use super::manifest::Failure;
+use super::placing::BLOCK_STEPS;
 use super::placing::tests::{frame, terms};
 use super::recorder::{Begin, RecorderSettings, Report};
 use super::{Disk, Files, Gap, Manifest, Name, Playback, Recorder, Sheet, State, Terms, Tracks, find};
@@ -39,7 +41,9 @@ impl World {
         let settings = RecorderSettings {
             folder: folder.path().to_owned(),
             disk: Arc::new(disk),
-            taps: vec![Box::new(move || source.lock().unwrap().pop_front())],
+            taps: vec![Box::new(move |tap| {
+                source.lock().unwrap().pop_front().map(|next| *tap = next).is_some()
+            })],
         };
         let (recorder, reports) = Recorder::start(settings, &Metrics::new()).unwrap();
         Self { folder, recorder, reports, taps, over: Vec::new() }
@@ -67,9 +71,10 @@ impl World {
         }
     }
 
-    /// Returns when all that it was given and told is done. What it takes first it may take with the order before.
+    /// Returns when all that it was given and told is done. What it takes first it may take with the order before, and one
+    /// look takes what comes while it looks.
     pub(super) fn settle(&self) {
-        for _ in 0..2 {
+        for _ in 0..5 {
             self.taps
                 .lock()
                 .unwrap()
@@ -220,26 +225,16 @@ struct Limited {
     left: usize,
 }
 
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Sheet for Limited {
+    fn put(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.left = self.left.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
-        self.sheet.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sheet.flush()
-    }
-}
-
-impl Seek for Limited {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.sheet.seek(to)
+        self.sheet.put(at, bytes)
     }
 }
 
 #[test]
 fn a_full_disk_ends_the_recording_it_is_full_for_keeps_what_was_written_and_touches_no_other() {
-    let mut world = World::new(Full { name: name(1), room: 100_000 });
+    let mut world = World::new(Full { name: name(1), room: 110_000 });
     let unlucky = world.begin(1, 1, terms(Tracks::Both));
     let lucky = world.begin(2, 1, terms(Tracks::Both));
     world.hear(1, 0..400);
@@ -295,7 +290,7 @@ fn a_disk_that_stalls_costs_its_recording_a_gap_that_is_listed_and_others_nothin
     // A minute, of which half waits at most; never so much at once that a disk which works could fall behind by that.
     for begin in (0..3_000).step_by(500) {
         world.hear(1, begin..begin + 500);
-        let all_but_a_block = (begin + 475) * 320;
+        let all_but_a_block = (begin + 500 - BLOCK_STEPS as u64 - 2) * 320;
         wait_for(|| {
             fs::metadata(world.path(&quick, "wav.part")).is_ok_and(|file| file.len() >= all_but_a_block)
         });
@@ -312,7 +307,7 @@ fn a_disk_that_stalls_costs_its_recording_a_gap_that_is_listed_and_others_nothin
     let manifest = world.finished(&slow);
     assert_eq!((manifest.state, manifest.samples), (State::Completed, 3_100 * 160));
     let [gap] = &manifest.gaps[..] else { panic!("{:?}", manifest.gaps) };
-    assert_eq!(gap.at, 1_500 * 160, "half a minute was kept");
+    assert_eq!(gap.at, BLOCKS_WAITING_MAX * BLOCK_STEPS as u64 * 160, "half a minute was kept");
     let samples = samples(&world.path(&slow, "wav"));
     let in_gap = |n: usize| (gap.at..gap.at + gap.samples).contains(&(n as u64));
     let expected = |n: usize| if in_gap(n) { 0 } else { (n / 160) as i16 };

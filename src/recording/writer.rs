@@ -2,7 +2,7 @@
 //! something lasts. What goes wrong with one file ends that recording and no other.
 
 use std::collections::HashMap;
-use std::io::{self, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
 
+use super::collector::Spare;
 use super::disk::{Disk, Sheet};
 use super::finisher::{Closed, Lasting, Task, fail};
 use super::manifest::{Gap, Manifest, Name};
@@ -51,6 +52,8 @@ pub(super) struct Append {
     pub(super) block: Block,
     /// When its first sample was heard.
     pub(super) began: Option<DateTime<Utc>>,
+    /// Where its room goes when it is written.
+    pub(super) room: Spare,
     /// Counts it for as long as it waits.
     pub(super) _waiting: Waiting,
 }
@@ -106,9 +109,8 @@ impl Writer {
 
     fn open(&mut self, name: Name, about: serde_json::Value, shape: Shape) {
         let mut open = Open::new(&self.folder, name.clone(), about, shape);
-        match open.create(&*self.disk) {
-            Ok(()) => self.make_last(&mut open),
-            Err(error) => self.failed(&mut open, &error),
+        if let Err(error) = open.create(&*self.disk) {
+            self.failed(&mut open, &error);
         }
         self.open.insert(name, open);
     }
@@ -123,13 +125,13 @@ impl Writer {
                 Err(error) => self.failed(&mut open, &error),
             }
         }
+        append.room.leave(append.block.samples);
         self.open.insert(append.name, open);
     }
 
     /// Has the disk asked to keep what there is, if that is long ago and it is not being asked. Nobody waits for it.
     fn make_last(&self, open: &mut Open) {
-        let is_due =
-            open.written == 0 || open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
+        let is_due = open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
         if is_due && !open.lasting.is_asked.swap(true, Ordering::Acquire) {
             open.asked = open.written;
             let manifest = open.has_news.then(|| open.paths.manifest.clone());
@@ -196,7 +198,7 @@ impl Open {
         // Before the sound: from then on it can be found again.
         save(disk, &self.manifest, &self.paths.manifest, false)?;
         let mut file = disk.create(&self.paths.part)?;
-        file.write_all(&wav::header(self.manifest.tracks, self.manifest.rate, 0))?;
+        file.put(0, &wav::header(self.manifest.tracks, self.manifest.rate, 0))?;
         self.file = Some(file);
         Ok(())
     }
@@ -252,17 +254,17 @@ impl Open {
     }
 
     fn write(&mut self, samples: &[i16]) -> io::Result<()> {
-        let tracks = u64::from(self.manifest.tracks);
+        let (tracks, begin) = (u64::from(self.manifest.tracks), self.data_len());
         let mut bytes = vec![0; samples.len() * wav::SAMPLE_LEN as usize];
         // Pair by pair it becomes a copy; as a chain of bytes it would cost more than the hash.
         for (pair, sample) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(samples) {
             *pair = sample.to_le_bytes();
         }
-        if self.written * tracks * wav::SAMPLE_LEN + bytes.len() as u64 > wav::DATA_MAX {
+        if begin + bytes.len() as u64 > wav::DATA_MAX {
             return Err(io::Error::other("longer than a file may be"));
         }
         if let Some(file) = &mut self.file {
-            file.write_all(&bytes)?;
+            file.put(wav::HEADER_LEN + begin, &bytes)?;
         }
         self.sound.update(&bytes);
         self.written += samples.len() as u64 / tracks;
@@ -270,16 +272,14 @@ impl Open {
         Ok(())
     }
 
-    /// Sets the lengths in the header, and goes back to the end.
+    /// Sets the lengths in the header.
     fn end_header(&mut self) -> io::Result<()> {
-        let data = self.written * u64::from(self.manifest.tracks) * wav::SAMPLE_LEN;
-        let header = wav::header(self.manifest.tracks, self.manifest.rate, data);
-        if let Some(file) = &mut self.file {
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(&header)?;
-            file.seek(SeekFrom::Start(wav::HEADER_LEN + data))?;
-            file.flush()?;
-        }
-        Ok(())
+        let header = wav::header(self.manifest.tracks, self.manifest.rate, self.data_len());
+        self.file.as_mut().map_or(Ok(()), |file| file.put(0, &header))
+    }
+
+    /// Bytes of samples in the file.
+    fn data_len(&self) -> u64 {
+        self.written * u64::from(self.manifest.tracks) * wav::SAMPLE_LEN
     }
 }

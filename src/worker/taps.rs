@@ -7,7 +7,7 @@
 //! engine.poll_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take
 //! ```
 
-use confab_media::{ConferenceId, Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
+use confab_media::{ConferenceId, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
 
 /// Words of 16 bits in the ring of one thread: 8 MiB, a second of 230 legs at 8 kHz, both ways. They are touched
 /// for the first time when the first leg is recorded.
@@ -73,23 +73,26 @@ impl TapSink {
 }
 
 impl TapReader {
-    /// The next frame.
-    pub fn take(&mut self) -> Option<Tap> {
+    /// Makes `tap` the next frame, if there is one. Whether there was.
+    pub fn take(&mut self, tap: &mut Tap) -> bool {
         let mut head = [0; HEAD_WORDS];
-        self.read(&mut head)?;
-        let (mut tap, len) = of_head(&head);
+        if !self.read(&mut head) {
+            return false;
+        }
+        set_head(tap, &head);
         // Both were put in together.
-        self.read(&mut tap.frame.samples_mut()[..len])?;
-        Some(tap)
+        self.read(tap.frame.samples_mut())
     }
 
-    fn read(&mut self, out: &mut [i16]) -> Option<()> {
-        let chunk = self.ring.read_chunk(out.len()).ok()?;
+    fn read(&mut self, out: &mut [i16]) -> bool {
+        let Ok(chunk) = self.ring.read_chunk(out.len()) else {
+            return false;
+        };
         let (first, second) = chunk.as_slices();
         out[..first.len()].copy_from_slice(first);
         out[first.len()..].copy_from_slice(second);
         chunk.commit_all();
-        Some(())
+        true
     }
 }
 
@@ -116,8 +119,8 @@ fn head_of(tap: &Tap, dropped_before: u32) -> [i16; HEAD_WORDS] {
     head
 }
 
-/// The frame that a head announces, still silent, and how many samples follow.
-fn of_head(head: &[i16; HEAD_WORDS]) -> (Tap, usize) {
+/// Makes `tap` the frame that a head announces, still silent.
+fn set_head(tap: &mut Tap, head: &[i16; HEAD_WORDS]) {
     let word = head[16].cast_unsigned();
     let rate = SampleRate::ALL[usize::from(word >> RATE_SHIFT & 3).min(SampleRate::ALL.len() - 1)];
     let id = number(&head[..4]);
@@ -129,21 +132,17 @@ fn of_head(head: &[i16; HEAD_WORDS]) -> (Tap, usize) {
         4 => TapSide::Rest,
         _ => TapSide::Seat(LegId(number(&head[4..8]))),
     };
-    let of = match side {
+    tap.of = match side {
         TapSide::Received | TapSide::Sent => Tapped::Leg(LegId(id)),
         TapSide::Mix | TapSide::Apart | TapSide::Rest | TapSide::Seat(_) => {
             Tapped::Conference(ConferenceId(id))
         }
     };
-    let tap = Tap {
-        of,
-        tick: Tick(number(&head[8..12])),
-        at: Time::from_nanos(number(&head[12..16])),
-        side,
-        frame: Frame::silence(rate),
-        dropped_before: u32::from(word >> DROPPED_SHIFT),
-    };
-    (tap, rate.frame_len())
+    tap.tick = Tick(number(&head[8..12]));
+    tap.at = Time::from_nanos(number(&head[12..16]));
+    tap.side = side;
+    tap.frame.silence_at(rate);
+    tap.dropped_before = u32::from(word >> DROPPED_SHIFT);
 }
 
 const fn id_of(of: Tapped) -> u64 {
@@ -177,6 +176,8 @@ fn number(words: &[i16]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use confab_media::Frame;
+
     use super::*;
 
     fn tap(tick: u64, rate: SampleRate, side: TapSide) -> Tap {
@@ -203,11 +204,12 @@ mod tests {
             let side = sides[tick as usize % sides.len()];
             let given = tap(tick, rate, side);
             sink.put(&given);
-            let taken = reader.take().unwrap();
+            let mut taken = tap(0, SampleRate::Hz48000, TapSide::Sent);
+            assert!(reader.take(&mut taken));
             assert_eq!((taken.of, taken.tick, taken.at), (given.of, given.tick, given.at));
             assert_eq!((taken.side, taken.frame.rate(), taken.dropped_before), (side, rate, 0));
             assert_eq!(taken.frame.samples(), given.frame.samples());
-            assert!(reader.take().is_none());
+            assert!(!reader.take(&mut taken));
         }
         assert_eq!(sink.dropped(), 0);
     }
@@ -219,9 +221,13 @@ mod tests {
             sink.put(&tap(tick, SampleRate::Hz8000, TapSide::Received));
         }
         assert_eq!(sink.dropped(), 3);
-        assert_eq!([reader.take(), reader.take()].map(|tap| tap.unwrap().tick.0), [0, 1]);
+        let mut next = tap(9, SampleRate::Hz8000, TapSide::Received);
+        for tick in [0, 1] {
+            assert!(reader.take(&mut next));
+            assert_eq!(next.tick.0, tick);
+        }
         sink.put(&tap(9, SampleRate::Hz8000, TapSide::Received));
-        let next = reader.take().unwrap();
+        assert!(reader.take(&mut next));
         assert_eq!((next.tick.0, next.dropped_before), (9, 3));
     }
 }
