@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(super) struct World {
     pub(super) recorder: Recorder,
     pub(super) reports: Receiver<Report>,
     pub(super) taps: Arc<Mutex<VecDeque<Tap>>>,
+    /// How often the recorder found nothing more.
+    looks: Arc<AtomicU64>,
     /// Ends that were reported while another was waited for.
     over: Vec<Manifest>,
 }
@@ -38,15 +41,19 @@ impl World {
         find(folder.path()).unwrap();
         let taps: Arc<Mutex<VecDeque<Tap>>> = Arc::default();
         let source = Arc::clone(&taps);
+        let looks: Arc<AtomicU64> = Arc::default();
+        let looked = Arc::clone(&looks);
         let settings = RecorderSettings {
             folder: folder.path().to_owned(),
             disk: Arc::new(disk),
             taps: vec![Box::new(move |tap| {
-                source.lock().unwrap().pop_front().map(|next| *tap = next).is_some()
+                let taken = source.lock().unwrap().pop_front().map(|next| *tap = next).is_some();
+                looked.fetch_add(u64::from(!taken), Ordering::SeqCst);
+                taken
             })],
         };
         let (recorder, reports) = Recorder::start(settings, &Metrics::new()).unwrap();
-        Self { folder, recorder, reports, taps, over: Vec::new() }
+        Self { folder, recorder, reports, taps, looks, over: Vec::new() }
     }
 
     pub(super) fn begin(&self, number: u8, leg: u64, terms: Terms) -> Name {
@@ -71,16 +78,11 @@ impl World {
         }
     }
 
-    /// Returns when all that it was given and told is done. What it takes first it may take with the order before, and one
-    /// look takes what comes while it looks.
+    /// Returns when all that it was given and told is done. A look that is under way may not know of it yet, the next takes
+    /// all before it does what it was told, and when the third is over that is done.
     pub(super) fn settle(&self) {
-        for _ in 0..5 {
-            self.taps
-                .lock()
-                .unwrap()
-                .push_back(Tap { of: Tapped::Leg(LegId(99)), ..frame(0, TapSide::Sent, 0) });
-            wait_for(|| self.taps.lock().unwrap().is_empty());
-        }
+        let begun = self.looks.load(Ordering::SeqCst);
+        wait_for(|| self.looks.load(Ordering::SeqCst) >= begun + 3 && self.taps.lock().unwrap().is_empty());
     }
 
     /// What the recorder reports of a recording's end; what it says before is passed over.
