@@ -110,7 +110,9 @@ pub(super) async fn fork(
     // Who answers from now on hears of it by themselves.
     ended.close();
     while let Ok((_, outcome)) = ended.try_recv() {
-        hang_up(shared, outcome).await;
+        // Whoever was quicker does not wait until this one has said that they heard.
+        let shared = Arc::clone(shared);
+        shared.tasks.clone().spawn(async move { hang_up(&shared, outcome).await });
     }
     result
 }
