@@ -13,8 +13,8 @@ use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
     Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap,
     Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings,
-    Event, FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
-    Programme, ProgrammeId, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
+    Event, FRAME_LEN_MAX, FeedWriter, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
+    Programme, ProgrammeId, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time, feed,
 };
 
 mod engine_leg;
@@ -126,8 +126,16 @@ fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
         ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
         ask(&mut engine, Ask::Tune(LegId(id), ProgrammeId(1 + id % 2)));
     }
+    // Those who hear somebody who is no phone.
+    let mut writers = Vec::new();
+    for (id, codec) in (40..).zip(Codec::ALL) {
+        let (writer, feed) = feed(SampleRate::Hz8000);
+        ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec))));
+        ask(&mut engine, Ask::Play(LegId(id), Player::of_feed(PlayerId(id), feed)));
+        writers.push(writer);
+    }
 
-    let (mut now, mut before) = (Time::from_millis(1), 0);
+    let (mut now, mut before, mut marks) = (Time::from_millis(1), 0, 0);
     for tick in 0..1_200 {
         now += Duration::from_millis(8);
         for (id, caller) in callers.iter_mut().enumerate() {
@@ -135,17 +143,32 @@ fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
             let len = caller.packet(tick, &mut packet);
             give(&mut engine, now, id as u64, address(id as u64), &packet[..len]);
         }
+        writers.iter_mut().for_each(|writer| talk(writer, tick));
         now += Duration::from_millis(12);
         engine.tick(now);
         while engine.poll_transmit().is_some() {}
-        while engine.poll_event().is_some() {}
+        while let Some(event) = engine.poll_event() {
+            marks += u64::from(matches!(event, Event::Leg { event: LegEvent::Marks { .. }, .. }));
+        }
         if tick == 200 {
             before = ALLOCATIONS.with(Cell::get);
         }
     }
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "allocations and frees in a thousand ticks");
+    assert!(marks > 100, "marks were passed: {marks}");
     assert!(engine.counters().crowded > 500, "there were more talkers than are mixed");
     assert!(engine.counters().transmitted > 1_200 * callers.len() as u64, "and reports beside the packets");
+}
+
+/// Now and then more than is played, with a mark behind it, and sometimes not for long.
+fn talk(writer: &mut FeedWriter, tick: u32) {
+    if tick.is_multiple_of(7) {
+        writer.write(&[5_000; 900]);
+        writer.mark(1);
+    }
+    if tick.is_multiple_of(31) {
+        writer.clear(1);
+    }
 }
 
 /// A far end over SRTP that talks half of the time.

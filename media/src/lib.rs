@@ -73,6 +73,7 @@ pub use leg::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
     DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
+pub use leg::{Feed, FeedWriter, feed};
 pub use leg::{PlayEnd, Player, Plays, Sound, WeakSound};
 pub use stats::{Counters, Discard};
 pub use time::{Tick, Time};

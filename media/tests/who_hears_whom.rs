@@ -390,6 +390,7 @@ fn a_key_is_reported_once_and_is_not_printed() {
             LegEvent::Latched { .. }
             | LegEvent::SilentFarEnd
             | LegEvent::Played { .. }
+            | LegEvent::Marks { .. }
             | LegEvent::Speech(_) => None,
         })
         .collect();
@@ -795,7 +796,11 @@ impl Stage {
     fn played(&self) -> Vec<(LegId, PlayerId, PlayEnd)> {
         let played = self.events.iter().filter_map(|&(leg, event)| match event {
             LegEvent::Played { player, end } => Some((leg, player, end)),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Digit(_) | LegEvent::Speech(_) => {
+            LegEvent::Latched { .. }
+            | LegEvent::SilentFarEnd
+            | LegEvent::Marks { .. }
+            | LegEvent::Digit(_)
+            | LegEvent::Speech(_) => {
                 None
             }
         });

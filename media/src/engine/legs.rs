@@ -134,6 +134,8 @@ impl Legs {
         }
         if leg.has_datagrams() {
             self.to_send.push(index);
+        } else {
+            leg.was_sent();
         }
         self.list_events(index);
     }
@@ -166,6 +168,8 @@ impl Legs {
                 self.sent_of_leg += 1;
                 return self.slots[index.0 as usize].as_ref().and_then(|leg| leg.transmit(nth));
             }
+            self.at(index).was_sent();
+            self.list_events(index);
             self.sent += 1;
             self.sent_of_leg = 0;
         }

@@ -4,13 +4,14 @@
 //! datagram ─▶ RTP? RTCP? ─▶ SRTP ─▶ transport ─▶ payload type ─┬▶ telephone-event ─▶ digits ─▶ event
 //!                                   (far end?)                 └▶ audio ─▶ playout ─▶ hear (one frame a tick)
 //! frame to be heard ─▶ encoded (own or shared) ─▶ send ─▶ SRTP ─▶ outbox ─▶ datagrams
-//! player ─▶ frame to be heard, when it is heard instead of the conference
+//! player (a sound, or a feed from outside) ─▶ frame to be heard, when it is heard instead of the conference
 //! RTCP both ways ─▶ condition: how good it sounds, how much loss to expect
 //! ```
 
 mod coding;
 mod condition;
 mod dtmf;
+mod feed;
 mod framing;
 mod outbox;
 mod pending;
@@ -35,6 +36,7 @@ pub use self::dtmf::{
     DIGIT_DURATION, DIGIT_PAUSE, DIGIT_QUEUE_MAX, DUPLICATE_WINDOW, DigitCollector, DigitMethod,
     DigitPassage, DigitQueueFull, DigitSender, DigitWay, EventPacket, PREFERENCE_HOLD, PressedDigit,
 };
+pub use self::feed::{Feed, FeedWriter, feed};
 use self::pending::Pending;
 pub use self::player::{PlayEnd, Player, Plays, Sound, WeakSound};
 pub use self::quality::{

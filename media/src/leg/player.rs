@@ -1,10 +1,12 @@
-//! What is played to one leg alone: prompts and music, from memory.
+//! What is played to one leg alone: prompts and music from memory, and what somebody outside makes.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::dsp::converter::RateConverter;
+use super::feed::Feed;
+use crate::codec::Codec;
+use crate::dsp::converter::{RateConverter, conversion_delay};
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::PlayerId;
 
@@ -94,16 +96,34 @@ pub enum PlayEnd {
 #[derive(Debug)]
 pub struct Player {
     id: PlayerId,
-    sound: Sound,
-    /// The next sample.
-    at: usize,
-    /// Plays left, with the one under way.
-    left: Plays,
+    material: Material,
     /// To the rates that are not the sound's.
     ways: [RateConverter; 2],
     phase: Phase,
     /// Samples played, of all plays.
     played: u64,
+}
+
+/// Where its samples come from.
+#[derive(Debug)]
+enum Material {
+    Sound {
+        sound: Sound,
+        /// The next sample.
+        at: usize,
+        /// Plays left, with the one under way.
+        left: Plays,
+    },
+    Feed(Box<Feed>),
+}
+
+impl Material {
+    const fn rate(&self) -> SampleRate {
+        match self {
+            Self::Sound { sound, .. } => sound.rate(),
+            Self::Feed(feed) => feed.rate(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,15 +139,26 @@ enum Phase {
 impl Player {
     /// A player at the beginning of the sound.
     pub fn new(id: PlayerId, sound: Sound, plays: Plays) -> Box<Self> {
-        let rate = sound.rate();
+        let phase = if sound.samples().is_empty() { Phase::Draining } else { Phase::Playing };
+        Self::of(id, Material::Sound { sound, at: 0, left: plays }, phase)
+    }
+
+    /// A player of what is written elsewhere. It goes on until it is stopped; when nothing is there it plays silence. A leg
+    /// that is played it tells of the marks in it ([`LegEvent::Marks`](crate::LegEvent::Marks)); for many there is no
+    /// such thing.
+    pub fn of_feed(id: PlayerId, feed: Feed) -> Box<Self> {
+        Self::of(id, Material::Feed(Box::new(feed)), Phase::Playing)
+    }
+
+    fn of(id: PlayerId, material: Material, phase: Phase) -> Box<Self> {
+        let rate = material.rate();
         let others = match rate {
             SampleRate::Hz8000 => [SampleRate::Hz16000, SampleRate::Hz48000],
             SampleRate::Hz16000 => [SampleRate::Hz8000, SampleRate::Hz48000],
             SampleRate::Hz48000 => [SampleRate::Hz8000, SampleRate::Hz16000],
         };
         let ways = others.map(|other| RateConverter::new(rate, other));
-        let phase = if sound.samples().is_empty() { Phase::Draining } else { Phase::Playing };
-        Box::new(Self { id, sound, at: 0, left: plays, ways, phase, played: 0 })
+        Box::new(Self { id, material, ways, phase, played: 0 })
     }
 
     /// Its name.
@@ -137,12 +168,30 @@ impl Player {
 
     /// The rate of its sound.
     pub(crate) const fn rate(&self) -> SampleRate {
-        self.sound.rate()
+        self.material.rate()
     }
 
     /// How much was played, all times together.
     pub fn played(&self) -> Duration {
-        duration(self.played, self.sound.rate())
+        duration(self.played, self.material.rate())
+    }
+
+    /// What it plays goes through this codec.
+    pub(super) fn is_heard_through(&mut self, codec: Codec) {
+        if let Material::Feed(feed) = &mut self.material {
+            let rate = codec.sample_rate();
+            let encoding = duration(codec.delay() as u64, rate);
+            feed.set_encoding_delay(encoding + conversion_delay(feed.rate(), rate));
+        }
+    }
+
+    /// Takes in that what it played in this tick was encoded, and for how many of the last ticks that waits until their
+    /// packet is full. Says how many marks of a feed have all of their sound in packets, if that is news.
+    pub(super) fn pack(&mut self, ticks_waiting: usize) -> Option<u64> {
+        match &mut self.material {
+            Material::Feed(feed) => feed.pack(ticks_waiting),
+            Material::Sound { .. } => None,
+        }
     }
 
     /// Ends at once: nobody hears it just now.
@@ -168,7 +217,7 @@ impl Player {
     /// Writes the next 20 ms at the frame's rate; silence after the end.
     pub(crate) fn play(&mut self, out: &mut Frame) {
         let mut read = [0; FRAME_LEN_MAX];
-        let read = &mut read[..self.sound.rate().frame_len()];
+        let read = &mut read[..self.rate().frame_len()];
         match self.phase {
             Phase::Playing => self.read(read),
             Phase::Stopping => {
@@ -186,33 +235,50 @@ impl Player {
     }
 
     fn read(&mut self, out: &mut [i16]) {
-        let mut rest = out;
-        while !rest.is_empty() && self.phase != Phase::Draining {
-            let ahead = &self.sound.samples()[self.at..];
-            let n = ahead.len().min(rest.len());
-            let (now, later) = rest.split_at_mut(n);
-            now.copy_from_slice(&ahead[..n]);
-            rest = later;
-            self.at += n;
-            self.played += n as u64;
-            if self.at == self.sound.samples().len() {
-                self.begin_again();
+        match &mut self.material {
+            Material::Feed(feed) => {
+                feed.play(out);
+                self.played += out.len() as u64;
+            }
+            Material::Sound { sound, at, left } => {
+                let (read, is_over) = read_sound(sound, at, left, out);
+                self.played += read as u64;
+                if is_over {
+                    self.phase = Phase::Draining;
+                }
             }
         }
     }
+}
 
-    fn begin_again(&mut self) {
-        self.at = 0;
-        self.left = match self.left {
-            Plays::Forever => Plays::Forever,
-            Plays::Times(times) => match NonZeroU32::new(times.get() - 1) {
-                Some(left) => Plays::Times(left),
-                None => {
-                    self.phase = Phase::Draining;
-                    return;
-                }
-            },
-        };
+/// Reads on, play after play: how many samples, and whether that was the last play.
+fn read_sound(sound: &Sound, at: &mut usize, left: &mut Plays, out: &mut [i16]) -> (usize, bool) {
+    let mut read = 0;
+    while read < out.len() {
+        let ahead = &sound.samples()[*at..];
+        let n = ahead.len().min(out.len() - read);
+        out[read..][..n].copy_from_slice(&ahead[..n]);
+        read += n;
+        *at += n;
+        if *at == sound.samples().len() && !begin_again(at, left) {
+            return (read, true);
+        }
+    }
+    (read, false)
+}
+
+/// Whether it is played once more.
+fn begin_again(at: &mut usize, left: &mut Plays) -> bool {
+    *at = 0;
+    match left {
+        Plays::Forever => true,
+        Plays::Times(times) => match NonZeroU32::new(times.get() - 1) {
+            Some(fewer) => {
+                *times = fewer;
+                true
+            }
+            None => false,
+        },
     }
 }
 

@@ -132,6 +132,7 @@ impl Leg {
         let Some(player) = self.player.as_deref_mut().filter(|player| player.end().is_none()) else {
             return;
         };
+        player.is_heard_through(self.media.codec);
         player.play(frame);
         if let Some(end) = player.end() {
             self.pending.played(player.id(), end);
@@ -142,7 +143,7 @@ impl Leg {
     /// report when one is due.
     fn send(&mut self, shared: Option<&Encoded>, faults: Planted) {
         let codec = self.media.codec;
-        let duration = codec.clock_rate() / TICKS_PER_SECOND;
+        let tick = codec.clock_rate() / TICKS_PER_SECOND;
         let event = self.event();
         let coding = &mut *self.coding;
         let mut way = Way {
@@ -152,19 +153,36 @@ impl Leg {
             outbox: &mut coding.outbox,
         };
         if !self.media.direction.send {
-            self.sender.pass(duration, &mut coding.framing);
+            self.sender.pass(tick, &mut coding.framing);
         } else if let Some((packet, payload_type)) = event {
-            self.sender.event(&packet, payload_type, duration, &mut coding.framing, &mut way);
+            self.sender.event(&packet, payload_type, tick, &mut coding.framing, &mut way);
         } else if faults.silences(self.sender.packets()) {
-            self.sender.frame(&silence(codec), duration, &mut coding.framing, &mut way);
+            self.sender.frame(&silence(codec), tick, &mut coding.framing, &mut way);
         } else {
             let encoded = shared.unwrap_or(&coding.encoded);
-            let duration = duration / encoded.payloads().count() as u32;
+            let duration = tick / encoded.payloads().count() as u32;
             for payload in encoded.payloads() {
                 self.sender.frame(payload, duration, &mut coding.framing, &mut way);
             }
         }
+        let waiting = coding.framing.waiting(tick).div_ceil(tick);
+        self.pack_marks(waiting as usize);
         self.report();
+    }
+
+    /// What it was played in this tick is in packets now, but for that of the last `waiting` ticks.
+    fn pack_marks(&mut self, waiting: usize) {
+        if self.heard_played == Some(self.now)
+            && let Some(player) = &mut self.player
+            && let Some(marks) = player.pack(waiting)
+        {
+            self.pending.packed(player.id(), marks);
+        }
+    }
+
+    /// Its packets of this tick were fetched, or there are none.
+    pub(crate) fn was_sent(&mut self) {
+        self.pending.sent();
     }
 
     fn report(&mut self) {
