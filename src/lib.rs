@@ -6,6 +6,7 @@
 //! 5  server, load           composition, and the load tester, which imports nothing of the node
 //! 4  api   sip   script     adapters on the model; they never import each other
 //! 3  call                   the model
+//!    stream                 calls' sound to servers over WebSockets, and theirs back
 //! 2  worker   sound         media threads around the engine; files and text as samples
 //!    webhook   directory    requests to applications; whose credentials, numbers and applications there are
 //! 1  sdp                    pure
@@ -26,6 +27,7 @@ pub mod sid;
 pub mod sip;
 pub mod sound;
 pub mod store;
+pub mod stream;
 pub mod telemetry;
 pub mod webhook;
 pub mod worker;

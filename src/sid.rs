@@ -107,6 +107,10 @@ sid!(
     RecordingSid, "RE"
 );
 sid!(
+    /// A media stream: a call's sound on its way to a server, or from one.
+    StreamSid, "MZ"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

@@ -16,11 +16,12 @@ use source::{Finding, Source, positions, repository, root, snake_case};
 
 /// The layers of the server, the lowest first. A module imports only from the layers before its own, so those of
 /// one layer never import each other. The engine and other crates are below all of them.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["config", "telemetry", "sid"],
     &["sdp", "signalling"],
     &["store"],
-    &["worker", "sound", "recording", "fork", "webhook", "directory"],
+    &["worker", "sound", "recording", "webhook", "directory"],
+    &["stream"],
     &["call"],
     &["api", "sip", "webrtc", "script", "payment", "console"],
     &["server", "load"],

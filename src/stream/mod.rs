@@ -1,0 +1,5 @@
+//! Media streams: a call's sound to an application's server over a WebSocket, and that server's sound back.
+//!
+//! It knows no calls. The model hands it a URL, a name and frames; it hands back what became of them.
+
+pub mod protocol;
