@@ -13,8 +13,9 @@ use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
     Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap,
     Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings,
-    Event, FRAME_LEN_MAX, FeedWriter, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
-    Programme, ProgrammeId, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time, feed,
+    Event, FRAME_LEN_MAX, FeedWriter, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port,
+    PressedDigit, Programme, ProgrammeId, QualityReport, Retired, SampleRate, Seat, Sound, TapParts,
+    TickTimes, Time, feed,
 };
 
 mod engine_leg;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use confab_media::codec::PACKET_SAMPLES_MAX;
 use confab_media::{
-    Ask, Codec, Coding, Command, CommandId, Decoder, Direction, EncoderSettings, Engine, EngineSettings, Event,
-    FeedWriter, Leg, LegEvent, LegId, PlayEnd, Player, PlayerId, Retired, SampleRate, Time, feed,
+    Ask, Codec, Coding, Command, CommandId, Decoder, Direction, EncoderSettings, Engine, EngineSettings,
+    Event, FeedWriter, Leg, LegEvent, LegId, PlayEnd, Player, PlayerId, Retired, SampleRate, Time, feed,
 };
 use proptest::prelude::*;
 

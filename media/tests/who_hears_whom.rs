@@ -800,9 +800,7 @@ impl Stage {
             | LegEvent::SilentFarEnd
             | LegEvent::Marks { .. }
             | LegEvent::Digit(_)
-            | LegEvent::Speech(_) => {
-                None
-            }
+            | LegEvent::Speech(_) => None,
         });
         played.collect()
     }

@@ -1,8 +1,8 @@
 //! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
 
 use confab_media::srtp::SrtpPair;
-use confab_media::{LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
-use tokio::sync::{mpsc, oneshot};
+use confab_media::{Feed, LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::change::CallChange;
 use super::digits::DigitString;
@@ -391,6 +391,7 @@ pub(super) enum Request {
     LeaveConference(CallSid, Reply<()>),
     Bridge(CallSid, CallSid, Reply<()>),
     Play(CallSid, Sound, Play, Reply<PlayerId>),
+    Feed(CallSid, Feed, watch::Sender<u64>, Reply<PlayerId>),
     StopPlaying(CallSid, Reply<()>),
     Queue(Box<QueueRequest>),
     Transfer(TransferRequest),
@@ -711,6 +712,17 @@ impl Handle {
     /// sound as music hear the same place of it, but one who was alone with it.
     pub async fn play_music(&self, call: CallSid, sound: Sound) -> Result<PlayerId, CallError> {
         self.ask(|reply| Request::Play(call, sound, Play::Together, reply)).await
+    }
+
+    /// Lets a call hear what is written to a feed, instead of what it was played, until that is stopped, something else is
+    /// played, or the call is over. `marks` is told how many were passed, and dropped when that is at an end.
+    pub async fn feed(
+        &self,
+        call: CallSid,
+        feed: Feed,
+        marks: watch::Sender<u64>,
+    ) -> Result<PlayerId, CallError> {
+        self.ask(|reply| Request::Feed(call, feed, marks, reply)).await
     }
 
     /// Stops what a call is played.

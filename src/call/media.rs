@@ -10,8 +10,8 @@ use std::time::Duration;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
-    ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg,
-    LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
+    ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Feed, Hearing,
+    Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
     QualityReport, SampleRate, Seat, Sound,
 };
 
@@ -250,6 +250,22 @@ impl<W> Media<W> {
         }
         let ask = self.playing(place, id, sound, play);
         self.ask(place.worker, ask, waiter(id)).map(|()| id)
+    }
+
+    /// Lets a leg hear what is written to a feed instead of what it was played.
+    pub(super) fn feed(
+        &mut self,
+        place: &LegPlace,
+        feed: Feed,
+        waiter: impl FnOnce(PlayerId) -> W,
+    ) -> Result<PlayerId, (Full, W)> {
+        let id = PlayerId(self.next());
+        // All of it or nothing.
+        if !self.has_room(place, PLAY_ORDERS) {
+            return Err((Full, waiter(id)));
+        }
+        self.hears_no_music(place.leg);
+        self.ask(place.worker, Ask::Play(place.leg, Player::of_feed(id, feed)), waiter(id)).map(|()| id)
     }
 
     /// Has what a leg says and hears handed out, or no more.

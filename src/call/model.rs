@@ -9,8 +9,8 @@ pub(super) mod digits;
 use std::collections::HashMap;
 
 use chrono::{TimeDelta, Utc};
-use confab_media::{ConferenceId, LegId, PlayerId, Sound};
-use tokio::sync::{mpsc, oneshot};
+use confab_media::{ConferenceId, Feed, LegId, PlayerId, Sound};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::event::{Journal, What};
@@ -213,6 +213,7 @@ impl Model {
             stage: Stage::Reserved,
             answering: Vec::new(),
             playing: None,
+            fed: None,
             deadline: None,
             time_limit: None,
             destination: None,
@@ -374,6 +375,26 @@ impl Model {
         let waiter = |player| Waiter::Playing(sid, player, reply);
         if let Err(refused) = self.media.play(&call.leg, sound, play, waiter) {
             overloaded(refused);
+        }
+    }
+
+    pub(super) fn feed(
+        &mut self,
+        sid: CallSid,
+        feed: Feed,
+        marks: watch::Sender<u64>,
+        reply: Reply<PlayerId>,
+    ) {
+        if let Err(e) = self.connected(sid) {
+            return answer(reply, Err(e));
+        }
+        let Some(call) = self.calls.get_mut(sid) else {
+            return;
+        };
+        let waiter = |player| Waiter::Playing(sid, player, reply);
+        match self.media.feed(&call.leg, feed, waiter) {
+            Ok(player) => call.fed = Some((player, marks)),
+            Err(refused) => overloaded(refused),
         }
     }
 

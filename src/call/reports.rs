@@ -127,12 +127,18 @@ impl Model {
                 }
             }
             LegEvent::Speech(change) => self.speech(sid, change),
+            LegEvent::Marks { player, passed } => {
+                let fed = self.calls.get(sid).and_then(|call| call.fed.as_ref());
+                if let Some((_, marks)) = fed.filter(|(fed, _)| *fed == player) {
+                    marks.send_replace(passed);
+                }
+            }
             LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {}
             LegEvent::Played { player, end } if self.piece_is_over(sid, player, end) => {}
             LegEvent::Played { player, end } => {
                 let playing = self.calls.get_mut(sid).filter(|call| call.playing == Some(player));
                 if let Some(call) = playing {
-                    call.playing = None;
+                    (call.playing, call.fed) = (None, None);
                     call.tell(CallEvent::Played { player, end });
                 }
             }
@@ -191,8 +197,11 @@ impl Model {
             Waiter::Quality(sid, reply) => self.remembered_quality(sid, reply),
             Waiter::Reseated(done, reply) => self.reseated(*done, applied, reply),
             Waiter::Playing(sid, player, reply) => {
-                let call = self.calls.get_mut(sid).filter(|_| applied);
-                let playing = call.map(|call| call.playing = Some(player));
+                let playing = self.calls.get_mut(sid).and_then(|call| {
+                    // What it was fed before it hears no more, and what was refused it never heard.
+                    call.fed.take_if(|(fed, _)| (*fed == player) != applied);
+                    applied.then(|| call.playing = Some(player))
+                });
                 answer(reply, playing.map(|()| player).ok_or(CallError::WrongState));
             }
             Waiter::StoppedPlaying(reply) => {

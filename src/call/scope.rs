@@ -51,6 +51,7 @@ impl Request {
             | Self::LeaveConference(call, _)
             | Self::Bridge(call, ..)
             | Self::Play(call, ..)
+            | Self::Feed(call, ..)
             | Self::StopPlaying(call, _)
             | Self::HearDigit(call, ..)
             | Self::PressDigits(call, ..)

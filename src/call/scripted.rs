@@ -124,6 +124,7 @@ impl Script {
             | Request::LeaveConference(..)
             | Request::Bridge(..)
             | Request::Play(..)
+            | Request::Feed(..)
             | Request::StopPlaying(..)
             | Request::Transfer(..)
             | Request::Whispered(..)
