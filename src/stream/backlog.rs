@@ -77,8 +77,14 @@ struct Mark {
 impl Backlog {
     /// Nothing said yet to whoever hears the feed, which is at [`RATE`].
     pub const fn new(feed: FeedWriter) -> Self {
-        let (sound, marks) = (VecDeque::new(), VecDeque::new());
-        Self { feed, sound, poured: 0, marks, placed: 0, returned: 0 }
+        Self {
+            feed,
+            sound: VecDeque::new(),
+            poured: 0,
+            marks: VecDeque::new(),
+            placed: 0,
+            returned: 0,
+        }
     }
 
     /// Takes sound to be heard behind what waits, mu-law at 8 kHz.

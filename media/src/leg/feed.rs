@@ -9,7 +9,7 @@
 //! ```
 //!
 //! When there is no more to play there is silence, and both its edges are rounded off: what was heard last rings out in
-//! 5 ms, what comes then swells as quickly. As long as samples are there they are played as they are.
+//! 2.5 ms, what comes then swells as quickly. As long as samples are there they are played as they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,10 +24,10 @@ const AHEAD: Duration = Duration::from_secs(1);
 /// Places with marks that may wait in the ring, however many marks stand at each: one every 5 ms of what fits, and some.
 const MARKS_AHEAD: usize = 256;
 
-/// Edges of a silence are rounded off over so much of a second: a two-hundredth, 5 ms. A loud tone that ends so makes no
-/// click that is heard, and after a clear the resampler's and the encoder's rest (9.5 ms for 8 kHz through Opus) is over
+/// Edges of a silence are rounded off over so much of a second: a four-hundredth, 2.5 ms. A loud tone that ends so makes no
+/// sharp click; and after a clear, what resampler and encoder still hold (9.5 ms for 8 kHz through Opus) is over well
 /// within the same 20 ms.
-const EDGE_FRACTION: usize = 200;
+const EDGE_FRACTION: usize = 400;
 
 /// An edge at the highest rate.
 const EDGE_MAX: usize = 48_000 / EDGE_FRACTION;
@@ -279,6 +279,7 @@ impl Edges {
         if !silence.is_empty() {
             self.ring_out();
             self.ring_into(silence);
+            self.remember(silence);
         }
     }
 

