@@ -3,7 +3,7 @@
 //! ```text
 //! say, mark ─▶ sound of ten minutes, marks ── pour ──▶ feed's ring (a second) ──▶ media thread ──▶ the call
 //!                          clear ──▶ nothing                                            │
-//!              names of marks, in order ◀── passed ◀── how many marks were passed ◀─────┘
+//!        names of marks, in order ◀── return_marks ◀── how many marks were passed ◀──────┘
 //! ```
 //!
 //! It is told how many marks were passed and gives back their names: the media thread only counts.
@@ -64,8 +64,9 @@ pub struct Backlog {
     marks: VecDeque<Mark>,
     /// How many of them the media thread knows of.
     placed: usize,
-    /// Marks that were ever returned.
+    /// Marks that were ever returned, and those that were passed.
     returned: u64,
+    passed: u64,
 }
 
 struct Mark {
@@ -84,6 +85,7 @@ impl Backlog {
             marks: VecDeque::new(),
             placed: 0,
             returned: 0,
+            passed: 0,
         }
     }
 
@@ -122,12 +124,25 @@ impl Backlog {
         self.sound.shrink_to(KEPT_BYTES);
     }
 
-    /// The media thread has passed so many marks since the beginning: their names, in order.
-    pub fn passed(&mut self, marks: u64) -> impl Iterator<Item = String> {
-        let count = (marks.saturating_sub(self.returned) as usize).min(self.placed);
-        self.returned += count as u64;
-        self.placed -= count;
-        self.marks.drain(..count).map(|mark| mark.name)
+    /// The media thread has passed so many marks since the beginning.
+    pub const fn pass(&mut self, marks: u64) {
+        self.passed = marks;
+    }
+
+    /// Hands the names of marks that were passed to `give_back`, in order, as long as that takes them. Whether it took all.
+    pub fn return_marks(&mut self, mut give_back: impl FnMut(&str) -> bool) -> bool {
+        while self.returned < self.passed
+            && self.placed > 0
+            && let Some(mark) = self.marks.front()
+        {
+            if !give_back(&mark.name) {
+                return false;
+            }
+            self.marks.pop_front();
+            self.placed -= 1;
+            self.returned += 1;
+        }
+        true
     }
 
     /// Fills the ring.

@@ -35,7 +35,8 @@ const EDGE_MAX: usize = 48_000 / EDGE_FRACTION;
 /// Makes a feed of sound at a rate: who writes it, and what plays it.
 pub fn feed(rate: SampleRate) -> (FeedWriter, Feed) {
     let ahead = (AHEAD.as_millis() as usize * rate.hertz() as usize) / 1_000;
-    let (samples_in, samples_out) = rtrb::RingBuffer::new(ahead);
+    // As much again for what was cleared and is still to be skipped: what comes after it need not wait for that.
+    let (samples_in, samples_out) = rtrb::RingBuffer::new(2 * ahead);
     let (marks_in, marks_out) = rtrb::RingBuffer::new(MARKS_AHEAD);
     let cleared = Arc::new(Cleared::default());
     let writer = FeedWriter {
@@ -43,8 +44,9 @@ pub fn feed(rate: SampleRate) -> (FeedWriter, Feed) {
         marks: marks_in,
         cleared: Arc::clone(&cleared),
         written: 0,
+        unwanted: 0,
         marked: 0,
-        capacity: ahead,
+        ahead,
     };
     let feed = Feed {
         rate,
@@ -85,24 +87,28 @@ pub struct FeedWriter {
     marks: rtrb::Producer<Mark>,
     cleared: Arc<Cleared>,
     written: u64,
+    /// Of that, what was cleared or played before the last clear.
+    unwanted: u64,
     marked: u64,
-    capacity: usize,
+    ahead: usize,
 }
 
 impl FeedWriter {
     /// How many samples still fit.
     pub fn vacancies(&self) -> usize {
-        self.samples.slots()
+        self.samples.slots().min(self.ahead - self.waiting())
     }
 
     /// How many samples wait to be played.
     pub fn waiting(&self) -> usize {
-        self.capacity - self.samples.slots()
+        let in_ring = 2 * self.ahead - self.samples.slots();
+        in_ring.min((self.written - self.unwanted) as usize)
     }
 
     /// Writes as many samples as fit, and says how many these are.
     pub fn write(&mut self, samples: &[i16]) -> usize {
-        let (written, _) = self.samples.push_partial_slice(samples);
+        let fitting = samples.len().min(self.vacancies());
+        let (written, _) = self.samples.push_partial_slice(&samples[..fitting]);
         self.written += written.len() as u64;
         written.len()
     }
@@ -121,6 +127,7 @@ impl FeedWriter {
     /// now on. All marks before are passed with it, and so many that were not placed yet.
     pub fn clear(&mut self, unplaced: u64) {
         self.marked += unplaced;
+        self.unwanted = self.written;
         self.cleared.samples.store(self.written, Ordering::Release);
         self.cleared.marks.store(self.marked, Ordering::Release);
     }

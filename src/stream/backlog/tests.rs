@@ -43,7 +43,12 @@ impl Stage {
             }
             while let Some(event) = self.engine.poll_event() {
                 if let Event::Leg { event: LegEvent::Marks { passed, .. }, .. } = event {
-                    self.names.extend(self.backlog.passed(passed));
+                    self.backlog.pass(passed);
+                    let names = &mut self.names;
+                    assert!(self.backlog.return_marks(|name| {
+                        names.push(name.to_owned());
+                        true
+                    }));
                 }
             }
             self.backlog.pour();
@@ -115,6 +120,7 @@ fn a_clear_returns_all_marks_and_what_is_said_after_it_is_heard() {
     stage.backlog.clear();
     stage.backlog.say(&[0x90; 800]).unwrap();
     stage.backlog.mark("after".into()).unwrap();
+    assert_eq!(stage.backlog.next_pour(), None, "there is room behind what is to be skipped");
     stage.run(1);
     assert_eq!(stage.names.len(), 200);
     assert_eq!(stage.names.last().map(String::as_str), Some("199"));
