@@ -41,9 +41,10 @@ impl Parameters {
         if name.chars().count() + value.chars().count() > PARAMETER_LEN_MAX {
             return Err(ParameterError::TooLong);
         }
+        let count = self.0.len();
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => value.clone_into(known),
-            None if self.0.len() >= PARAMETERS_MAX => return Err(ParameterError::TooMany),
+            None if count >= PARAMETERS_MAX => return Err(ParameterError::TooMany),
             None => self.0.push((name.to_owned(), value.to_owned())),
         }
         Ok(())
