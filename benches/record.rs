@@ -63,6 +63,7 @@ fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
         assert!(recorder.begin(Begin {
             name: name(leg),
             of: Tapped::Leg(LegId(leg)),
+            since: Time::ZERO,
             seats: Vec::new(),
             terms,
             about: serde_json::Value::Null

@@ -24,12 +24,13 @@ use crate::script;
 use crate::sip;
 use crate::sound::{self, Library, SayCommand, Saying};
 use crate::store::{Retention, Store, StoreError, StoreSettings};
+use crate::stream::{Dialler, Ears, Forks};
 use crate::telemetry::Metrics;
 use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, Provider, ProviderError, StoreSpool,
     SystemNetwork, TrustError, system_jitter,
 };
-use crate::worker::{Ports, TapReader, WorkerSettings, Workers};
+use crate::worker::{Bell, FanOut, Ports, TapReader, WorkerSettings, Workers};
 
 /// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
 /// it stays under the 10 s after which whoever stopped the node may lose patience.
@@ -212,10 +213,13 @@ impl Node {
         let main = MainAccount { sid: account, auth_token: config.credentials.auth_token.clone() };
         let directory = Directory::open(main, Arc::new(store.clone())).await?;
         let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
-        let (calls, adapters, taps) = start_model(&config, options, &metrics)?;
+        let (calls, adapters, tapping) = start_model(&config, options, &metrics)?;
         let calls = remembering(calls, &store, &metrics).await;
         let recordings = config.data_dir.join(RECORDINGS);
+        let ears = Arc::new(Ears::new(tapping.bell.clone()));
+        let taps = FanOut::start(tapping.taps, Arc::clone(&ears) as _, &tapping.bell)?;
         let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &config, &metrics)?;
+        let streamed = start_streams(&calls, ears, &config.webhook, directory.clone(), &metrics)?;
         tokio::spawn(tidy_recordings(recorder.clone(), recordings.clone(), config.recordings));
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
@@ -242,6 +246,7 @@ impl Node {
         let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
+        tokio::spawn(script::deliver_streams(courier.clone(), debugger.clone(), streamed));
         let saying = Arc::new(saying(&config)?);
         let library = Arc::new(Library::default());
         let scripts =
@@ -358,6 +363,22 @@ fn web_client(
     Ok(Client::new(&settings, Arc::new(SystemNetwork::new()), Arc::new(keys), on_failure, metrics)?)
 }
 
+/// Streams go where webhooks may go, and are signed with the same keys. What is to be told of them comes out of the
+/// receiver.
+fn start_streams(
+    calls: &call::Handle,
+    ears: Arc<Ears>,
+    settings: &config::Webhook,
+    directory: Directory,
+    metrics: &Metrics,
+) -> Result<mpsc::Receiver<call::StreamNews>, StartError> {
+    let keys = move |account: &str| directory.auth_token(account.parse().ok()?);
+    let egress = Egress::new(settings.egress_allow.clone());
+    let dialler = Dialler::new(egress, settings.ca.as_deref(), Arc::new(keys))?;
+    let (forks, reports) = Forks::new(dialler, ears, metrics);
+    Ok(calls.stream_with(forks, reports))
+}
+
 /// News waits in the database: a node that starts again delivers what was pending.
 async fn start_courier(web: &Client, store: &Store, metrics: &Metrics) -> Courier {
     let spool = Arc::new(StoreSpool::new(store.clone()));
@@ -407,7 +428,7 @@ fn start_model(
     config: &Config,
     options: Options,
     metrics: &Metrics,
-) -> io::Result<(call::Handle, call::Adapters, Vec<TapReader>)> {
+) -> io::Result<(call::Handle, call::Adapters, Tapping)> {
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {
@@ -421,7 +442,7 @@ fn start_model(
         fault: options.fault,
     };
     let (mut workers, reports) = Workers::start(settings, metrics)?;
-    let taps = workers.take_taps();
+    let tapping = Tapping { taps: workers.take_taps(), bell: workers.bell() };
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
@@ -447,7 +468,13 @@ fn start_model(
         calls_per_second: config.calls_per_second,
     };
     let (calls, adapters) = call::start(workers, reports, ports, receiving, limits, outbound, metrics);
-    Ok((calls, adapters, taps))
+    Ok((calls, adapters, tapping))
+}
+
+/// Where what is tapped comes from, and what rings when something was.
+struct Tapping {
+    taps: Vec<TapReader>,
+    bell: Bell,
 }
 
 /// Completes what the last process left of its recordings, and records from now on. What is to be told of recordings
@@ -455,18 +482,14 @@ fn start_model(
 fn start_recorder(
     calls: &call::Handle,
     folder: PathBuf,
-    taps: Vec<TapReader>,
+    mut taps: FanOut,
     config: &Config,
     metrics: &Metrics,
 ) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
     let refused = |source| StartError::Recordings { folder: folder.clone(), source };
     let found = recording::find(&folder).map_err(refused)?;
-    let source = |mut reader: TapReader| Box::new(move |tap: &mut Tap| reader.take(tap)) as TapSource;
-    let settings = RecorderSettings {
-        folder: folder.clone(),
-        disk: Arc::new(Files),
-        taps: taps.into_iter().map(source).collect(),
-    };
+    let source: TapSource = Box::new(move |tap: &mut Tap| taps.take(tap));
+    let settings = RecorderSettings { folder: folder.clone(), disk: Arc::new(Files), taps: vec![source] };
     let (recorder, reports) = Recorder::start(settings, metrics).map_err(refused)?;
     let recorder = recorder.at_rate(match config.recordings.rate {
         RecordingRate::Auto => None,

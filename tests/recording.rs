@@ -116,6 +116,7 @@ fn record(folder: &Path, taps: &Arc<Mutex<VecDeque<Tap>>>) -> Vec<Manifest> {
         assert!(recorder.begin(Begin {
             name: name(leg),
             of: Tapped::Leg(LegId(leg)),
+            since: Time::ZERO,
             seats: Vec::new(),
             terms,
             about

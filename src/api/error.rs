@@ -154,7 +154,8 @@ impl ApiError {
             | CallError::NoParticipant
             | CallError::NoQueue
             | CallError::NotQueued
-            | CallError::NoRecording => Self::not_found(format!("There is no {asked}: {error}.")),
+            | CallError::NoRecording
+            | CallError::NoStream => Self::not_found(format!("There is no {asked}: {error}.")),
             CallError::ConferenceCompleted => Self::not_found(format!(
                 "There is no {asked} any more: the conference is over. Only one in progress \
                  has participants."
@@ -186,7 +187,13 @@ impl ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
                     .with(RETRY_AFTER, HeaderValue::from(retry_after))
             }
-            CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
+            CallError::NodeFull | CallError::NotStreaming => {
+                Self::unavailable(format!("The {asked}: {error}."))
+            }
+            CallError::WrongState if matches!(asked, Asked::NewStream(_)) => {
+                Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: it is not in progress."))
+            }
+            CallError::StreamsFull => Self::refused(31_941, error, asked),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_220,
@@ -202,7 +209,7 @@ impl ApiError {
             CallError::Stopping => {
                 Self::unavailable("The node is stopping and takes no more requests.".to_owned())
             }
-            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
+            CallError::QueueNameTaken | CallError::QueueNotEmpty | CallError::StreamNameTaken => {
                 Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
             }
             CallError::NotPlaying | CallError::QueueFull(_) | CallError::TooManyQueues => {
@@ -297,6 +304,10 @@ pub(super) enum Asked<'a> {
     NewRecording(CallSid),
     /// A recording of a conference, to be begun.
     NewConferenceRecording(ConferenceSid),
+    /// A stream of a call, to be begun.
+    NewStream(CallSid),
+    /// A stream of a call.
+    Stream(CallSid),
     /// A conference, or its participants.
     Conference(ConferenceSid),
     /// A queue to be made.
@@ -332,6 +343,8 @@ impl fmt::Display for Asked<'_> {
             Self::NewConferenceRecording(conference) => {
                 write!(f, "recording of conference {conference} was not begun")
             }
+            Self::NewStream(call) => write!(f, "stream of call {call} was not begun"),
+            Self::Stream(call) => write!(f, "such stream of call {call}"),
             Self::Conference(conference) => write!(f, "conference {conference}"),
             Self::NewQueue => f.write_str("queue was not made"),
             Self::Queue(queue) => write!(f, "queue {queue}"),

@@ -37,6 +37,7 @@ mod recordings;
 mod seating;
 mod serve;
 mod settings;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -48,7 +49,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, post};
 use tokio::sync::{Semaphore, watch};
 
 use crate::call::{CallTokens, Handle};
@@ -184,12 +185,13 @@ fn applications_and_numbers(account: &str) -> Vec<Resource> {
     resources
 }
 
-fn calls_and_what_they_leave(account: &str) -> [Resource; 11] {
+fn calls_and_what_they_leave(account: &str) -> [Resource; 13] {
     let calls = format!("{account}/Calls");
     let recordings = format!("{account}/Recordings");
     let recordings_of_call = format!("{calls}/{{call}}/Recordings");
     let notifications = format!("{account}/Notifications");
     let of_call = format!("{calls}/{{call}}/Notifications");
+    let streams = format!("{calls}/{{call}}/Streams");
     [
         (format!("{calls}.json"), get(calls::list).post(calls::create)),
         (format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete)),
@@ -200,6 +202,8 @@ fn calls_and_what_they_leave(account: &str) -> [Resource; 11] {
         (format!("{notifications}/{{notification}}"), get(notifications::fetch)),
         (format!("{recordings}.json"), get(recordings::list)),
         (format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete)),
+        (format!("{streams}.json"), post(streams::create)),
+        (format!("{streams}/{{stream}}"), post(streams::update)),
         (format!("{recordings_of_call}.json"), get(recordings::list_of_call).post(recordings::create)),
         (
             format!("{recordings_of_call}/{{recording}}"),

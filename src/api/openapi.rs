@@ -19,7 +19,7 @@ use super::form::JSON;
 use super::numbers::Shop;
 use super::{
     accounts, applications, calls, conference_recordings, conferences, error, events, health, keys,
-    notifications, numbers, participants, quality, queues, recording_media, recordings,
+    notifications, numbers, participants, quality, queues, recording_media, recordings, streams,
 };
 
 /// How a body is written.
@@ -108,6 +108,8 @@ pub(super) async fn fetch() -> impl IntoResponse {
         recordings::fetch_of_call,
         recordings::update_of_call,
         recordings::delete_of_call,
+        streams::create,
+        streams::update,
         conference_recordings::list,
         conference_recordings::create,
         conference_recordings::fetch,

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::error::{ApiError, Quoted};
 use crate::call::{
-    CallSid, ConferenceSid, NotificationSid, ParticipantKey, QueueSid, RecordingSid, WaiterKey,
+    CallSid, ConferenceSid, NotificationSid, ParticipantKey, QueueSid, RecordingSid, StreamKey, WaiterKey,
 };
 use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
 
@@ -131,6 +131,20 @@ fn parse_recording(recording: &str) -> Result<RecordingSid, ApiError> {
     recording.parse().map_err(|error| {
         ApiError::not_found(format!("There is no recording {}: that is {error}.", Quoted(recording)))
     })
+}
+
+/// A stream of a call named by the path: by its SID, or by its name.
+pub(super) struct StreamPath(pub(super) CallSid, pub(super) StreamKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for StreamPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let CallPath(call) = CallPath::from_request_parts(parts, state).await?;
+        let [stream] = segments(parts, state, ["stream"]).await?;
+        let key = stream.parse().map_or(StreamKey::Name(stream), StreamKey::Sid);
+        Ok(Self(call, key))
+    }
 }
 
 /// A conference named by the path.

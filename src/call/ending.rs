@@ -102,6 +102,7 @@ impl Model {
             self.forget_turn(account, sid);
         }
         self.end_recordings(sid);
+        self.end_streams(sid);
         self.vacate(sid, why);
         self.quit_queues(sid);
         if let Some(call) = self.calls.get_mut(sid) {

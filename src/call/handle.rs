@@ -18,6 +18,7 @@ use super::recordings::RecordingRequest;
 use super::seating::SeatChange;
 use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RecordingSid};
 use super::sounds::{SoundId, SoundOrder};
+use super::streams::StreamRequest;
 use super::transfer::{ReferStep, TransferRequest};
 use super::view::{
     CallFilter, CallView, ConferenceFilter, ConferenceView, Page, PageRequest, ParticipantFilter,
@@ -132,6 +133,18 @@ pub enum CallError {
     /// The node does not record.
     #[error("this node does not record")]
     NotRecording,
+    /// The call has no such stream under way.
+    #[error("no such stream of this call")]
+    NoStream,
+    /// The call has as many tracks streamed as it may have.
+    #[error("the call has as many tracks streamed as it may have at a time")]
+    StreamsFull,
+    /// Another stream of the call has the name.
+    #[error("another stream of this call has this name")]
+    StreamNameTaken,
+    /// The node does not stream.
+    #[error("this node does not stream")]
+    NotStreaming,
     /// Nothing is played to the call.
     #[error("nothing is played to the call")]
     NotPlaying,
@@ -400,6 +413,7 @@ pub(super) enum Request {
     HearDigit(CallSid, PressedDigit, Reply<()>),
     PressDigits(CallSid, DigitString, Reply<()>),
     Recording(RecordingRequest),
+    Stream(StreamRequest),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),

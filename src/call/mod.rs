@@ -43,6 +43,7 @@ mod sounds;
 #[cfg(test)]
 pub(crate) mod stalled;
 mod state;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -84,8 +85,10 @@ pub use seating::{
 };
 pub use sid::{
     AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RecordingSid, RequestSid, SidError,
+    StreamSid,
 };
 pub use sounds::{SoundId, SoundOrder, SoundPurpose};
+pub use streams::{StreamKey, StreamNews, StreamStep, StreamTerms, StreamView};
 pub use transfer::{ReferStep, Replacer, TakeOver};
 pub use view::{
     CallDirection, CallFilter, CallStatus, CallView, ConferenceEnd, ConferenceFilter, ConferenceStatus,

@@ -30,6 +30,7 @@ use super::sid::{AccountSid, CallSid, ConferenceSid};
 use super::sitting::Reseated;
 use super::sounds::{SOUND_ORDERS_MAX, SoundDesk};
 use super::state::{Call, Conference, JoinReply, Stage};
+use super::streams::Streams;
 use super::view::{CallDirection, CallStatus, CallView, ConferenceView, ParticipantView};
 use super::voice::{Destination, Voice};
 use crate::telemetry::Metrics;
@@ -82,6 +83,7 @@ pub(super) struct Model {
     pub(super) leaving: usize,
     pub(super) departures: Departures,
     pub(super) recordings: Recordings,
+    pub(super) streams: Streams,
     pub(super) stats: QualityStats,
 }
 
@@ -145,6 +147,7 @@ impl Model {
             leaving: 0,
             departures: Departures::default(),
             recordings: Recordings::new(),
+            streams: Streams::default(),
             stats: QualityStats::new(metrics),
         };
         (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told, sounds })

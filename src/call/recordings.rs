@@ -12,7 +12,7 @@ mod view;
 use std::collections::{HashMap, VecDeque};
 
 use chrono::Utc;
-use confab_media::Tapped;
+use confab_media::{Tapped, Time};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
@@ -31,6 +31,7 @@ use super::sid::{AccountSid, CallSid, ConferenceSid, RecordingSid};
 use super::view::{Page, PageRequest};
 use super::voice::VoiceUrl;
 use crate::recording::{Begin, Manifest, Name, Recorder, Report, Shape};
+use crate::worker::now as now_on_threads;
 
 /// Recordings of one call, or one conference, at a time. An application has some of its own, a compliance desk another; more are a mistake.
 const OF_ONE_MAX: usize = 8;
@@ -118,6 +119,11 @@ impl Recordings {
     /// Whose it is.
     pub(super) fn owner(&self, sid: RecordingSid) -> Option<AccountSid> {
         self.rows.get(sid).map(|recording| recording.view.account)
+    }
+
+    /// Whether a call is recorded.
+    pub(super) fn hear(&self, call: CallSid) -> bool {
+        self.of_call.contains_key(&call)
     }
 
     fn tell(&self, recording: &Recording, happening: Happening) {
@@ -333,8 +339,14 @@ impl Model {
         };
         let name = name_of(recording);
         let about = About::of(&view, terms.callback.as_ref()).written();
-        let begin =
-            Begin { name, of: Tapped::Leg(leg), seats: Vec::new(), terms: terms.for_recorder(shape), about };
+        let begin = Begin {
+            name,
+            of: Tapped::Leg(leg),
+            since: if self.is_tapped(sid) { now_on_threads() } else { Time::ZERO },
+            seats: Vec::new(),
+            terms: terms.for_recorder(shape),
+            about,
+        };
         // First the recorder, so that it knows the leg when the first frame comes.
         if !recorder.begin(begin) {
             return Err(CallError::Overloaded);
@@ -434,9 +446,7 @@ impl Model {
         active.retain(|recording| *recording != sid);
         if active.is_empty() {
             self.recordings.of_call.remove(&call);
-            if let Some(call) = self.calls.get(call).filter(|call| call.is_connected()) {
-                self.media.set_tap(&call.leg, false);
-            }
+            self.untap(call);
         }
     }
 

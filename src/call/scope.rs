@@ -80,6 +80,7 @@ impl Request {
                 (None, None, Some(conference)) => Subject::Conference(conference),
                 (None, None, None) => Subject::Anything,
             },
+            Self::Stream(request) => request.call().map_or(Subject::Anything, Subject::Call),
             Self::AdmitCall(..)
             | Self::AgentIsAt(..)
             | Self::PlaceCall(..)
@@ -106,6 +107,7 @@ impl Request {
             | Self::AgentIsAt(..)
             | Self::Kept(_) => {}
             Self::Recording(request) => request.refuse(why),
+            Self::Stream(request) => request.refuse(why),
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use confab_media::{LegId, Tap, Tapped};
+use confab_media::{LegId, Tap, Tapped, Time};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -60,6 +60,8 @@ pub(super) struct Collector {
 pub(super) struct Active {
     name: Name,
     terms: Terms,
+    /// Whoever listened before this has heard more.
+    since: Time,
     placing: Placing,
     writer: usize,
     waiting: Arc<AtomicU64>,
@@ -129,7 +131,7 @@ impl Collector {
                 let Some(active) = legs.get_mut(&tap.of) else {
                     continue;
                 };
-                for recording in active.iter_mut().filter(|recording| !recording.has_ended) {
+                for recording in active.iter_mut().filter(|recording| recording.hears(tap)) {
                     recording.began.get_or_insert_with(Utc::now);
                     if let Some(ending) = recording.placing.hear(tap) {
                         recording.has_ended = true;
@@ -152,6 +154,7 @@ impl Collector {
         let active = Active {
             name: begin.name,
             terms: begin.terms,
+            since: begin.since,
             placing: Placing::new(begin.terms),
             writer,
             waiting: Arc::default(),
@@ -225,6 +228,10 @@ impl Collector {
 }
 
 impl Active {
+    fn hears(&self, tap: &Tap) -> bool {
+        !self.has_ended && tap.at >= self.since
+    }
+
     fn append(&self, writer: &SyncSender<Job>, block: Block, stats: &Stats) {
         if block.samples.is_empty() && block.pauses.is_empty() && block.trimmed == 0 {
             return;

@@ -60,6 +60,8 @@ pub struct Begin {
     pub name: Name,
     /// Whose sound.
     pub of: Tapped,
+    /// What was tapped of it earlier is not part of the recording: somebody else may listen as well.
+    pub since: Time,
     /// Who has which track, from the first on, where each participant has one; and what their tracks are called.
     pub seats: Vec<(LegId, String)>,
     /// What of it, and until when.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use confab_media::{LegId, Tap, TapSide, Tapped};
+use confab_media::{LegId, Tap, TapSide, Tapped, Time};
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
@@ -62,6 +62,7 @@ impl World {
         assert!(self.recorder.begin(Begin {
             name: name.clone(),
             of: Tapped::Leg(LegId(leg)),
+            since: Time::ZERO,
             seats: Vec::new(),
             terms,
             about

@@ -88,6 +88,12 @@ pub(super) const QUEUE_NAME_LONG: Code = 14_213;
 pub const RELATIVE_IN_INLINE: Code = 15_004;
 /// As many recordings of the call as may be.
 pub const RECORDINGS_FULL: Code = 16_108;
+/// As many tracks of the call are streamed as may be, or a track that is none.
+pub(super) const STREAM_TRACK: Code = 31_941;
+/// A stream's URL that is missing.
+pub(super) const STREAM_URL: Code = 31_923;
+/// A parameter of a stream that is not taken.
+pub(super) const STREAM_PARAMETER: Code = 31_951;
 pub(super) const PARTICIPANT_LABEL: Code = 16_023;
 pub(super) const PARTICIPANT_LABEL_IN_USE: Code = 16_025;
 /// A document of over 4,000 characters in a parameter.

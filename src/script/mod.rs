@@ -24,6 +24,7 @@ mod debugger;
 mod news;
 mod recordings;
 mod run;
+mod streams;
 mod voices;
 
 pub use debugger::{Debugger, Severity};
@@ -34,6 +35,7 @@ pub use news::{deliver, keep_promises};
 pub use recordings::deliver_recordings;
 pub use run::{Scripts, serve, serve_sounds};
 pub use secret::{SecretDigits, SecretText};
+pub use streams::deliver_streams;
 pub use target::{Callback, Method, Target};
 pub use verbs::Verb;
 pub use voices::Voices;

@@ -72,6 +72,10 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::RecordingUnderWay
             | CallError::RecordingsFull
             | CallError::NotRecording
+            | CallError::NoStream
+            | CallError::StreamsFull
+            | CallError::StreamNameTaken
+            | CallError::NotStreaming
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
     }

@@ -3,6 +3,16 @@
 //! It knows no calls. The model hands it a URL, a name and frames; it hands back what became of them.
 
 mod backlog;
+mod conversation;
+mod ears;
+mod fork;
+mod outbox;
 pub mod protocol;
+mod socket;
 
 pub use self::backlog::{Backlog, MARKS_MAX, Overflow, RATE, WAITING_MAX};
+pub use self::conversation::{Observed, Observer, converse};
+pub use self::ears::Ears;
+pub use self::fork::{Begin, Forks, Problem, Report, Speech};
+pub use self::outbox::{CHUNK_LEN, CHUNKS_MAX, Chunk, Next, OTHERS_MAX, Outbox, Outgoing};
+pub use self::socket::{Dialler, Sink, Socket, SocketError, Source, StreamUrl};

@@ -107,12 +107,38 @@ impl Connections {
     async fn connect_unhurried(&self, origin: &Origin, patience: Duration) -> Result<Sender, FailureKind> {
         let addresses = self.judged(&origin.host).await?;
         let stream = self.dial(&addresses, origin.port, patience).await?;
+        shake_hands(self.secured(origin, stream).await?).await
+    }
+
+    /// The bytes of a new connection, without HTTP. One without TLS is made only where the operator named the network:
+    /// everybody on the way hears what it carries.
+    pub(super) async fn open(
+        &self,
+        origin: &Origin,
+        patience: Duration,
+    ) -> Result<Box<dyn Stream>, FailureKind> {
+        let opened = timeout(patience, async {
+            let addresses = self.judged(&origin.host).await?;
+            if !origin.tls && !addresses.iter().all(|address| self.egress.names(*address)) {
+                return Err(FailureKind::Refused);
+            }
+            let stream = self.dial(&addresses, origin.port, patience).await?;
+            self.secured(origin, stream).await
+        });
+        opened.await.unwrap_or(Err(FailureKind::ConnectTimedOut))
+    }
+
+    async fn secured(
+        &self,
+        origin: &Origin,
+        stream: Box<dyn Stream>,
+    ) -> Result<Box<dyn Stream>, FailureKind> {
         if !origin.tls {
-            return shake_hands(stream).await;
+            return Ok(stream);
         }
         let name = ServerName::try_from(origin.host.clone()).map_err(|_| FailureKind::CertificateName)?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| tls_failure(&error))?;
-        shake_hands(Box::new(stream)).await
+        Ok(Box::new(stream))
     }
 
     /// The host's addresses, if requests may go to all of them. The name is resolved here and nowhere else.

@@ -27,6 +27,11 @@ impl Egress {
         Self { is_open: true, ..Self::default() }
     }
 
+    /// Whether the operator named the network of `address`.
+    pub fn names(&self, address: IpAddr) -> bool {
+        self.allowed.contain(address)
+    }
+
     /// Whether requests may go to `address`.
     ///
     /// An IPv4 address inside of an IPv6 address is judged as what it is: allowing `127.0.0.0/8` allows

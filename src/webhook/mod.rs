@@ -34,6 +34,7 @@ mod request;
 mod signature;
 mod spool;
 mod target;
+mod upgrade;
 
 pub use board::Admission;
 pub use client::{Client, ClientSettings, SigningKeys};
@@ -50,6 +51,7 @@ pub use provider::{Provided, Provider, ProviderError};
 pub use request::{Fallback, Method, Payload, Purpose, Request};
 pub use signature::{HEADER, body_hash, sign};
 pub use spool::StoreSpool;
+pub use upgrade::{UpgradeUrl, Upgrades};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use confab_media::{Time, WallClock};
 use super::socket::sys;
 
 /// Now, on the monotonic clock.
-pub(crate) fn now() -> Time {
+pub fn now() -> Time {
     Time::from_nanos(sys::clock_nanos(sys::Clock::Monotonic))
 }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod deadline;
+mod fan_out;
 mod ports;
 mod queue;
 mod socket;
@@ -16,7 +17,8 @@ use std::thread::JoinHandle;
 use confab_media::EngineSettings;
 use tokio::sync::mpsc;
 
-pub use self::clock::wall_clock;
+pub use self::clock::{now, wall_clock};
+pub use self::fan_out::{Bell, FanOut, Listener};
 pub use self::ports::Ports;
 #[cfg(test)]
 pub(crate) use self::queue::Desk;
@@ -47,6 +49,8 @@ pub struct WorkerSettings {
 #[derive(Debug)]
 pub struct Workers {
     workers: Vec<Worker>,
+    /// Rung by all of them when something was tapped.
+    bell: Bell,
 }
 
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl Workers {
         metrics: &Metrics,
     ) -> io::Result<(Self, mpsc::Receiver<(WorkerIndex, Report)>)> {
         let (reported, reports) = mpsc::channel(REPORTS_MAX);
-        let mut workers = Vec::new();
+        let (mut workers, bell) = (Vec::new(), Bell::default());
         for index in 0..settings.threads {
             let (orders, reports, desk) = queue::rings()?;
             let (tapped, taps) = taps::tap_ring();
@@ -76,6 +80,7 @@ impl Workers {
                 settings: settings.engine,
                 desk,
                 taps: tapped,
+                bell: bell.clone(),
                 stats: WorkerStats::new(metrics, index),
                 #[cfg(feature = "planted-faults")]
                 fault: settings.fault,
@@ -86,7 +91,7 @@ impl Workers {
             tokio::spawn(carry(index, reports, reported.clone())?);
             workers.push(Worker { orders, thread: Some(thread), taps: Some(taps) });
         }
-        Ok((Self { workers }, reports))
+        Ok((Self { workers, bell }, reports))
     }
 
     /// How many there are.
@@ -103,6 +108,11 @@ impl Workers {
     /// what is tapped is dropped and counted.
     pub fn take_taps(&mut self) -> Vec<TapReader> {
         self.workers.iter_mut().filter_map(|worker| worker.taps.take()).collect()
+    }
+
+    /// What rings when something was tapped.
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
     }
 
     /// Puts an order before a thread; gives it back if its ring is full.
@@ -129,7 +139,7 @@ impl Workers {
         let rings = (0..threads).map(|_| queue::rings().expect("the system gives event descriptors"));
         let (workers, desks) =
             rings.map(|(orders, _, desk)| (Worker { orders, thread: None, taps: None }, desk)).unzip();
-        (Self { workers }, desks)
+        (Self { workers, bell: Bell::default() }, desks)
     }
 }
 

@@ -15,6 +15,7 @@ use confab_media::{
 
 use super::clock::{self, Stamps};
 use super::deadline::{Deadline, Due};
+use super::fan_out::Bell;
 use super::queue::{Desk, Order, Report};
 use super::socket::{Batch, LegSockets, raise_priority};
 use super::stats::WorkerStats;
@@ -32,6 +33,7 @@ pub(crate) struct Start {
     pub(crate) settings: EngineSettings,
     pub(crate) desk: Desk,
     pub(crate) taps: TapSink,
+    pub(crate) bell: Bell,
     pub(crate) stats: WorkerStats,
     #[cfg(feature = "planted-faults")]
     pub(crate) fault: Option<confab_media::Fault>,
@@ -58,6 +60,7 @@ struct Thread<'a> {
     engine: Engine,
     desk: &'a mut Desk,
     taps: &'a mut TapSink,
+    bell: &'a Bell,
     stats: &'a WorkerStats,
     legs: Vec<Polled>,
     places: HashMap<LegId, usize>,
@@ -85,6 +88,7 @@ impl<'a> Thread<'a> {
             places: HashMap::with_capacity(start.settings.legs_max),
             desk: &mut start.desk,
             taps: &mut start.taps,
+            bell: &start.bell,
             stats: &start.stats,
             batch: Batch::new(),
             deadline: Deadline::first_after(now),
@@ -145,8 +149,13 @@ impl<'a> Thread<'a> {
             send: clock::now().since(encoded_at),
         });
         // Behind the packets: who listens comes first.
+        let mut tapped = false;
         while let Some(tap) = self.engine.poll_tap() {
             self.taps.put(&tap);
+            tapped = true;
+        }
+        if tapped {
+            self.bell.ring();
         }
         self.ticks += 1;
         self.stats.taps_dropped(self.taps.dropped());

@@ -248,6 +248,44 @@ pub(in super::super) struct NewRecording {
     recording_status_callback_event: Option<Vec<RecordingNews>>,
 }
 
+/// Which of a call's sounds a server hears.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(super) enum StreamTracks {
+    /// What the far end says.
+    InboundTrack,
+    /// What it is told.
+    OutboundTrack,
+    BothTracks,
+}
+
+/// Where a call is streamed to.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct NewStream {
+    /// `wss://`, or `ws://` to a network that `egress_allow` names.
+    url: String,
+    /// By which it can be ended; unlike those of the call's other streams.
+    name: Option<String>,
+    /// Inbound unless given.
+    track: Option<StreamTracks>,
+    status_callback: Option<String>,
+    status_callback_method: Option<WebhookMethod>,
+}
+
+/// What a stream can become.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum StreamState {
+    Stopped,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct StreamUpdate {
+    status: StreamState,
+}
+
 /// How the sounds of a conference lie in its recording.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]

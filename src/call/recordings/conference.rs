@@ -2,7 +2,7 @@
 //! participant by themselves. Who is on hold or waits, and what they hear meanwhile, is not in them.
 
 use chrono::Utc;
-use confab_media::{ConferenceTap, LegId, SampleRate, TapParts, Tapped};
+use confab_media::{ConferenceTap, LegId, SampleRate, TapParts, Tapped, Time};
 use tracing::{error, info};
 
 use super::about::About;
@@ -182,6 +182,7 @@ impl Model {
         let begin = Begin {
             name: name_of(view.sid),
             of: Tapped::Conference(conference.place.conference),
+            since: Time::ZERO,
             seats: seated.map(|call| (call.leg.leg, call.view.sid.to_string())).collect(),
             terms: terms.for_recorder(shape),
             about: About::of(&view, wanted.callback.as_ref()).written(),

@@ -1,12 +1,15 @@
-//! Start and Stop: recordings that go on beside the script.
+//! Start and Stop: recordings and streams that go on beside the script.
 
 use tracing::debug;
 
-use super::super::code::{RECORDINGS_FULL, SCHEMA};
-use super::super::verbs::{MediaNoun, RecordingChannels, StartedRecording, Trim};
+use super::super::code::{RECORDINGS_FULL, SCHEMA, STREAM_TRACK};
+use super::super::verbs::{MediaNoun, RecordingChannels, StartedRecording, StreamNoun, Trim};
 use super::record::direction;
 use super::{Flow, Runner};
-use crate::call::{CallError, RecordingChange, RecordingSource, RecordingTerms};
+use crate::call::{
+    CallError, RecordingChange, RecordingSource, RecordingTerms, StreamKey, StreamTerms, VoiceUrl,
+};
+use crate::stream::StreamUrl;
 
 /// Names of recordings that are kept. Of a script that starts more the oldest cannot be stopped by name any more.
 const NAMES_MAX: usize = 64;
@@ -22,6 +25,13 @@ impl Runner {
                     self.start_recording(recording).await;
                 }
                 MediaNoun::RecordingStop(name) => self.stop_named(&name).await,
+                MediaNoun::Stream(stream) => {
+                    if let Err(flow) = self.answer().await {
+                        return flow;
+                    }
+                    self.start_stream(stream).await;
+                }
+                MediaNoun::StreamStop(name) => self.stop_stream(name).await,
             }
         }
         Flow::Next
@@ -61,6 +71,34 @@ impl Runner {
         let (_, recording) = self.named.remove(at);
         if let Err(error) = self.scripts.calls.change_recording(recording, RecordingChange::Stop).await {
             debug!(call = %self.call.sid, %error, "recording not stopped");
+        }
+    }
+
+    /// The script does not wait for its server either.
+    async fn start_stream(&self, stream: StreamNoun) {
+        let url = match StreamUrl::parse(&stream.url) {
+            Ok(url) => url,
+            Err(error) => return self.note(error.code(), &format!("Not streamed: {error}.")),
+        };
+        let callback = stream.status.as_ref().and_then(|to| {
+            Some(VoiceUrl { url: self.resolve(&to.target)?.into(), method: super::method(to.method) })
+        });
+        let StreamNoun { name, tracks, parameters, .. } = stream;
+        let terms = StreamTerms { url, name, tracks, callback, parameters };
+        if let Err(error) = self.scripts.calls.start_stream(self.call.sid, terms).await {
+            let code = if error == CallError::StreamsFull { STREAM_TRACK } else { SCHEMA };
+            self.note(code, &format!("Not streamed: {error}."));
+        }
+    }
+
+    async fn stop_stream(&self, name: String) {
+        // Without a name it was given, it has its SID for one.
+        match self.scripts.calls.stop_stream(self.call.sid, StreamKey::Name(name)).await {
+            Ok(_) => {}
+            Err(CallError::NoStream) => {
+                self.warn(SCHEMA, "No stream of the name that is to be stopped is under way; skipped.");
+            }
+            Err(error) => debug!(call = %self.call.sid, %error, "stream not stopped"),
         }
     }
 }

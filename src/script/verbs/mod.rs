@@ -15,6 +15,7 @@ mod refer;
 mod reject;
 mod say;
 mod start_stop_connect;
+mod stream;
 
 pub use enqueue::{Enqueue, Task, Waiting};
 pub(super) use gather::DIGITS_MAX;
@@ -28,6 +29,7 @@ pub use refer::Refer;
 pub use reject::{Reject, RejectReason};
 pub use say::{SAY_MAX, Say};
 pub use start_stop_connect::{MediaNoun, MediaVerb, StartedRecording};
+pub use stream::StreamNoun;
 
 use std::num::NonZeroU32;
 

@@ -1,7 +1,8 @@
-//! Start, Stop and Connect: what goes on beside a script, or takes its place. Recordings are started and stopped; other
-//! nouns are passed over with a warning: none is supported.
+//! Start, Stop and Connect: what goes on beside a script, or takes its place. Recordings and streams are started and
+//! stopped; other nouns are passed over with a warning: none is supported.
 
 use super::recording::{RecordingChannels, RecordingStatus, RecordingTrack, Trim};
+use super::stream::StreamNoun;
 use crate::script::code::{RECORD_TRIM, SCHEMA};
 use crate::script::element::Element;
 use crate::script::target::Callback;
@@ -22,6 +23,10 @@ pub enum MediaNoun {
     Recording(StartedRecording),
     /// The end of the recording that was started by this name.
     RecordingStop(String),
+    /// A stream of the call to a server.
+    Stream(StreamNoun),
+    /// The end of the stream of this name.
+    StreamStop(String),
 }
 
 /// A recording that goes on beside the script.
@@ -54,20 +59,24 @@ impl MediaNoun {
     fn read(verb: &str, noun: &Element<'_, '_>) -> Option<Self> {
         match (verb, noun.name()) {
             ("Start", "Recording") => Some(Self::Recording(StartedRecording::read(noun))),
-            ("Stop", "Recording") => {
-                let name = noun.words("name");
-                noun.finish();
-                if name.is_none() {
-                    noun.warn(SCHEMA, "has no name, so nobody knows which to stop; it is skipped.");
-                }
-                name.map(Self::RecordingStop)
-            }
+            ("Start", "Stream") => StreamNoun::read(noun).map(Self::Stream),
+            ("Stop", "Recording") => name_to_stop(noun).map(Self::RecordingStop),
+            ("Stop", "Stream") => name_to_stop(noun).map(Self::StreamStop),
             _ => {
                 noun.warn(SCHEMA, &format!("within <{verb}> is not supported; it is skipped."));
                 None
             }
         }
     }
+}
+
+fn name_to_stop(noun: &Element<'_, '_>) -> Option<String> {
+    let name = noun.words("name");
+    noun.finish();
+    if name.is_none() {
+        noun.warn(SCHEMA, "has no name, so nobody knows which to stop; it is skipped.");
+    }
+    name
 }
 
 impl StartedRecording {
