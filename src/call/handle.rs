@@ -16,7 +16,7 @@ use super::queue::QueueExit;
 use super::queue::request::QueueRequest;
 use super::recordings::RecordingRequest;
 use super::seating::SeatChange;
-use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RecordingSid};
+use super::sid::{AccountSid, CallSid, ConferenceSid, QueueSid, RecordingSid, StreamSid};
 use super::sounds::{SoundId, SoundOrder};
 use super::streams::StreamRequest;
 use super::transfer::{ReferStep, TransferRequest};
@@ -245,6 +245,8 @@ pub enum CallEvent {
     Redirected(Voice),
     /// A recording of it has ended by itself.
     Recorded(RecordingSid),
+    /// The stream over which it talked is over.
+    Talked(StreamSid),
     /// A call that this one's script dialled has got further, or is over.
     Dialled(Box<CallView>),
     /// Somebody takes it out of its queue: it is to hear this, and then to be connected.

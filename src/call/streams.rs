@@ -1,6 +1,8 @@
 //! Streams of calls: whose sound goes to which server while it is said, and who is told. The sound itself is the affair of
 //! [`crate::stream`]: the model has legs tapped, begins and ends streams, and hears what became of them.
 
+mod talk;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +15,7 @@ use super::model::{Model, answer};
 use super::sid::{AccountSid, CallSid, StreamSid};
 use super::voice::VoiceUrl;
 use crate::stream::protocol::{Opening, Parameters, Tracks};
-use crate::stream::{Begin, Forks, Problem, Report, StreamUrl};
+use crate::stream::{Begin, Forks, Problem, Report, Speech, StreamUrl};
 
 /// Tracks of one call that are streamed at a time, as the reference bounds them: a stream of both has two.
 const TRACKS_MAX: usize = 4;
@@ -96,6 +98,8 @@ pub enum StreamStep {
 pub(super) enum StreamRequest {
     Start(CallSid, Box<StreamTerms>, Reply<StreamView>),
     Stop(CallSid, StreamKey, Reply<StreamView>),
+    Connect(CallSid, Box<(StreamTerms, Speech)>, Reply<StreamView>),
+    Disconnect(CallSid, StreamSid, Reply<StreamView>),
     ForkWith(Forks, mpsc::Sender<StreamNews>),
     Reported(Report),
 }
@@ -104,7 +108,10 @@ impl StreamRequest {
     /// The call it is about, if it is about one.
     pub(super) const fn call(&self) -> Option<CallSid> {
         match self {
-            Self::Start(call, ..) | Self::Stop(call, ..) => Some(*call),
+            Self::Start(call, ..)
+            | Self::Stop(call, ..)
+            | Self::Connect(call, ..)
+            | Self::Disconnect(call, ..) => Some(*call),
             Self::ForkWith(..) | Self::Reported(_) => None,
         }
     }
@@ -112,7 +119,10 @@ impl StreamRequest {
     /// Answers that it will not be done.
     pub(super) fn refuse(self, why: CallError) {
         match self {
-            Self::Start(_, _, reply) | Self::Stop(_, _, reply) => answer(reply, Err(why)),
+            Self::Start(_, _, reply)
+            | Self::Stop(_, _, reply)
+            | Self::Connect(_, _, reply)
+            | Self::Disconnect(_, _, reply) => answer(reply, Err(why)),
             Self::ForkWith(..) | Self::Reported(_) => {}
         }
     }
@@ -133,6 +143,8 @@ struct Row {
     view: StreamView,
     leg: LegId,
     tracks: Tracks,
+    /// Whether its server is heard in the call.
+    talks: bool,
     callback: Option<VoiceUrl>,
     was_started: bool,
     told: u32,
@@ -215,8 +227,17 @@ impl Model {
     pub(super) fn streaming(&mut self, request: StreamRequest) {
         match request {
             StreamRequest::Start(call, terms, reply) => {
-                let started = self.start_stream(call, *terms);
+                let started = self.start_stream(call, *terms, None);
                 answer(reply, started);
+            }
+            StreamRequest::Connect(call, begin, reply) => {
+                let (terms, speech) = *begin;
+                let started = self.start_stream(call, terms, Some(speech));
+                answer(reply, started);
+            }
+            StreamRequest::Disconnect(call, stream, reply) => {
+                let ended = self.disconnect_stream(call, stream);
+                answer(reply, ended);
             }
             StreamRequest::Stop(call, key, reply) => {
                 let stopped = self.stop_stream(call, &key);
@@ -229,14 +250,21 @@ impl Model {
         }
     }
 
-    fn start_stream(&mut self, sid: CallSid, terms: StreamTerms) -> Result<StreamView, CallError> {
+    fn start_stream(
+        &mut self,
+        sid: CallSid,
+        terms: StreamTerms,
+        speech: Option<Speech>,
+    ) -> Result<StreamView, CallError> {
         let Some(forks) = self.streams.forks.clone() else {
             return Err(CallError::NotStreaming);
         };
         let call = self.connected(sid)?;
         let (account, leg) = (call.view.account, call.leg.leg);
-        let tracks: usize = self.streams.of(sid).map(|row| row.tracks.each().len()).sum();
-        if tracks + terms.tracks.each().len() > TRACKS_MAX {
+        let talks = speech.is_some();
+        let alike = self.streams.of(sid).filter(|row| row.talks == talks);
+        let tracks: usize = alike.map(|row| row.tracks.each().len()).sum();
+        if tracks + terms.tracks.each().len() > if talks { 1 } else { TRACKS_MAX } {
             return Err(CallError::StreamsFull);
         }
         let stream = StreamSid::generate();
@@ -249,7 +277,7 @@ impl Model {
         let opening =
             Opening { account, call: sid, stream, tracks: terms.tracks, parameters: terms.parameters };
         // First those who listen, so that they know the leg when the first frame comes.
-        forks.begin(Begin { leg, url: terms.url, opening });
+        forks.begin(Begin { leg, url: terms.url, opening, speech });
         if let Some(call) = self.calls.get(sid) {
             self.media.set_tap(&call.leg, true);
         }
@@ -258,6 +286,7 @@ impl Model {
             view: view.clone(),
             leg,
             tracks: terms.tracks,
+            talks,
             callback: terms.callback,
             was_started: false,
             told: 0,
@@ -272,7 +301,12 @@ impl Model {
             StreamKey::Sid(sid) => row.view.sid == *sid,
             StreamKey::Name(name) => row.view.name == *name,
         });
-        let sid = found.map(|row| row.view.sid).ok_or(CallError::NoStream)?;
+        let found = found.ok_or(CallError::NoStream)?;
+        if found.talks {
+            // Its script and its server end it, and the call.
+            return Err(CallError::WrongState);
+        }
+        let sid = found.view.sid;
         self.let_go_of_stream(call, sid);
         self.end_stream(sid).ok_or(CallError::NoStream)
     }
@@ -342,11 +376,14 @@ impl Model {
             return;
         };
         (row.view.is_stopped, row.view.updated) = (true, Utc::now());
-        let (call, was_started) = (row.view.call, row.was_started);
+        let (call, was_started, talks) = (row.view.call, row.was_started, row.talks);
         // It may have ended by itself.
         self.let_go_of_stream(call, sid);
         if was_started {
             self.streams.tell(sid, StreamStep::Stopped);
+        }
+        if talks {
+            self.tell_talked(call, sid);
         }
         info!(stream = %sid, "stream over");
         self.streams.rows.remove(&sid);

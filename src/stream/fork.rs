@@ -4,6 +4,8 @@
 //! said meanwhile waits in the queue, as far as that has room, and what does not is a gap, which the times of what follows
 //! show and a report states.
 
+mod talk;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+pub use self::talk::Speech;
 use super::conversation::{Observed, Observer, converse};
 use super::ears::Ears;
 use super::outbox::Outbox;
@@ -54,6 +57,8 @@ pub struct Begin {
     pub url: StreamUrl,
     /// What its server is told of it.
     pub opening: Opening,
+    /// What it needs to speak too, if it is to.
+    pub speech: Option<Speech>,
 }
 
 /// What becomes of a stream.
@@ -152,7 +157,10 @@ impl Forks {
             stats: self.stats.clone(),
         };
         self.stats.begun.increment();
-        self.runtime.spawn(fork.live(begin.opening));
+        match begin.speech {
+            None => self.runtime.spawn(fork.live(begin.opening)),
+            Some(speech) => self.runtime.spawn(fork.talk(begin.opening, speech)),
+        };
     }
 
     /// Ends a stream behind what was tapped until now.

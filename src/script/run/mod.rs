@@ -11,6 +11,7 @@
 
 mod announce;
 mod conference;
+mod connect;
 mod dial;
 mod dial_parties;
 mod dial_queue;
@@ -203,10 +204,7 @@ impl Runner {
             Verb::Refer(refer) => self.refer(&refer).await,
             Verb::Record(record) => self.record(&record).await,
             Verb::Start(verb) | Verb::Stop(verb) => self.start_or_stop(verb.nouns).await,
-            Verb::Connect(_) => {
-                self.warn(super::code::SCHEMA, "A verb that this node does not run yet was skipped.");
-                Flow::Next
-            }
+            Verb::Connect(verb) => self.connect(verb).await,
         }
     }
 

@@ -76,19 +76,29 @@ impl Runner {
 
     /// The script does not wait for its server either.
     async fn start_stream(&self, stream: StreamNoun) {
+        let Some(terms) = self.stream_terms(stream) else {
+            return;
+        };
+        if let Err(error) = self.scripts.calls.start_stream(self.call.sid, terms).await {
+            let code = if error == CallError::StreamsFull { STREAM_TRACK } else { SCHEMA };
+            self.note(code, &format!("Not streamed: {error}."));
+        }
+    }
+
+    /// What a stream is to be; nothing, which is noted, if its URL is none.
+    pub(super) fn stream_terms(&self, stream: StreamNoun) -> Option<StreamTerms> {
         let url = match StreamUrl::parse(&stream.url) {
             Ok(url) => url,
-            Err(error) => return self.note(error.code(), &format!("Not streamed: {error}.")),
+            Err(error) => {
+                self.note(error.code(), &format!("Not streamed: {error}."));
+                return None;
+            }
         };
         let callback = stream.status.as_ref().and_then(|to| {
             Some(VoiceUrl { url: self.resolve(&to.target)?.into(), method: super::method(to.method) })
         });
         let StreamNoun { name, tracks, parameters, .. } = stream;
-        let terms = StreamTerms { url, name, tracks, callback, parameters };
-        if let Err(error) = self.scripts.calls.start_stream(self.call.sid, terms).await {
-            let code = if error == CallError::StreamsFull { STREAM_TRACK } else { SCHEMA };
-            self.note(code, &format!("Not streamed: {error}."));
-        }
+        Some(StreamTerms { url, name, tracks, callback, parameters })
     }
 
     async fn stop_stream(&self, name: String) {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::fetch::Errand;
 use super::{Flow, Runner};
-use crate::call::{CallEvent, CallSid, CallView, QueueExit, RecordingSid, ReferStep, VoiceUrl};
+use crate::call::{CallEvent, CallSid, CallView, QueueExit, RecordingSid, ReferStep, StreamSid, VoiceUrl};
 
 /// What a script was waiting for has happened, or something else did.
 pub(super) enum Woken {
@@ -35,6 +35,8 @@ const HELD_MAX: usize = 64;
 pub(super) enum Other {
     /// A recording ended by itself.
     Recorded(RecordingSid),
+    /// The stream over which the call talked is over.
+    Talked(StreamSid),
     /// A call that this script dialled got further.
     Dialled(Box<CallView>),
     /// One of them has heard what it was to hear first; it can be connected, or never will be.
@@ -77,6 +79,7 @@ pub(super) fn interruption(event: &Option<CallEvent>, is_queued: bool) -> Option
             CallEvent::Digit(_)
             | CallEvent::LeftConference { .. }
             | CallEvent::Recorded(_)
+            | CallEvent::Talked(_)
             | CallEvent::Dialled(_)
             | CallEvent::Dequeued { .. }
             | CallEvent::Whispered { .. }
@@ -133,6 +136,7 @@ impl Runner {
                 Some(CallEvent::Digit(pressed)) => Woken::Key(pressed.digit),
                 Some(CallEvent::LeftConference { .. }) => Woken::Left,
                 Some(CallEvent::Recorded(recording)) => Woken::Other(Other::Recorded(recording)),
+                Some(CallEvent::Talked(stream)) => Woken::Other(Other::Talked(stream)),
                 Some(CallEvent::Dialled(view)) => Woken::Other(Other::Dialled(view)),
                 Some(CallEvent::Played { player: over, .. }) if Some(over) == player => Woken::Played,
                 Some(CallEvent::Dequeued { caller }) => Woken::Other(Other::Dequeued(caller)),

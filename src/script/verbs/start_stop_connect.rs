@@ -59,6 +59,7 @@ impl MediaNoun {
     fn read(verb: &str, noun: &Element<'_, '_>) -> Option<Self> {
         match (verb, noun.name()) {
             ("Start", "Recording") => Some(Self::Recording(StartedRecording::read(noun))),
+            ("Connect", "Stream") => StreamNoun::read_connected(noun).map(Self::Stream),
             ("Start", "Stream") => StreamNoun::read(noun).map(Self::Stream),
             ("Stop", "Recording") => name_to_stop(noun).map(Self::RecordingStop),
             ("Stop", "Stream") => name_to_stop(noun).map(Self::StreamStop),

@@ -41,6 +41,17 @@ impl StreamNoun {
     }
 }
 
+impl StreamNoun {
+    /// One over which a call talks, which carries what the far end says and nothing else.
+    pub(super) fn read_connected(noun: &Element<'_, '_>) -> Option<Self> {
+        let stream = Self::read(noun)?;
+        if stream.tracks != Tracks::Inbound {
+            noun.warn(STREAM_TRACK, "within <Connect> carries the inbound track; no other is sent.");
+        }
+        Some(Self { tracks: Tracks::Inbound, ..stream })
+    }
+}
+
 fn parameters(noun: &Element<'_, '_>) -> Parameters {
     let mut parameters = Parameters::default();
     for child in noun.children() {
