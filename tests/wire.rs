@@ -82,6 +82,10 @@ mod secrets;
 mod silence;
 #[path = "wire/strangers.rs"]
 mod strangers;
+#[path = "wire/stream_server.rs"]
+mod stream_server;
+#[path = "wire/streams.rs"]
+mod streams;
 #[path = "wire/timers.rs"]
 mod timers;
 #[path = "wire/tour.rs"]

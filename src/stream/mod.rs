@@ -8,6 +8,8 @@ mod fork;
 mod outbox;
 pub mod protocol;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use self::conversation::{Observed, Observer, converse};
 pub use self::ears::Ears;
