@@ -176,6 +176,7 @@ async fn the_end_does_not_wait_for_a_server_that_takes_nothing() {
 async fn what_is_still_to_be_said_is_said_before_the_end() {
     let mut world = World::new("ws://server.example/");
     let mut server = world.server().await;
+    world.is_started().await;
     world.hears(20);
     world.ends();
     is_opened(&mut server).await;
@@ -184,7 +185,6 @@ async fn what_is_still_to_be_said_is_said_before_the_end() {
     }
     assert_eq!(next(&mut server).await["event"], "stop");
     assert!(matches!(server.next().await, Some(Ok(Message::Close(_)))));
-    world.is_started().await;
     assert_eq!(world.report().await, Report::Ended(world.stream));
 }
 
