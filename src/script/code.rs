@@ -92,8 +92,6 @@ pub const RECORDINGS_FULL: Code = 16_108;
 pub(super) const STREAM_TRACK: Code = 31_941;
 /// A stream's URL that is missing.
 pub(super) const STREAM_URL: Code = 31_923;
-/// A parameter of a stream that is not taken.
-pub(super) const STREAM_PARAMETER: Code = 31_951;
 pub(super) const PARTICIPANT_LABEL: Code = 16_023;
 pub(super) const PARTICIPANT_LABEL_IN_USE: Code = 16_025;
 /// A document of over 4,000 characters in a parameter.

@@ -9,6 +9,8 @@ mod fork;
 mod outbox;
 pub mod protocol;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use self::backlog::{Backlog, MARKS_MAX, Overflow, RATE, WAITING_MAX};
 pub use self::conversation::{Observed, Observer, converse};

@@ -25,6 +25,7 @@ use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact}
 use confab::sip::registrar::Contacts;
 use confab::sip::replaces;
 use confab::sound::Limits;
+use confab::stream::protocol::{FromServer, MARK_NAME_MAX, read_bytes};
 use confab_media::codec::PACKET_SAMPLES_MAX;
 use confab_media::rtp::rtcp::{Compound, Packet};
 use confab_media::rtp::{
@@ -60,6 +61,7 @@ pub(crate) const ALL: &[Target] = &[
     ("engine", engine),
     ("twiml", twiml),
     ("sound", sound),
+    ("stream_message", stream_message),
 ];
 
 /// What the guard forwards, the library parses, and a second look changes nothing; what it answers is
@@ -113,6 +115,28 @@ pub(crate) fn contacts(data: &[u8]) {
         assert!(contact.q <= 1_000 && !contact.uri.contains(char::is_control));
         let again = Contacts::read([format!("<{}>", contact.uri).as_str()]);
         assert!(matches!(again, Ok(Contacts::These(these)) if these[0].uri == contact.uri));
+    }
+}
+
+/// Whatever a stream's server says, what counts of it is bounded, and what is wrong is told in a short sentence.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn stream_message(data: &[u8]) {
+    let stream = "MZ00000000000000000000000000000003".parse().expect("a SID");
+    let flaw = match read_bytes(data, stream) {
+        Ok(received) => {
+            match received.message {
+                FromServer::Media(payload) => assert!(payload.len() <= data.len()),
+                FromServer::Mark(name) => assert!(name.len() <= MARK_NAME_MAX),
+                FromServer::Clear => {}
+            }
+            received.flaw
+        }
+        Err(flaw) => Some(flaw),
+    };
+    if let Some(flaw) = flaw {
+        let text = flaw.to_string();
+        assert!(text.len() < 400 && !text.contains(char::is_control), "{text:?}");
+        assert!(matches!(flaw.code(), 31_950 | 31_951));
     }
 }
 

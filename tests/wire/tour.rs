@@ -131,3 +131,35 @@ async fn the_reception_welcomes_each_caller_and_says_who_is_there() {
     assert_eq!(said().await, "0 in lobby");
     assert_eq!(said().await, "lobby ends: last-participant-left");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_listener_hears_each_side_of_a_call_until_it_is_over() {
+    let flags = ["--outbound-allow=sip:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"];
+    let node = Running::start_with(Options::default(), &flags).await;
+    let mut alice = Peer::udp(node.node.sip).await;
+    let script = "%3CResponse%3E%3CPause%20length%3D%22600%22%2F%3E%3C%2FResponse%3E";
+    let form = format!("To=sip:alice@{}&From=x&Twiml={script}", alice.address());
+    let (_, call) = node.create("Calls.json", &form).await;
+    let call = call["sid"].as_str().unwrap();
+    let invite = alice.is_called().await;
+    alice.pick_up(&invite).await;
+    alice.rtp.speak(700);
+    node.wait_for(&format!("Calls/{call}.json"), "status", "in-progress").await;
+
+    let mut listener = program("listener.py", &node, free_port().await).await;
+    let mut listener = listener.arg(call).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
+    let mut said = async || within("a line", lines.next_line()).await.unwrap();
+    assert!(said().await.unwrap().starts_with("start MZ"));
+    let (mut loud, mut quiet) = (false, false);
+    while !(loud && quiet) {
+        let line = said().await.unwrap();
+        loud |= line.contains("inbound") && line.ends_with("########");
+        quiet |= line.contains("outbound") && !line.contains('#');
+    }
+    alice.hang_up().await;
+    while let Some(line) = said().await {
+        assert!(line.starts_with("stop MZ") || line.contains("bound"), "{line}");
+    }
+    assert!(within("its end", listener.wait()).await.unwrap().success());
+}

@@ -9,6 +9,7 @@ use super::super::verbs::*;
 use super::super::{Callback, Document, Method, Target, Use, Verb};
 use super::{document, impossible, verb, warnings};
 use crate::call::DigitString;
+use crate::stream::protocol::{Parameters, Tracks};
 
 const ONCE: Repeat = Repeat::Times(NonZeroU32::MIN);
 
@@ -293,7 +294,7 @@ fn refer_names_an_address() {
 }
 
 #[test]
-fn media_verbs_are_read_and_their_nouns_passed_over_but_recordings() {
+fn media_verbs_are_read_and_their_nouns_passed_over_but_recordings_and_streams() {
     let connect = Verb::Connect(MediaVerb { action: Some(post("/after")), nouns: Vec::new() });
     assert_eq!(verb("<Connect action='/after'/>"), connect);
     assert_eq!(verb("<Start/>"), Verb::Start(MediaVerb { action: None, nouns: Vec::new() }));
@@ -329,12 +330,54 @@ fn media_verbs_are_read_and_their_nouns_passed_over_but_recordings() {
     ] {
         assert_eq!(warnings(xml), [12_200], "{xml}");
     }
-    let document = document("<Start><Stream url='wss://example.com/a'><Parameter/></Stream></Start>");
+    let document = document("<Start><Siprec connectorName='a'><Parameter/></Siprec></Start>");
     assert_eq!((document.verbs.len(), document.warnings.len(), document.warnings[0].code), (1, 1, 12_200));
     assert_eq!(
         document.warnings[0].message,
-        "<Stream> at 1:18 within <Start> is not supported; it is skipped."
+        "<Siprec> at 1:18 within <Start> is not supported; it is skipped."
     );
+}
+
+#[test]
+fn a_stream_has_a_url_tracks_a_name_and_parameters() {
+    let started = |stream| Verb::Start(MediaVerb { action: None, nouns: vec![MediaNoun::Stream(stream)] });
+    let plain = StreamNoun {
+        url: "wss://example.com/a".to_owned(),
+        name: None,
+        tracks: Tracks::Inbound,
+        status: None,
+        parameters: Parameters::default(),
+    };
+    assert_eq!(verb("<Start><Stream url='wss://example.com/a'/></Start>"), started(plain.clone()));
+    let mut parameters = Parameters::default();
+    parameters.set("a", "1").unwrap();
+    parameters.set("b", "").unwrap();
+    let full = StreamNoun {
+        name: Some("desk".to_owned()),
+        tracks: Tracks::Both,
+        status: Some(post("/s")),
+        parameters,
+        ..plain.clone()
+    };
+    let xml = "<Start><Stream url='wss://example.com/a' name='desk' track='both_tracks' statusCallback='/s'>\
+               <Parameter name='a' value='1'/><Parameter name='b'/></Stream></Start>";
+    assert_eq!(verb(xml), started(full));
+    let stop = MediaVerb { action: None, nouns: vec![MediaNoun::StreamStop("desk".to_owned())] };
+    assert_eq!(verb("<Stop><Stream name='desk'/></Stop>"), Verb::Stop(stop));
+    let long = "x".repeat(500);
+    for (xml, code) in [
+        ("<Start><Stream/></Start>".to_owned(), 31_923),
+        ("<Start><Stream url='wss://a' track='inbound'/></Start>".to_owned(), 31_941),
+        ("<Start><Stream url='wss://a'><Parameter value='x'/></Stream></Start>".to_owned(), 12_200),
+        (
+            format!("<Start><Stream url='wss://a'><Parameter name='a' value='{long}'/></Stream></Start>"),
+            12_200,
+        ),
+        ("<Start><Stream url='wss://a' connectorName='x'/></Start>".to_owned(), 12_200),
+        ("<Stop><Stream/></Stop>".to_owned(), 12_200),
+    ] {
+        assert_eq!(warnings(&xml), [code], "{xml}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Stream: the noun of Start and Connect that names a server and what it is told.
 
-use crate::script::code::{SCHEMA, STREAM_PARAMETER, STREAM_TRACK, STREAM_URL};
+use crate::script::code::{SCHEMA, STREAM_TRACK, STREAM_URL};
 use crate::script::element::Element;
 use crate::script::target::Callback;
 use crate::stream::protocol::{Parameters, Tracks};
@@ -62,7 +62,7 @@ fn parameters(noun: &Element<'_, '_>) -> Parameters {
         let (name, value) = (child.attribute("name"), child.attribute("value"));
         child.finish();
         if let Err(error) = parameters.set(name.unwrap_or_default(), value.unwrap_or_default()) {
-            child.warn(STREAM_PARAMETER, &format!("is skipped: {error}."));
+            child.warn(SCHEMA, &format!("is skipped: {error}."));
         }
     }
     parameters
