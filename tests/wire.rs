@@ -84,8 +84,6 @@ mod silence;
 mod strangers;
 #[path = "wire/stream_server.rs"]
 mod stream_server;
-#[path = "wire/stream_server.rs"]
-mod stream_server;
 #[path = "wire/streams.rs"]
 mod streams;
 #[path = "wire/talk.rs"]
