@@ -193,6 +193,13 @@ impl ApiError {
             CallError::WrongState if matches!(asked, Asked::NewStream(_)) => {
                 Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: it is not in progress."))
             }
+            CallError::WrongState if matches!(asked, Asked::Stream(_)) => Self::new(
+                StatusCode::BAD_REQUEST,
+                21_220,
+                format!(
+                    "The {asked}: the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end."
+                ),
+            ),
             CallError::StreamsFull => Self::refused(31_941, error, asked),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,

@@ -2,6 +2,7 @@
 # Drives a running node with Twilio's official SDKs, with nothing changed but their base URL.
 #
 #   run.sh install          installs both SDKs beside this file (needs python3 with venv, node 18 or later, npm)
+#   run.sh install-agent    installs an open framework for voice agents, of the parts that the tour's agent uses (170 MB)
 #   run.sh python | node    drives the node with one of them, installing first if need be
 #   run.sh calls-python | calls-node
 #                           is an application with one of them, which has the node call a phone and itself
@@ -30,12 +31,20 @@ need() {
 # Done again only when what is pinned has changed. The stamp is written last, so half an installation is not taken
 # for one.
 install_python() {
-    cmp -s requirements.txt .venv/installed.txt && return
-    need python3 "Python 3.10 or later with its venv module (Debian: apt install python3-venv)"
-    rm -rf .venv
-    python3 -m venv .venv || fail "python3 has no venv module (Debian: apt install python3-venv)"
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
-    cp requirements.txt .venv/installed.txt
+    install_venv .venv requirements.txt
+}
+
+install_agent() {
+    install_venv .venv-agent agent-requirements.txt
+}
+
+install_venv() {
+    cmp -s "$2" "$1/installed.txt" && return
+    need python3 "Python 3.11 or later with its venv module (Debian: apt install python3-venv)"
+    rm -rf "$1"
+    python3 -m venv "$1" || fail "python3 has no venv module (Debian: apt install python3-venv)"
+    "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+    cp "$2" "$1/installed.txt"
 }
 
 install_node() {
@@ -64,6 +73,9 @@ install)
     installed python
     installed node
     ;;
+install-agent)
+    installed agent
+    ;;
 python)
     installed python
     exec .venv/bin/python drive.py
@@ -88,5 +100,5 @@ validate-node)
     installed node
     exec node validate.mjs
     ;;
-*) fail "usage: run.sh install | python | node | calls-python | calls-node | validate-python | validate-node" ;;
+*) fail "usage: run.sh install | install-agent | python | node | calls-python | calls-node | validate-python | validate-node" ;;
 esac

@@ -78,6 +78,64 @@ async fn the_menu_leads_into_the_conference_of_support() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_echo_says_back_what_it_hears_until_a_key_ends_it() {
+    let port = free_port().await;
+    let mut config = NamedTempFile::new().unwrap();
+    let routes = std::fs::read_to_string(format!("{ROOT}/docs/tour/confab.toml")).unwrap();
+    write!(config, "{}", routes.replace(":5000", &format!(":{port}"))).unwrap();
+    let flags = [format!("--config={}", config.path().display()), "--egress-allow=127.0.0.0/8".to_owned()];
+    let node = Running::start_with(Options::default(), &flags.each_ref().map(String::as_str)).await;
+    let mut echo = program("echo.py", &node, port).await.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(echo.stdout.take().unwrap()).lines();
+    let mut said = async || within("a line", lines.next_line()).await.unwrap().unwrap();
+    listens(port).await;
+
+    let mut caller = Peer::udp(node.node.sip).await;
+    caller.dial("echo").await;
+    caller.rtp.speak(700);
+    assert!(said().await.starts_with("talks with "));
+    assert_eq!(said().await, "heard until hello");
+    caller.rtp.hears(700).await;
+    caller.rtp.press(101, 10).await;
+    caller.rtp.hears(700).await;
+    caller.rtp.press(101, 11).await;
+    // Nothing here speaks: two tones say goodbye.
+    caller.is_hung_up().await;
+    let mut second = Peer::udp(node.node.sip).await;
+    second.dial("echo").await;
+    assert!(said().await.starts_with("talks with"));
+    assert_eq!(said().await, "heard until hello");
+    second.hang_up().await;
+    assert_eq!(said().await, "hung up");
+}
+
+/// An agent of somebody else's framework, which knows nothing of this node.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_an_open_framework_is_heard_and_interrupted() {
+    let run = format!("{ROOT}/tests/sdk/run.sh");
+    let installed = Command::new(run).arg("install-agent").status().await.unwrap();
+    assert!(installed.success(), "the framework cannot be installed");
+    let port = free_port().await;
+    let connect = format!("<Connect><Stream url='ws://127.0.0.1:{port}/'/></Connect>");
+    let file = format!("[[route]]\nuser = \"*\"\ntwiml = \"<Response>{connect}</Response>\"\n");
+    let file = format!("egress_allow = \"127.0.0.0/8\"\n{file}");
+    let node = Running::start_with_file(Options::default(), &file).await;
+    let mut agent = Command::new(format!("{ROOT}/tests/sdk/.venv-agent/bin/python"));
+    agent.arg(format!("{ROOT}/docs/tour/framework.py")).env("PORT", port.to_string());
+    let _agent: Child = agent.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    listens(port).await;
+
+    let mut caller = Peer::udp(node.node.sip).await;
+    caller.dial("agent").await;
+    caller.rtp.speak(700);
+    caller.rtp.hears(700).await;
+    caller.rtp.press(101, 5).await;
+    caller.rtp.speak(1_100);
+    caller.rtp.hears(1_100).await;
+    caller.hang_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_dialler_says_how_its_call_went() {
     let node = Running::start_with(Options::default(), &["--outbound-allow=sip:*@127.0.0.1:*"]).await;
     for (answer, status) in [(None, "completed"), (Some("486 Busy Here"), "busy")] {
