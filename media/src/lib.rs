@@ -16,7 +16,8 @@
 //! [`tick`](Engine::tick) (or its halves, [`mix`](Engine::mix) and [`encode`](Mixed::encode)), and then draining
 //! [`poll_transmit`](Engine::poll_transmit), [`poll_event`](Engine::poll_event), [`poll_tap`](Engine::poll_tap) and
 //! [`poll_retired`](Engine::poll_retired). Whoever has a clock may tell what a tick took
-//! ([`note_times`](Engine::note_times)): the legs' ledgers quote it.
+//! ([`note_times`](Engine::note_times)): the legs' ledgers quote it. Sound that is made while it is heard comes through a
+//! ring ([`feed`]): what is in that when a tick is made is part of what went in.
 //!
 //! Invariants, each with a test:
 //! - What comes out depends on what went in and on nothing else: no clock, entropy, socket, file or lock.

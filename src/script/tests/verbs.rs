@@ -364,8 +364,12 @@ fn a_stream_has_a_url_tracks_a_name_and_parameters() {
     assert_eq!(verb(xml), started(full));
     let stop = MediaVerb { action: None, nouns: vec![MediaNoun::StreamStop("desk".to_owned())] };
     assert_eq!(verb("<Stop><Stream name='desk'/></Stop>"), Verb::Stop(stop));
+    let talk = MediaVerb { action: Some(post("/after")), nouns: vec![MediaNoun::Stream(plain)] };
+    let xml = "<Connect action='/after'><Stream url='wss://example.com/a'/></Connect>";
+    assert_eq!(verb(xml), Verb::Connect(talk));
     let long = "x".repeat(500);
     for (xml, code) in [
+        ("<Connect><Stream url='wss://a' track='both_tracks'/></Connect>".to_owned(), 31_941),
         ("<Start><Stream/></Start>".to_owned(), 31_923),
         ("<Start><Stream url='wss://a' track='inbound'/></Start>".to_owned(), 31_941),
         ("<Start><Stream url='wss://a'><Parameter value='x'/></Stream></Start>".to_owned(), 12_200),
