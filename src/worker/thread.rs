@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
-    Retired, Tick, TickTimes, Time, Transmit,
+    Retired, Tap, Tick, TickTimes, Time, Transmit,
 };
 
 use super::clock::{self, Stamps};
@@ -58,6 +58,8 @@ struct Thread<'a> {
     engine: Engine,
     desk: &'a mut Desk,
     taps: &'a mut TapSink,
+    /// The frame that was tapped last.
+    tap: Tap,
     stats: &'a WorkerStats,
     legs: Vec<Polled>,
     places: HashMap<LegId, usize>,
@@ -85,6 +87,7 @@ impl<'a> Thread<'a> {
             places: HashMap::with_capacity(start.settings.legs_max),
             desk: &mut start.desk,
             taps: &mut start.taps,
+            tap: Tap::empty(),
             stats: &start.stats,
             batch: Batch::new(),
             deadline: Deadline::first_after(now),
@@ -145,8 +148,8 @@ impl<'a> Thread<'a> {
             send: clock::now().since(encoded_at),
         });
         // Behind the packets: who listens comes first.
-        while let Some(tap) = self.engine.poll_tap() {
-            self.taps.put(&tap);
+        while self.engine.take_tap(&mut self.tap) {
+            self.taps.put(&self.tap);
         }
         self.ticks += 1;
         self.stats.taps_dropped(self.taps.dropped());
