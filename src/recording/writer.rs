@@ -18,7 +18,7 @@ use super::collector::Spare;
 use super::disk::{Disk, Sheet};
 use super::door;
 use super::finisher::{Closed, Lasting, Task, fail};
-use super::manifest::{Gap, Manifest, Name};
+use super::manifest::{Failure, Gap, Manifest, Name};
 use super::placing::{Block, Shape};
 use super::recorder::Report;
 use super::repair::{Paths, save};
@@ -172,7 +172,11 @@ impl Writer {
     fn failed(&self, open: &mut Open, error: &io::Error) {
         // The file is closed, whatever comes of that.
         open.file = None;
-        fail(&*self.disk, &mut open.manifest, &open.paths, open.written, error);
+        let failure = match open.lasting.trouble.get() {
+            Some(trouble) => Failure::NotKept(trouble.clone()),
+            None => Failure::Disk(error.to_string()),
+        };
+        fail(&*self.disk, &mut open.manifest, &open.paths, open.written, failure);
         // A model that is gone wants to know nothing more.
         let _ = self.reports.blocking_send(Report::Failed(open.manifest.name.clone()));
     }
