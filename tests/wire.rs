@@ -62,6 +62,8 @@ mod quality;
 mod queues;
 #[path = "wire/record.rs"]
 mod record;
+#[path = "wire/record_trouble.rs"]
+mod record_trouble;
 #[path = "wire/registrar.rs"]
 mod registrar;
 #[path = "wire/replaces.rs"]

@@ -6,7 +6,7 @@ use crate::command::LegChange;
 use crate::conference::{Conference, ConferenceTap, Equipment};
 use crate::dsp::level::{Level, SpeechChange};
 use crate::engine::Programme;
-use crate::frame::Frame;
+use crate::frame::{Frame, SampleRate};
 use crate::id::{CommandId, ConferenceId, LegId, PlayerId};
 use crate::leg::{DigitSender, Leg, PlayEnd, Player, PressedDigit, QualityReport};
 use crate::time::{Tick, Time};
@@ -225,6 +225,20 @@ pub struct Tap {
     pub frame: Frame,
     /// Tap frames that were dropped just before this one because nobody took them.
     pub dropped_before: u32,
+}
+
+impl Tap {
+    /// What others are made of: silence of nobody.
+    pub const fn empty() -> Self {
+        Self {
+            of: Tapped::Leg(LegId(0)),
+            tick: Tick(0),
+            at: Time::ZERO,
+            side: TapSide::Received,
+            frame: Frame::silence(SampleRate::Hz8000),
+            dropped_before: 0,
+        }
+    }
 }
 
 /// What is tapped.

@@ -3,21 +3,45 @@
 use std::collections::VecDeque;
 
 use crate::event::{Tap, TapSide, Tapped};
-use crate::frame::{Frame, SampleRate};
+use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::time::{Tick, Time};
 
 /// Frames that wait to be fetched. When full, the newest is dropped and counted, and the next that fits says
 /// how many went before it.
+///
+/// A frame is kept as long as it is: one at 8 kHz is a sixth of the longest, and there are hundreds in a tick.
 pub(crate) struct Taps {
-    frames: VecDeque<Tap>,
+    heads: VecDeque<Head>,
+    /// Those of all heads, one after the other, behind those that are taken.
+    samples: Vec<i16>,
+    taken: usize,
     capacity: usize,
     dropped: u64,
     dropped_since: u32,
 }
 
+/// A frame without its samples.
+#[derive(Clone, Copy)]
+struct Head {
+    of: Tapped,
+    tick: Tick,
+    at: Time,
+    side: TapSide,
+    rate: SampleRate,
+    dropped_before: u32,
+}
+
 impl Taps {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { frames: VecDeque::with_capacity(capacity), capacity, dropped: 0, dropped_since: 0 }
+        Self {
+            heads: VecDeque::with_capacity(capacity),
+            // Only what is used of it is ever touched.
+            samples: Vec::with_capacity(capacity * FRAME_LEN_MAX),
+            taken: 0,
+            capacity,
+            dropped: 0,
+            dropped_since: 0,
+        }
     }
 
     pub(crate) fn copy(
@@ -28,24 +52,36 @@ impl Taps {
         rate: SampleRate,
         sound: &[i16],
     ) {
-        if self.frames.len() >= self.capacity {
+        if self.heads.len() >= self.capacity {
             self.dropped += 1;
             self.dropped_since = self.dropped_since.saturating_add(1);
             return;
         }
+        if self.samples.len() + sound.len() > self.samples.capacity() {
+            self.samples.drain(..self.taken);
+            self.taken = 0;
+        }
         let dropped_before = std::mem::take(&mut self.dropped_since);
-        let mut frame = Frame::silence(rate);
-        frame.samples_mut().copy_from_slice(sound);
-        self.frames.push_back(Tap { of, tick, at, side, frame, dropped_before });
+        self.heads.push_back(Head { of, tick, at, side, rate, dropped_before });
+        self.samples.extend_from_slice(sound);
     }
 
-    pub(crate) fn take(&mut self) -> Option<Tap> {
-        let taken = self.frames.pop_front();
-        if self.frames.is_empty() {
+    /// Makes `tap` the next frame, if there is one. Whether there was.
+    pub(crate) fn take(&mut self, tap: &mut Tap) -> bool {
+        let Some(Head { of, tick, at, side, rate, dropped_before }) = self.heads.pop_front() else {
+            return false;
+        };
+        (tap.of, tap.tick, tap.at, tap.side, tap.dropped_before) = (of, tick, at, side, dropped_before);
+        let end = self.taken + rate.frame_len();
+        tap.frame.samples_at(rate).copy_from_slice(&self.samples[self.taken..end]);
+        self.taken = end;
+        if self.heads.is_empty() {
             // Begins at the front again, so that only so much memory is ever touched as a tick needs.
-            self.frames.clear();
+            self.heads.clear();
+            self.samples.clear();
+            self.taken = 0;
         }
-        taken
+        true
     }
 
     pub(crate) const fn dropped(&self) -> u64 {

@@ -60,6 +60,7 @@ What counts as wrong:
   mutes      Each request must be answered with what it asked for; muting listeners changes nothing for who hears whom.
   scenarios  Every packet must have those who must be heard by then, and nobody else. A change excuses the tones that it changes
              until 250 ms after its answer (calls 300 ms, moves by a script and music 1 s); how long it took is told.
+             Recordings must have what was heard, sample for sample, and their tracks must lie beside each other.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -86,6 +87,8 @@ Examples:
       Three desks with customers, agents and supervisors: hold, transfer, queue, coach. docs/load.md tells all.
   confab load --spawn --scenario churn --churn 50 --seconds 120
       50 calls a second that come, and 50 that go, each of which is listened to.
+  confab load --spawn --scenario record --legs 250 --seconds 120
+      125 calls of two: what recording them costs, and whether the files hold what was said.
 
 Exit status:
   0  everyone heard whom they should, and nobody else
@@ -320,16 +323,18 @@ async fn run_one_scenario(args: &LoadArgs, plan: &ScenarioPlan) -> anyhow::Resul
         return Ok(refuse(&problem));
     }
     let interrupt = interrupt_on_signals()?;
-    let surroundings =
-        |node_pid, node_api| Surroundings { node_pid, node_api, progress: Progress::hidden(), interrupt };
+    let surroundings = |node_pid, node_api, node_data| {
+        let progress = Progress::hidden();
+        Surroundings { node_pid, node_api, node_data, progress, interrupt }
+    };
     let report = if let Some(target) = &args.target {
         match resolve(target).await {
-            Ok(target) => run_scenario(target, plan, &surroundings(None, args.node_api())).await?,
+            Ok(target) => run_scenario(target, plan, &surroundings(None, args.node_api(), None)).await?,
             Err(problem) => return Ok(refuse(&problem)),
         }
     } else {
         let mut node = SpawnedNode::start_for_scenario().await?;
-        let surroundings = surroundings(Some(node.child.pid()), Some(node.api.clone()));
+        let surroundings = surroundings(Some(node.child.pid()), Some(node.api.clone()), Some(node.data()));
         let report = run_scenario(node.sip, plan, &surroundings).await;
         node.child.stop().await?;
         report?
@@ -345,7 +350,8 @@ async fn run_against(
     interrupt: &Arc<AtomicBool>,
 ) -> anyhow::Result<Report> {
     let interrupt = Arc::clone(interrupt);
-    let surroundings = Surroundings { node_pid, node_api, progress: Progress::for_terminal(), interrupt };
+    let progress = Progress::for_terminal();
+    let surroundings = Surroundings { node_pid, node_api, node_data: None, progress, interrupt };
     execute_in(target, plan, &surroundings).await
 }
 

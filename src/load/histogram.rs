@@ -51,6 +51,10 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
     pub(super) fn max(&self) -> f64 {
         self.max
     }
@@ -61,7 +65,7 @@ impl Histogram {
     }
 
     /// The middle of the step in which this share is reached.
-    fn percentile(&self, share: f64) -> f64 {
+    pub(super) fn percentile(&self, share: f64) -> f64 {
         let wanted = (self.total as f64 * share).ceil() as u64;
         let mut sum = 0;
         for (step, &count) in self.counts.iter().enumerate() {

@@ -66,7 +66,8 @@ pub use args::{LoadArgs, run};
 pub use codec::Codec;
 pub use finding::Finding;
 pub use floor::{
-    FloorFinding, FloorReport, Group, Heard, Leak, MusicCost, ScenarioPlan, What, Wrong, run_scenario,
+    Fault, FloorFinding, FloorReport, Group, Heard, Lateness, Leak, MusicCost, RecordingCost, ScenarioPlan,
+    Taped, What, Wrong, run_scenario,
 };
 pub use histogram::Times;
 pub use impairment::{Blackout, Impairment, NetworkProfile};

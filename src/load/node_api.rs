@@ -21,6 +21,9 @@ use super::plan::{LegNumber, Plan};
 /// A node answers within milliseconds; after this it is said not to.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// A long recording takes longer.
+const FILE_MAX: Duration = Duration::from_secs(60);
+
 /// Where the API is, and who may ask it.
 #[derive(Clone)]
 pub struct NodeApi {
@@ -109,8 +112,7 @@ impl NodeApi {
         muted: bool,
     ) -> anyhow::Result<()> {
         let request = self.request("POST", &seat.path, &format!("Muted={muted}"))?;
-        let answer = tokio::time::timeout(ANSWER_MAX, self.exchange(connection, request)).await;
-        let answer = answer.context("it does not answer")??;
+        let answer = self.asked(connection, request).await?;
         ensure!(answer["muted"] == muted, "it answers with muted: {}", answer["muted"]);
         Ok(())
     }
@@ -132,8 +134,20 @@ impl NodeApi {
         form: &str,
     ) -> anyhow::Result<Value> {
         let request = self.request(method, path, form)?;
-        let answer = tokio::time::timeout(ANSWER_MAX, self.exchange(connection, request)).await;
-        answer.context("it does not answer")?
+        self.asked(connection, request).await
+    }
+
+    async fn asked(
+        &self,
+        connection: &mut Option<Connection>,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<Value> {
+        let answer = self.exchange(connection, request, ANSWER_LEN_MAX);
+        let body = tokio::time::timeout(ANSWER_MAX, answer).await.context("it does not answer")??;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).context("its answer is no JSON")
     }
 
     /// Reads what is there.
@@ -142,6 +156,16 @@ impl NodeApi {
     /// As [`NodeApi::ask`].
     pub(super) async fn fetch(&self, path: &str) -> anyhow::Result<Value> {
         self.ask(&mut None, "GET", path, "").await
+    }
+
+    /// Reads a file that is there, of at most so many bytes.
+    ///
+    /// # Errors
+    /// When it is not there, is longer, or does not come in time.
+    pub(super) async fn fetch_file(&self, path: &str, len_max: usize) -> anyhow::Result<Bytes> {
+        let request = self.request("GET", path, "")?;
+        let answer = tokio::time::timeout(FILE_MAX, self.exchange(&mut None, request, len_max)).await;
+        answer.context("it does not come")?
     }
 
     fn request(&self, method: &str, path: &str, form: &str) -> anyhow::Result<Request<Full<Bytes>>> {
@@ -159,7 +183,8 @@ impl NodeApi {
         &self,
         connection: &mut Option<Connection>,
         request: Request<Full<Bytes>>,
-    ) -> anyhow::Result<Value> {
+        len_max: usize,
+    ) -> anyhow::Result<Bytes> {
         let kept = match connection.take().filter(|kept| !kept.is_closed()) {
             Some(kept) => kept,
             None => self.connect().await?,
@@ -168,14 +193,14 @@ impl NodeApi {
         kept.ready().await?;
         let answer = kept.send_request(request).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_LEN_MAX).collect().await;
+        let body = Limited::new(answer.into_body(), len_max).collect().await;
         let body = body.map_err(|error| anyhow!("its answer: {error}"))?.to_bytes();
-        let parsed = || serde_json::from_slice::<Value>(&body);
         if !status.is_success() {
-            let why = parsed().ok().and_then(|problem| Some(format!(": {}", problem["message"].as_str()?)));
+            let parsed = serde_json::from_slice::<Value>(&body);
+            let why = parsed.ok().and_then(|problem| Some(format!(": {}", problem["message"].as_str()?)));
             bail!("it answers {}{}", status.as_u16(), why.unwrap_or_default());
         }
-        if body.is_empty() { Ok(Value::Null) } else { parsed().context("its answer is no JSON") }
+        Ok(body)
     }
 
     async fn connect(&self) -> anyhow::Result<Connection> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ pub struct Surroundings {
     pub node_pid: Option<u32>,
     /// The node's API: it is asked about its own delay.
     pub node_api: Option<NodeApi>,
+    /// The node's data directory, if it is on this machine: the manifests of recordings are read.
+    pub node_data: Option<PathBuf>,
     /// Where progress is shown.
     pub progress: Progress,
     /// Set it to end the run early; calls are hung up and the report says so.
@@ -38,7 +41,7 @@ pub struct Surroundings {
 impl Default for Surroundings {
     fn default() -> Self {
         let interrupt = Arc::default();
-        Self { node_pid: None, node_api: None, progress: Progress::hidden(), interrupt }
+        Self { node_pid: None, node_api: None, node_data: None, progress: Progress::hidden(), interrupt }
     }
 }
 

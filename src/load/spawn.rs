@@ -112,7 +112,7 @@ pub(super) struct SpawnedNode {
     /// Where it is asked, and as whom.
     pub(super) api: NodeApi,
     // Dropped after the child: it lives in there.
-    _home: Home,
+    home: Home,
 }
 
 impl SpawnedNode {
@@ -136,6 +136,11 @@ impl SpawnedNode {
         Self::start_with(&["--egress-allow", "127.0.0.0/8"]).await
     }
 
+    /// Where it keeps its data.
+    pub(super) fn data(&self) -> PathBuf {
+        data_in(&self.home.path)
+    }
+
     async fn start_with(flags: &[&str]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let home = Home::make().context("no directory for the node's data")?;
@@ -148,7 +153,7 @@ impl SpawnedNode {
         let sip = sip.parse().with_context(|| format!("the node takes calls at an odd place: {sip}"))?;
         let http = child.said("http").context("the node did not say where it is asked")?;
         let http = http.parse().with_context(|| format!("the node is asked at an odd place: {http}"))?;
-        Ok(Self { child, sip, api: NodeApi::new(http, account, token), _home: home })
+        Ok(Self { child, sip, api: NodeApi::new(http, account, token), home })
     }
 }
 
@@ -157,11 +162,15 @@ fn random_hex() -> String {
     (0..4).map(|_| format!("{:08x}", random_u32())).collect()
 }
 
+fn data_in(home: &Path) -> PathBuf {
+    home.join("data")
+}
+
 fn node_command(program: &Path, home: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(program);
     command
         .args(["serve", "--http-listen", "127.0.0.1:0", "--sip-listen", "127.0.0.1:0", "--data-dir"])
-        .arg(home.join("data"))
+        .arg(data_in(home))
         .args(flags)
         // A `confab.toml` of the user's lies elsewhere.
         .current_dir(home);

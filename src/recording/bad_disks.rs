@@ -87,8 +87,9 @@ fn is_beginning(path: &Path) -> bool {
     samples(path).iter().enumerate().all(|(n, sample)| *sample == (n / 160) as i16)
 }
 
-fn each_is_whole_or_told_to_be_absent(world: &World, over: &HashMap<Name, Manifest>) -> (usize, usize) {
-    let (mut completed, mut absent) = (0, 0);
+/// How many are whole, and how many not.
+fn each_is_whole_or_told_not_to_be(world: &World, over: &HashMap<Name, Manifest>) -> (usize, usize) {
+    let (mut completed, mut failed) = (0, 0);
     for (name, manifest) in over {
         match (manifest.state, &manifest.failure) {
             (State::Completed, None) => {
@@ -97,15 +98,21 @@ fn each_is_whole_or_told_to_be_absent(world: &World, over: &HashMap<Name, Manife
                 assert!(is_beginning(&world.path(name, "wav")));
                 completed += 1;
             }
+            (State::Completed, Some(Failure::Disk(_))) => {
+                assert!((1..500 * 160).contains(&manifest.samples));
+                assert_eq!(verify(&world.path(name, "wav")).unwrap().damages, []);
+                assert!(is_beginning(&world.path(name, "wav")));
+                failed += 1;
+            }
             (State::Absent, Some(Failure::Disk(_))) => {
                 let part = world.path(name, "wav.part");
                 assert!(!part.exists() || fs::metadata(&part).unwrap().len() < 80 || is_beginning(&part));
-                absent += 1;
+                failed += 1;
             }
             other => panic!("{name}: {other:?}"),
         }
     }
-    (completed, absent)
+    (completed, failed)
 }
 
 #[test]
@@ -113,17 +120,22 @@ fn a_disk_that_fills_during_a_hundred_recordings_is_told_of_each_and_takes_more_
     // Some nine megabytes are wanted.
     let room = Arc::new(AtomicI64::new(9_000_000));
     let mut world = World::new(Small { room: Arc::clone(&room) });
-    let (over, failed) = hundred(&mut world);
-    let (completed, absent) = each_is_whole_or_told_to_be_absent(&world, &over);
-    assert_eq!((completed + absent, failed), (100, absent));
-    assert!(absent > 50, "{absent}: they fill it together");
-    // Those it had no room to write down as absent are completed by the next start, with what there is of them.
-    for manifest in find(world.folder.path()).unwrap() {
-        assert!(
-            manifest.state != State::InProgress && (manifest.state == State::Absent || manifest.samples > 0)
-        );
-    }
+    let (over, told) = hundred(&mut world);
+    let (completed, failed) = each_is_whole_or_told_not_to_be(&world, &over);
+    assert_eq!((completed + failed, told), (100, failed));
+    assert!(failed > 50, "{failed}: they fill it together");
+    // The next start finds room, and completes what there is of all of them.
     room.store(1 << 30, Ordering::SeqCst);
+    for manifest in find(world.folder.path()).unwrap() {
+        let name = &manifest.name;
+        match manifest.state {
+            State::Completed => assert_eq!(verify(&world.path(name, "wav")).unwrap().damages, [], "{name}"),
+            State::Absent => {
+                assert!(!world.path(name, "wav.part").exists() || manifest.samples == 0, "{name}")
+            }
+            State::InProgress | State::Deleted => panic!("{manifest:?}"),
+        }
+    }
     goes_on(&mut world);
 }
 
@@ -165,10 +177,10 @@ fn a_real_file_system_that_fills_does_what_the_made_up_one_does() {
     let ballast = disk.0.path().join("ballast");
     fs::write(&ballast, vec![0; 1 << 20]).unwrap();
     let mut world = World::at(tempfile::TempDir::new_in(disk.0.path()).unwrap(), Files);
-    let (over, failed) = hundred(&mut world);
-    let (completed, absent) = each_is_whole_or_told_to_be_absent(&world, &over);
-    assert_eq!((completed + absent, failed), (100, absent));
-    assert!(absent > 50, "{absent}: they fill it together");
+    let (over, told) = hundred(&mut world);
+    let (completed, failed) = each_is_whole_or_told_not_to_be(&world, &over);
+    assert_eq!((completed + failed, told), (100, failed));
+    assert!(failed > 50, "{failed}: they fill it together");
     fs::remove_file(ballast).unwrap();
     goes_on(&mut world);
 }
@@ -222,14 +234,17 @@ fn an_error_of_any_call_ends_the_recording_it_hits_and_no_other() {
         world.hear(1, 0..300);
         assert!(world.recorder.finish(&hit) && world.recorder.finish(&other));
         let (hit, other) = (world.finished(&hit), world.finished(&other));
-        assert_eq!((hit.state, hit.sha256), (State::Absent, None));
-        assert!(matches!(hit.failure, Some(Failure::Disk(_))), "{:?}", hit.failure);
+        let is_cut = refuses == Call::Write;
+        let state = if is_cut { State::Completed } else { State::Absent };
+        assert_eq!((hit.state, hit.sha256.is_some()), (state, is_cut));
+        let is_lost = matches!(hit.failure, Some(Failure::NotKept(_)));
+        assert!(hit.failure.is_some() && is_lost == (refuses == Call::Sync), "{:?}", hit.failure);
         assert_eq!((other.state, other.samples), (State::Completed, 300 * 160));
-        let part = world.path(&hit.name, "wav.part");
-        if refuses == Call::Write {
-            assert_eq!(samples(&part).len(), 2 * BLOCK_STEPS * 160, "what was written before is there");
+        let file = world.path(&hit.name, if is_cut { "wav" } else { "wav.part" });
+        if is_cut {
+            assert_eq!(samples(&file).len(), 2 * BLOCK_STEPS * 160, "what was written before is there");
         }
-        assert!(!part.exists() || is_beginning(&part));
+        assert!(!file.exists() || is_beginning(&file));
         goes_on(&mut world);
     }
 }

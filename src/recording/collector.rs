@@ -2,8 +2,9 @@
 //! nobody: a writer that does not keep up costs the recording a gap.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use confab_media::{LegId, Tap, Tapped, Time};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
+use super::door::{self, Door};
 use super::manifest::Name;
 use super::placing::{Block, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
@@ -49,10 +51,10 @@ pub(super) struct Collector {
     pub(super) taps: Vec<TapSource>,
     /// The frame that was taken last.
     pub(super) tap: Tap,
-    pub(super) writers: Vec<SyncSender<Job>>,
+    pub(super) writers: Vec<Door<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
-    pub(super) legs: HashMap<Tapped, Vec<Active>>,
+    pub(super) legs: HashMap<Tapped, Vec<Active>, BuildHasherDefault<IdHasher>>,
     pub(super) next_writer: usize,
 }
 
@@ -87,6 +89,31 @@ impl Spare {
     }
 }
 
+/// Spreads ids, which count up: they come from nobody who could choose them so that they collide, and each frame is looked up.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+/// The golden ratio in 64 bits: what is multiplied by it differs in its upper bits, whichever it was.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(SPREAD);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Collector {
     /// The thread's life.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
@@ -94,7 +121,7 @@ impl Collector {
         loop {
             idle = if self.legs.is_empty() { idle + 1 } else { 0 };
             let is_idle = idle > LOOKS_AFTERWARDS;
-            let order = orders.recv_timeout(if is_idle { LOOK_WHEN_IDLE } else { LOOK_EVERY });
+            let order = door::next(orders, if is_idle { LOOK_WHEN_IDLE } else { LOOK_EVERY });
             // Its leg is tapped from now on, and what has come of it since is already here.
             let order = match order {
                 Ok(Order::Begin(begin)) => {
@@ -145,6 +172,8 @@ impl Collector {
                 }
             }
         }
+        // Once for all that was left.
+        writers.iter().for_each(Door::wake);
     }
 
     fn begin(&mut self, begin: Begin) {
@@ -212,7 +241,7 @@ impl Collector {
 
     /// What must not be lost waits until there is room: a recording's beginning and end, of which there are few.
     fn hand_on(&self, writer: usize, job: Job) {
-        if self.writers[writer].send(job).is_err() {
+        if !self.writers[writer].put(job) {
             warn!("a thread that writes recordings is gone");
         }
     }
@@ -232,7 +261,7 @@ impl Active {
         !self.has_ended && tap.at >= self.since
     }
 
-    fn append(&self, writer: &SyncSender<Job>, block: Block, stats: &Stats) {
+    fn append(&self, writer: &Door<Job>, block: Block, stats: &Stats) {
         if block.samples.is_empty() && block.pauses.is_empty() && block.trimmed == 0 {
             return;
         }
@@ -245,7 +274,7 @@ impl Active {
         let (name, room) = (self.name.clone(), self.room.clone());
         let job = Job::Append(Append { name, block, began: self.began, room, _waiting });
         // Dropped with the job, the count goes down again.
-        if writer.try_send(job).is_err() {
+        if !writer.leave(job) {
             stats.dropped.increment();
         }
     }

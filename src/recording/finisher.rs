@@ -17,7 +17,7 @@ use super::archive::{Archive, Finished};
 use super::disk::Disk;
 use super::manifest::{Failure, Manifest, Name, State, hex};
 use super::recorder::{Report, Stats};
-use super::repair::{Paths, save};
+use super::repair::{Paths, cut_short, save};
 use super::wav::{self, Head};
 
 /// Read from a file at a time.
@@ -56,6 +56,13 @@ pub(super) struct Closed {
     pub(super) sound: Sha256,
 }
 
+impl Closed {
+    /// Fewer samples than these are none.
+    fn least(&self) -> u64 {
+        self.shortest.as_millis() as u64 * u64::from(self.manifest.rate) / 1_000
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Finisher {
     pub(super) disk: Arc<dyn Disk>,
@@ -92,11 +99,16 @@ impl Finisher {
     }
 
     fn finish(&self, mut closed: Closed) {
-        // What has failed has been written down as that.
-        if closed.manifest.failure.is_none()
-            && let Err(error) = self.complete(&mut closed)
-        {
-            fail(&*self.disk, &mut closed.manifest, &closed.paths, closed.written, &error);
+        if let Some(failure) = &closed.manifest.failure {
+            if matches!(failure, Failure::Disk(_)) {
+                self.complete_what_there_is(&mut closed);
+            }
+        } else if let Err(error) = self.complete(&mut closed) {
+            let failure = match error.raw_os_error() {
+                Some(libc::EIO) => Failure::NotKept(error.to_string()),
+                Some(_) | None => Failure::Disk(error.to_string()),
+            };
+            fail(&*self.disk, &mut closed.manifest, &closed.paths, closed.written, failure);
         }
         match closed.manifest.state {
             State::Completed => self.stats.completed.increment(),
@@ -105,9 +117,32 @@ impl Finisher {
         self.tell(Report::Finished(Box::new(closed.manifest)));
     }
 
+    /// What the disk took before it took no more is the recording. What it does not let be completed has been written down as
+    /// absent, and stays so.
+    fn complete_what_there_is(&self, closed: &mut Closed) {
+        let kept = closed.kept.min(closed.written);
+        if kept < closed.least().max(1) {
+            return;
+        }
+        let done = cut_short(&closed.manifest, &closed.paths, kept).and_then(|cut| {
+            let Some(cut) = cut else { return Ok(None) };
+            self.archive.keep(Finished { sound: &closed.paths.part, manifest: &cut })?;
+            Ok(Some(cut))
+        });
+        match done {
+            Ok(Some(cut)) => closed.manifest = cut,
+            Ok(None) => {}
+            Err(error) => {
+                info!(recording = %closed.manifest.name, %error, "nor can what was written be completed");
+                // Of two manifests the last that can be written is that it is absent.
+                let _ = save(&*self.disk, &closed.manifest, &closed.paths.manifest, true);
+            }
+        }
+    }
+
     fn complete(&self, closed: &mut Closed) -> io::Result<()> {
+        let least = closed.least();
         let manifest = &mut closed.manifest;
-        let least = closed.shortest.as_millis() as u64 * u64::from(manifest.rate) / 1_000;
         let kept = closed.kept.min(closed.written);
         manifest.samples = closed.written;
         if kept == 0 || kept < least {
@@ -146,12 +181,12 @@ impl Finisher {
 }
 
 /// Writes down that a recording cannot be written. What was written stays where it is.
-pub(super) fn fail(disk: &dyn Disk, manifest: &mut Manifest, paths: &Paths, written: u64, error: &io::Error) {
-    warn!(recording = %manifest.name, %error, "cannot be written; the recording ends");
+pub(super) fn fail(disk: &dyn Disk, manifest: &mut Manifest, paths: &Paths, written: u64, failure: Failure) {
+    warn!(recording = %manifest.name, ?failure, "cannot be written; the recording ends");
     manifest.end_at(written);
     manifest.state = State::Absent;
     manifest.sha256 = None;
-    manifest.failure = Some(Failure::Disk(error.to_string()));
+    manifest.failure = Some(failure);
     if let Err(error) = save(disk, manifest, &paths.manifest, true) {
         info!(recording = %manifest.name, %error, "nor can its manifest");
     }

@@ -1,12 +1,14 @@
-//! Recordings of more than 4 GiB, in files that have holes where the hours before would be.
+//! Recordings of more hours than anybody listens to, and of more than 4 GiB, in files that have holes where the hours before would be.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use confab_media::TapSide;
+
 use super::collector::Spare;
-use super::placing::Block;
-use super::placing::tests::terms;
+use super::placing::tests::{frame, terms};
+use super::placing::{Block, Placing};
 use super::tests::name;
 use super::wav::{self, HEADER_LEN, Head};
 use super::writer::{Append, Open, Waiting};
@@ -61,4 +63,41 @@ fn a_recording_that_outgrows_four_gibibytes_goes_on_in_the_same_file_which_can_b
     assert_eq!(mixed.read_at(HEADER_LEN + MANY * 2, &mut bytes).unwrap(), 6);
     assert_eq!(bytes, [3, 0, 3, 0, 3, 0]);
     assert!(Head::parse(&wav::header(2, 8_000, (at - 1) * 4)).is_some_and(|head| head.data == (at - 1) * 4));
+}
+
+/// Steps of 20 ms in an hour.
+const HOUR: u64 = 180_000;
+
+#[test]
+fn after_six_hours_every_sample_still_lies_where_it_was_heard() {
+    let mut placing = Placing::new(terms(Tracks::Both));
+    let (mut next, mut heard, mut gaps) = (0, 0, Vec::new());
+    let mut put = |block: Block| {
+        assert_eq!(block.at, next);
+        for (n, pair) in block.samples.as_chunks::<2>().0.iter().enumerate() {
+            let step = (block.at + n as u64) / 160;
+            // A minute is heard at the beginning of each hour.
+            let said = if step % HOUR < 3_000 { 1 + (step / HOUR) as i16 } else { 0 };
+            assert_eq!(*pair, [said, -said], "step {step}");
+        }
+        next += block.samples.len() as u64 / 2;
+        heard += block.heard;
+        gaps.extend(block.gaps);
+    };
+    for step in (0..6).flat_map(|hour| hour * HOUR..hour * HOUR + 3_000) {
+        let said = 1 + (step / HOUR) as i16;
+        for (side, sample) in [(TapSide::Received, said), (TapSide::Sent, -said)] {
+            assert_eq!(placing.hear(&frame(step, side, sample)), None);
+            if let Some(block) = placing.take_block() {
+                put(block);
+            }
+        }
+    }
+    let (rest, kept) = placing.finish();
+    put(rest);
+    assert_eq!((kept, next), ((5 * HOUR + 3_000) * 160, kept));
+    assert_eq!(heard, 2 * 6 * 3_000 * 160);
+    let missing: u64 = gaps.iter().map(|gap| gap.samples).sum();
+    assert_eq!(missing, 5 * (HOUR - 3_000) * 160);
+    assert!(gaps.iter().all(|gap| gap.track.is_none()));
 }

@@ -169,7 +169,7 @@ pub struct Manifest {
     /// When it was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<DateTime<Utc>>,
-    /// Why it is absent.
+    /// Why it is absent, or completed with less than was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// SHA-256 of its samples, in hexadecimal digits, taken as they were written; once it is completed. The header is not
@@ -181,7 +181,7 @@ pub struct Manifest {
     seal: String,
 }
 
-/// Why a recording is absent.
+/// Why a recording is absent, or why it ends too early.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
@@ -189,8 +189,11 @@ pub enum Failure {
     TooShort,
     /// There was nothing but silence, which was to be cut off.
     Silent,
-    /// The disk did not take it. What was written before is in the file that ends in `.part`.
+    /// The disk did not take it, or no more of it. What was written before is the recording, if the disk let it be completed;
+    /// otherwise that is in the file that ends in `.part`, until a later start can complete it.
     Disk(String),
+    /// The disk had taken it and did not keep it. What it then says is there may be something else.
+    NotKept(String),
 }
 
 impl Manifest {
@@ -277,6 +280,13 @@ impl Manifest {
         });
         let silent_in_cut = silent - self.silent();
         self.heard = self.heard.saturating_sub(cut.saturating_sub(silent_in_cut));
+    }
+
+    /// It ends here, as much as can be had of it: nothing is known of it but what is written down.
+    pub(super) fn complete_at(&mut self, samples: u64, sha256: String) {
+        self.end_at(samples);
+        self.heard = (samples * u64::from(self.tracks)).saturating_sub(self.silent());
+        (self.state, self.sha256) = (State::Completed, Some(sha256));
     }
 
     /// Samples of silence that gaps and pauses account for, of all tracks together.

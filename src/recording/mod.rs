@@ -22,6 +22,7 @@ mod bad_disks;
 mod collector;
 mod command;
 mod disk;
+mod door;
 mod finisher;
 #[cfg(test)]
 mod long;

@@ -133,6 +133,8 @@ pub(super) struct Placing {
     has_ended: bool,
     /// Steps in the file, those that the block under way has included.
     steps: u64,
+    /// Samples at the end of the last step that nobody will ever have.
+    lacking: usize,
     /// Where the last sound ended, in steps.
     sound_until: u64,
     /// Silence before the first sound.
@@ -160,6 +162,7 @@ impl Placing {
             slots: Slots::new(&terms),
             has_ended: false,
             steps: 0,
+            lacking: 0,
             sound_until: 0,
             waiting,
             gate: SpeechGate::default(),
@@ -219,8 +222,18 @@ impl Placing {
             true => (self.sound_until + MARGIN_STEPS).min(self.steps),
             false => self.steps,
         };
-        let samples = kept * self.step_len() as u64;
+        let there = self.steps * self.step_len() as u64 - self.cut_end();
+        let samples = (kept * self.step_len() as u64).min(there);
         (self.cut_block(), samples)
+    }
+
+    /// Cuts off what would be silence though somebody may have spoken, and says how many samples that were.
+    fn cut_end(&mut self) -> u64 {
+        let width = usize::from(self.terms.shape.tracks.width());
+        let cut = self.lacking.min(self.block.samples.len() / width);
+        self.block.samples.truncate(self.block.samples.len() - cut * width);
+        self.block.heard = self.block.heard.saturating_sub((cut * width) as u64);
+        cut as u64
     }
 
     const fn step_len(&self) -> usize {
@@ -296,6 +309,8 @@ impl Placing {
             self.block.heard += len * heard;
         }
         self.steps += 1;
+        let is_heard = step.paused.is_none() && !step.missing.contains(&true);
+        self.lacking = if is_heard { step.lacking } else { 0 };
         if step.is_loud {
             self.sound_until = self.steps;
         }
@@ -471,6 +486,31 @@ pub(super) mod tests {
         });
         // The last word ends at step 180, and the gate holds on for 20.
         assert!((280..310).contains(&ended.unwrap()), "{ended:?}");
+    }
+
+    #[test]
+    fn what_the_engine_has_not_let_go_of_at_the_end_is_no_silence_in_the_file() {
+        let late = 24;
+        for (tracks, sides) in [
+            (Tracks::Conference, &[TapSide::Mix][..]),
+            (Tracks::Apart, &[TapSide::Apart, TapSide::Rest]),
+            (Tracks::Both, &[TapSide::Received, TapSide::Sent]),
+        ] {
+            let cut = if tracks == Tracks::Both { 0 } else { late };
+            let mut placing = Placing::new(terms(tracks));
+            for step in 0..45 {
+                for side in sides {
+                    assert_eq!(placing.hear(&frame(step, *side, 700)), None);
+                }
+                // One block is on its way.
+                drop(placing.take_block());
+            }
+            let (block, kept) = placing.finish();
+            assert_eq!(kept as usize, 45 * 160 - cut, "{tracks:?}");
+            assert_eq!(block.samples.len(), (5 * 160 - cut) * sides.len());
+            assert_eq!(block.heard, block.samples.len() as u64);
+            assert!(block.samples.iter().all(|sample| *sample == 700), "{tracks:?}");
+        }
     }
 
     #[test]

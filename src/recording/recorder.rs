@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
+use confab_media::{LegId, SampleRate, Tap, Tapped, Time};
 use tokio::sync::mpsc;
 
 use super::archive::LocalFolder;
 use super::collector::{Collector, Order};
 use super::disk::Disk;
+use super::door::Door;
 use super::finisher::Finisher;
 use super::manifest::{Manifest, Name};
 use super::placing::{Ending, PauseBehavior, Terms};
@@ -86,7 +87,7 @@ pub enum Report {
 /// The recorder. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
-    orders: SyncSender<Order>,
+    orders: Door<Order>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
     /// Samples a second of all recordings, if that is not up to what is recorded.
     rate: Option<SampleRate>,
@@ -158,13 +159,23 @@ impl Recorder {
                 finishers: finishers.clone(),
                 open: HashMap::new(),
             };
-            threads.push(spawn(format!("record-{number}"), move || writer.run(&given))?);
-            writers.push(jobs);
+            let thread = spawn(format!("record-{number}"), move || writer.run(&given))?;
+            writers.push(Door::new(jobs, thread.thread().clone()));
+            threads.push(thread);
         }
         let taps = settings.taps;
-        let collector =
-            Collector { taps, tap: nothing(), writers, reports, stats, legs: HashMap::new(), next_writer: 0 };
-        threads.push(spawn("recorder".to_owned(), move || collector.run(&ordered))?);
+        let collector = Collector {
+            taps,
+            tap: Tap::empty(),
+            writers,
+            reports,
+            stats,
+            legs: HashMap::default(),
+            next_writer: 0,
+        };
+        let thread = spawn("recorder".to_owned(), move || collector.run(&ordered))?;
+        let orders = Door::new(orders, thread.thread().clone());
+        threads.push(thread);
         Ok((Self { orders, threads: Arc::new(Mutex::new(threads)), rate: None }, reported))
     }
 
@@ -182,50 +193,38 @@ impl Recorder {
 
     /// Records a leg or a conference from now on. What was tapped of it before is not part of it. Whether there was room for the order.
     pub fn begin(&self, begin: Begin) -> bool {
-        self.orders.try_send(Order::Begin(Box::new(begin))).is_ok()
+        self.orders.offer(Order::Begin(Box::new(begin)))
     }
 
     /// Leaves out what comes (`Some`), or goes on (`None`). Whether there was room for the order.
     pub fn pause(&self, name: &Name, behavior: Option<PauseBehavior>) -> bool {
-        self.orders.try_send(Order::Pause(name.clone(), behavior)).is_ok()
+        self.orders.offer(Order::Pause(name.clone(), behavior))
     }
 
     /// Gives one who comes the next track, where each participant has one. Whether there was room for the order.
     pub fn seat(&self, name: &Name, leg: LegId, label: String) -> bool {
-        self.orders.try_send(Order::Seat(name.clone(), leg, label)).is_ok()
+        self.orders.offer(Order::Seat(name.clone(), leg, label))
     }
 
     /// Ends a recording; a report says when it is on the disk. Whether there was room for the order.
     pub fn finish(&self, name: &Name) -> bool {
-        self.orders.try_send(Order::Finish(name.clone())).is_ok()
+        self.orders.offer(Order::Finish(name.clone()))
     }
 
     /// Deletes the files of a recording that is over; a report says when. Whether there was room for the order.
     pub fn delete(&self, name: &Name) -> bool {
-        self.orders.try_send(Order::Delete(name.clone())).is_ok()
+        self.orders.offer(Order::Delete(name.clone()))
     }
 
     /// Completes all recordings and ends. Waits for the disk: not to be called where nothing may wait.
     pub fn stop(&self) {
         // Refused, it is stopping already or has as many orders before it as it will take.
-        let _ = self.orders.send(Order::Stop);
+        let _ = self.orders.put(Order::Stop);
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A panic has been reported by the thread itself.
             let _ = thread.join();
         }
-    }
-}
-
-/// What a source makes a frame of.
-const fn nothing() -> Tap {
-    Tap {
-        of: Tapped::Leg(LegId(0)),
-        tick: Tick(0),
-        at: Time::from_nanos(0),
-        side: TapSide::Received,
-        frame: Frame::silence(SampleRate::Hz8000),
-        dropped_before: 0,
     }
 }
 

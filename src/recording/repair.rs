@@ -94,6 +94,11 @@ fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifes
     };
     let paths = Paths::of(folder, name);
     match manifest.state {
+        State::Absent if matches!(manifest.failure, Some(Failure::Disk(_))) => {
+            if let Err(error) = complete_late(&mut manifest, &paths) {
+                warn!(recording = %name, %error, "what there is of it still cannot be completed");
+            }
+        }
         State::Absent | State::Deleted => {}
         // It was on the disk, and had not got its name yet.
         State::Completed if paths.part.exists() => fs::rename(&paths.part, &paths.wav)?,
@@ -104,28 +109,56 @@ fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifes
 }
 
 fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
-    let samples = match wav::fit(&paths.part, manifest.tracks, u64::MAX) {
+    (manifest.recovered, manifest.is_news) = (true, true);
+    match cut_short(manifest, paths, u64::MAX)? {
+        Some(cut) => {
+            *manifest = cut;
+            keep(manifest, paths)?;
+        }
+        None => {
+            manifest.end_at(0);
+            manifest.heard = 0;
+            manifest.state = State::Absent;
+            manifest.failure = Some(Failure::TooShort);
+            save(&Files, manifest, &paths.manifest, true)?;
+        }
+    }
+    info!(recording = %manifest.name, samples = manifest.samples, "completed what the last process left");
+    Ok(())
+}
+
+/// One that the disk did not take to its end, nor let be completed then.
+fn complete_late(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
+    if let Some(mut cut) = cut_short(manifest, paths, u64::MAX)? {
+        cut.recovered = true;
+        keep(&cut, paths)?;
+        info!(recording = %cut.name, samples = cut.samples, "completed what the disk had taken");
+        cut.is_news = true;
+        *manifest = cut;
+    }
+    Ok(())
+}
+
+/// Makes the file one of at most so many samples of each track, and says what its manifest is then. None if there is nothing.
+pub(super) fn cut_short(manifest: &Manifest, paths: &Paths, most: u64) -> io::Result<Option<Manifest>> {
+    let samples = match wav::fit(&paths.part, manifest.tracks, most) {
         Ok(samples) => samples.unwrap_or(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     };
-    (manifest.recovered, manifest.is_news) = (true, true);
-    manifest.end_at(samples);
-    manifest.heard = (samples * u64::from(manifest.tracks)).saturating_sub(manifest.silent());
     if samples == 0 {
-        manifest.state = State::Absent;
-        manifest.failure = Some(Failure::TooShort);
-    } else {
-        manifest.state = State::Completed;
-        manifest.sha256 = Some(sound_hash(&paths.part)?);
-        Files.sync(&paths.part)?;
+        return Ok(None);
     }
+    let mut cut = manifest.clone();
+    cut.complete_at(samples, sound_hash(&paths.part)?);
+    Ok(Some(cut))
+}
+
+/// Sees to it that it lasts, and gives it its name.
+fn keep(manifest: &Manifest, paths: &Paths) -> io::Result<()> {
+    Files.sync(&paths.part)?;
     save(&Files, manifest, &paths.manifest, true)?;
-    if samples > 0 {
-        fs::rename(&paths.part, &paths.wav)?;
-    }
-    info!(recording = %manifest.name, samples, "completed what the last process left");
-    Ok(())
+    fs::rename(&paths.part, &paths.wav)
 }
 
 /// Writes a manifest.

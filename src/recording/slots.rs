@@ -39,6 +39,8 @@ pub(super) struct Step {
     pub(super) is_loud: bool,
     /// What the far end says in it, where somebody waits for that.
     pub(super) said: Level,
+    /// Samples at its end that are silent because nothing followed: the engine has not let go of them.
+    pub(super) lacking: usize,
     pub(super) paused: Option<PauseBehavior>,
 }
 
@@ -182,18 +184,18 @@ impl Slots {
         let sound = std::mem::take(&mut self.spare_sound);
         let next = Slot { index: self.under_way.index + 1, sound, is_lossy: false, paused: self.paused };
         let over = std::mem::replace(&mut self.under_way, next);
-        let mut whole = self.held.replace(over);
+        let (mut whole, mut lacking) = (self.held.replace(over), 0);
         if let Some(held) = &mut whole {
             // Who said nothing more has the end of what they said in their converter.
             let ended =
                 self.inputs.iter_mut().enumerate().filter(|(_, input)| input.last == Some(held.index));
             for (at, input) in ended {
                 if let Some(Some(sound)) = held.sound.get_mut(at) {
-                    input.flush(sound);
+                    lacking = lacking.max(input.flush(sound));
                 }
             }
         }
-        whole.map(|slot| self.step(slot))
+        whole.map(|slot| Step { lacking, ..self.step(slot) })
     }
 
     /// Where frames of that kind come in.
@@ -231,7 +233,7 @@ impl Slots {
         let said = said.map_or(Level::SILENCE, Level::of);
         slot.sound.drain(..).flatten().for_each(|sound| self.take_back(sound));
         self.spare_sound = slot.sound;
-        Step { samples, missing, is_loud, said, paused: slot.paused }
+        Step { samples, missing, is_loud, said, lacking: 0, paused: slot.paused }
     }
 
     /// What came, each on its track; nothing of a pause.
@@ -354,10 +356,15 @@ impl Input {
         self.late = samples(in_converter + in_engine, to);
     }
 
-    /// Puts what is still in the converter at the end of the last slot. What is in the engine is not to be had.
-    fn flush(&mut self, before: &mut [i16]) {
-        let Some(mut converter) = self.converter.take().filter(|_| self.late == self.in_converter) else {
-            return;
+    /// Puts what is still in the converter at the end of the last slot. What is in the engine is not to be had: how many
+    /// samples are silent for that.
+    fn flush(&mut self, before: &mut [i16]) -> usize {
+        if self.late > self.in_converter {
+            self.converter = None;
+            return self.late;
+        }
+        let Some(mut converter) = self.converter.take() else {
+            return 0;
         };
         let silence = vec![0; converter.from().frame_len()];
         let mut rest = vec![0; before.len()];
@@ -365,6 +372,7 @@ impl Input {
         let at = before.len() - self.late;
         before[at..].copy_from_slice(&rest[..self.late]);
         self.last = None;
+        0
     }
 }
 

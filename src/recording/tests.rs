@@ -17,7 +17,9 @@ use super::manifest::Failure;
 use super::placing::BLOCK_STEPS;
 use super::placing::tests::{frame, terms};
 use super::recorder::{Begin, RecorderSettings, Report};
-use super::{Disk, Files, Gap, Manifest, Name, Playback, Recorder, Sheet, State, Terms, Tracks, find};
+use super::{
+    Disk, Files, Gap, Manifest, Name, Playback, Recorder, Sheet, State, Terms, Tracks, find, verify,
+};
 use crate::telemetry::Metrics;
 
 /// A recorder, and what it is given.
@@ -252,10 +254,11 @@ fn a_full_disk_ends_the_recording_it_is_full_for_keeps_what_was_written_and_touc
     }
     finished.sort_by_key(|manifest| manifest.name.clone());
     assert!(failed);
-    assert_eq!(finished[0].state, State::Absent);
-    assert!(matches!(finished[0].failure, Some(Failure::Disk(_))), "{:?}", finished[0].failure);
-    let kept = samples(&world.path(&unlucky, "wav.part"));
-    assert!(kept.len() > 80_000 / 2, "{}", kept.len());
+    let cut = &finished[0];
+    assert!(matches!((cut.state, &cut.failure), (State::Completed, Some(Failure::Disk(_)))), "{cut:?}");
+    let kept = samples(&world.path(&unlucky, "wav"));
+    assert!(kept.len() > 80_000 / 2 && kept.len() as u64 == 2 * cut.samples, "{}", kept.len());
+    assert_eq!(verify(&world.path(&unlucky, "wav")).unwrap().damages, []);
     assert!(kept.iter().enumerate().all(|(n, s)| *s == [1, -1][n % 2] * (n / 320) as i16));
     assert_eq!((finished[1].state, finished[1].samples), (State::Completed, 400 * 160));
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -16,8 +16,9 @@ use tracing::{info, warn};
 
 use super::collector::Spare;
 use super::disk::{Disk, Sheet};
+use super::door;
 use super::finisher::{Closed, Lasting, Task, fail};
-use super::manifest::{Gap, Manifest, Name};
+use super::manifest::{Failure, Gap, Manifest, Name};
 use super::placing::{Block, Shape};
 use super::recorder::Report;
 use super::repair::{Paths, save};
@@ -26,6 +27,9 @@ use super::wav;
 /// Seconds of sound after which the disk is asked to keep what there is: what a machine that loses its power may lose,
 /// beside what the disk needs for that. More often would be a thousand times a second on a node that records everything.
 const SYNC_EVERY: u64 = 10;
+
+/// It is woken when there is something to do; this is only so that it sleeps for a time that has an end.
+const IDLE: Duration = Duration::from_secs(3_600);
 
 /// Silence is written so many samples at a time.
 const SILENCE_STEP: u64 = 4_096;
@@ -95,14 +99,15 @@ pub(super) struct Open {
 impl Writer {
     /// The thread's life.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
-            match job {
-                Job::Open(name, about, shape) => self.open(name, about, shape),
-                Job::Append(append) => self.append(append),
-                Job::Label(name, track, label) => self.label(&name, track, label),
-                Job::Finish(name, kept, shortest) => self.finish(&name, kept, shortest),
-                Job::Delete(name) => self.hand_on(Task::Delete(name)),
-                Job::Stop => return,
+        loop {
+            match door::next(jobs, IDLE) {
+                Ok(Job::Open(name, about, shape)) => self.open(name, about, shape),
+                Ok(Job::Append(append)) => self.append(append),
+                Ok(Job::Label(name, track, label)) => self.label(&name, track, label),
+                Ok(Job::Finish(name, kept, shortest)) => self.finish(&name, kept, shortest),
+                Ok(Job::Delete(name)) => self.hand_on(Task::Delete(name)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -167,7 +172,11 @@ impl Writer {
     fn failed(&self, open: &mut Open, error: &io::Error) {
         // The file is closed, whatever comes of that.
         open.file = None;
-        fail(&*self.disk, &mut open.manifest, &open.paths, open.written, error);
+        let failure = match open.lasting.trouble.get() {
+            Some(trouble) => Failure::NotKept(trouble.clone()),
+            None => Failure::Disk(error.to_string()),
+        };
+        fail(&*self.disk, &mut open.manifest, &open.paths, open.written, failure);
         // A model that is gone wants to know nothing more.
         let _ = self.reports.blocking_send(Report::Failed(open.manifest.name.clone()));
     }

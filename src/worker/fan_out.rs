@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
+use confab_media::Tap;
 
 use super::taps::{TapReader, TapSink, tap_ring};
 
@@ -89,7 +89,7 @@ impl FanOut {
     /// When the system refuses it.
     pub fn start(taps: Vec<TapReader>, listener: Arc<dyn Listener>, bell: &Bell) -> io::Result<Self> {
         let (sink, aside) = tap_ring();
-        let pump = Pump { taps, tap: nothing(), aside: sink };
+        let pump = Pump { taps, tap: Tap::empty(), aside: sink };
         let shared = Arc::new(Shared { pump: Mutex::new(pump), listener });
         let (hands_out, bell_of_thread) = (Arc::clone(&shared), bell.clone());
         let thread = std::thread::Builder::new().name("taps".to_owned());
@@ -154,21 +154,11 @@ impl Pump {
     }
 }
 
-/// What a ring makes a frame of.
-const fn nothing() -> Tap {
-    Tap {
-        of: Tapped::Leg(LegId(0)),
-        tick: Tick(0),
-        at: Time::from_nanos(0),
-        side: TapSide::Received,
-        frame: Frame::silence(SampleRate::Hz8000),
-        dropped_before: 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    use confab_media::Tick;
 
     use super::*;
 
@@ -202,12 +192,12 @@ mod tests {
 
     fn put(sink: &mut TapSink, ticks: std::ops::Range<u64>) {
         for tick in ticks {
-            sink.put(&Tap { tick: Tick(tick), ..nothing() });
+            sink.put(&Tap { tick: Tick(tick), ..Tap::empty() });
         }
     }
 
     fn all(fan_out: &mut FanOut) -> Vec<u64> {
-        let (mut tap, mut taken) = (nothing(), Vec::new());
+        let (mut tap, mut taken) = (Tap::empty(), Vec::new());
         while fan_out.take(&mut tap) {
             taken.push(tap.tick.0);
         }

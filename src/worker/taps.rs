@@ -4,7 +4,7 @@
 //! takes as much as it has samples, so a second of 250 legs at 8 kHz, both ways, is 9 MB.
 //!
 //! ```text
-//! engine.poll_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take
+//! engine.take_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take
 //! ```
 
 use confab_media::{ConferenceId, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};

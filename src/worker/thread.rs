@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
-    Retired, Tick, TickTimes, Time, Transmit,
+    Retired, Tap, Tick, TickTimes, Time, Transmit,
 };
 
 use super::clock::{self, Stamps};
@@ -61,6 +61,8 @@ struct Thread<'a> {
     desk: &'a mut Desk,
     taps: &'a mut TapSink,
     bell: &'a Bell,
+    /// The frame that was tapped last.
+    tap: Tap,
     stats: &'a WorkerStats,
     legs: Vec<Polled>,
     places: HashMap<LegId, usize>,
@@ -89,6 +91,7 @@ impl<'a> Thread<'a> {
             desk: &mut start.desk,
             taps: &mut start.taps,
             bell: &start.bell,
+            tap: Tap::empty(),
             stats: &start.stats,
             batch: Batch::new(),
             deadline: Deadline::first_after(now),
@@ -149,12 +152,12 @@ impl<'a> Thread<'a> {
             send: clock::now().since(encoded_at),
         });
         // Behind the packets: who listens comes first.
-        let mut tapped = false;
-        while let Some(tap) = self.engine.poll_tap() {
-            self.taps.put(&tap);
-            tapped = true;
+        let mut is_tapped = false;
+        while self.engine.take_tap(&mut self.tap) {
+            self.taps.put(&self.tap);
+            is_tapped = true;
         }
-        if tapped {
+        if is_tapped {
             self.bell.ring();
         }
         self.ticks += 1;

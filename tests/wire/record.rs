@@ -69,10 +69,15 @@ impl Api {
 
     /// A recording when it is completed.
     pub(crate) async fn completed(&self, path: &str) -> Value {
-        within(&format!("{path} to be completed"), async {
+        self.until(path, "completed").await
+    }
+
+    /// A recording when it got so far.
+    pub(crate) async fn until(&self, path: &str, status: &str) -> Value {
+        within(&format!("{path} to be {status}"), async {
             loop {
                 let (_, found) = self.json("GET", path, "").await;
-                if found["status"] == "completed" {
+                if found["status"] == status {
                     return found;
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -282,15 +287,28 @@ async fn a_call_is_recorded_over_the_api_each_side_on_its_track() {
 }
 
 /// `confab serve`, killed without a word.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     http: SocketAddr,
-    sip: SocketAddr,
+    pub(crate) sip: SocketAddr,
 }
 
 impl Process {
     fn start(home: &TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_confab"))
+        Self::run(home, Command::new(env!("CARGO_BIN_EXE_confab")))
+    }
+
+    /// One whose files may have so many blocks of the shell's (512 or 1,024 bytes), as on a disk that is full.
+    pub(crate) fn start_cramped(home: &TempDir, blocks: u32) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        // Without the trap a write that has no room would end the process.
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
+        shell.arg(env!("CARGO_BIN_EXE_confab"));
+        Self::run(home, shell)
+    }
+
+    fn run(home: &TempDir, mut command: Command) -> Self {
+        let mut child = command
             .args(["serve", "--http-listen=127.0.0.1:0", "--sip-listen=127.0.0.1:0", "--media-threads=1"])
             .arg("--egress-allow=127.0.0.0/8")
             .current_dir(home.path())
@@ -309,7 +327,7 @@ impl Process {
         Self { child, http: word("http="), sip: word("sip=") }
     }
 
-    fn api(&self, home: &TempDir) -> Api {
+    pub(crate) fn api(&self, home: &TempDir) -> Api {
         let kept = fs::read_to_string(home.path().join("confab-data/credentials.toml")).unwrap();
         let value = |key: &str| {
             let line = kept.lines().find(|line| line.starts_with(key)).unwrap();

@@ -47,6 +47,8 @@ pub struct ConferenceTap {
     rest_limiter: Limiter,
     mix: [i32; FRAME_LEN_MAX],
     alone: [i32; FRAME_LEN_MAX],
+    /// What the one apart says, as wide as sums are.
+    wide: [i32; FRAME_LEN_MAX],
     frame: Frame,
 }
 
@@ -73,6 +75,7 @@ impl ConferenceTap {
             rest_limiter: Limiter::default(),
             mix: [0; FRAME_LEN_MAX],
             alone: [0; FRAME_LEN_MAX],
+            wide: [0; FRAME_LEN_MAX],
             frame: Frame::silence(rate),
         })
     }
@@ -99,7 +102,7 @@ impl ConferenceTap {
             taps.copy(when, of, TapSide::Mix, rate, sound);
         }
         if self.parts.apart.is_some() {
-            for (mixed, alone) in self.mix.iter_mut().zip(&self.alone) {
+            for (mixed, alone) in self.mix[..len].iter_mut().zip(&self.alone[..len]) {
                 *mixed -= alone;
             }
             let sound = limited(&mut self.one_limiter, &self.alone[..len], &mut self.frame);
@@ -115,24 +118,25 @@ impl ConferenceTap {
     /// Brings what is said at all rates to that of the copies.
     fn sum(&mut self, said: &Said<'_>) {
         let len = self.rate.frame_len();
-        self.mix.fill(0);
+        let (mix, alone) = (&mut self.mix[..len], &mut self.alone[..len]);
+        mix.fill(0);
         for bus in said.buses.iter().flatten() {
             let sum = bus.speaks().then(|| bus.said());
-            self.all.add(bus.rate(), sum, &mut self.mix[..len]);
+            self.all.add(bus.rate(), sum, mix);
         }
         let Some(leg) = self.parts.apart else {
             return;
         };
-        self.alone.fill(0);
+        alone.fill(0);
         let one = said.participants.iter().find(|participant| participant.leg == leg);
         let one = one.and_then(|one| Some((one.rate(), one.mixed(said.voices)?)));
         for rate in SampleRate::ALL {
-            let mut widened = [0; FRAME_LEN_MAX];
+            let wide = &mut self.wide;
             let sound = one.filter(|(at, _)| *at == rate).map(|(_, frame)| {
-                widened.iter_mut().zip(frame).for_each(|(wide, sample)| *wide = i32::from(*sample));
-                &widened[..frame.len()]
+                wide.iter_mut().zip(frame).for_each(|(wide, sample)| *wide = i32::from(*sample));
+                &wide[..frame.len()]
             });
-            self.one.add(rate, sound, &mut self.alone[..len]);
+            self.one.add(rate, sound, alone);
         }
     }
 }
@@ -191,14 +195,28 @@ impl Ways {
         }
         // A tick is longer than the filters and delays are, so one tick of silence empties them.
         way.rings = said.is_some();
-        let silence = [0; FRAME_LEN_MAX];
+        let said = said.unwrap_or(&SILENCE[..from.frame_len()]);
+        if from == way.converter.to() {
+            return way.add_delayed(said, mix);
+        }
         let mut converted = [0; FRAME_LEN_MAX];
         let converted = &mut converted[..mix.len()];
-        way.converter.convert(said.unwrap_or_else(|| &silence[..from.frame_len()]), converted);
-        let (now, later) = converted.split_at(mix.len() - way.delay);
-        let arrived = way.held[..way.delay].iter().chain(now);
-        mix.iter_mut().zip(arrived).for_each(|(mixed, sample)| *mixed += sample);
-        way.held[..way.delay].copy_from_slice(later);
+        way.converter.convert(said, converted);
+        way.add_delayed(converted, mix);
+    }
+}
+
+/// What is said in a tick in which nothing is.
+static SILENCE: [i32; FRAME_LEN_MAX] = [0; FRAME_LEN_MAX];
+
+impl Way {
+    fn add_delayed(&mut self, sound: &[i32], mix: &mut [i32]) {
+        let add = |(mixed, sample): (&mut i32, &i32)| *mixed += sample;
+        let (now, later) = sound.split_at(sound.len() - self.delay);
+        let (first, rest) = mix.split_at_mut(self.delay);
+        first.iter_mut().zip(&self.held[..self.delay]).for_each(add);
+        rest.iter_mut().zip(now).for_each(add);
+        self.held[..self.delay].copy_from_slice(later);
     }
 }
 

@@ -211,7 +211,14 @@ impl Engine {
 
     /// The next copied frame.
     pub fn poll_tap(&mut self) -> Option<Tap> {
-        self.taps.take()
+        let mut tap = Tap::empty();
+        self.take_tap(&mut tap).then_some(tap)
+    }
+
+    /// Makes `tap` the next copied frame, if there is one, and says whether there was. So a frame, which has room for the
+    /// longest, is not moved about.
+    pub fn take_tap(&mut self, tap: &mut Tap) -> bool {
+        self.taps.take(tap)
     }
 
     /// The next thing the engine needs no more.

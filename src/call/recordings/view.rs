@@ -38,7 +38,7 @@ pub struct RecordingView {
     pub seconds: Option<u64>,
     /// How large its file is, in bytes, once it is completed.
     pub size: Option<u64>,
-    /// Why it is absent.
+    /// Why it is absent, or has less than was said.
     pub error: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ impl RecordingView {
         self.error = manifest.failure.as_ref().map(|failure| match failure {
             Failure::TooShort => ERROR_TOO_SHORT,
             Failure::Silent => ERROR_SILENT,
-            Failure::Disk(_) => ERROR_NODE,
+            Failure::Disk(_) | Failure::NotKept(_) => ERROR_NODE,
         });
     }
 }

@@ -78,6 +78,7 @@ fn a_scenario_is_planned_and_has_no_options_that_it_does_not_heed() {
     assert!(plan("load --spawn --scenario floor --legs 8 --seed 7").unwrap().is_ok());
     assert!(plan("load --spawn --scenario churn --churn 20 --conferences 8").unwrap().is_ok());
     assert!(plan("load --spawn --scenario churn").unwrap().is_ok());
+    assert!(plan("load --spawn --scenario record --legs 250 --seconds 60").unwrap().is_ok());
     assert!(plan("load --spawn --scenario churn --churn 200 --conferences 2").unwrap().is_err());
     assert!(plan("load --spawn --scenario floor --legs 3").unwrap().is_err());
     assert!(parse("load --spawn --scenario floor --loss 5%").is_err());

@@ -12,13 +12,18 @@ use serde_json::Value;
 use super::finding::FloorFinding;
 use super::judge::{Cast, Noted};
 use super::phones::{Phone, Phones, Record};
+use super::recording::clicking;
 use super::served::Served;
 use super::switchboard::Switchboard;
 use super::truth::{Act, Floor, Place, Spot, Who};
+use super::voices::sound;
 use crate::load::codec::Codec;
 use crate::load::histogram::{Histogram, Times};
 use crate::load::node_api::{Connection, NodeApi};
 use crate::load::wire;
+
+/// Rounds of a sound that are encoded beforehand: enough for a codec with a memory to come to rest.
+const ROUNDS: usize = 50;
 
 /// Somebody's call.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub(super) struct Driver {
     pub(super) cast: Cast,
     pub(super) records: Vec<Arc<Record>>,
     pub(super) codecs: Vec<Codec>,
+    /// Everybody clicks too, at moments that this decides.
+    clicks: Option<u64>,
     /// What conferences, queues and callers of this run have in front.
     name: String,
     api: Option<(NodeApi, Served)>,
@@ -55,7 +62,7 @@ impl Driver {
     /// For these people, each with a record; with an API, if more than calling is to be done.
     pub(super) fn new(
         name: String,
-        (cast, records, codecs): (Cast, Vec<Arc<Record>>, Vec<Codec>),
+        (cast, records, codecs, clicks): (Cast, Vec<Arc<Record>>, Vec<Codec>, Option<u64>),
         switchboard: Switchboard,
         api: Option<(NodeApi, Served)>,
     ) -> io::Result<Self> {
@@ -65,6 +72,7 @@ impl Driver {
             cast,
             records,
             codecs,
+            clicks,
             name,
             api,
             lines: Mutex::default(),
@@ -114,6 +122,11 @@ impl Driver {
         lock(&self.journal).clone()
     }
 
+    /// The API that is asked.
+    pub(super) fn api(&self) -> Option<&NodeApi> {
+        self.api.as_ref().map(|(api, _)| api)
+    }
+
     /// From a request to its answer, ms.
     pub(super) fn answers(&self) -> Times {
         lock(&self.answers).times()
@@ -150,18 +163,33 @@ impl Driver {
 
     async fn dial(&self, act: Act, who: Who, into: Option<Spot>) -> anyhow::Result<()> {
         let conference = into.map_or_else(|| self.alone(who), |spot| self.conference(spot));
-        let codec = self.codecs[who.0 % self.codecs.len()];
+        let codec = self.codec_of(who);
         let asked_ns = wire::monotonic_ns();
         let line = self.switchboard.dial(format!("conf-{conference}"), self.caller(who), codec).await;
         let line = line.map_err(anyhow::Error::msg)?;
         let number = self.next_phone.fetch_add(1, Ordering::Relaxed);
-        let (voice, record) = (self.cast.voices[who.0], Arc::clone(&self.records[who.0]));
-        let phone = Phone::new(number, codec, voice, (line.socket, &line.answer), record)?;
+        let (round, record) = (self.round_of(who, codec), Arc::clone(&self.records[who.0]));
+        let phone = Phone::new(number, codec, &round, (line.socket, &line.answer), record)?;
         self.phones.add(phone)?;
         self.note(act, asked_ns);
         lock(&self.lines).insert(who, OnLine { call_id: line.call_id, phone: number });
         lock(&self.sids).remove(&who);
         Ok(())
+    }
+
+    /// Who clicks has the codec of the one they talk to: nothing between them changes a sample.
+    pub(super) fn codec_of(&self, who: Who) -> Codec {
+        let turn = if self.clicks.is_some() { who.0 / 2 } else { who.0 };
+        self.codecs[turn % self.codecs.len()]
+    }
+
+    /// What somebody says, over and over.
+    fn round_of(&self, who: Who, codec: Codec) -> Vec<i16> {
+        let voice = self.cast.voices[who.0];
+        match self.clicks {
+            Some(seed) => clicking(voice, codec.factor(), (seed, who)),
+            None => sound(voice, codec.factor()).repeat(ROUNDS),
+        }
     }
 
     /// The phone is quiet as soon as the node has agreed, and what it heard until then is kept.
@@ -265,7 +293,7 @@ impl Driver {
     }
 
     /// The conference of that name that is not over.
-    async fn conference_sid(&self, api: &NodeApi, spot: Spot) -> anyhow::Result<String> {
+    pub(super) async fn conference_sid(&self, api: &NodeApi, spot: Spot) -> anyhow::Result<String> {
         let name = self.conference(spot);
         let list = format!("{}/Conferences.json?FriendlyName={name}", api.account_path());
         let found = api.fetch(&list).await?;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::recording::Fault;
+
 /// In which way somebody heard what they should not, or did not hear what they should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -105,6 +107,15 @@ pub enum FloorFinding {
         /// How strong, in dB of what is heard when they may be heard.
         db: f64,
     },
+    /// A recording is not what it should be.
+    Recording {
+        /// In which way.
+        fault: Fault,
+        /// Of which conferences.
+        conferences: Vec<String>,
+        /// What exactly, of the first.
+        what: String,
+    },
     /// The run was ended before its time.
     Interrupted,
 }
@@ -137,6 +148,9 @@ impl fmt::Display for FloorFinding {
             }
             Self::Leak { mode, codec, db } => {
                 write!(f, "a supervisor who is {mode} is heard at {db:.1} dB through {codec}")
+            }
+            Self::Recording { fault, conferences, what } => {
+                write!(f, "{} ({}): {what}", fault.words(), list(conferences))
             }
             Self::Interrupted => f.write_str("interrupted: what was heard until then is not judged"),
         }

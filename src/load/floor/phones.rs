@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::voices::{Eye, Glimpse, Tones, sound};
+use super::recording::Note;
+use super::voices::{Eye, Glimpse};
 use crate::load::codec::{Codec, Decoder, Track};
 use crate::load::histogram::{Histogram, Times};
 use crate::load::plan::random_u32;
@@ -33,8 +34,6 @@ const ORDERS_MAX: usize = 1_024;
 const DATAGRAM_MAX: usize = 2_048;
 /// Datagrams taken from one phone in one slot.
 const TAKE_MAX: usize = 64;
-/// Rounds of a sound that are encoded beforehand: enough for a codec with a memory to come to rest.
-const ROUNDS: usize = 50;
 
 /// A packet's sound, and when it came.
 type Heard = (i64, Box<[i16]>);
@@ -45,6 +44,8 @@ pub(super) struct Record {
     glimpses: Mutex<Vec<Glimpse>>,
     /// Each packet's sound, if that is wanted too.
     sounds: Option<Mutex<Vec<Heard>>>,
+    /// What a recording can be held against, if that is wanted.
+    notes: Option<Mutex<Vec<Note>>>,
     lost: AtomicU64,
 }
 
@@ -52,6 +53,17 @@ impl Record {
     /// One that keeps the sound itself too.
     pub(super) fn with_sound() -> Self {
         Self { sounds: Some(Mutex::default()), ..Self::default() }
+    }
+
+    /// One that notes what a recording can be held against.
+    pub(super) fn with_notes() -> Self {
+        Self { notes: Some(Mutex::default()), ..Self::default() }
+    }
+
+    /// What was noted, in order.
+    pub(super) fn take_notes(&self) -> Vec<Note> {
+        let notes = self.notes.as_ref().map(|notes| notes.lock().unwrap_or_else(PoisonError::into_inner));
+        notes.map(|mut notes| std::mem::take(&mut *notes)).unwrap_or_default()
     }
 
     /// What was seen, in order; the record is empty then.
@@ -94,14 +106,14 @@ pub(super) struct Phone {
 }
 
 impl Phone {
-    /// A phone that speaks with this voice to where the answer says.
+    /// A phone that says this over and over, to where the answer says.
     ///
     /// # Errors
     /// When the socket cannot be connected or its stamps cannot be switched on.
     pub(super) fn new(
         number: u64,
         codec: Codec,
-        voice: Tones,
+        round: &[i16],
         (socket, answer): (UdpSocket, &Answer),
         record: Arc<Record>,
     ) -> io::Result<Self> {
@@ -109,12 +121,11 @@ impl Phone {
         socket.set_nonblocking(true)?;
         wire::enable_stamps(&socket)?;
         let seed = random_u32();
-        let round = sound(voice, codec.factor()).repeat(ROUNDS);
         Ok(Self {
             number,
             socket,
             codec,
-            voice: Track::of(codec, &round, 0),
+            voice: Track::of(codec, round, 0),
             payload_type: answer.payload_type,
             level_id: answer.audio_level,
             ssrc: seed,
@@ -183,6 +194,9 @@ impl Phone {
         let sound = &self.sound[..samples];
         if let Some(sounds) = &self.record.sounds {
             sounds.lock().unwrap_or_else(PoisonError::into_inner).push((at_ns, sound.into()));
+        }
+        if let Some(notes) = &self.record.notes {
+            notes.lock().unwrap_or_else(PoisonError::into_inner).push(Note::of(&header, at_ns, sound));
         }
         if let Some(glimpse) = eyes.of(self.codec).look(sound, at_ns) {
             self.record.glimpses.lock().unwrap_or_else(PoisonError::into_inner).push(glimpse);

@@ -9,6 +9,7 @@ use super::finding::FloorFinding;
 use super::leak::Leak;
 use super::music::MusicCost;
 use super::reaction::Group;
+use super::recording::Taped;
 use crate::load::histogram::Times;
 use crate::load::report::Cost;
 
@@ -39,6 +40,8 @@ pub struct FloorReport {
     pub leaks: Vec<Leak>,
     /// What music on hold cost, where that could be measured.
     pub music: Option<MusicCost>,
+    /// What became of the recordings, and what they cost.
+    pub recording: Option<Taped>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -100,6 +103,9 @@ impl fmt::Display for FloorReport {
         if let Some(MusicCost { listening_us, held_us, ratio }) = &self.music {
             let took = format!("{held_us:.0} against {listening_us:.0} us per leg-second, ratio {ratio:.2}");
             line(f, "node, on hold against listening", &took)?;
+        }
+        if let Some(taped) = &self.recording {
+            taped.tell(|what, value| line(f, what, value))?;
         }
         line(f, "callers' own lateness", &times(&self.own_lateness_ms))?;
         if let Some(cost) = &self.node {

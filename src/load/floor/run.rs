@@ -21,7 +21,7 @@ use super::served::Served;
 use super::switchboard::Switchboard;
 use super::truth::{Act, Floor};
 use super::voices::pairs;
-use super::{churn, leak, music};
+use super::{churn, leak, music, recording};
 use crate::load::plan::random_u32;
 use crate::load::process::{self, Reading};
 use crate::load::run::{Meter, Surroundings, cost};
@@ -49,6 +49,7 @@ pub async fn run_scenario(
         What::Churn => churn::run(target, plan, surroundings).await,
         What::Leak => leak::run(target, plan, surroundings).await,
         What::Music => music::run(target, plan, surroundings).await,
+        What::Record => recording::run(target, plan, surroundings).await,
     }
 }
 
@@ -70,7 +71,8 @@ pub(super) async fn driver(
         None => None,
     };
     let name = format!("{}-{:08x}", plan.what.name(), random_u32());
-    Ok(Driver::new(name, (cast, records, plan.codecs.clone()), switchboard, api)?)
+    let clicks = (plan.what == What::Record).then_some(plan.seed);
+    Ok(Driver::new(name, (cast, records, plan.codecs.clone(), clicks), switchboard, api)?)
 }
 
 /// What is measured of the node while something goes on.
@@ -131,6 +133,7 @@ pub(super) async fn conclude(
         answers_ms: answers,
         leaks: Vec::new(),
         music: None,
+        recording: None,
         own_lateness_ms: punctuality.times(),
         node: cost(meters.before, meter, plan.legs),
     })

@@ -11,6 +11,12 @@ const MUSIC_VOICES: usize = 2;
 pub(super) const CHURN_CONFERENCES_MAX: usize = 20;
 /// Participants that one conference has room for.
 const MUSIC_LEGS_MAX: usize = 250;
+/// Pairs of callers of which no two have the same two voices in the same order, and some.
+const RECORD_LEGS_MAX: usize = 1_000;
+/// A quarter of it is two seconds, enough for a dozen clicks.
+const RECORD_SECONDS_MIN: u64 = 8;
+/// One round of parts without and with recordings lasts about so long.
+const RECORD_ROUND_SECONDS: u64 = 60;
 /// Calls that may come in a second.
 const CHURN_MAX: u32 = 200;
 
@@ -25,6 +31,8 @@ pub enum What {
     Leak,
     /// What music on hold costs.
     Music,
+    /// What recording two-party calls costs, and whether the files hold what was said, where it was said.
+    Record,
 }
 
 impl What {
@@ -34,6 +42,7 @@ impl What {
             Self::Churn => "churn",
             Self::Leak => "leak",
             Self::Music => "music",
+            Self::Record => "record",
         }
     }
 }
@@ -70,7 +79,13 @@ impl ScenarioPlan {
             What::Music if !(2..=MUSIC_LEGS_MAX).contains(&legs) => {
                 Err(format!("--legs must be 2 to {MUSIC_LEGS_MAX} with --scenario music, not {legs}"))
             }
-            What::Floor | What::Churn | What::Leak | What::Music => Ok(plan),
+            What::Record if !(2..=RECORD_LEGS_MAX).contains(&legs) || legs % 2 == 1 => Err(format!(
+                "--legs must be an even number up to {RECORD_LEGS_MAX} with --scenario record, two in each call, not {legs}"
+            )),
+            What::Record if seconds < RECORD_SECONDS_MIN => Err(format!(
+                "--seconds must be {RECORD_SECONDS_MIN} at least with --scenario record, not {seconds}"
+            )),
+            What::Floor | What::Churn | What::Leak | What::Music | What::Record => Ok(plan),
         }
     }
 
@@ -112,6 +127,11 @@ impl ScenarioPlan {
     pub(super) fn desks(&self) -> usize {
         self.legs / PEOPLE_EACH
     }
+
+    /// How often everybody is recorded, with as much time around it in which nobody is.
+    pub(super) fn rounds(&self) -> u32 {
+        u32::try_from(self.seconds / RECORD_ROUND_SECONDS).unwrap_or(u32::MAX).max(1)
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +148,8 @@ mod tests {
             (plan(What::Churn, 10, 21).unwrap_err(), "--conferences"),
             (plan(What::Churn, 10, 5).unwrap().with_churn(0).unwrap_err(), "--churn"),
             (plan(What::Floor, 8, 1).unwrap().with_codecs(&[Codec::Opus]).unwrap_err(), "--codec opus"),
+            (plan(What::Record, 7, 1).unwrap_err(), "--legs"),
+            (ScenarioPlan::new(What::Record, 8, 1, 7, 1).unwrap_err(), "--seconds"),
         ] {
             assert!(refused.contains(flag), "{refused}");
         }
