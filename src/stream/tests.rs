@@ -105,10 +105,9 @@ impl World {
 
     /// The code of a failure, which is to be reported next.
     async fn failure(&mut self) -> u32 {
-        match self.report().await {
-            Report::Failed(_, problem) => problem.code,
-            other => panic!("{other:?} is no failure"),
-        }
+        let report = self.report().await;
+        let Report::Failed(_, problem) = report else { panic!("{report:?} is no failure") };
+        problem.code
     }
 
     async fn is_started(&mut self) {
@@ -116,10 +115,9 @@ impl World {
     }
 
     async fn note(&mut self) -> Problem {
-        match self.report().await {
-            Report::Noted(_, problem) => problem,
-            other => panic!("{other:?} is no note"),
-        }
+        let report = self.report().await;
+        let Report::Noted(_, problem) = report else { panic!("{report:?} is no note") };
+        problem
     }
 }
 
@@ -278,12 +276,9 @@ async fn a_certificate_that_nobody_vouches_for_is_none() {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let wire = world.servers.recv().await.expect("a connection");
     assert!(acceptor.accept(wire).await.is_err());
-    match world.report().await {
-        Report::Failed(_, problem) => {
-            assert_eq!(problem.code, 31_910);
-            assert!(problem.message.contains("certificate"), "{}", problem.message);
-        }
-        other => panic!("{other:?}"),
-    }
+    let report = world.report().await;
+    let Report::Failed(_, problem) = report else { panic!("{report:?} is no failure") };
+    assert_eq!(problem.code, 31_910);
+    assert!(problem.message.contains("certificate"), "{}", problem.message);
     assert_eq!(world.report().await, Report::Ended(world.stream));
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::app::{App, Told, wav};
 use crate::peer::{Peer, within};
-use crate::record::{NOT_THERE, THERE, loudest};
+use crate::record::{Api, NOT_THERE, THERE, loudest};
 use crate::running::Running;
 use crate::stream_server::{Order, StreamServer};
 
@@ -297,7 +297,7 @@ async fn a_server_that_cannot_be_had_is_told_with_its_code_and_the_call_goes_on(
         ("page", format!("ws://127.0.0.1:{page}/"), "31920"),
         ("garbage", format!("ws://127.0.0.1:{garbage}/"), "31920"),
         ("no-tls", format!("wss://127.0.0.1:{garbage}/"), "31910"),
-        ("nothing", format!("ws://127.0.0.1:{nothing}/"), "31903"),
+        ("nothing", format!("ws://127.0.0.1:{nothing}/"), "31920"),
         ("forbidden", format!("ws://[::1]:{page}/"), "31904"),
         ("unknown", "wss://nobody.invalid/".to_owned(), "31904"),
     ] {
@@ -352,4 +352,39 @@ async fn a_server_that_floods_or_is_deaf_harms_only_its_own_stream() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_streamed_and_recorded_at_once_and_neither_ends_the_other() {
+    let (node, server) = (node().await, StreamServer::start().await);
+    let api = Api::of(&node);
+    let (phone, call) = called(&node, WAIT).await;
+    phone.rtp.speak(700);
+    let streams = format!("Calls/{call}/Streams");
+    let begin = format!("Name=one&Url={}", encoded(&server.url("x")));
+    node.post(&format!("{streams}.json"), &begin).await;
+    server.connection(0).await.sounds_from_now("inbound", 60).await;
+    let began = std::time::Instant::now();
+    let recordings = format!("Calls/{call}/Recordings");
+    let (code, recording) = api.json("POST", &format!("{recordings}.json"), "RecordingChannels=dual").await;
+    assert_eq!(code, 201, "{recording}");
+    server.connection(0).await.sounds_from_now("inbound", 20).await;
+    node.post(&format!("{streams}/one.json"), "Status=stopped").await;
+    server.connection(0).await.over().await;
+    // The recording goes on, and so does another stream when it is over.
+    phone.rtp.be_quiet();
+    phone.rtp.speak(1_100);
+    node.post(&format!("{streams}.json"), &begin).await;
+    server.connection(1).await.sounds_from_now("inbound", 60).await;
+    let recording = recording["sid"].as_str().unwrap();
+    node.post(&format!("{recordings}/{recording}.json"), "Status=stopped").await;
+    let longest = began.elapsed();
+    let said = server.connection(1).await.sounds_from_now("inbound", 30).await;
+    assert!(loudest(&samples(&said), 1_100.0) > THERE);
+
+    api.completed(&format!("Recordings/{recording}.json")).await;
+    let [inbound, _] = &api.sound(&format!("Recordings/{recording}")).await[..] else { panic!("two tracks") };
+    assert!(loudest(inbound, 700.0) > THERE && loudest(inbound, 1_100.0) > THERE);
+    // What was said before it began was streamed, and is not part of it.
+    assert!(inbound.len() as f64 / 8_000.0 <= longest.as_secs_f64(), "{} in {longest:?}", inbound.len());
 }

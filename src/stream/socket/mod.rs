@@ -64,9 +64,8 @@ impl StreamUrl {
         if !is("wss:") && !is("ws:") {
             return Err(SocketError::Scheme);
         }
-        UpgradeUrl::parse(text).map(Self).map_err(|kind| match kind {
-            FailureKind::BadUrl(why) => SocketError::Url(why),
-            other => SocketError::Reach(other),
+        UpgradeUrl::parse(text).map(Self).map_err(|kind| {
+            if let FailureKind::BadUrl(why) = kind { SocketError::Url(why) } else { SocketError::Reach(kind) }
         })
     }
 
@@ -158,7 +157,14 @@ fn of_handshake(error: &Error) -> SocketError {
     match error {
         Error::Http(response) => SocketError::Status(response.status().as_u16()),
         Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed => SocketError::Broken,
-        other => SocketError::Handshake(other.to_string()),
+        Error::Tls(_)
+        | Error::Capacity(_)
+        | Error::Protocol(_)
+        | Error::WriteBufferFull(_)
+        | Error::Utf8(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::HttpFormat(_) => SocketError::Handshake(error.to_string()),
     }
 }
 
@@ -259,6 +265,14 @@ fn of_socket(error: &Error) -> SocketError {
             tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
         ) => SocketError::Broken,
         // Text that is no UTF-8 is malformed; the library cannot go on behind it.
-        other => SocketError::Protocol(other.to_string()),
+        Error::Tls(_)
+        | Error::Capacity(_)
+        | Error::Protocol(_)
+        | Error::WriteBufferFull(_)
+        | Error::Utf8(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => SocketError::Protocol(error.to_string()),
     }
 }
