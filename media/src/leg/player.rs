@@ -102,6 +102,8 @@ pub struct Player {
     /// To the rates that are not the sound's.
     ways: [RateConverter; 2],
     phase: Phase,
+    /// Somebody wants it to end.
+    is_stopped: bool,
     /// Samples played, of all plays.
     played: u64,
 }
@@ -127,7 +129,7 @@ impl Player {
         };
         let ways = others.map(|other| RateConverter::new(rate, other));
         let phase = if sound.samples().is_empty() { Phase::Draining } else { Phase::Playing };
-        Box::new(Self { id, sound, at: 0, left: plays, ways, phase, played: 0 })
+        Box::new(Self { id, sound, at: 0, left: plays, ways, phase, is_stopped: false, played: 0 })
     }
 
     /// Its name.
@@ -152,9 +154,15 @@ impl Player {
 
     /// Ends with the next frame, which fades out: an edge would click.
     pub(crate) fn stop(&mut self) {
+        self.is_stopped = true;
         if self.phase == Phase::Playing {
             self.phase = Phase::Stopping;
         }
+    }
+
+    /// Whether it is to end and has not.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopped && self.end().is_none()
     }
 
     /// Whether, and how, it has ended.

@@ -116,6 +116,20 @@ impl Leg {
         }
     }
 
+    /// What was to fade out in this tick has ended without a sound if the leg hears something else in it.
+    fn end_unheard(&mut self) {
+        if self.heard_played == Some(self.now) {
+            return;
+        }
+        if let Tuned::Fading(_) = self.tuned {
+            self.tuned = Tuned::Out;
+        }
+        if let Some(player) = self.player.as_deref_mut().filter(|player| player.is_stopping()) {
+            player.end_unheard();
+            self.pending.played(player.id(), PlayEnd::Stopped);
+        }
+    }
+
     /// Writes what it is played in this tick, and silence if that is nothing.
     pub(crate) fn play(&mut self, frame: &mut Frame, broadcast: &mut Broadcast) {
         frame.silence_at(self.codec().sample_rate());
@@ -141,6 +155,7 @@ impl Leg {
     /// Makes this tick's packets of what is shared or what its own encoder made, if signalling lets us send, and a
     /// report when one is due.
     fn send(&mut self, shared: Option<&Encoded>, faults: Planted) {
+        self.end_unheard();
         let codec = self.media.codec;
         let duration = codec.clock_rate() / TICKS_PER_SECOND;
         let event = self.event();
