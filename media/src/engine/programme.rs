@@ -211,7 +211,9 @@ impl Broadcast {
         }
         if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), air.counters, air.faults);
-        } else if let Some(encoded) = bus.listeners(codec, leg.expected_loss(), air.counters) {
+        } else if let Some(encoded) =
+            bus.listeners(codec, leg.expected_loss(), leg.own_encoder(), air.counters)
+        {
             leg.send_broadcast(id, encoded, air.faults);
         }
         air.legs.done(index);

@@ -24,6 +24,11 @@ impl Leg {
         self.condition.expected_loss()
     }
 
+    /// Its own encoder, if it was sent from it last and the codec remembers that.
+    pub(crate) fn own_encoder(&self) -> Option<&Encoder> {
+        self.coding.own_encoder()
+    }
+
     /// Sends what all listeners of its codec are sent.
     pub(crate) fn send_shared(&mut self, encoded: &Encoded, faults: Planted) {
         self.coding.share();
