@@ -175,7 +175,9 @@ fn headers_of(outgoing: &OutgoingCall, credentials: Option<Header>) -> Vec<Heade
         let quoted = reason.replace('\\', "\\\\").replace('"', "\\\"");
         other("Call-Info", format!("<data:,>;call-reason=\"{quoted}\""))
     });
-    [allow(), Header::Supported(SUPPORTED.into())].into_iter().chain(reason).chain(credentials).collect()
+    let told = outgoing.order.headers.iter().map(|header| other(&header.name, &header.value));
+    let usual = [allow(), Header::Supported(SUPPORTED.into())];
+    usual.into_iter().chain(reason).chain(told).chain(credentials).collect()
 }
 
 /// Where the callee's requests are to come.
