@@ -182,10 +182,12 @@ impl Endpoint {
         let inner = endpoint.inner.clone();
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
+        let dialler =
+            Dialler::new(serving(), advertised.clone(), Arc::clone(&living), stop.child_token());
         let (here, known) = (public_tls.unwrap_or(public), (open, Arc::clone(&living)));
         let secure = SecureDialler::new(serving(), settings.trust, here, known, stop.child_token());
         let inbound = Inbound {
-            dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
+            dialler,
             secure,
             dialogs: Arc::new(DialogLayer::new(inner.clone())),
             endpoint: inner.clone(),

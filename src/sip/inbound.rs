@@ -48,7 +48,7 @@ pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
     pub(super) endpoint: EndpointInnerRef,
     pub(super) trunks: Trunks,
-    pub(super) dialler: Dialler,
+    pub(super) dialler: Arc<Dialler>,
     pub(super) secure: Arc<SecureDialler>,
     pub(super) calls: call::Handle,
     /// Whose calls those are that a route lets in.
