@@ -8,7 +8,7 @@ use super::form::Parameters;
 use super::recordings;
 use crate::call::{
     AccountSid, CallEvents, CallTokens, Destination, DialCredentials, DialOrder, DialTarget, DigitString,
-    HttpMethod, RecordingSource, RecordingTerms, StatusCallback, Voice, VoiceSource, VoiceUrl,
+    HttpMethod, RecordingSource, RecordingTerms, SipHeader, StatusCallback, Voice, VoiceSource, VoiceUrl,
 };
 use crate::config::Secret;
 use crate::directory::Directory;
@@ -42,11 +42,13 @@ pub(super) fn order(
     let from = parameters.one("From")?.filter(|from| !from.is_empty());
     let from = from.ok_or_else(|| ApiError::call(21_213, "From is missing: who calls must be said."))?;
     let caller = parameters.one("CallerId")?.unwrap_or(from);
+    let (to, headers) = headers(to)?;
     let to = target(to)?;
     let wake = wake(parameters)?.filter(|_| matches!(to, DialTarget::Client(_)));
     Ok(DialOrder {
         account,
         to,
+        headers,
         from: caller_id(caller)?,
         display_name: display_name(parameters)?,
         credentials: credentials(parameters)?,
@@ -80,6 +82,22 @@ fn refuse_unsupported(parameters: &Parameters) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// What a SIP URI says to be told besides, and the URI without it. A `?` before the host is a part of the user.
+fn headers(to: &str) -> Result<(&str, Vec<SipHeader>), ApiError> {
+    let host = to.rfind('@').unwrap_or(0);
+    let Some(at) = to[host..].find('?').filter(|_| is_sip(to)) else {
+        return Ok((to, Vec::new()));
+    };
+    let (uri, headers) = to.split_at(host + at);
+    let headers = SipHeader::read_all(&headers[1..], None);
+    Ok((uri, headers.map_err(|error| ApiError::call(21_211, &format!("To {error}.")))?))
+}
+
+fn is_sip(to: &str) -> bool {
+    let scheme = to.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")
+}
+
 /// Whom to call: a number in E.164, a SIP URI, or a registered agent.
 fn target(to: &str) -> Result<DialTarget, ApiError> {
     let digits = to.strip_prefix('+').map(|number| number.replace([' ', '-', '(', ')', '.'], ""));
@@ -90,8 +108,7 @@ fn target(to: &str) -> Result<DialTarget, ApiError> {
     }
     let is_plain =
         |text: &str| !text.contains(|c: char| c.is_control() || c.is_whitespace() || "<>\"".contains(c));
-    let lower = to.get(..5).unwrap_or(to).to_ascii_lowercase();
-    if (lower.starts_with("sip:") || lower.starts_with("sips:")) && to.len() > 6 && is_plain(to) {
+    if is_sip(to) && to.len() > 6 && is_plain(to) {
         return Ok(DialTarget::Sip(to.to_owned()));
     }
     match to.strip_prefix("client:") {

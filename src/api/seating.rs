@@ -66,7 +66,8 @@ fn beep(parameters: &Parameters) -> Result<Beep, ApiError> {
     let Some(value) = parameters.one("Beep")? else {
         return Ok(Beep::BOTH);
     };
-    let chosen = Beep::WRITTEN.into_iter().find(|(word, _)| *word == value);
+    // Python's SDK writes `False`.
+    let chosen = Beep::WRITTEN.into_iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
     chosen
         .map(|(_, beep)| beep)
         .ok_or_else(|| ApiError::value("Beep", value, "true, false, onEnter or onExit"))
@@ -162,4 +163,32 @@ pub(super) fn flag(parameters: &Parameters, name: &str) -> Result<Option<bool>, 
 /// In an update a word that is neither counts as false, as it does at the original.
 fn lenient_flag(parameters: &Parameters, name: &str) -> Result<Option<bool>, ApiError> {
     Ok(parameters.one(name)?.map(|value| value.eq_ignore_ascii_case("true")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_beep_is_read_as_sdks_write_it() {
+        let beep_of = |form: &str| {
+            let parameters = Parameters::parse(form.as_bytes(), "The body").expect("well-formed");
+            join_terms("desk".to_owned(), &parameters).map(|terms| terms.beep)
+        };
+        let beep = |on_enter, on_exit| Beep { on_enter, on_exit };
+        for (form, expected) in [
+            ("", beep(true, true)),
+            ("Beep=true", beep(true, true)),
+            ("Beep=True", beep(true, true)),
+            ("Beep=false", beep(false, false)),
+            ("Beep=False", beep(false, false)),
+            ("Beep=onEnter", beep(true, false)),
+            ("Beep=onexit", beep(false, true)),
+        ] {
+            assert_eq!(beep_of(form).ok(), Some(expected), "{form}");
+        }
+        for form in ["Beep=", "Beep=no", "Beep=0"] {
+            assert!(beep_of(form).is_err(), "{form}");
+        }
+    }
 }

@@ -38,6 +38,7 @@ mod scope;
 pub(crate) mod scripted;
 mod seating;
 mod seats;
+mod sip_header;
 mod sitting;
 mod sounds;
 #[cfg(test)]
@@ -87,6 +88,7 @@ pub use sid::{
     AccountSid, CallSid, ConferenceSid, NotificationSid, QueueSid, RecordingSid, RequestSid, SidError,
     StreamSid,
 };
+pub use sip_header::{SIP_HEADERS_MAX, SipHeader, SipHeaderError};
 pub use sounds::{SoundId, SoundOrder, SoundPurpose};
 pub use streams::{StreamKey, StreamNews, StreamStep, StreamTerms, StreamView};
 pub use transfer::{ReferStep, Replacer, TakeOver};

@@ -17,6 +17,7 @@ use super::model::{Model, SIGNALS_MAX, answer};
 use super::pacing::Lanes;
 use super::recordings::RecordingTerms;
 use super::sid::{AccountSid, CallSid};
+use super::sip_header::SipHeader;
 use super::state::{Call, Stage};
 use super::view::{CallDirection, CallStatus, CallView, ParticipantStatus, ParticipantView};
 use super::voice::{Destination, StatusCallback, Voice, VoiceUrl};
@@ -92,6 +93,8 @@ pub struct DialOrder {
     pub account: AccountSid,
     /// Whom to call.
     pub to: DialTarget,
+    /// What they are told besides, if it is a SIP URI.
+    pub headers: Vec<SipHeader>,
     /// Who calls, as the far end is told: a number or a SIP user.
     pub from: String,
     /// A name beside it.
@@ -127,7 +130,7 @@ pub struct DialOrder {
 pub enum DialTarget {
     /// A telephone number in E.164, with its `+`: over a trunk.
     Number(String),
-    /// A SIP URI.
+    /// A SIP URI without headers.
     Sip(String),
     /// A registered agent.
     Client(String),

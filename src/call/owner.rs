@@ -38,7 +38,7 @@ pub fn start(
     let (requests, incoming) = mpsc::channel(REQUESTS_MAX);
     let journal = Journal::new(Utc::now());
     let events = journal.events();
-    let media = Media::new(workers, ports, receiving);
+    let media = Media::new(workers, ports.counted(metrics), receiving);
     let (model, adapters) = Model::new(media, limits, outbound, journal, metrics);
     tokio::spawn(own(model, incoming, reports));
     (Handle { requests, events, account: None, store: None }, adapters)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use confab_media::Codec;
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
+use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::platform::JoinHandle;
@@ -22,6 +22,7 @@ use super::inbound::{Inbound, allow};
 use super::media::MediaTerms;
 use super::outgoing;
 use super::secure::{NO_CONNECTION, NoConnection};
+use super::states::Happened;
 use crate::call::{CallEnd, OutgoingCall, Progress, Signal};
 use crate::config::SrtpPolicy;
 
@@ -95,7 +96,7 @@ impl Missed {
 /// An INVITE with its 2xx.
 pub(super) struct Answered {
     pub(super) dialog: InviteDialog,
-    pub(super) states: DialogStateReceiver,
+    pub(super) states: Happened,
     pub(super) terms: MediaTerms,
     pub(super) response: Response,
     /// What challenges within the call are answered with.
@@ -106,7 +107,7 @@ pub(super) struct Answered {
 /// in a hurry sends requests within it, and hangs up, before we are done with its 2xx. A request that is taken out here
 /// would be answered 501 by the library, and a BYE be lost.
 struct Unanswered {
-    states: DialogStateReceiver,
+    states: Happened,
     /// It was answered.
     is_over: bool,
 }
@@ -117,13 +118,9 @@ impl Unanswered {
         if self.is_over {
             return std::future::pending().await;
         }
-        match self.states.recv().await {
-            Some(state) => {
-                self.is_over = state.is_confirmed();
-                state
-            }
-            None => std::future::pending().await,
-        }
+        let state = self.states.next().await;
+        self.is_over = state.is_confirmed();
+        state
     }
 }
 
@@ -175,7 +172,9 @@ fn headers_of(outgoing: &OutgoingCall, credentials: Option<Header>) -> Vec<Heade
         let quoted = reason.replace('\\', "\\\\").replace('"', "\\\"");
         other("Call-Info", format!("<data:,>;call-reason=\"{quoted}\""))
     });
-    [allow(), Header::Supported(SUPPORTED.into())].into_iter().chain(reason).chain(credentials).collect()
+    let told = outgoing.order.headers.iter().map(|header| other(&header.name, &header.value));
+    let usual = [allow(), Header::Supported(SUPPORTED.into())];
+    usual.into_iter().chain(reason).chain(told).chain(credentials).collect()
 }
 
 /// Where the callee's requests are to come.
@@ -225,13 +224,16 @@ impl Attempt {
         shared: &Inbound,
         outgoing: &mut OutgoingCall,
         invite: InviteOption,
-    ) -> Result<(InviteDialog, DialogStateReceiver, Response), Missed> {
-        let (states, happened) = shared.dialogs.new_dialog_state_channel();
-        let mut happened = Unanswered { states: happened, is_over: false };
-        let (dialog, mut done) = shared.dialogs.do_invite_async(invite, states).map_err(|e| {
+    ) -> Result<(InviteDialog, Happened, Response), Missed> {
+        let sent = shared.states.follow(
+            |states| shared.dialogs.do_invite_async(invite, states),
+            |(dialog, _): &(InviteDialog, _)| dialog.id(),
+        );
+        let ((dialog, mut done), states) = sent.map_err(|e| {
             debug!(call = %outgoing.call, error = %e, "INVITE not sent");
             Missed::broken(503, "nothing can be sent to it")
         })?;
+        let mut happened = Unanswered { states, is_over: false };
         let mut silent_until = self.answer_within.map(|patience| Instant::now() + patience);
         loop {
             tokio::select! {
@@ -354,17 +356,19 @@ mod tests {
     use rsipstack::dialog::dialog_layer::DialogLayer;
     use rsipstack::sip::Request;
 
+    use super::super::states::States;
     use super::*;
 
     #[test]
     fn what_comes_behind_the_answer_is_left_to_the_call() {
         let endpoint = rsipstack::EndpointBuilder::new().build();
-        let (states, happened) = DialogLayer::new(endpoint.inner.clone()).new_dialog_state_channel();
+        let all = States::new(&DialogLayer::new(endpoint.inner.clone()));
         let id = || DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
         let (handle, mut answers) = TransactionHandle::new();
         let request =
             Request::try_from("OPTIONS sip:a@192.0.2.1 SIP/2.0\r\nContent-Length: 0\r\n\r\n".as_bytes())
                 .unwrap();
+        let (states, happened) = all.follow(Ok::<_, NotAnswered>, |_| id()).unwrap();
         states.send(DialogState::Early(id(), Response::default())).unwrap();
         states.send(DialogState::Confirmed(id(), Response::default())).unwrap();
         states.send(DialogState::Options(id(), request, handle)).unwrap();
@@ -376,10 +380,12 @@ mod tests {
         assert!(unanswered.next().now_or_never().is_none());
 
         let mut states = unanswered.states;
-        let Ok(DialogState::Options(_, _, handle)) = states.try_recv() else { panic!("a request was lost") };
+        let Some(DialogState::Options(_, _, handle)) = states.next().now_or_never() else {
+            panic!("a request was lost")
+        };
         assert!(answers.try_recv().is_err_and(|e| e == tokio::sync::mpsc::error::TryRecvError::Empty));
         drop(handle);
-        assert!(matches!(states.try_recv(), Ok(DialogState::Terminated(..))));
+        assert!(matches!(states.next().now_or_never(), Some(DialogState::Terminated(..))));
     }
 
     fn judged(status: &str, has_rung: bool) -> Result<u16, Missed> {

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rsipstack::dialog::DialogId;
-use rsipstack::dialog::dialog::{
-    Dialog, DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
-};
+use rsipstack::dialog::dialog::{Dialog, DialogState, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
 use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
@@ -30,6 +28,7 @@ use super::refer;
 use super::refresh::{Refreshing, answer_to};
 use super::replaces;
 use super::session_timer::SessionTimer;
+use super::states::Happened;
 use super::takeover;
 use super::trunk::caller::source_of;
 use crate::call::{
@@ -130,7 +129,7 @@ fn prepare(
     transaction: &mut Transaction,
     invitation: Invitation,
     admission: Admission,
-) -> Result<(Call, DialogStateReceiver), Refusal> {
+) -> Result<(Call, Happened), Refusal> {
     let signalling = signalling_address(transaction);
     let address = inbound.advertised.ip();
     let codecs = invitation.codecs.as_slice().to_vec();
@@ -161,11 +160,13 @@ fn prepare(
 pub(super) fn set_up(
     inbound: &Inbound,
     transaction: &Transaction,
-) -> Result<(InviteDialog, DialogStateReceiver), Refusal> {
-    let (states, happened) = inbound.dialogs.new_dialog_state_channel();
+) -> Result<(InviteDialog, Happened), Refusal> {
     let contact = Some(inbound.contact(transaction));
-    let made = inbound.dialogs.get_or_create_server_invite(transaction, states, None, contact);
-    Ok((made.map_err(|_| StatusCode::ServerInternalError)?, happened))
+    let made = inbound.states.follow(
+        |states| inbound.dialogs.get_or_create_server_invite(transaction, states, None, contact),
+        InviteDialog::id,
+    );
+    Ok(made.map_err(|_| StatusCode::ServerInternalError)?)
 }
 
 pub(super) fn signalling_address(transaction: &Transaction) -> Option<IpAddr> {
@@ -178,7 +179,7 @@ pub(super) fn start(
     inbound: &Arc<Inbound>,
     transaction: Transaction,
     call: Call,
-    states: DialogStateReceiver,
+    states: Happened,
     told: mpsc::Receiver<Signal>,
 ) {
     let tasks = inbound.tasks.clone();
@@ -190,7 +191,7 @@ fn live(
     inbound: Arc<Inbound>,
     mut transaction: Transaction,
     call: Call,
-    states: DialogStateReceiver,
+    states: Happened,
     told: mpsc::Receiver<Signal>,
 ) -> impl Future<Output = ()> {
     let id = call.dialog.id();
@@ -338,14 +339,11 @@ impl Call {
         self.dialog.id()
     }
 
-    pub(super) async fn live(mut self, mut states: DialogStateReceiver, mut told: mpsc::Receiver<Signal>) {
+    pub(super) async fn live(mut self, mut states: Happened, mut told: mpsc::Receiver<Signal>) {
         loop {
             let next = tokio::select! {
-                state = states.recv() => match state {
-                    // In boxes: what happens now and then must not take room in each call's task for ever.
-                    Some(state) => Box::pin(self.happened(state)).await,
-                    None => Box::pin(self.ended(CallEnd::Failed)).await,
-                },
+                // In boxes: what happens now and then must not take room in each call's task for ever.
+                state = states.next() => Box::pin(self.happened(state)).await,
                 signal = told.recv() => Box::pin(self.told(signal)).await,
                 response = answer_to(&mut self.refreshing) => Box::pin(self.is_answered(response)).await,
                 () = at(self.act_at) => Box::pin(self.timer_is_due()).await,

@@ -28,6 +28,7 @@ use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::registrar::{self, Registrar};
 use super::secure::{OpenTls, SecureDialler, Trust};
+use super::states::States;
 use super::stream::Serving;
 use super::tls::Certificate;
 use super::trunk::Trunks;
@@ -182,12 +183,18 @@ impl Endpoint {
         let inner = endpoint.inner.clone();
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
+        let dialler = Dialler::new(serving(), advertised.clone(), Arc::clone(&living), stop.child_token());
         let (here, known) = (public_tls.unwrap_or(public), (open, Arc::clone(&living)));
         let secure = SecureDialler::new(serving(), settings.trust, here, known, stop.child_token());
+        let dialogs = Arc::new(DialogLayer::new(inner.clone()));
+        let states = States::new(&dialogs);
+        let told = stop.child_token().run_until_cancelled_owned(Arc::clone(&states).pass_on());
+        tokio::spawn(told);
         let inbound = Inbound {
-            dialler: Dialler::new(serving(), advertised.clone(), stop.child_token()),
+            dialler,
             secure,
-            dialogs: Arc::new(DialogLayer::new(inner.clone())),
+            dialogs,
+            states,
             endpoint: inner.clone(),
             trunks: Trunks::new(&settings.trunks, metrics).map_err(io::Error::other)?,
             calls,

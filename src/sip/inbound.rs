@@ -27,6 +27,7 @@ use super::living::Living;
 use super::merged::Recent;
 use super::registrar::{self, Registrar};
 use super::secure::SecureDialler;
+use super::states::States;
 use super::trunk::Trunks;
 use super::udp::Gate;
 use crate::call::{self, CallEnd};
@@ -46,9 +47,11 @@ const RETRY_AFTER: u32 = 1;
 /// What all requests need.
 pub(super) struct Inbound {
     pub(super) dialogs: Arc<DialogLayer>,
+    /// What happens in them.
+    pub(super) states: Arc<States>,
     pub(super) endpoint: EndpointInnerRef,
     pub(super) trunks: Trunks,
-    pub(super) dialler: Dialler,
+    pub(super) dialler: Arc<Dialler>,
     pub(super) secure: Arc<SecureDialler>,
     pub(super) calls: call::Handle,
     /// Whose calls those are that a route lets in.

@@ -37,6 +37,7 @@ mod refresh;
 pub mod registrar;
 mod secure;
 mod session_timer;
+mod states;
 mod stream;
 mod takeover;
 mod tcp;

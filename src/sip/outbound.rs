@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rsipstack::dialog::dialog::DialogStateReceiver;
 use rsipstack::sip::uri::ParamsExt;
 use rsipstack::sip::{Host, Scheme, Transport, Uri};
 use rsipstack::transport::SipAddr;
@@ -20,6 +19,7 @@ use super::forking::fork;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer;
+use super::states::Happened;
 use super::trunk::{Choice, Line, Outcome, Place};
 use crate::call::{CallEnd, DialTarget, OutgoingCall, Progress};
 use crate::config::{TrunkAddress, TrunkTransport};
@@ -60,7 +60,7 @@ async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
 }
 
 /// A call that was answered, and its place on a trunk.
-type Reached = (Call, DialogStateReceiver, Option<Place>);
+type Reached = (Call, Happened, Option<Place>);
 
 async fn reach(shared: &Arc<Inbound>, outgoing: &mut OutgoingCall) -> Result<Reached, NotAnswered> {
     let answered = match outgoing.order.to.clone() {
@@ -297,7 +297,7 @@ async fn connect(
     shared: &Arc<Inbound>,
     outgoing: &OutgoingCall,
     answered: Answered,
-) -> Result<(Call, DialogStateReceiver), NotAnswered> {
+) -> Result<(Call, Happened), NotAnswered> {
     let Answered { dialog, states, mut terms, response, credentials } = answered;
     let media = match terms.read_answer(&response.body) {
         Ok(media) => media,

@@ -42,7 +42,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(95);
 
 /// The pauses before a connection that was lost while calls are on is opened again: a far end that restarts is back within
 /// them. The next call tries in any case.
-const REOPEN_AFTER: [Duration; 5] = [
+pub(super) const REOPEN_AFTER: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -51,7 +51,7 @@ const REOPEN_AFTER: [Duration; 5] = [
 ];
 
 /// How long it may take to open one again.
-const REOPEN_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const REOPEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who is trusted to vouch for those whom we call.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use rsipstack::dialog::dialog::{Dialog, DialogStateReceiver};
+use rsipstack::dialog::dialog::Dialog;
 use rsipstack::sip::StatusCode;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
@@ -22,6 +22,7 @@ use super::invitation::{Refusal, agree_timer, not_acceptable, read_offer};
 use super::living::{Lived, Named};
 use super::media::MediaTerms;
 use super::replaces::Replaces;
+use super::states::Happened;
 use super::trunk::caller::source_of;
 use crate::call::{CallError, Replacer, Signal, TakeOver};
 use crate::config::Trunk;
@@ -45,7 +46,7 @@ async fn prepare(
     inbound: &Arc<Inbound>,
     transaction: &mut Transaction,
     replaces: &Replaces,
-) -> Result<(Call, DialogStateReceiver, mpsc::Receiver<Signal>), Refusal> {
+) -> Result<(Call, Happened, mpsc::Receiver<Signal>), Refusal> {
     let line = inbound.trunks.identify(&transaction.original, source_of(transaction), None)?;
     let trunk = line.map(|line| &line.trunk);
     let by = replacer(inbound, transaction, trunk)?;

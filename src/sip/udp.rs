@@ -118,3 +118,23 @@ impl LibrarySocket for GuardedUdp {
         Ok(self.socket.local_addr()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::guard::Limits;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn a_phone_behind_a_nat_is_sent_empty_lines_from_where_its_calls_come() {
+        let any = || UdpSocket::bind("127.0.0.1:0");
+        let (ours, phone) = (any().await.unwrap(), any().await.unwrap());
+        let (from, to) = (ours.local_addr().unwrap(), phone.local_addr().unwrap());
+        let counters = Arc::new(SipCounters::new(&Metrics::new()));
+        let gate = Gate::new(SourceLimiter::new(Limits::default()), counters);
+        KeepAlive(Arc::new(GuardedUdp::new(ours, Arc::new(gate)))).send(to).await;
+        let mut datagram = [0; 16];
+        let (len, source) = phone.recv_from(&mut datagram).await.unwrap();
+        assert_eq!((&datagram[..len], source), (&b"\r\n\r\n"[..], from));
+    }
+}

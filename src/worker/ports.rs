@@ -3,9 +3,11 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::socket::LegSockets;
 use crate::config::RtpPorts;
+use crate::telemetry::{Gauge, Metrics};
 
 /// Ports tried before the range is called used up. A walk over a large range in which all are taken would
 /// hold the caller up; so many in a row taken means that there is as good as none.
@@ -18,6 +20,24 @@ pub struct Ports {
     first: u32,
     pairs: u32,
     next: u32,
+    used: Arc<Gauge>,
+}
+
+/// A pair that somebody has. It is counted until this is gone.
+#[derive(Debug)]
+pub(crate) struct Taken(Arc<Gauge>);
+
+impl Taken {
+    fn new(used: &Arc<Gauge>) -> Self {
+        used.add(1);
+        Self(Arc::clone(used))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.add(-1);
+    }
 }
 
 impl Ports {
@@ -26,7 +46,16 @@ impl Ports {
     pub fn new(ip: IpAddr, range: RtpPorts, start: u32) -> Self {
         let first = (u32::from(range.first()) + 1) & !1;
         let pairs = (u32::from(range.last()) + 1).saturating_sub(first) / 2;
-        Self { ip, first, pairs, next: start.checked_rem(pairs).unwrap_or(0) }
+        Self { ip, first, pairs, next: start.checked_rem(pairs).unwrap_or(0), used: Arc::default() }
+    }
+
+    /// The same, with how many there are and how many legs have among what the node measures.
+    #[must_use]
+    pub fn counted(mut self, metrics: &Metrics) -> Self {
+        let pairs = metrics.gauge("confab_rtp_ports", "Pairs of RTP ports that legs can have.", &[]);
+        pairs.set(self.pairs.into());
+        self.used = metrics.gauge("confab_rtp_ports_used", "Pairs of RTP ports that legs have.", &[]);
+        self
     }
 
     /// Binds the next free pair.
@@ -42,7 +71,7 @@ impl Ports {
                 continue;
             };
             match LegSockets::bind(self.ip, port) {
-                Ok(sockets) => return Ok(sockets),
+                Ok(sockets) => return Ok(sockets.taken(Taken::new(&self.used))),
                 // Out of descriptors: other ports would fare no better.
                 Err(e) if e.kind() != io::ErrorKind::AddrInUse => return Err(e),
                 Err(e) => refusal = e,
@@ -66,6 +95,17 @@ mod tests {
         let bound: Vec<u16> = (0..4).map(|_| ports.bind().unwrap().port()).collect();
         // Each was dropped, so free again; still the walk went on.
         assert_eq!(bound, [47_002, 47_004, 47_006, 47_002]);
+    }
+
+    #[test]
+    fn what_legs_have_is_counted_until_they_are_gone() {
+        let metrics = Metrics::new();
+        let mut ports = ports(47_110, 47_115).counted(&metrics);
+        let held = [ports.bind().unwrap(), ports.bind().unwrap()];
+        let says = |line: &str| metrics.render().lines().any(|said| said == line);
+        assert!(says("confab_rtp_ports 3") && says("confab_rtp_ports_used 2"));
+        drop(held);
+        assert!(says("confab_rtp_ports_used 0"));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
+use super::ports::Taken;
+
 /// Datagrams taken from a socket at a time. A leg gets one each 20 ms; after a stall of the network some
 /// come at once. What is more waits in the kernel for the next look, so a flood costs only its own leg.
 pub(crate) const BATCH: usize = 8;
@@ -31,6 +33,8 @@ pub struct LegSockets {
     /// RTCP.
     pub(crate) rtcp: UdpSocket,
     port: u16,
+    /// That they are counted among those that somebody has.
+    _taken: Option<Taken>,
 }
 
 impl LegSockets {
@@ -38,7 +42,12 @@ impl LegSockets {
     pub(crate) fn bind(ip: IpAddr, port: u16) -> io::Result<Self> {
         let rtp = bind(SocketAddr::new(ip, port))?;
         let rtcp = bind(SocketAddr::new(ip, port + 1))?;
-        Ok(Self { rtp, rtcp, port })
+        Ok(Self { rtp, rtcp, port, _taken: None })
+    }
+
+    /// The same, counted.
+    pub(super) fn taken(self, taken: Taken) -> Self {
+        Self { _taken: Some(taken), ..self }
     }
 
     /// The RTP port.

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use confab_media::{
     Ask, Command, CommandId, ConferenceEvent, ConferenceId, Counters, Datagram, Discard, Engine, Event,
-    LegEvent, LegId, Refusal, Retired, Tick, Time,
+    LegEvent, LegId, PlayEnd, PlayerId, Refusal, Retired, Tick, Time,
 };
 
 use self::model::{Model, SEATS, SETTINGS};
@@ -58,6 +58,8 @@ struct Run {
     datagrams: usize,
     traceless: Vec<bool>,
     left_out: Vec<bool>,
+    /// Ends of what was played to all, as they were told in this step.
+    announced: Vec<(ConferenceId, PlayerId, PlayEnd)>,
     /// Sequence numbers of what the far ends send.
     sequences: [u16; LEGS as usize],
 }
@@ -92,6 +94,7 @@ impl Run {
             datagrams: 0,
             traceless: Vec::new(),
             left_out,
+            announced: Vec::new(),
             sequences: [0; LEGS as usize],
         }
     }
@@ -127,6 +130,7 @@ impl Run {
         self.now = due;
         self.engine.tick(due);
         self.tally.ticks += 1;
+        self.model.tick();
 
         let mut expected = self.model.senders();
         let mut sent = Vec::new();
@@ -277,6 +281,7 @@ impl Run {
             self.given_out.add(format!("{event:?}").as_bytes());
             self.check_event(event);
         }
+        self.model.check_announced(&std::mem::take(&mut self.announced));
         assert_eq!(self.asked.front(), None, "every command is answered");
         while let Some(tap) = self.engine.poll_tap() {
             self.given_out.add(&tap.tick.0.to_be_bytes());
@@ -284,12 +289,9 @@ impl Run {
             self.tally.tap_gaps += u64::from(tap.dropped_before);
         }
         let home = std::iter::from_fn(|| self.engine.poll_retired());
-        let home = home
-            .filter(|retired| {
-                !matches!(retired, Retired::LegChange(_) | Retired::Presses(_) | Retired::Player(_))
-            })
-            .count();
-        assert_eq!(home, std::mem::take(&mut self.model.homeward), "what is not held comes home");
+        let home =
+            home.filter(|retired| !matches!(retired, Retired::LegChange(_) | Retired::Presses(_))).count();
+        assert_eq!(home, self.model.take_homeward(), "what is not held comes home");
         assert_eq!(self.engine.load(), self.model.load());
     }
 
@@ -312,20 +314,20 @@ impl Run {
             Event::Leg { event: LegEvent::Digit(_), .. } => self.tally.digits += 1,
             Event::Leg { leg, event: LegEvent::Speech(change) } => self.model.check_speech(leg, change),
             Event::Conference { conference, event } => self.check_conference(conference, event),
+            Event::Leg { leg, event: LegEvent::Played { player, end } } => {
+                self.model.check_played(leg, player, end);
+            }
             Event::Leg {
-                event:
-                    LegEvent::Latched { .. }
-                    | LegEvent::SilentFarEnd
-                    | LegEvent::Played { .. }
-                    | LegEvent::Marks { .. },
+                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Marks { .. },
                 ..
             } => {}
         }
     }
 
-    fn check_conference(&self, conference: ConferenceId, event: ConferenceEvent) {
+    fn check_conference(&mut self, conference: ConferenceId, event: ConferenceEvent) {
         match event {
-            ConferenceEvent::ActiveSpeaker(None) | ConferenceEvent::Played { .. } => {}
+            ConferenceEvent::ActiveSpeaker(None) => {}
+            ConferenceEvent::Played { player, end } => self.announced.push((conference, player, end)),
             ConferenceEvent::ActiveSpeaker(Some(leg)) => self.model.check_speaker(conference, leg),
         }
     }

@@ -85,6 +85,50 @@ def press(leg, key, millis, times):
     return ask(leg, 0, 9, bytes([3, key, millis, times]))
 
 
+def hear(leg, hearing):
+    return ask(leg, 0, 9, bytes([0, hearing]))
+
+
+def sounded(leg, conference, what, rest=b""):
+    return ask(leg, conference, 9, bytes([10, what]) + rest)
+
+
+def play(leg, length, plays=1):
+    return sounded(leg, 0, 0, bytes([length, plays]))
+
+
+def stop(leg):
+    return sounded(leg, 0, 1)
+
+
+def announce(conference, length):
+    return sounded(0, conference, 2, bytes([length]))
+
+
+def put_on(programme, length=40):
+    return sounded(0, 0, 3, bytes([programme, length]))
+
+
+def take_off(programme):
+    return sounded(0, 0, 4, bytes([programme]))
+
+
+def tune(leg, programme):
+    return sounded(leg, 0, 5, bytes([programme]))
+
+
+def detach(leg):
+    return ask(leg, 0, 9, b"\7")
+
+
+def tap(conference, parts, rate=0):
+    return ask(0, conference, 9, bytes([8, parts, rate]))
+
+
+def untap(conference):
+    return ask(0, conference, 9, b"\x09")
+
+
 def envelope(source, port=0, arrival=ON_TIME):
     return bytes([port, source, arrival])
 
@@ -113,6 +157,8 @@ def storm(leg, payload, count, source=FAR_END):
     return bytes([6, leg]) + payload + envelope(source) + bytes([count])
 
 
+CONFERENCE_HEARD, PLAYED, NOTHING = 0, 2, 3
+MIX, EACH, APART_FROM_LEG_1 = 1, 2, 12
 TWO_LEGS = add_conference(1) + add_leg(1) + add_leg(2) + join(1, 1) + join(2, 1)
 
 ENGINE = {
@@ -148,6 +194,32 @@ ENGINE = {
         + FETCHING + ask(1, 0, 8, NOBODY) + (datagram(1, audio()) + TICK) * 2 + FETCHING
         + ask(1, 0, 8, EVERYONE) + (datagram(1, audio()) + datagram(2, audio(sample=0)) + TICK) * 5
         + ask(0, 1, 9, b"\4") + TICK + ask(1, 0, 7) + ask(2, 0, 7) + TICK,
+    "played-until-over-stopped-and-left-unheard": TWO_LEGS + hear(1, PLAYED) + play(1, 8, 2) + TICK * 3 + stop(1) + TICK
+        + stop(1) + play(1, 255, 0) + TICK * 2 + stop(1) + hear(1, CONFERENCE_HEARD) + TICK * 2 + play(1, 8)
+        + stop(1) + hear(1, PLAYED) + TICK + play(1, 0, 0) + TICK * 2 + play(7, 8) + stop(7) + hear(1, NOTHING),
+    "played-while-nobody-fetches": TWO_LEGS + ask(1, 0, 7) + FETCHING + play(1, 3) + TICK * 3 + play(1, 3) + TICK * 3
+        + stop(1) + play(1, 9) + ask(1, 0, 2) + FETCHING + TICK,
+    "programmes-that-come-and-go": TWO_LEGS + add_leg(3) + put_on(1) + tune(1, 1) + tune(2, 1) + tune(3, 1)
+        + hear(1, PLAYED) + TICK * 2 + stop(3) + take_off(1) + TICK * 5 + put_on(1) + TICK + put_on(1, 0) + tune(3, 9)
+        + play(2, 8) + hear(2, PLAYED) + TICK + tune(2, 1) + take_off(1) + take_off(1) + FETCHING + TICK * 5 + put_on(1)
+        + FETCHING + stop(1) + hear(1, CONFERENCE_HEARD) + TICK + hear(1, PLAYED) + TICK,
+    "programmes-more-than-can-be-on": add_leg(1) + b"".join(put_on(n, 1) for n in range(18)) + tune(1, 17) + tune(1, 15)
+        + TICK + take_off(3) + put_on(16) + TICK * 4 + put_on(17) + tune(1, 16) + TICK,
+    "programmes-and-keys-pressed-as-tones": add_leg(1, 32) + put_on(1) + tune(1, 1) + TICK + press(1, 9, 60, 2)
+        + TICK * 5 + take_off(1) + TICK * 6,
+    "announcements-more-than-can-be-played": TWO_LEGS + b"".join(announce(1, 2 * n) for n in range(6)) + TICK * 4
+        + FETCHING + b"".join(announce(1, 4) + TICK for _ in range(6)) + FETCHING + announce(1, 4) + announce(4, 4)
+        + TICK + ask(0, 1, 5) + TICK,
+    "conference-tapped-while-they-come-and-go": TWO_LEGS + tap(1, MIX | APART_FROM_LEG_1) + datagram(1, audio()) + TICK
+        + tap(1, EACH) + datagram(2, audio()) + TICK + ask(1, 0, 7) + tap(1, MIX | EACH | APART_FROM_LEG_1) + TICK * 2
+        + tap(1, MIX, 1) + datagram(2, audio()) + TICK + untap(1) + untap(1) + TICK + tap(1, MIX, 2) + TICK
+        + ask(0, 1, 5) + tap(1, MIX) + untap(1) + TICK,
+    "witnesses-tapped-and-nobody-fetches": tap(0, MIX | EACH) + FETCHING + TICK * 4 + FETCHING + TICK * 3,
+    "legs-detached-while-they-speak-and-are-played": TWO_LEGS + play(1, 99) + (datagram(1, audio()) + TICK) * 3
+        + hear(1, PLAYED) + detach(1) + TICK + detach(1) + add_leg(1) + TICK + tick_during(detach(2), 1) + TICK,
+    "asked-how-it-sounds-and-equipped-for-more": TWO_LEGS + ask(1, 1, 9, b"\5") + ask(7, 0, 9, b"\5") + TICK
+        + ask(0, 0, 9, b"\6") + ask(0, 1, 9, b"\6") + ask(0, 1, 9, b"\6") + ask(0, 4, 9, b"\6")
+        + (datagram(1, audio()) + TICK) * 3,
     "lengths": TWO_LEGS + b"".join(datagram(1, audio(kind=4 * n)) + TICK for n in range(8)),
     "sequence-jumps": TWO_LEGS + b"".join(datagram(1, audio(jump=j)) + TICK for j in [0, 120, -120, 32, -32, 64]),
     "broken-headers": TWO_LEGS + b"".join(

@@ -6,6 +6,8 @@
 
 #[path = "../engine_leg/mod.rs"]
 pub(crate) mod engine_leg;
+#[path = "../played/mod.rs"]
+pub(crate) mod played;
 #[path = "../witnesses/mod.rs"]
 pub(crate) mod witnesses;
 

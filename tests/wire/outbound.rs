@@ -150,6 +150,39 @@ async fn a_challenge_is_answered_with_the_credentials_that_were_given_and_only_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_of_a_sip_uri_are_told_in_the_invite_and_are_not_a_part_of_it() {
+    let node = node().await;
+    let mut agent = Peer::udp(node.node.sip).await;
+    let to = |headers: &str| {
+        let uri = format!("sip:agent@{}{headers}", agent.address());
+        form_urlencoded::byte_serialize(uri.as_bytes()).collect::<String>()
+    };
+    let told = to("?X-Order=4%202&User-to-User=ab%3Bencoding%3Dhex");
+    let refused = [to("?Route=x"), to("?X-A=b%0d%0aVia:%20x"), to(&format!("?X-A={}", "b".repeat(1_024)))];
+    let form = |to: &str| format!("To={to}&From=x&SipAuthUsername=a&SipAuthPassword=b");
+    for to in refused {
+        let (status, error) = node.create("Conferences/desk/Participants.json", &form(&to)).await;
+        assert_eq!((status, &error["code"]), (400, &21_211.into()), "{error}");
+    }
+    let (status, _) = node.create("Conferences/desk/Participants.json", &form(&told)).await;
+    assert_eq!(status, 201);
+    let invite = agent.is_called().await;
+    assert_eq!(invite.uri(), format!("sip:agent@{}", agent.address()));
+    assert!(!invite.header("To").contains('?'), "{}", invite.text());
+    let challenge =
+        agent.answer_to(&invite, "401 Unauthorized").set("To", format!("{};tag=c", invite.header("To")));
+    agent.send(&challenge.with("WWW-Authenticate", "Digest realm=\"pbx\", nonce=\"n0\"")).await;
+    agent.request_of("ACK").await;
+    let again = agent.is_called().await;
+    for invite in [&invite, &again] {
+        assert_eq!(invite.header("X-Order"), "4 2");
+        assert_eq!(invite.header("User-to-User"), "ab;encoding=hex");
+    }
+    agent.pick_up(&again).await;
+    agent.is_in_call().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_be_called_is_not_called() {
     let node = node().await;
     for (to, code) in [

@@ -111,6 +111,11 @@ impl Peer {
         self.wire = Wire::Tls(Box::new(stream), Vec::new());
     }
 
+    /// The same over TCP.
+    pub(crate) fn comes_over_tcp(&mut self, stream: TcpStream) {
+        self.wire = Wire::Tcp(stream, Vec::new());
+    }
+
     fn new(wire: Wire, node: SocketAddr, contact: &str, rtp: Rtp) -> Self {
         Self {
             wire,

@@ -109,7 +109,7 @@ async fn a_dial_connects_two_and_tells_how_it_went() {
     let app = App::start().await;
     let node = node(&[]).await;
     let mut peer = Peer::udp(node.node.sip).await;
-    let target = format!("sip:agent@{}", peer.address());
+    let target = format!("sip:agent@{}?X-Queue=two%20words&amp;x-b=1", peer.address());
     app.says("call", &format!("<Dial action=\"/after\"><Sip>{target}</Sip></Dial>"));
     app.says("after", "<Hangup/>");
     let mut caller = Peer::udp(node.node.sip).await;
@@ -119,6 +119,8 @@ async fn a_dial_connects_two_and_tells_how_it_went() {
     let invite = caller.is_called().await;
     caller.pick_up(&invite).await;
     let invite = peer.is_called().await;
+    assert_eq!((invite.header("X-Queue"), invite.header("x-b")), ("two words".to_owned(), "1".to_owned()));
+    assert_eq!(invite.uri(), format!("sip:agent@{}", peer.address()));
     peer.reply(&invite, "180 Ringing").await;
     // A ringing tone, until somebody answers.
     caller.rtp.hears(440).await;

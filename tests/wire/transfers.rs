@@ -181,12 +181,14 @@ async fn who_may_not_pass_the_caller_on_is_told_and_stays_connected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phone_is_asked_to_call_somebody_itself_and_says_how_that_went() {
     let (app, node) = (App::start().await, node().await);
-    app.says("call", "<Refer action=\"/after\"><Sip>sip:other@192.0.2.9?X-Why=a%20b</Sip></Refer>");
+    let other = "sip:other@192.0.2.9?X-Why=a%20b&amp;Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db";
+    app.says("call", &format!("<Refer action=\"/after\"><Sip>{other}</Sip></Refer>"));
     app.says("after", "<Hangup/>");
     for (last, status) in [("200 OK", "completed"), ("486 Busy Here", "failed")] {
         let (mut caller, call) = call(&node, &app, "call").await;
         let refer = caller.request_of("REFER").await;
-        assert_eq!(refer.header("Refer-To"), "<sip:other@192.0.2.9?X-Why=a%20b>");
+        let named = "Replaces=1%40x%3Bto%2Dtag%3Da%3Bfrom%2Dtag%3Db";
+        assert_eq!(refer.header("Refer-To"), format!("<sip:other@192.0.2.9?X-Why=a%20b&{named}>"));
         caller.answer(&refer, "202 Accepted").await;
         for fragment in ["100 Trying", last] {
             let notify = caller.within_call("NOTIFY").with("Event", "refer");

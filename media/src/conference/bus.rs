@@ -140,13 +140,20 @@ impl Bus {
     }
 
     /// What mere listeners of that codec are sent. `loss` is what one of them loses, in per cent: from the next tick
-    /// on, provision is made for the one who loses most.
-    pub(crate) fn listeners(&mut self, codec: Codec, loss: u8, counters: &mut Counters) -> Option<&Encoded> {
+    /// on, provision is made for the one who loses most. `before` is that one's own encoder, if it was what they were sent
+    /// from in the tick before: where nobody else listened then, it is gone on from.
+    pub(crate) fn listeners(
+        &mut self,
+        codec: Codec,
+        loss: u8,
+        before: Option<&Encoder>,
+        counters: &mut Counters,
+    ) -> Option<&Encoded> {
         self.render();
         let group = self.groups.iter_mut().find(|group| group.encoder.codec() == codec)?;
         group.loss_wanted = group.loss_wanted.max(loss);
         if !group.is_encoded {
-            group.encode(&self.heard_before, &self.heard);
+            group.encode(before, &self.heard_before, &self.heard);
             counters.encoded += 1;
         }
         Some(&group.encoded)
@@ -184,9 +191,11 @@ impl EncodeGroup {
         }
     }
 
-    fn encode(&mut self, before: &[i16], samples: &[i16]) {
-        if !self.was_encoded {
-            self.encoder.warm_up(before);
+    fn encode(&mut self, before: Option<&Encoder>, heard_before: &[i16], samples: &[i16]) {
+        match before.filter(|_| !self.was_encoded) {
+            Some(before) => self.encoder.succeed(before, heard_before),
+            None if !self.was_encoded => self.encoder.warm_up(heard_before),
+            None => {}
         }
         self.encoded.fill(&mut self.encoder, samples);
         self.is_encoded = true;

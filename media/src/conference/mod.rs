@@ -375,7 +375,9 @@ impl Conference {
             leg.send_own(bus.render(), listeners, step.counters, step.faults);
         } else if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), step.counters, step.faults);
-        } else if let Some(encoded) = bus.listeners(leg.codec(), leg.expected_loss(), step.counters) {
+        } else if let Some(encoded) =
+            bus.listeners(leg.codec(), leg.expected_loss(), leg.own_encoder(), step.counters)
+        {
             leg.send_shared(encoded, step.faults);
         }
         step.legs.done(index);

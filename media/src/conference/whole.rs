@@ -36,6 +36,12 @@ pub struct TapParts {
     pub each: bool,
 }
 
+impl TapParts {
+    const fn are_summed(self) -> bool {
+        self.mix || self.apart.is_some()
+    }
+}
+
 /// The means to copy a conference as a whole. Built on the control side.
 pub struct ConferenceTap {
     rate: SampleRate,
@@ -80,9 +86,16 @@ impl ConferenceTap {
         })
     }
 
-    /// Becomes `new`. What is needed no more comes back; where the rate stays nothing is interrupted.
+    /// Becomes `new`. What is needed no more comes back; where the rate stays nothing is interrupted, and what was not copied
+    /// until now begins after silence.
     pub(super) fn become_other(&mut self, mut new: Box<Self>) -> Box<Self> {
         if new.rate == self.rate {
+            if !self.parts.are_summed() {
+                self.all.forget();
+            }
+            if self.parts.apart.is_none() {
+                self.one.forget();
+            }
             self.parts = new.parts;
         } else {
             std::mem::swap(self, &mut new);
@@ -92,7 +105,7 @@ impl ConferenceTap {
 
     /// Copies what is said in this tick.
     pub(super) fn copy(&mut self, when: (Tick, Time), id: ConferenceId, said: &Said<'_>, taps: &mut Taps) {
-        if self.parts.mix || self.parts.apart.is_some() {
+        if self.parts.are_summed() {
             self.sum(said);
         }
         let (of, rate) = (Tapped::Conference(id), self.rate);
@@ -185,6 +198,16 @@ impl Ways {
             let delay = samples(ConferenceTap::DELAY, rate) - samples(taken, rate);
             Way { converter: RateConverter::new(from, rate), delay, held: [0; DELAY_MAX], rings: false }
         }))
+    }
+
+    /// What is still in them is old.
+    fn forget(&mut self) {
+        for way in &mut self.0 {
+            if std::mem::take(&mut way.rings) {
+                way.converter.reset();
+                way.held.fill(0);
+            }
+        }
     }
 
     /// Adds what is said at a rate, or nothing, to what has come by the other ways.

@@ -194,21 +194,26 @@ impl Broadcast {
 
     fn send_to(&mut self, (index, id): (LegIndex, ProgrammeId), air: &mut Air<'_>) {
         let leg = air.legs.at(index);
-        let codec = leg.codec();
+        leg.hears_played();
+        let (codec, of, when) = (leg.codec(), Tapped::Leg(leg.id()), (air.tick, air.now));
+        let rate = codec.sample_rate();
         let Some(programme) = self.find(id) else {
-            let silence = Frame::silence(codec.sample_rate());
+            let silence = Frame::silence(rate);
+            if leg.tapped {
+                air.taps.copy(when, of, TapSide::Sent, rate, silence.samples());
+            }
             leg.send_own(silence.samples(), None, air.counters, air.faults);
             return air.legs.done(index);
         };
-        let bus = programme.at(codec.sample_rate());
+        let bus = programme.at(rate);
         if leg.tapped {
-            let rate = bus.rate();
-            air.taps.copy((air.tick, air.now), Tapped::Leg(leg.id()), TapSide::Sent, rate, bus.render());
+            air.taps.copy(when, of, TapSide::Sent, rate, bus.render());
         }
-        leg.hears_played();
         if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), air.counters, air.faults);
-        } else if let Some(encoded) = bus.listeners(codec, leg.expected_loss(), air.counters) {
+        } else if let Some(encoded) =
+            bus.listeners(codec, leg.expected_loss(), leg.own_encoder(), air.counters)
+        {
             leg.send_broadcast(id, encoded, air.faults);
         }
         air.legs.done(index);

@@ -193,6 +193,12 @@ impl Coding {
         self.origin == Origin::Shared && self.codec().is_stateful()
     }
 
+    /// The leg's own encoder, if the last packet came from it and the codec remembers.
+    pub(crate) fn own_encoder(&self) -> Option<&Encoder> {
+        let is_own = matches!(self.origin, Origin::Own(_));
+        (is_own && self.codec().is_stateful()).then_some(&self.encoder)
+    }
+
     /// Forgets those encoders: they are not here.
     pub(crate) fn leave_broadcast(&mut self) {
         if matches!(self.origin, Origin::Broadcast(_)) {

@@ -100,6 +100,8 @@ pub struct Player {
     /// To the rates that are not the sound's.
     ways: [RateConverter; 2],
     phase: Phase,
+    /// Somebody wants it to end.
+    is_stopped: bool,
     /// Samples played, of all plays.
     played: u64,
 }
@@ -158,7 +160,7 @@ impl Player {
             SampleRate::Hz48000 => [SampleRate::Hz8000, SampleRate::Hz16000],
         };
         let ways = others.map(|other| RateConverter::new(rate, other));
-        Box::new(Self { id, material, ways, phase, played: 0 })
+        Box::new(Self { id, material, ways, phase, is_stopped: false, played: 0 })
     }
 
     /// Its name.
@@ -201,9 +203,15 @@ impl Player {
 
     /// Ends with the next frame, which fades out: an edge would click.
     pub(crate) fn stop(&mut self) {
+        self.is_stopped = true;
         if self.phase == Phase::Playing {
             self.phase = Phase::Stopping;
         }
+    }
+
+    /// Whether it is to end and has not.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopped && self.end().is_none()
     }
 
     /// Whether, and how, it has ended.

@@ -24,6 +24,11 @@ impl Leg {
         self.condition.expected_loss()
     }
 
+    /// Its own encoder, if it was sent from it last and the codec remembers that.
+    pub(crate) fn own_encoder(&self) -> Option<&Encoder> {
+        self.coding.own_encoder()
+    }
+
     /// Sends what all listeners of its codec are sent.
     pub(crate) fn send_shared(&mut self, encoded: &Encoded, faults: Planted) {
         self.coding.share();
@@ -116,6 +121,20 @@ impl Leg {
         }
     }
 
+    /// What was to fade out in this tick has ended without a sound if the leg hears something else in it.
+    fn end_unheard(&mut self) {
+        if self.heard_played == Some(self.now) {
+            return;
+        }
+        if let Tuned::Fading(_) = self.tuned {
+            self.tuned = Tuned::Out;
+        }
+        if let Some(player) = self.player.as_deref_mut().filter(|player| player.is_stopping()) {
+            player.end_unheard();
+            self.pending.played(player.id(), PlayEnd::Stopped);
+        }
+    }
+
     /// Writes what it is played in this tick, and silence if that is nothing.
     pub(crate) fn play(&mut self, frame: &mut Frame, broadcast: &mut Broadcast) {
         frame.silence_at(self.codec().sample_rate());
@@ -142,6 +161,7 @@ impl Leg {
     /// Makes this tick's packets of what is shared or what its own encoder made, if signalling lets us send, and a
     /// report when one is due.
     fn send(&mut self, shared: Option<&Encoded>, faults: Planted) {
+        self.end_unheard();
         let codec = self.media.codec;
         let tick = codec.clock_rate() / TICKS_PER_SECOND;
         let event = self.event();

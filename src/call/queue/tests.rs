@@ -248,3 +248,36 @@ fn queues_without_end_are_not_made() {
     let one_more = QueueName { account, name: "one more".to_owned() };
     assert_eq!(queues.define(QueueSid::generate(), one_more, 1, now), Err(QueueRefusal::TooMany));
 }
+
+#[test]
+fn ten_thousand_wait_each_at_their_place_and_are_given_in_the_order_they_came() {
+    const EACH: usize = 5_000;
+    let World { mut queues, sids, names, now, .. } = world(EACH);
+    let callers: Vec<[CallSid; 2]> = (0..EACH).map(|_| sids.map(|_| CallSid::generate())).collect();
+    for (n, pair) in callers.iter().enumerate() {
+        for (sid, call) in sids.iter().zip(pair) {
+            assert_eq!(queues.enqueue(*sid, *call, now), Ok(()));
+            if n % 500 == 0 {
+                assert_eq!(queues.waiter(*call, now).map(|waiter| waiter.position), Some(n + 1));
+            }
+        }
+    }
+    for sid in sids {
+        assert_eq!(queues.enqueue(sid, CallSid::generate(), now), Err(QueueRefusal::Full(sid)));
+    }
+    // Every third has no more patience.
+    for pair in callers.iter().step_by(3) {
+        assert!(queues.leave(pair[0], now).is_some());
+    }
+    let patient = callers.iter().enumerate().filter(|(n, _)| n % 3 != 0).map(|(_, pair)| pair[0]);
+    for (n, call) in patient.enumerate() {
+        assert_eq!(queues.find(sids[0], WaiterKey::Front), Ok(Some(call)), "the {n}th");
+        let taker = CallSid::generate();
+        assert_eq!(queues.take(names[0].clone(), taker, None), Ok(()));
+        assert_eq!(queues.pair(&names[0]).map(|pair| pair.caller), Some(call));
+        queues.connect(call, now).expect("they were given");
+        queues.release(taker);
+    }
+    assert_eq!(queues.find(sids[0], WaiterKey::Front), Ok(None));
+    assert_eq!(queues.view(sids[1], now).map(|view| view.current_size), Some(EACH));
+}

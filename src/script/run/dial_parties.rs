@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::super::code::{NO_TRUNK, NUMBER_FORMAT};
-use super::super::verbs::dial::{CallEvent as Step, Called, Dial, Party, Sip};
+use super::super::verbs::dial::{CallEvent as Step, Called, Dial, Party, Sip, SipAddress};
 use super::announce::told;
 use super::wait::{Other, Woken};
 use super::{Flow, Runner};
@@ -181,6 +181,7 @@ impl Runner {
         let order = |to: DialTarget, credentials: Option<DialCredentials>| DialOrder {
             account: self.call.account,
             to,
+            headers: Vec::new(),
             from: dial.caller_id.clone().unwrap_or_else(|| self.call.from.clone()),
             display_name: None,
             credentials,
@@ -208,7 +209,13 @@ impl Runner {
                 order.wake = client.wake.as_ref().and_then(|wake| self.voice_url(wake));
                 vec![order]
             }
-            Party::Sip(sip) => addresses(sip).map(|(to, credentials)| order(to, credentials)).collect(),
+            Party::Sip(sip) => {
+                let order = |address: &SipAddress| DialOrder {
+                    headers: address.headers.clone(),
+                    ..order(DialTarget::Sip(address.uri.clone()), credentials(address))
+                };
+                first(sip).map(order).into_iter().collect()
+            }
         }
     }
 
@@ -236,14 +243,14 @@ impl Runner {
 }
 
 /// Where a Sip leads: only its first address is tried at the same time as others.
-fn addresses(sip: &Sip) -> impl Iterator<Item = (DialTarget, Option<DialCredentials>)> {
-    let mut addresses: Vec<_> = sip.addresses.iter().collect();
-    addresses.sort_by_key(|address| address.priority.unwrap_or(u16::MAX));
-    addresses.into_iter().take(1).map(|address| {
-        let credentials = address.credentials.as_ref().map(|credentials| DialCredentials {
-            username: credentials.username.clone(),
-            password: Secret::new(credentials.password.expose().to_owned()),
-        });
-        (DialTarget::Sip(address.uri.clone()), credentials)
+fn first(sip: &Sip) -> Option<&SipAddress> {
+    sip.addresses.iter().min_by_key(|address| address.priority.unwrap_or(u16::MAX))
+}
+
+fn credentials(address: &SipAddress) -> Option<DialCredentials> {
+    let credentials = address.credentials.as_ref()?;
+    Some(DialCredentials {
+        username: credentials.username.clone(),
+        password: Secret::new(credentials.password.expose().to_owned()),
     })
 }

@@ -117,7 +117,7 @@ fn refer_to(address: &SipAddress) -> String {
     let headers: Vec<String> = address
         .headers
         .iter()
-        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        .map(|header| format!("{}={}", header.name, utf8_percent_encode(&header.value, NON_ALPHANUMERIC)))
         .collect();
     match headers.is_empty() {
         true => address.uri.clone(),

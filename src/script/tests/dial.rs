@@ -200,7 +200,8 @@ fn a_sip_address_has_headers_and_credentials() {
     };
     let address = &sip.addresses[0];
     assert_eq!(address.uri, "sip:bob@example.com:5070;transport=tcp");
-    let headers: Vec<_> = address.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let headers: Vec<_> =
+        address.headers.iter().map(|header| format!("{}: {}", header.name, header.value)).collect();
     assert_eq!(headers, ["X-A: b c", "User-to-User: 12"]);
     let credentials = address.credentials.as_ref().unwrap();
     assert_eq!((credentials.username.as_str(), credentials.password.expose()), ("u", "p"));

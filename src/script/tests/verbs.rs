@@ -8,7 +8,7 @@ use confab_media::Digit;
 use super::super::verbs::*;
 use super::super::{Callback, Document, Method, Target, Use, Verb};
 use super::{document, impossible, verb, warnings};
-use crate::call::DigitString;
+use crate::call::{DigitString, SipHeader};
 use crate::stream::protocol::{Parameters, Tracks};
 
 const ONCE: Repeat = Repeat::Times(NonZeroU32::MIN);
@@ -285,10 +285,10 @@ fn refer_names_an_address() {
         panic!();
     };
     assert_eq!((refer.action, refer.to.uri.as_str()), (Some(post("/told")), "sip:bob@example.com"));
-    assert_eq!(refer.to.headers, [("X-Why".to_owned(), "lunch".to_owned())]);
+    assert_eq!(refer.to.headers, [header("X-Why", "lunch")]);
     let replaces = "<Refer><Sip>sip:bob@example.com?Replaces=1%40x%3Bto-tag%3Da%3Bfrom-tag%3Db</Sip></Refer>";
     let Verb::Refer(refer) = verb(replaces) else { panic!("no Refer") };
-    assert_eq!(refer.to.headers, [("Replaces".to_owned(), "1@x;to-tag=a;from-tag=b".to_owned())]);
+    assert_eq!(refer.to.headers, [header("Replaces", "1@x;to-tag=a;from-tag=b")]);
     assert_eq!(impossible("<Refer/>").code, 13_243);
     assert_eq!(impossible("<Refer><Sip>bob</Sip></Refer>").code, 13_243);
 }
@@ -400,4 +400,8 @@ fn a_document_has_only_verbs_that_fit_its_use() {
     assert_eq!(read(Use::Queue), (7, codes.split_off(3)));
     assert_eq!(read(Use::Whisper), (9, vec![12_200, 13_201, 12_200, 12_200, 12_200, 12_200, 12_200]));
     assert_eq!(Document::parse_for_listening(all), Document::parse_for(all, Use::Listening));
+}
+
+fn header(name: &str, value: &str) -> SipHeader {
+    SipHeader { name: name.to_owned(), value: value.to_owned() }
 }

@@ -6,12 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Audience, ConferenceId, ConferenceSettings, EngineSettings, Leg, LegId, LegMedia, LegSettings,
-    LevelReport, Refusal, SampleRate, Seat, SpeechChange,
+    Ask, Audience, ConferenceId, ConferenceSettings, ConferenceTap, EngineSettings, Equipment, Hearing, Leg,
+    LegId, LegMedia, LegSettings, LevelReport, PlayEnd, Player, PlayerId, Plays, Programme, ProgrammeId,
+    QualityReport, Refusal, SampleRate, Seat, SpeechChange,
 };
 
 use super::super::engine_leg;
 use super::super::engine_leg::{address, change, settings};
+use super::super::played::{Announced, PlayedTo, Programmes, Sounding, sound};
 use super::super::witnesses::{CONFERENCE, WITNESSES};
 use super::script::{Script, nat};
 
@@ -30,8 +32,13 @@ pub(super) const SEATS: usize = 3;
 pub(super) struct Model {
     /// Those of scripts, as all here: the witnesses' are never touched.
     legs: BTreeMap<u64, Held>,
-    conferences: BTreeSet<u64>,
-    /// Legs and conferences that must come home.
+    conferences: BTreeMap<u64, Announced>,
+    /// Conferences that are copied as a whole.
+    tapped: BTreeSet<u64>,
+    programmes: Programmes,
+    /// What is played to somebody is named by its number.
+    sounds: u64,
+    /// What must come home.
     pub(super) homeward: usize,
 }
 
@@ -41,6 +48,8 @@ struct Held {
     seat: Option<u64>,
     /// Who hears it there.
     audience: Audience,
+    hearing: Hearing,
+    played: PlayedTo,
     /// Whether it was last said to speak.
     speaks: bool,
 }
@@ -74,7 +83,7 @@ impl Model {
             }
             6 => {
                 let seat = Seat { audience: script.audience(conference), hearing: script.hearing() };
-                (Ask::Join(id, conference, seat), self.join(id, conference, seat.audience))
+                (Ask::Join(id, conference, seat), self.join(id, conference, seat))
             }
             7 => (Ask::Leave(id), self.leave(id)),
             8 => {
@@ -82,17 +91,150 @@ impl Model {
                 let audience = script.audience(ConferenceId(seat));
                 (Ask::SetAudience(id, audience), self.set_audience(id, audience))
             }
-            _ => match script.byte() % 5 {
-                0 => (Ask::SetHearing(id, script.hearing()), self.seated(id)),
-                2 => (Ask::HearDigit(id, script.told_digit()), self.held(id).map(drop)),
-                3 => (Ask::PressDigits(id, script.presses()), self.held(id).map(drop)),
-                4 => {
-                    self.homeward += 1;
-                    (Ask::ReportLevels(LevelReport::about(conference)), self.known(conference))
-                }
-                _ => (Ask::SetTap(id, script.byte().is_multiple_of(2)), self.held(id).map(drop)),
-            },
+            _ => self.ask_more(id, conference, script),
         }
+    }
+
+    fn ask_more(
+        &mut self,
+        id: LegId,
+        conference: ConferenceId,
+        script: &mut Script<'_>,
+    ) -> (Ask, Result<(), Refusal>) {
+        match script.byte() % 16 {
+            0 => {
+                let hearing = script.hearing();
+                (Ask::SetHearing(id, hearing), self.set_hearing(id, hearing))
+            }
+            2 => (Ask::HearDigit(id, script.told_digit()), self.held(id).map(drop)),
+            3 => (Ask::PressDigits(id, script.presses()), self.held(id).map(drop)),
+            4 => {
+                self.homeward += 1;
+                (Ask::ReportLevels(LevelReport::about(conference)), self.known(conference))
+            }
+            5 => {
+                self.homeward += 1;
+                (Ask::ReportQuality(QualityReport::about(id)), self.held(id).map(drop))
+            }
+            6 => {
+                self.homeward += 1;
+                let equipment = Equipment::new(SampleRate::Hz16000, SEATS + WITNESSES.len());
+                (Ask::Equip(conference, equipment.expect("memory for codecs")), self.known(conference))
+            }
+            7 => (Ask::DetachLeg(id), self.remove_leg(id)),
+            8 => {
+                let parts = script.parts();
+                (
+                    Ask::TapConference(conference, ConferenceTap::new(script.rate(), parts)),
+                    self.tap(conference),
+                )
+            }
+            9 => (Ask::UntapConference(conference), self.untap(conference)),
+            10..=15 => self.ask_sound(id, conference, script),
+            _ => (Ask::SetTap(id, script.byte().is_multiple_of(2)), self.held(id).map(drop)),
+        }
+    }
+
+    fn ask_sound(
+        &mut self,
+        id: LegId,
+        conference: ConferenceId,
+        script: &mut Script<'_>,
+    ) -> (Ask, Result<(), Refusal>) {
+        self.sounds += 1;
+        let number = PlayerId(self.sounds);
+        match script.byte() % 6 {
+            0 => {
+                let (len, plays) = (script.samples(), script.plays());
+                let played = self.play(id, Sounding::new(number, len, plays));
+                (Ask::Play(id, Player::new(number, sound(number.0, len), plays)), played)
+            }
+            1 => (Ask::StopPlaying(id), self.held(id).and_then(|held| held.played.stop())),
+            2 => {
+                // The witnesses' own stays as it is.
+                let (conference, len) = (ConferenceId(conference.0.max(1)), script.samples());
+                let player = Player::new(number, sound(number.0, len), Plays::ONCE);
+                let announced = self.announce(conference, Sounding::new(number, len, Plays::ONCE));
+                (Ask::PlayToAll(conference, player), announced)
+            }
+            3 => {
+                let (on, len) = (script.programme(), script.samples());
+                let (put_on, home) = self.programmes.put_on(on, number.0, len);
+                self.homeward += home;
+                let programme = Programme::new(&sound(number.0, len)).expect("memory for codecs");
+                (Ask::PutOn(on, programme), put_on)
+            }
+            4 => {
+                let on = script.programme();
+                (Ask::TakeOff(on), self.programmes.take_off(on))
+            }
+            _ => {
+                let on = script.programme();
+                (Ask::Tune(id, on), self.tune(id, on))
+            }
+        }
+    }
+
+    fn play(&mut self, id: LegId, player: Sounding) -> Result<(), Refusal> {
+        let home = match self.held(id) {
+            Ok(held) => held.played.play(player).is_some(),
+            Err(refusal) => {
+                self.homeward += 1;
+                return Err(refusal);
+            }
+        };
+        self.homeward += usize::from(home);
+        Ok(())
+    }
+
+    fn announce(&mut self, conference: ConferenceId, player: Sounding) -> Result<(), Refusal> {
+        let Some(announced) = self.conferences.get_mut(&conference.0) else {
+            self.homeward += 1;
+            return Err(Refusal::NoConference);
+        };
+        let (announced, home) = announced.begin(player);
+        self.homeward += usize::from(home.is_some());
+        announced
+    }
+
+    fn tune(&mut self, id: LegId, on: ProgrammeId) -> Result<(), Refusal> {
+        self.programmes.check_on(on)?;
+        let home = self.held(id)?.played.tune(on);
+        self.homeward += usize::from(home.is_some());
+        Ok(())
+    }
+
+    fn tap(&mut self, conference: ConferenceId) -> Result<(), Refusal> {
+        let known = self.known(conference);
+        let is_new = known.is_ok() && self.tapped.insert(conference.0);
+        self.homeward += usize::from(!is_new);
+        known
+    }
+
+    fn untap(&mut self, conference: ConferenceId) -> Result<(), Refusal> {
+        self.known(conference)?;
+        self.homeward += usize::from(self.tapped.remove(&conference.0));
+        Ok(())
+    }
+
+    /// A step of 20 ms: what is played goes on where it is heard.
+    pub(super) fn tick(&mut self) {
+        self.programmes.begin_tick();
+        for announced in self.conferences.values_mut() {
+            announced.frame();
+        }
+        for held in self.legs.values_mut() {
+            if held.seat.is_none() || held.hearing == Hearing::Played {
+                held.played.hear(&mut self.programmes);
+            } else {
+                held.played.rest();
+            }
+        }
+    }
+
+    /// What must come home by now, as it is fetched.
+    pub(super) fn take_homeward(&mut self) -> usize {
+        std::mem::take(&mut self.homeward) + self.programmes.take_gone()
     }
 
     fn held(&mut self, id: LegId) -> Result<&mut Held, Refusal> {
@@ -112,8 +254,9 @@ impl Model {
             self.homeward += 1;
             return Err(Refusal::EngineFull);
         }
-        let audience = Audience::Nobody;
-        self.legs.insert(id.0, Held { media, seat: None, audience, speaks: false });
+        let (audience, hearing) = (Audience::Nobody, Hearing::Conference);
+        let played = PlayedTo::default();
+        self.legs.insert(id.0, Held { media, seat: None, audience, hearing, played, speaks: false });
         Ok(())
     }
 
@@ -124,12 +267,12 @@ impl Model {
     }
 
     fn add_conference(&mut self, id: ConferenceId) -> Result<(), Refusal> {
-        let refusal = if id == CONFERENCE || self.conferences.contains(&id.0) {
+        let refusal = if self.known(id).is_ok() {
             Refusal::Exists
         } else if self.load().1 == SETTINGS.conferences_max {
             Refusal::EngineFull
         } else {
-            self.conferences.insert(id.0);
+            self.conferences.insert(id.0, Announced::default());
             return Ok(());
         };
         self.homeward += 1;
@@ -137,16 +280,15 @@ impl Model {
     }
 
     fn remove_conference(&mut self, id: ConferenceId) -> Result<(), Refusal> {
-        if !self.conferences.remove(&id.0) {
-            return Err(Refusal::NoConference);
-        }
+        self.conferences.remove(&id.0).ok_or(Refusal::NoConference)?;
+        self.tapped.remove(&id.0);
         self.homeward += 1;
         self.legs.values_mut().filter(|held| held.seat == Some(id.0)).for_each(|held| held.seat = None);
         Ok(())
     }
 
     fn known(&self, conference: ConferenceId) -> Result<(), Refusal> {
-        let known = conference == CONFERENCE || self.conferences.contains(&conference.0);
+        let known = conference == CONFERENCE || self.conferences.contains_key(&conference.0);
         if known { Ok(()) } else { Err(Refusal::NoConference) }
     }
 
@@ -156,7 +298,13 @@ impl Model {
         Ok(())
     }
 
-    fn join(&mut self, id: LegId, conference: ConferenceId, audience: Audience) -> Result<(), Refusal> {
+    fn set_hearing(&mut self, id: LegId, hearing: Hearing) -> Result<(), Refusal> {
+        self.seated(id)?;
+        self.held(id)?.hearing = hearing;
+        Ok(())
+    }
+
+    fn join(&mut self, id: LegId, conference: ConferenceId, to: Seat) -> Result<(), Refusal> {
         let seat = self.held(id)?.seat;
         self.known(conference)?;
         let taken = self.legs.values().filter(|held| held.seat == Some(conference.0)).count();
@@ -164,7 +312,7 @@ impl Model {
             return Err(Refusal::ConferenceFull);
         }
         let held = self.held(id)?;
-        (held.seat, held.audience) = (Some(conference.0), audience);
+        (held.seat, held.audience, held.hearing) = (Some(conference.0), to.audience, to.hearing);
         Ok(())
     }
 
@@ -207,6 +355,27 @@ impl Model {
         held.speaks = change == SpeechChange::Started;
         let is_heard = held.seat.is_some() && held.audience != Audience::Nobody;
         assert!(!held.speaks || is_heard, "{leg} speaks to nobody");
+    }
+
+    /// Each end of what was played to a leg is told once, or was forgotten for what came next.
+    pub(super) fn check_played(&mut self, leg: LegId, player: PlayerId, end: PlayEnd) {
+        let held = self.legs.get_mut(&leg.0).expect("only legs that are held are played something");
+        assert_eq!(held.played.ended.take(), Some((player, end)), "{leg}");
+    }
+
+    /// The same of what was played to all.
+    pub(super) fn check_announced(&mut self, told: &[(ConferenceId, PlayerId, PlayEnd)]) {
+        let mut expected = Vec::new();
+        for (&conference, announced) in &mut self.conferences {
+            let ends = announced.tell();
+            expected.extend(ends.into_iter().map(|(player, end)| (ConferenceId(conference), player, end)));
+        }
+        let mut told = told.to_vec();
+        told.sort_by_key(|(conference, player, _)| (*conference, *player));
+        expected.sort_by_key(|(conference, player, _)| (*conference, *player));
+        assert_eq!(told, expected, "ends of what was played to all");
+        let owed = self.legs.iter().find(|(_, held)| held.played.ended.is_some());
+        assert!(owed.is_none(), "an end that was not told: leg {owed:?}", owed = owed.map(|(id, _)| id));
     }
 
     /// Whoever is shown as speaking can be heard by all.

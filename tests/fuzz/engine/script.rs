@@ -1,11 +1,12 @@
 //! The bytes of an input, read as the words of a script.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use confab_media::{
     Audience, Codec, ConferenceId, Digit, DigitMethod, DigitSender, Direction, Hearing, LegId, LegMedia,
-    LegSet, LegTerms, Port, PressedDigit, Time,
+    LegSet, LegTerms, PROGRAMMES_MAX, Plays, Port, PressedDigit, ProgrammeId, SampleRate, TapParts, Time,
 };
 
 use super::super::engine_leg::{TELEPHONE_EVENT, address, media};
@@ -138,6 +139,35 @@ impl Script<'_> {
     }
 
     pub(super) fn hearing(&mut self) -> Hearing {
-        if self.byte() % 4 == 3 { Hearing::Nothing } else { Hearing::Conference }
+        match self.byte() % 4 {
+            2 => Hearing::Played,
+            3 => Hearing::Nothing,
+            _ => Hearing::Conference,
+        }
+    }
+
+    /// How long a sound is: nothing, less than a tick, some, or more than a script.
+    pub(super) fn samples(&mut self) -> usize {
+        usize::from(self.byte()) * 50
+    }
+
+    pub(super) fn plays(&mut self) -> Plays {
+        NonZeroU32::new(u32::from(self.byte() % 4)).map_or(Plays::Forever, Plays::Times)
+    }
+
+    /// More than can be on at a time.
+    pub(super) fn programme(&mut self) -> ProgrammeId {
+        ProgrammeId(u64::from(self.byte()) % (PROGRAMMES_MAX as u64 + 2))
+    }
+
+    pub(super) fn rate(&mut self) -> SampleRate {
+        SampleRate::ALL[usize::from(self.byte()) % SampleRate::ALL.len()]
+    }
+
+    /// What of a conference is copied.
+    pub(super) fn parts(&mut self) -> TapParts {
+        let byte = self.byte();
+        let apart = (byte & 4 != 0).then(|| LegId(u64::from(byte / 8) % LEGS));
+        TapParts { mix: byte & 1 != 0, apart, each: byte & 2 != 0 }
     }
 }

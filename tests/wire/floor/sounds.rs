@@ -7,11 +7,17 @@ use tokio::net::TcpListener;
 use super::{AGENT, CUSTOMER, MUSIC, SUPERVISOR, Seated, encoded, is_one_stream, node};
 use crate::app::{App, wav};
 use crate::peer::within;
-use crate::rtp::Rtp;
+use crate::rtp::{Packet, Rtp};
 use crate::running::Running;
 
 /// A second sound beside the first.
 const OTHER_MUSIC: u32 = SUPERVISOR;
+
+/// And a third.
+const THIRD_MUSIC: u32 = 2_300;
+
+/// What the MP3 file of the fuzz corpus sounds like.
+const MP3_TONE: u32 = 440;
 
 /// A note of the node's own music.
 const NOTE: u32 = 250;
@@ -204,4 +210,75 @@ async fn all_on_hold_with_one_file_that_goes_round_hear_the_same_place_of_it_and
     let before = customers[0].peer.rtp.count();
     customers[0].update(&node, &hold("hold?again")).await;
     customers[0].peer.rtp.has_heard_since(before, MUSIC).await;
+}
+
+/// Where a tone begins and ends in what was heard.
+fn span(packets: &[Packet], hertz: u32) -> (usize, usize) {
+    let loud = |packet: &Packet| Rtp::any_is_loud(std::slice::from_ref(packet), hertz);
+    let first = packets.iter().position(loud).expect("it is heard");
+    (first, packets.iter().rposition(loud).expect("it is heard"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn announcements_queue_up_and_one_too_many_is_refused() {
+    let app = App::start().await;
+    let tones = [MUSIC, OTHER_MUSIC, THIRD_MUSIC];
+    for hertz in tones {
+        app.gives(&format!("{hertz}.wav"), "audio/wav", wav(f64::from(hertz), 0.4));
+    }
+    app.answers("hangs", Vec::new());
+    let node = node().await;
+    let customer = Seated::dialled(&node, CUSTOMER, "").await;
+    let agent = Seated::dialled(&node, AGENT, "").await;
+    customer.hears_just(&[AGENT]).await;
+    let conference = format!("Conferences/{}.json", agent.conference());
+    for (path, listener) in [(&customer.path, &customer), (&conference, &agent)] {
+        let before = listener.peer.rtp.count();
+        for hertz in tones {
+            node.post(path, &format!("AnnounceUrl={}", encoded(&app.url(&format!("{hertz}.wav"))))).await;
+        }
+        listener.peer.rtp.has_heard_since(before, tones[2]).await;
+        listener.peer.rtp.hears_no_more(tones[2]).await;
+        let packets = &listener.peer.rtp.packets()[before..];
+        let [one, two, three] = tones.map(|hertz| span(packets, hertz));
+        assert!(one.1 <= two.0 && two.1 <= three.0, "one after another: {one:?}, {two:?}, {three:?}");
+
+        // One whose sound does not come keeps the others waiting, but only so many.
+        let hangs = format!("AnnounceUrl={}", encoded(&app.url("hangs#rt=15000&rc=0")));
+        let mut taken = 0;
+        let (status, error) = loop {
+            match node.create(path, &hangs).await {
+                (200, _) => taken += 1,
+                refused => break refused,
+            }
+        };
+        assert_eq!((taken, status, &error["code"]), (8, 429, &20_429.into()), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hold_music_is_any_sound_file_or_a_document_that_plays_speaks_pauses_and_leads_on() {
+    let app = App::start().await;
+    app.gives("half.mp3", "audio/mpeg", include_bytes!("../../fuzz/corpus/sound/mp3-mono-16k").to_vec());
+    app.gives("first.wav", "audio/wav", wav(f64::from(MUSIC), 0.5));
+    app.gives("second.wav", "audio/wav", wav(f64::from(OTHER_MUSIC), 60.0));
+    app.says("hold", "<Play>/first.wav</Play><Pause length='1'/><Redirect method='GET'>/next</Redirect>");
+    app.says("next", "<Say>One moment, please.</Say><Play>/second.wav</Play>");
+    let node = node().await;
+    let customer = Seated::dialled(&node, CUSTOMER, "").await;
+    let _agent = Seated::dialled(&node, AGENT, "").await;
+    customer.hears_just(&[AGENT]).await;
+    let before = customer.peer.rtp.count();
+    let hold = |page: &str, more: &str| format!("Hold=true&HoldUrl={}{more}", encoded(&app.url(page)));
+    customer.update(&node, &hold("hold", "&HoldMethod=POST")).await;
+    customer.hears_just(&[OTHER_MUSIC]).await;
+    let packets = &customer.peer.rtp.packets()[before..];
+    assert!(span(packets, MUSIC).1 + 45 <= span(packets, OTHER_MUSIC).0, "a pause of a second");
+    let asked = app.told("hold", 1).await;
+    assert!(!asked[0].body.is_empty() && asked[0].get("CallSid") == customer.call(), "asked by POST");
+    assert!(app.told("next", 1).await[0].body.is_empty(), "asked by GET");
+
+    customer.update(&node, &hold("half.mp3", "")).await;
+    customer.peer.rtp.hears(MP3_TONE).await;
+    assert!(app.told("half.mp3", 1).await[0].body.is_empty(), "asked by GET unless it is said");
 }

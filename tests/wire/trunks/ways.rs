@@ -167,3 +167,22 @@ async fn one_odd_message_of_a_trunk_does_not_cost_the_calls_of_its_connection() 
     gateway.hang_up().await;
     node.wait_for(&path, "status", "completed").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_is_opened_again_and_guarded_as_the_one_before() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let node = node_with(&format!("[[trunk]]\nname = \"tcp\"\naddress = \"{address};tcp\"\n")).await;
+    let path = call(&node, "442071234567").await;
+    let mut gateway = Peer::of_stream(listener.accept().await.unwrap().0).await;
+    let invite = gateway.is_called().await;
+    gateway.pick_up(&invite).await;
+    node.wait_for(&path, "status", "in-progress").await;
+    gateway.hangs_up_the_wire().await;
+    gateway.comes_over_tcp(listener.accept().await.unwrap().0);
+    // The library would close a connection of its own over it.
+    let odd = gateway.request("BREW", "x").with("X-Name", b"\xff\xfe");
+    assert_eq!(gateway.ask(&odd).await.status(), Some(501));
+    node.post(&path, "Status=completed").await;
+    gateway.is_hung_up().await;
+}

@@ -1,8 +1,7 @@
 //! Sip: somebody by their address of SIP (RFC 3261 §19.1), with headers for their INVITE after the `?`.
 
-use percent_encoding::percent_decode_str;
-
 use super::{Called, MACHINE_DETECTION};
+use crate::call::{SipHeader, SipHeaderError};
 use crate::script::code::{SCHEMA, SIP_HEADER_LENGTH, SIP_HEADER_NAME, SIP_METHOD, SIP_URI};
 use crate::script::element::{self, Element};
 use crate::script::error::ScriptError;
@@ -10,17 +9,12 @@ use crate::script::secret::SecretText;
 
 /// The longest address without its headers, in bytes.
 const URI_MAX: usize = 255;
-/// The longest headers of an address, in bytes.
-const HEADERS_MAX: usize = 1_024;
 /// The most addresses of one Sip.
 const URIS_MAX: usize = 10;
 /// The longest user name and password, in bytes.
 const CREDENTIAL_MAX: usize = 255;
 /// The greatest priority and weight (RFC 2782).
 const PRIORITY_MAX: u64 = 65_535;
-
-/// Headers that may be set, beside those that begin with `x-`.
-const HEADERS: [&str; 4] = ["user-to-user", "remote-party-id", "p-preferred-identity", "p-called-party-id"];
 
 /// An address of SIP to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +30,8 @@ pub struct Sip {
 pub struct SipAddress {
     /// The URI without headers, `sip:` or `sips:`.
     pub uri: String,
-    /// Headers for the INVITE. No value has a line end.
-    pub headers: Vec<(String, String)>,
+    /// Headers for the INVITE.
+    pub headers: Vec<SipHeader>,
     /// The lower, the sooner.
     pub priority: Option<u16>,
     /// The greater, the likelier among those of one priority.
@@ -122,18 +116,12 @@ impl SipAddress {
         if !is_uri(uri) {
             return Err(element.impossible(SIP_URI, RIGHT));
         }
-        if headers.len() > HEADERS_MAX {
-            let what = format!("has headers of over {HEADERS_MAX} bytes.");
-            return Err(element.impossible(SIP_HEADER_LENGTH, &what));
-        }
-        let headers: Option<Vec<_>> =
-            headers.split('&').filter(|text| !text.is_empty()).map(|text| header(text, more)).collect();
-        let headers = headers.ok_or_else(|| {
-            element.impossible(
-                SIP_HEADER_NAME,
-                "has a header that cannot be set: only X-..., User-to-User, Remote-Party-ID, \
-                 P-Preferred-Identity and P-Called-Party-ID can, to a text without line ends.",
-            )
+        let headers = SipHeader::read_all(headers, more).map_err(|error| {
+            let code = match error {
+                SipHeaderError::TooLong => SIP_HEADER_LENGTH,
+                SipHeaderError::NotAllowed => SIP_HEADER_NAME,
+            };
+            element.impossible(code, &format!("{error}."))
         })?;
         Ok(Self { uri: uri.to_owned(), headers, priority: None, weight: None, credentials: None })
     }
@@ -152,18 +140,4 @@ fn is_uri(uri: &str) -> bool {
         && !host.starts_with(':')
         && uri.len() <= URI_MAX
         && uri.chars().all(is_plain)
-}
-
-/// A header after the `?`, unescaped; none that may not be set, as one more may be here, or would end the line.
-fn header(text: &str, more: Option<&str>) -> Option<(String, String)> {
-    let (name, value) = text.split_once('=')?;
-    let name = percent_decode_str(name).decode_utf8().ok()?;
-    let value = percent_decode_str(value).decode_utf8().ok()?;
-    let lower = name.to_ascii_lowercase();
-    let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let may_be_set = lower.len() > 2 && lower.starts_with("x-")
-        || HEADERS.contains(&lower.as_str())
-        || more == Some(lower.as_str());
-    let is_line = !value.chars().any(char::is_control);
-    (is_token && may_be_set && is_line).then(|| (name.into_owned(), value.into_owned()))
 }
