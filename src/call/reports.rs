@@ -126,6 +126,8 @@ impl Model {
                     call.tell(CallEvent::Digit(pressed));
                 }
             }
+            // Nobody is told of keys that one captures.
+            LegEvent::DigitsCaptured(_) => {}
             LegEvent::Speech(change) => self.speech(sid, change),
             LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {}
             LegEvent::Played { player, end } if self.piece_is_over(sid, player, end) => {}
