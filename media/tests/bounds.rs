@@ -142,6 +142,7 @@ fn leg_home(engine: &mut Engine) -> LegId {
         | Retired::ConferenceTap(_)
         | Retired::LegChange(_)
         | Retired::Presses(_)
+        | Retired::Capture(_)
         | Retired::Player(_)
         | Retired::Equipment(_)
         | Retired::Programme(_)

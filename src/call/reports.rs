@@ -126,6 +126,8 @@ impl Model {
                     call.tell(CallEvent::Digit(pressed));
                 }
             }
+            // Nobody is told of keys that one captures.
+            LegEvent::DigitsCaptured(_) => {}
             LegEvent::Speech(change) => self.speech(sid, change),
             LegEvent::Marks { player, passed } => {
                 let fed = self.calls.get(sid).and_then(|call| call.fed.as_ref());

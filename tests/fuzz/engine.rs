@@ -318,7 +318,11 @@ impl Run {
                 self.model.check_played(leg, player, end);
             }
             Event::Leg {
-                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Marks { .. },
+                event:
+                    LegEvent::Latched { .. }
+                    | LegEvent::SilentFarEnd
+                    | LegEvent::Marks { .. }
+                    | LegEvent::DigitsCaptured(_),
                 ..
             } => {}
         }
