@@ -105,6 +105,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::HearDigit(call, key, reply) => model.hear_digit(call, key, reply),
         Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
         Request::Recording(request) => model.recording(request),
+        Request::Capture(request) => model.capture(request),
         Request::Stop(reply) => model.stop(reply),
         Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
         Request::FetchCall(call, reply) => {

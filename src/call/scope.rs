@@ -61,6 +61,7 @@ impl Request {
             | Self::EndCall(call, ..)
             | Self::ForgetCall(call, _) => Subject::Call(*call),
             Self::Transfer(request) => Subject::Call(request.call()),
+            Self::Capture(request) => Subject::Call(request.call()),
             Self::FetchConference(conference, _)
             | Self::EndConference(conference, _)
             | Self::ListParticipants(conference, ..)
@@ -105,6 +106,7 @@ impl Request {
             | Self::AgentIsAt(..)
             | Self::Kept(_) => {}
             Self::Recording(request) => request.refuse(why),
+            Self::Capture(request) => request.refuse(why),
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)
