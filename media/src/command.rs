@@ -8,7 +8,7 @@ use crate::conference::{Conference, ConferenceTap, Equipment, Seat};
 use crate::engine::Programme;
 use crate::event::LevelReport;
 use crate::id::{CommandId, ConferenceId, LegId, ProgrammeId};
-use crate::leg::{Coding, DigitSender, Leg, LegSrtp, Player, PressedDigit, QualityReport};
+use crate::leg::{Capture, Coding, DigitSender, Leg, LegSrtp, Player, PressedDigit, QualityReport};
 
 /// One thing asked of the engine, with the id its answer will carry.
 #[derive(Debug)]
@@ -48,6 +48,15 @@ pub enum Ask {
     StopPlaying(LegId),
     /// A key that signalling told was pressed by the leg's far end. It is reported as any other, once.
     HearDigit(LegId, PressedDigit),
+    /// Withhold the keys that the leg's far end presses from everybody but the holder of the capture's digits, from the next
+    /// tick on: as events, in signalling and as tones, wherever the leg is heard, and wherever it moves. What it says is heard
+    /// 80 ms later meanwhile. A leg has one capture at a time; one that is refused comes back as
+    /// [`Retired::Capture`](crate::Retired). So does one that ends, and before its leg the one of a leg that is removed.
+    StartCapture(LegId, Box<Capture>),
+    /// End the leg's capture. Keys that were pressed before are still withheld and handed over: it goes on until none is
+    /// down, for 300 ms at least, and until a pause in what is said lets the delay go. Then it comes home as
+    /// [`Retired::Capture`](crate::Retired).
+    StopCapture(LegId),
     /// Press keys towards the leg's far end, when those before are done: as telephone-events if those were agreed, and
     /// as tones in place of what it hears if not. What is not needed comes back as
     /// [`Retired::Presses`](crate::Retired).

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
+use zeroize::Zeroize;
+
 use crate::command::LegChange;
 use crate::conference::{Conference, ConferenceTap, Equipment};
 use crate::dsp::level::{Level, SpeechChange};
 use crate::engine::Programme;
 use crate::frame::Frame;
-use crate::id::{CommandId, ConferenceId, LegId, PlayerId};
-use crate::leg::{DigitSender, Leg, PlayEnd, Player, PressedDigit, QualityReport};
+use crate::id::{CaptureId, CommandId, ConferenceId, LegId, PlayerId};
+use crate::leg::{Capture, DigitSender, Leg, PlayEnd, Player, PressedDigit, QualityReport};
 use crate::time::{Tick, Time};
 
 /// One thing that happened.
@@ -65,6 +67,9 @@ pub enum LegEvent {
     /// A key was pressed, reported once, when it is released or known to have ended. It may have been told as a
     /// telephone-event (RFC 4733), in signalling or as a tone, or in several of these ways.
     Digit(PressedDigit),
+    /// Keys wait to be taken from the [`CapturedDigits`](crate::CapturedDigits) of this capture. Told once for all that
+    /// wait; it says neither which nor how many.
+    DigitsCaptured(CaptureId),
     /// Began to speak in its conference, or stopped. Starts and stops of a leg take turns. Who is muted or leaves
     /// their conference has stopped; with the leg itself it all ends, without a word. What changed and changed back
     /// before anybody fetched it is not told: what was fetched last is always so now, or the news of it waits.
@@ -139,6 +144,11 @@ impl Digit {
         Self::KEYS.iter().position(|&key| key == self.0).unwrap_or(0) as u8
     }
 
+    /// Overwrites which it is; what is left is no key.
+    pub(crate) fn wipe(&mut self) {
+        self.0.zeroize();
+    }
+
     /// The key, for the one who collects it.
     pub const fn expose(self) -> char {
         self.0 as char
@@ -166,6 +176,10 @@ pub enum Refusal {
     ConferenceFull,
     /// Nothing is played to the leg.
     NotPlaying,
+    /// The leg has a capture that was not told to stop.
+    Capturing,
+    /// The leg has none.
+    NotCapturing,
     /// The conference has no means for the leg's codec, or the leg none for the one it is to change to.
     NotEquipped,
     /// As much is played to the conference as can be at a time.
@@ -191,6 +205,8 @@ pub enum Retired {
     Programme(Box<Programme>),
     /// What pressed keys, and is done or was not needed.
     Presses(Box<DigitSender>),
+    /// What captured keys and has ended, with its attestation; or was refused, with an empty one.
+    Capture(Box<Capture>),
     /// What copied a conference, or was not needed for it.
     ConferenceTap(Box<ConferenceTap>),
     /// What a conference did not need of its equipment.

@@ -40,6 +40,10 @@ id!(
     ProgrammeId, "programme-"
 );
 id!(
+    /// One capture of the keys that a far end presses.
+    CaptureId, "capture-"
+);
+id!(
     /// One command; the event that answers it carries the same id.
     CommandId, "command-"
 );

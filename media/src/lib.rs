@@ -59,11 +59,12 @@ pub use event::{
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;
 pub use frame::{FRAME_LEN_MAX, Frame, SampleRate};
-pub use id::{CommandId, ConferenceId, LegId, PlayerId, ProgrammeId};
+pub use id::{CaptureId, CommandId, ConferenceId, LegId, PlayerId, ProgrammeId};
 pub use leg::{
     Arrival, EXPECTED_LOSS_MAX, FarReception, LegRtcp, REPORT_INTERVAL, REPORT_LEN_MAX, Reception,
     ReceptionTotals, RtcpCounters, RtcpSettings, Sent, WallClock,
 };
+pub use leg::{Attestation, CAPTURED_DIGITS_MAX, Capture, CapturedDigit, CapturedDigits, Dbfs};
 pub use leg::{
     CodecImpairment, DirectionQuality, DirectionSample, Impairments, LatencyLedger, Micros, Quality,
     QualityMeter, QualityReport, QualitySample, Score, SendSample,

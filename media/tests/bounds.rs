@@ -3,15 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
-use std::net::SocketAddr;
-use std::time::Duration;
+#[path = "../../tests/engine_leg/mod.rs"]
+mod engine_leg;
 
-use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, COMMANDS_PER_DRAIN, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
-    Datagram, DigitPassage, Direction, EncoderSettings, Engine, EngineSettings, Event, Leg, LegChange,
-    LegEvent, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, Retired, SampleRate, Time,
-    WallClock,
+    Ask, COMMANDS_PER_DRAIN, Codec, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
+    Datagram, Engine, EngineSettings, Event, Leg, LegChange, LegEvent, LegId, LegMedia, LegSet, Port,
+    Refusal, Retired, SampleRate, Time,
 };
 
 const LEGS: u64 = 3;
@@ -144,6 +142,7 @@ fn leg_home(engine: &mut Engine) -> LegId {
         | Retired::ConferenceTap(_)
         | Retired::LegChange(_)
         | Retired::Presses(_)
+        | Retired::Capture(_)
         | Retired::Player(_)
         | Retired::Equipment(_)
         | Retired::Programme(_)
@@ -159,20 +158,7 @@ fn conference(id: ConferenceId) -> Box<Conference> {
 }
 
 fn leg(id: u64) -> Box<Leg> {
-    Leg::new(LegSettings {
-        id: LegId(id),
-        media: media(id),
-        coding: Coding::new(Codec::Pcmu, 20, EncoderSettings::default()).unwrap(),
-        srtp: None,
-        ssrc: 1,
-        cname: *b"far-ends-0123456",
-        wall: WallClock::default(),
-        sequence_number: 0,
-        timestamp: 0,
-        playout: PlayoutSettings::default(),
-        digits: DigitPassage::default(),
-        receive_timeout: Duration::from_secs(60),
-    })
+    engine_leg::leg(id, media(id))
 }
 
 /// Other media, with the codec and the security that are there.
@@ -182,19 +168,9 @@ fn change(media: LegMedia) -> Box<LegChange> {
 
 fn media(id: u64) -> LegMedia {
     LegMedia {
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        telephone_event: Some(101),
-        telephone_event_offered: Some(101),
-        remote: address(id),
-        signalling: None,
-        direction: Direction::BOTH,
-        terms: LegTerms::default(),
+        telephone_event_offered: Some(engine_leg::TELEPHONE_EVENT),
+        ..engine_leg::media(id, Codec::Pcmu)
     }
-}
-
-fn address(id: u64) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 4_000 + id as u16))
 }
 
 /// The last packet of a press of the key `press`, counted around (RFC 4733 §2.5.1.4).
@@ -202,7 +178,8 @@ fn give_key(engine: &mut Engine, press: u8) {
     let [hi, lo] = (u16::from(press) * 1_600).to_be_bytes();
     let packet = [0x80, 101, 0, press, 0, 0, hi, lo, 0, 0, 0, 1, press % 16, 0x8a, 3, 0x20];
     let received_at = Time::from_millis(1);
-    let datagram = Datagram { port: Port::Rtp, source: address(1), payload: &packet, received_at };
+    let datagram =
+        Datagram { port: Port::Rtp, source: engine_leg::address(1), payload: &packet, received_at };
     engine.handle_datagram(LegId(1), &datagram);
 }
 

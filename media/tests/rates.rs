@@ -3,17 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
+#[path = "../../tests/engine_leg/mod.rs"]
+mod engine_leg;
+
 use std::f64::consts::TAU;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::codec::L16Rate;
-use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram,
-    Decoder, DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Equipment, Event,
-    Leg, LegChange, LegId, LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, SampleRate, Seat, Time,
-    WallClock,
+    Decoder, Encoder, EncoderSettings, Engine, EngineSettings, Equipment, Event, Leg, LegChange, LegId,
+    LegMedia, LegSet, LegSettings, LegTerms, Port, Refusal, SampleRate, Seat, Time,
 };
 
 const CONFERENCE: ConferenceId = ConferenceId(1);
@@ -118,7 +119,7 @@ fn who_is_in_no_conference_is_sent_silence_of_whole_frames() {
 fn a_far_end_gets_reports_and_a_goodbye() {
     let mut stage = Stage::new(&[Codec::Pcmu, Codec::Opus]);
     let mut heard = media(0, Codec::Pcmu, 20);
-    heard.terms.rtcp = Some(address(77));
+    heard.terms.rtcp = Some(engine_leg::address(77));
     let change = LegChange { media: heard, coding: None, srtp: None };
     stage.ask(Ask::SetLegMedia(LegId(0), Box::new(change))).unwrap();
     stage.run(1_000);
@@ -126,12 +127,12 @@ fn a_far_end_gets_reports_and_a_goodbye() {
     assert!((2..=8).contains(&reports), "about every five seconds in twenty: {reports}");
     // Sender reports (200), in a compound with a name.
     assert!(stage.rtcp.iter().all(|(port, to, report)| {
-        *port == Port::Rtcp && *to == address(77) && report[1] == 200 && report.len() > 60
+        *port == Port::Rtcp && *to == engine_leg::address(77) && report[1] == 200 && report.len() > 60
     }));
     stage.engine.handle_command(Command { id: CommandId(0), ask: Ask::RemoveLeg(LegId(0)) });
     assert!(stage.engine.poll_retired().is_none(), "it has something to say first");
     let goodbye = stage.engine.poll_transmit().unwrap();
-    assert_eq!((goodbye.port, goodbye.destination), (Port::Rtcp, address(77)));
+    assert_eq!((goodbye.port, goodbye.destination), (Port::Rtcp, engine_leg::address(77)));
     // The last packet of the compound is a goodbye (203).
     assert_eq!(goodbye.datagram[goodbye.datagram.len() - 7], 203);
     assert!(stage.engine.poll_transmit().is_none());
@@ -189,21 +190,9 @@ impl Stage {
 
     fn add_with(&mut self, codec: Codec, ptime: u8) {
         let id = self.far_ends.len() as u64;
-        let leg = Leg::new(LegSettings {
-            id: LegId(id),
-            media: media(id, codec, ptime),
-            coding: Coding::new(codec, ptime, EncoderSettings::default()).unwrap(),
-            srtp: None,
-            ssrc: id as u32,
-            cname: *b"far-ends-0123456",
-            wall: WallClock::default(),
-            sequence_number: 0,
-            timestamp: 0,
-            playout: PlayoutSettings::default(),
-            digits: DigitPassage::default(),
-            receive_timeout: Duration::from_secs(60),
-        });
-        self.ask(Ask::AddLeg(leg)).unwrap();
+        let coding = Coding::new(codec, ptime, EncoderSettings::default()).unwrap();
+        let settings = LegSettings { coding, ..engine_leg::settings(id, media(id, codec, ptime)) };
+        self.ask(Ask::AddLeg(Leg::new(settings))).unwrap();
         self.ask(Ask::Join(LegId(id), CONFERENCE, Seat::default())).unwrap();
         self.far_ends.push(FarEnd::new(codec, 400.0 + 350.0 * id as f64));
     }
@@ -235,7 +224,7 @@ impl Stage {
             self.now += Duration::from_millis(8);
             for (id, far_end) in self.far_ends.iter_mut().enumerate() {
                 let packet = far_end.packet(id as u32);
-                let (source, received_at) = (address(id as u64), self.now);
+                let (source, received_at) = (engine_leg::address(id as u64), self.now);
                 let datagram = Datagram { port: Port::Rtp, source, payload: &packet, received_at };
                 self.engine.handle_datagram(LegId(id as u64), &datagram);
             }
@@ -294,7 +283,7 @@ impl FarEnd {
         let len = self.encoder.encode(&samples, &mut payload);
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(self.codec.clock_rate() / 50);
-        let mut packet = vec![0x80, payload_type(self.codec)];
+        let mut packet = vec![0x80, engine_leg::payload_type(self.codec)];
         packet.extend(self.sequence.to_be_bytes());
         packet.extend(self.timestamp.to_be_bytes());
         packet.extend(ssrc.to_be_bytes());
@@ -303,7 +292,7 @@ impl FarEnd {
     }
 
     fn hear(&mut self, packet: &[u8]) {
-        assert_eq!(packet[1] & 0x7f, payload_type(self.codec));
+        assert_eq!(packet[1] & 0x7f, engine_leg::payload_type(self.codec));
         let mut sound = [0; 5_760];
         let decoded = self.decoder.decode(&packet[12..], &mut sound);
         assert!(!decoded.damaged);
@@ -312,25 +301,8 @@ impl FarEnd {
     }
 }
 
-fn payload_type(codec: Codec) -> u8 {
-    codec.static_payload_type().unwrap_or(96)
-}
-
-fn address(id: u64) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 4_000 + id as u16))
-}
-
 fn media(id: u64, codec: Codec, ptime: u8) -> LegMedia {
-    LegMedia {
-        codec,
-        payload_type: payload_type(codec),
-        telephone_event: None,
-        telephone_event_offered: None,
-        remote: address(id),
-        signalling: None,
-        direction: Direction::BOTH,
-        terms: LegTerms { ptime, ..LegTerms::default() },
-    }
+    LegMedia { terms: LegTerms { ptime, ..LegTerms::default() }, ..engine_leg::media(id, codec) }
 }
 
 /// The amplitude of a tone in the sound.

@@ -390,6 +390,7 @@ fn a_key_is_reported_once_and_is_not_printed() {
             LegEvent::Latched { .. }
             | LegEvent::SilentFarEnd
             | LegEvent::Played { .. }
+            | LegEvent::DigitsCaptured(_)
             | LegEvent::Speech(_) => None,
         })
         .collect();
@@ -481,6 +482,7 @@ fn what_is_removed_travels_home() {
             Retired::LegChange(_)
             | Retired::Player(_)
             | Retired::Presses(_)
+            | Retired::Capture(_)
             | Retired::Equipment(_)
             | Retired::ConferenceTap(_)
             | Retired::Programme(_)

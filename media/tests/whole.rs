@@ -3,17 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
-use std::net::SocketAddr;
+#[path = "../../tests/engine_leg/mod.rs"]
+mod engine_leg;
+
 use std::time::Duration;
 
 use confab_media::codec::L16Rate;
 use confab_media::dsp::converter::RateConverter;
-use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
-    ConferenceTap, Datagram, DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings,
-    Event, Hearing, Leg, LegChange, LegId, LegMedia, LegSettings, LegTerms, Player, PlayerId, Plays, Port,
-    Refusal, Retired, SampleRate, Seat, Sound, Tap, TapParts, TapSide, Tapped, Time, WallClock,
+    ConferenceTap, Datagram, Encoder, EncoderSettings, Engine, EngineSettings, Event, Hearing, LegChange,
+    LegId, Player, PlayerId, Plays, Port, Refusal, Retired, SampleRate, Seat, Sound, Tap, TapParts, TapSide,
+    Tapped, Time,
 };
 
 const CONFERENCE: ConferenceId = ConferenceId(7);
@@ -208,21 +209,7 @@ impl Stage {
 
     fn add(&mut self, codec: Codec) {
         let id = self.far_ends.len() as u64;
-        let leg = Leg::new(LegSettings {
-            id: LegId(id),
-            media: media(id, codec),
-            coding: Coding::new(codec, 20, EncoderSettings::default()).unwrap(),
-            srtp: None,
-            ssrc: id as u32,
-            cname: *b"far-ends-0123456",
-            wall: WallClock::default(),
-            sequence_number: 0,
-            timestamp: 0,
-            playout: PlayoutSettings::default(),
-            digits: DigitPassage::default(),
-            receive_timeout: Duration::from_secs(60),
-        });
-        self.ask(Ask::AddLeg(leg)).unwrap();
+        self.ask(Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, codec)))).unwrap();
         self.ask(Ask::Join(LegId(id), CONFERENCE, Seat::default())).unwrap();
         self.ask(Ask::SetTap(LegId(id), true)).unwrap();
         self.far_ends.push(FarEnd::new(codec));
@@ -232,7 +219,7 @@ impl Stage {
         let far_end = &mut self.far_ends[leg as usize];
         let coding = Coding::new(codec, 20, EncoderSettings::default()).unwrap().coming_from(far_end.codec);
         (far_end.codec, far_end.encoder) = (codec, Encoder::new(codec, EncoderSettings::default()).unwrap());
-        let change = LegChange { media: media(leg, codec), coding: Some(coding), srtp: None };
+        let change = LegChange { media: engine_leg::media(leg, codec), coding: Some(coding), srtp: None };
         self.ask(Ask::SetLegMedia(LegId(leg), Box::new(change))).unwrap();
     }
 
@@ -253,7 +240,7 @@ impl Stage {
             self.now += Duration::from_millis(8);
             for (id, far_end) in self.far_ends.iter_mut().enumerate() {
                 let packet = far_end.packet(self.ticks, id as u32);
-                let (source, received_at) = (address(id as u64), self.now);
+                let (source, received_at) = (engine_leg::address(id as u64), self.now);
                 let datagram = Datagram { port: Port::Rtp, source, payload: &packet, received_at };
                 self.engine.handle_datagram(LegId(id as u64), &datagram);
             }
@@ -303,7 +290,7 @@ impl FarEnd {
             .collect();
         let mut payload = [0; 1_920];
         let len = self.encoder.encode(&samples, &mut payload);
-        let mut packet = vec![0x80, payload_type(self.codec)];
+        let mut packet = vec![0x80, engine_leg::payload_type(self.codec)];
         packet.extend((tick as u16).to_be_bytes());
         packet.extend((tick * (self.codec.clock_rate() / 50)).to_be_bytes());
         packet.extend(ssrc.to_be_bytes());
@@ -319,25 +306,4 @@ fn peaks(sound: &[i16]) -> Vec<usize> {
         sound[n] > 1_500 && around.iter().all(|sample| *sample <= sound[n])
     };
     (0..sound.len()).filter(is_peak).collect()
-}
-
-fn payload_type(codec: Codec) -> u8 {
-    codec.static_payload_type().unwrap_or(96)
-}
-
-fn address(id: u64) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 4_000 + id as u16))
-}
-
-fn media(id: u64, codec: Codec) -> LegMedia {
-    LegMedia {
-        codec,
-        payload_type: payload_type(codec),
-        telephone_event: None,
-        telephone_event_offered: None,
-        remote: address(id),
-        signalling: None,
-        direction: Direction::BOTH,
-        terms: LegTerms::default(),
-    }
 }

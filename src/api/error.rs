@@ -214,6 +214,7 @@ impl ApiError {
             CallError::CoachedAbsent => Self::refused(16_028, error, asked),
             CallError::NotReached => Self::refused(21_214, error, asked),
             CallError::NoTrunk => Self::refused(21_300, error, asked),
+            CallError::KeysCaptured => Self::refused(64_021, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
     }

@@ -127,6 +127,7 @@ impl Model {
                     call.tell(CallEvent::Digit(pressed));
                 }
             }
+            // Of these nobody is told but who captures them.
             LegEvent::DigitsCaptured(capture) => self.digits_captured(capture),
             LegEvent::Speech(change) => self.speech(sid, change),
             LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {

@@ -208,6 +208,7 @@ impl<'a> Thread<'a> {
                 | Retired::LegChange(_)
                 | Retired::Player(_)
                 | Retired::Presses(_)
+                | Retired::Capture(_)
                 | Retired::ConferenceTap(_)
                 | Retired::Equipment(_)
                 | Retired::Programme(_)

@@ -29,11 +29,16 @@ pub(crate) fn address(id: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 1_000 + id as u16))
 }
 
+/// What its packets are numbered with.
+pub(crate) fn payload_type(codec: Codec) -> u8 {
+    codec.static_payload_type().unwrap_or(DYNAMIC)
+}
+
 /// What a plain phone at that address agrees on.
 pub(crate) fn media(id: u64, codec: Codec) -> LegMedia {
     LegMedia {
         codec,
-        payload_type: codec.static_payload_type().unwrap_or(DYNAMIC),
+        payload_type: payload_type(codec),
         telephone_event: Some(TELEPHONE_EVENT),
         telephone_event_offered: None,
         remote: address(id),

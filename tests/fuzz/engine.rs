@@ -313,7 +313,11 @@ impl Run {
             Event::Leg { leg, event: LegEvent::Speech(change) } => self.model.check_speech(leg, change),
             Event::Conference { conference, event } => self.check_conference(conference, event),
             Event::Leg {
-                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Played { .. },
+                event:
+                    LegEvent::Latched { .. }
+                    | LegEvent::SilentFarEnd
+                    | LegEvent::Played { .. }
+                    | LegEvent::DigitsCaptured(_),
                 ..
             } => {}
         }

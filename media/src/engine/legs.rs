@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::costs::{TickCosts, TickTimes};
 use crate::event::{Event, Refusal};
 use crate::id::LegId;
-use crate::leg::Leg;
+use crate::leg::{Capture, Leg};
 use crate::playout::PlayoutCounters;
 use crate::transmit::Transmit;
 
@@ -35,6 +35,8 @@ pub(crate) struct Legs {
     sent_of_leg: usize,
     /// Legs with events.
     to_report: Vec<LegIndex>,
+    /// Legs whose captures have ended and were not fetched. Each is here once.
+    captured: Vec<LegIndex>,
     costs: TickCosts,
     /// What the legs' receive buffers have counted.
     playout: PlayoutCounters,
@@ -53,6 +55,7 @@ impl Legs {
             sent: 0,
             sent_of_leg: 0,
             to_report: Vec::with_capacity(capacity as usize),
+            captured: Vec::with_capacity(capacity as usize),
             costs: TickCosts::default(),
             playout: PlayoutCounters::default(),
         }
@@ -77,6 +80,7 @@ impl Legs {
         let index = self.by_id.remove(&id)?;
         self.unseated.retain(|&i| i != index);
         self.to_report.retain(|&i| i != index);
+        self.captured.retain(|&i| i != index);
         if let Some(place) = self.to_send.iter().position(|&i| i == index) {
             self.to_send.remove(place);
             // Whoever is next to be fetched stays next, whether this one was fetched or not.
@@ -135,7 +139,20 @@ impl Legs {
         if leg.has_datagrams() {
             self.to_send.push(index);
         }
+        if leg.has_ended_capture() && !self.captured.contains(&index) {
+            self.captured.push(index);
+        }
         self.list_events(index);
+    }
+
+    /// The next capture that has ended.
+    pub(crate) fn take_ended_capture(&mut self) -> Option<Box<Capture>> {
+        while let Some(index) = self.captured.pop() {
+            if let Some(capture) = self.at(index).take_ended_capture() {
+                return Some(capture);
+            }
+        }
+        None
     }
 
     /// Takes in what the tick before took, in which so many datagrams were sent.

@@ -15,7 +15,7 @@ use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide, Tapped};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId, ProgrammeId};
-use crate::leg::{Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
+use crate::leg::{Capture, Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
 use crate::playout::Sound as Heard;
 use crate::stats::{Counters, Discard};
 use crate::tap::Taps;
@@ -82,7 +82,8 @@ impl Engine {
             reported: 0,
             seats: id_map(settings.legs_max),
             answers: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
-            retired: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
+            // A leg that is removed can leave its capture beside itself.
+            retired: VecDeque::with_capacity(2 * COMMANDS_PER_DRAIN),
             leaving: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
             farewells: 0,
             taps: Taps::new(settings.tap_frames_max),
@@ -217,6 +218,7 @@ impl Engine {
     /// The next thing the engine needs no more.
     pub fn poll_retired(&mut self) -> Option<Retired> {
         let retired = self.retired.pop_front();
+        let retired = retired.or_else(|| self.legs.take_ended_capture().map(Retired::Capture));
         retired.or_else(|| self.broadcast.take_gone().map(Retired::Programme)).or_else(|| {
             // Who has said goodbye can go.
             self.farewells = self.farewells.checked_sub(1)?;
@@ -257,6 +259,8 @@ impl Engine {
             Ask::TakeOff(programme) => self.broadcast.take_off(programme),
             Ask::StopPlaying(leg) => self.stop_playing(leg),
             Ask::HearDigit(leg, key) => self.hear_digit(leg, key),
+            Ask::StartCapture(leg, capture) => self.start_capture(leg, capture),
+            Ask::StopCapture(leg) => self.legs.get(leg).ok_or(Refusal::NoLeg)?.stop_capture(),
             Ask::PressDigits(leg, presses) => self.press_digits(leg, presses),
             Ask::ReportQuality(report) => self.report_quality(report),
             Ask::Equip(conference, equipment) => self.equip(conference, equipment),
@@ -295,6 +299,7 @@ impl Engine {
             self.leave(leg)?;
         }
         let mut leg = self.legs.remove(leg).ok_or(Refusal::NoLeg)?;
+        self.retired.extend(leg.take_capture().map(Retired::Capture));
         if self.leaving.len() < COMMANDS_PER_DRAIN && leg.say_goodbye() {
             self.leaving.push_back(leg);
         } else {
@@ -385,6 +390,14 @@ impl Engine {
         let stopped = self.legs.at(index).stop_playing();
         self.legs.list_events(index);
         if stopped { Ok(()) } else { Err(Refusal::NotPlaying) }
+    }
+
+    fn start_capture(&mut self, leg: LegId, capture: Box<Capture>) -> Result<(), Refusal> {
+        let (tick, mut capture) = (self.tick, Some(capture));
+        let leg = self.legs.get(leg);
+        let started = leg.map_or(Err(Refusal::NoLeg), |leg| leg.start_capture(&mut capture, tick));
+        self.retired.extend(capture.map(Retired::Capture));
+        started
     }
 
     fn press_digits(&mut self, leg: LegId, presses: Box<DigitSender>) -> Result<(), Refusal> {

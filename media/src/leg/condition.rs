@@ -53,12 +53,12 @@ impl Condition {
 }
 
 impl Kept {
-    /// Before the first packet is played there is no delay.
-    fn add(&mut self, delay: Duration, wait: Duration) {
+    /// Before the first packet is played there is no delay. A capture adds to it.
+    fn add(&mut self, delay: Duration, withheld: Duration, wait: Duration) {
         if delay.is_zero() {
             return;
         }
-        self.delay += delay;
+        self.delay += delay + withheld;
         self.wait += wait;
         self.ticks += 1;
     }
@@ -73,7 +73,7 @@ impl Kept {
 impl Leg {
     /// Its part in a tick is done, and its packet goes as the `place`th of all. `true` when it was looked at.
     pub(crate) fn observe(&mut self, place: usize, costs: &TickCosts) -> bool {
-        self.condition.kept.add(self.playout.delay(), self.playout.wait_for_tick());
+        self.condition.kept.add(self.playout.delay(), self.keys.delay(), self.playout.wait_for_tick());
         self.condition.wait -= 1;
         if self.condition.wait > 0 {
             return false;
@@ -150,7 +150,7 @@ impl Leg {
     /// How the whole call sounded, of a leg that came home.
     pub fn last_report(mut self: Box<Self>) -> QualityReport {
         // What came since the last look belongs to the call as well.
-        self.condition.kept.add(self.playout.delay(), self.playout.wait_for_tick());
+        self.condition.kept.add(self.playout.delay(), self.keys.delay(), self.playout.wait_for_tick());
         self.look();
         let mut report = *QualityReport::about(self.id);
         self.report_quality(&mut report);

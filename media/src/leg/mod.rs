@@ -8,6 +8,7 @@
 //! RTCP both ways ─▶ condition: how good it sounds, how much loss to expect
 //! ```
 
+mod capture;
 mod coding;
 mod condition;
 mod dtmf;
@@ -27,6 +28,7 @@ mod transport;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::capture::{Attestation, CAPTURED_DIGITS_MAX, Capture, CapturedDigit, CapturedDigits, Dbfs};
 pub use self::coding::Coding;
 pub(crate) use self::coding::Encoded;
 use self::condition::Condition;
@@ -50,11 +52,11 @@ use self::send::{Sender, StreamStart};
 use self::transport::Transport;
 use crate::codec::Codec;
 use crate::command::{LegChange, LegMedia};
-use crate::event::LegEvent;
+use crate::event::{LegEvent, Refusal};
 use crate::id::{LegId, ProgrammeId};
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings};
 use crate::rtp::Ssrc;
-use crate::time::Time;
+use crate::time::{Tick, Time};
 use crate::transmit::Transmit;
 
 /// What a leg is built from.
@@ -280,7 +282,38 @@ impl Leg {
     }
 
     pub(crate) fn take_event(&mut self) -> Option<LegEvent> {
-        self.keys.poll(self.now).map(LegEvent::Digit).or_else(|| self.pending.take())
+        let pressed = self.keys.poll(self.now).map(LegEvent::Digit);
+        let pressed = pressed.or_else(|| self.keys.take_captured().map(LegEvent::DigitsCaptured));
+        pressed.or_else(|| self.pending.take())
+    }
+
+    /// Captures the keys that the far end presses, from `tick` on. What is not needed for it is left in `capture`.
+    pub(crate) fn start_capture(
+        &mut self,
+        capture: &mut Option<Box<Capture>>,
+        tick: Tick,
+    ) -> Result<(), Refusal> {
+        self.keys.start_capture(capture, tick)
+    }
+
+    /// Ends the capture as soon as nothing of it is left.
+    pub(crate) fn stop_capture(&mut self) -> Result<(), Refusal> {
+        self.keys.stop_capture(self.now)
+    }
+
+    /// Its capture: it goes, and no key will come of it any more.
+    pub(crate) fn take_capture(&mut self) -> Option<Box<Capture>> {
+        self.keys.take_capture()
+    }
+
+    /// Its capture, if that has ended.
+    pub(crate) fn take_ended_capture(&mut self) -> Option<Box<Capture>> {
+        self.keys.take_ended_capture()
+    }
+
+    /// Whether its capture has ended and was not fetched.
+    pub(crate) const fn has_ended_capture(&self) -> bool {
+        self.keys.has_ended_capture()
     }
 }
 

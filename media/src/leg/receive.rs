@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::capture::Tainted;
 use super::outbox::DATAGRAM_MAX;
 use super::transport::Source;
 use super::{Arrival, Datagram, Leg, Port, PressedDigit};
@@ -202,11 +203,9 @@ impl Leg {
         self.keys.expire(now, counters);
         self.begin_press();
         self.watch(now);
-        let sound = self.playout.play(now, frame);
-        let sound = self.coding.follow(sound, frame);
-        // What came before a hold must not be heard after it was agreed.
-        let sound = if self.media.direction.receive { sound } else { Sound::Silence };
-        self.keys.listen(now, self.playout.counters().resets, sound, frame, counters)
+        let said = Tainted::play(&mut self.playout, &mut self.coding, now, frame);
+        let said = if self.media.direction.receive { said } else { said.silenced() };
+        self.keys.listen(now, self.playout.counters().resets, said, counters)
     }
 
     /// Only one with whom sound flows both ways is missed when nothing comes: others have agreed to be silent, or send

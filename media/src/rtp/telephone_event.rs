@@ -8,6 +8,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 use super::packet::{PacketView, Ssrc};
 use crate::time::Time;
 
@@ -166,6 +168,13 @@ impl DigitReceiver {
     /// The key that is held down now, by its event code.
     pub fn held(&self) -> Option<u8> {
         self.latest.filter(|latest| !latest.reported).map(|latest| latest.event)
+    }
+
+    /// Forgets which key it was that was reported last. Repeated packets of it are known by their timestamps all the same.
+    pub(crate) fn forget_key(&mut self) {
+        if let Some(latest) = self.latest.as_mut().filter(|latest| latest.reported && latest.ended) {
+            latest.event.zeroize();
+        }
     }
 
     /// Another clock rate was agreed. A key that is held down now goes on, and is measured at that.

@@ -190,6 +190,7 @@ fn keys_are_sent_over_srtp_as_any_packet_and_counted() {
             Retired::Conference(_)
             | Retired::LegChange(_)
             | Retired::Presses(_)
+            | Retired::Capture(_)
             | Retired::Equipment(_)
             | Retired::Player(_)
             | Retired::ConferenceTap(_)

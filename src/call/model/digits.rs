@@ -49,6 +49,8 @@ pub(in crate::call) const fn not_pressed(refusal: Refusal) -> CallError {
         | Refusal::ConferenceFull
         | Refusal::NotEquipped
         | Refusal::NotPlaying
+        | Refusal::Capturing
+        | Refusal::NotCapturing
         | Refusal::AnnouncementsFull
         | Refusal::EngineFull => CallError::WrongState,
     }

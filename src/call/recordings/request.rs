@@ -5,49 +5,40 @@ use crate::call::handle::CallError;
 use crate::call::model::answer;
 use crate::call::sid::{CallSid, ConferenceSid, RecordingSid};
 
+/// What a request is about.
+#[derive(Clone, Copy)]
+enum Subject {
+    Recording(RecordingSid),
+    Call(CallSid),
+    Conference(ConferenceSid),
+    Many,
+}
+
 impl RecordingRequest {
-    /// The recording it is about, if it is about one that is there.
-    pub(in crate::call) const fn recording(&self) -> Option<RecordingSid> {
+    const fn subject(&self) -> Subject {
         match self {
             Self::Change(sid, ..) | Self::Fetch(sid, _) | Self::Await(sid, _) | Self::Delete(sid, _) => {
-                Some(*sid)
+                Subject::Recording(*sid)
             }
-            Self::Start(..)
-            | Self::StartConference(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
+            Self::Start(call, ..) => Subject::Call(*call),
+            Self::StartConference(conference, ..) => Subject::Conference(*conference),
+            Self::List(..) | Self::RecordWith(..) | Self::Reported(_) => Subject::Many,
         }
+    }
+
+    /// The recording it is about, if it is about one that is there.
+    pub(in crate::call) const fn recording(&self) -> Option<RecordingSid> {
+        if let Subject::Recording(sid) = self.subject() { Some(sid) } else { None }
     }
 
     /// The call it is about, if it is about one.
     pub(in crate::call) const fn call(&self) -> Option<CallSid> {
-        match self {
-            Self::Start(call, ..) => Some(*call),
-            Self::StartConference(..)
-            | Self::Change(..)
-            | Self::Fetch(..)
-            | Self::Await(..)
-            | Self::Delete(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
-        }
+        if let Subject::Call(sid) = self.subject() { Some(sid) } else { None }
     }
 
     /// The conference it is about, if it is about one.
     pub(in crate::call) const fn conference(&self) -> Option<ConferenceSid> {
-        match self {
-            Self::StartConference(conference, ..) => Some(*conference),
-            Self::Start(..)
-            | Self::Change(..)
-            | Self::Fetch(..)
-            | Self::Await(..)
-            | Self::Delete(..)
-            | Self::List(..)
-            | Self::RecordWith(..)
-            | Self::Reported(_) => None,
-        }
+        if let Subject::Conference(sid) = self.subject() { Some(sid) } else { None }
     }
 
     /// Answers that it will not be done.

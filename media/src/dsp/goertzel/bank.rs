@@ -3,6 +3,7 @@
 //! The filters run over each half of a window (10 ms) once; two halves are brought into phase and added, so that a
 //! window of 20 ms costs as much as one of 10.
 
+use super::sense::Sense;
 use super::{HOP, RATE};
 use crate::dsp::tone::{COLUMNS, ROWS};
 
@@ -63,7 +64,7 @@ impl Values {
 }
 
 /// The rows, then the columns.
-const KEYS: [f64; FILTERS] =
+pub(super) const KEYS: [f64; FILTERS] =
     [ROWS[0], ROWS[1], ROWS[2], ROWS[3], COLUMNS[0], COLUMNS[1], COLUMNS[2], COLUMNS[3]];
 
 /// From one half of a window to the next.
@@ -153,14 +154,6 @@ struct Half {
     values: Values,
 }
 
-/// Sound that is quieter than two tones of −40 dBm0 in every sample of a half holds no key: 160² of squared
-/// samples, in 80 of them.
-const ENERGY_MIN: f32 = 160.0 * 160.0 * HOP as f32;
-
-/// Part of a window's energy that the chosen row and column must have here, where frequencies that are off by
-/// 1.5 % and windows that are half filled have little.
-const ENERGY_PART_MIN: f32 = 0.15;
-
 /// How much stronger than its neighbours the chosen row or column must be: in power, 3 dB.
 const OVER_OTHERS: f32 = 2.0;
 
@@ -169,11 +162,11 @@ const EDGE: f32 = 0.3;
 
 impl Halves {
     /// Takes in the next half, and gives the row and the column that may sound in the window that it ends.
-    pub(super) fn add(&mut self, samples: &[f32; HOP]) -> Option<Pair> {
-        let newer = Half::new(samples);
+    pub(super) fn add(&mut self, samples: &[f32; HOP], sense: &Sense) -> Option<Pair> {
+        let newer = Half::new(samples, sense);
         let older = std::mem::replace(&mut self.older, newer);
         let energy = older.energy + newer.energy;
-        if energy < ENERGY_MIN {
+        if energy < sense.energy_min {
             return None;
         }
         let power = older.values.followed_by(&newer.values, &HOP_TURNS).power();
@@ -181,16 +174,17 @@ impl Halves {
         let (row, row_power) = strongest(rows)?;
         let (column, column_power) = strongest(columns)?;
         // A sine of n samples and energy e has a power of e n / 2; here n is two halves.
-        let needed = ENERGY_PART_MIN * energy * HOP as f32;
+        let needed = sense.energy_part_min * energy * HOP as f32;
         let is_edge = older.energy.min(newer.energy) < EDGE * older.energy.max(newer.energy);
         (row_power + column_power >= needed).then_some(Pair { row, column, is_edge })
     }
 }
 
 impl Half {
-    fn new(samples: &[f32; HOP]) -> Self {
+    fn new(samples: &[f32; HOP], sense: &Sense) -> Self {
         let energy = energy(samples);
-        let values = if energy < ENERGY_MIN / 4.0 { Values::default() } else { Bank::KEYS.run(samples) };
+        let values =
+            if energy < sense.energy_min / 4.0 { Values::default() } else { Bank::KEYS.run(samples) };
         Self { energy, values }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::f32::consts::PI;
 
-use super::bank::{Bank, FILTERS, Values, cos, energy};
+use super::bank::{Bank, FILTERS, KEYS, Values, cos, energy};
 use super::{RATE, WINDOW};
 use crate::dsp::tone::{COLUMNS, ROWS};
 
@@ -33,44 +33,21 @@ struct Measured {
 }
 
 /// What a key may be.
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     /// How far off its frequencies may be.
-    off: f32,
+    pub(super) off: f32,
     /// The least peak of either tone.
-    peak: f32,
+    pub(super) peak: f32,
     /// How much stronger the row may be, in power.
-    row_over_column: f32,
+    pub(super) row_over_column: f32,
     /// How much stronger the column may be, in power.
-    column_over_row: f32,
+    pub(super) column_over_row: f32,
     /// How much of a tone's power its second harmonic may have.
-    harmonic: f32,
+    pub(super) harmonic: f32,
     /// How much of the energy must be the two tones.
-    part: f32,
+    pub(super) part: f32,
 }
-
-/// Q.24 wants frequencies within 1.5 % heard and beyond 3.5 % not; twist of 4 dB (column stronger) and 8 dB (row
-/// stronger) heard, to which we add 1 dB. A tone is heard from −33 dBm0 (509 of 32,767) on. Harmonics 13 dB down
-/// are still speech. With three quarters of the energy in two tones, noise 7 dB below them is tolerated, and a
-/// window counts from when 13.6 of its 20 ms are tone.
-pub(super) const LIMITS: Limits = Limits {
-    off: 0.025,
-    peak: 509.0,
-    row_over_column: 7.94,
-    column_over_row: 3.16,
-    harmonic: 0.05,
-    part: 0.75,
-};
-
-/// A window in which there is nothing but a key: noise 10 dB below it is left over.
-pub(super) const PURE: Limits = Limits { part: 0.9, ..LIMITS };
-
-/// What may be a part of a key: 7 dB quieter, a little farther off, and with other sound.
-pub(super) const SUSPICION: Limits =
-    Limits { off: 0.03, peak: 227.0, row_over_column: 10.0, column_over_row: 5.0, harmonic: 0.1, part: 0.65 };
-
-/// The same in a window in which a tone begins or ends: half of one leaves half of the energy over, as the curve
-/// is cut off.
-pub(super) const EDGE_SUSPICION: Limits = Limits { part: 0.4, ..SUSPICION };
 
 /// Measures a row and a column, by their numbers, in `window`.
 pub(super) fn measure(window: &[f32; WINDOW], row: usize, column: usize) -> Tones {
@@ -81,6 +58,14 @@ pub(super) fn measure(window: &[f32; WINDOW], row: usize, column: usize) -> Tone
     let column = Measured::of(&values, 2, magnitude(&values, 5), COLUMNS[column]);
     let explained = HANN_ENERGY * (row.peak * row.peak + column.peak * column.peak) / 2.0;
     Tones { row, column, part: explained / energy.max(1.0) }
+}
+
+/// The greatest peak of a sine in one of the eight bands.
+pub(super) fn loudest_band(window: &[f32; WINDOW]) -> f32 {
+    static BANDS: Bank = Bank::new(KEYS, WINDOW);
+    let (shaped, _) = under_hann(window);
+    let values = BANDS.run(&shaped);
+    (0..FILTERS).map(|band| magnitude(&values, band) / HANN_GAIN).fold(0.0, f32::max)
 }
 
 /// The filters for each row and column: half a bin to either side of both, and their second harmonics.
@@ -170,6 +155,7 @@ impl Tones {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sense::USUAL;
     use super::*;
 
     #[test]
@@ -197,6 +183,6 @@ mod tests {
     #[test]
     fn silence_is_measured_as_nothing() {
         let tones = measure(&[0.0; WINDOW], 0, 0);
-        assert!(!tones.are_within(&SUSPICION), "{tones:?}");
+        assert!(!tones.are_within(&USUAL.suspicion), "{tones:?}");
     }
 }

@@ -16,13 +16,15 @@
 mod bank;
 mod decimate;
 mod measure;
+mod sense;
 
 use std::fmt;
 use std::time::Duration;
 
 use self::bank::Halves;
 use self::decimate::Decimator;
-use self::measure::{EDGE_SUSPICION, LIMITS, PURE, SUSPICION, measure};
+use self::measure::{Limits, loudest_band, measure};
+use self::sense::{KEEN, Sense, USUAL};
 use super::tone::key_at;
 use crate::frame::Frame;
 
@@ -34,6 +36,9 @@ const HOP: usize = 80;
 
 /// Samples that are judged at once: 20 ms.
 const WINDOW: usize = 2 * HOP;
+
+/// Judgements in a frame.
+pub const HOPS: usize = WINDOW / HOP;
 
 /// Hits in a row that make a key.
 const HITS: u32 = 3;
@@ -73,15 +78,31 @@ impl fmt::Debug for HeardKey {
     }
 }
 
+/// What 10 ms may hold of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Nothing.
+    #[default]
+    Clear,
+    /// Something that resembles a part of one.
+    Maybe,
+    /// The same that was there 10 ms before.
+    Likely,
+}
+
 /// Listens to one leg for keys. All its memory is inside.
 #[derive(Clone)]
 pub struct KeyListener {
+    sense: &'static Sense,
     decimator: Decimator,
     /// The last 20 ms.
     window: [f32; WINDOW],
     halves: Halves,
     verdicts: Verdicts,
     suspected: bool,
+    marks: [Mark; HOPS],
+    /// What the last 10 ms may have held, by its row and column.
+    resembled: Option<(usize, usize)>,
     /// The last that came was nothing, and no key waits for its end.
     at_rest: bool,
 }
@@ -89,11 +110,14 @@ pub struct KeyListener {
 impl Default for KeyListener {
     fn default() -> Self {
         Self {
+            sense: &USUAL,
             decimator: Decimator::default(),
             window: [0.0; WINDOW],
             halves: Halves::default(),
             verdicts: Verdicts::default(),
             suspected: false,
+            marks: [Mark::Clear; HOPS],
+            resembled: None,
             at_rest: true,
         }
     }
@@ -102,7 +126,7 @@ impl Default for KeyListener {
 impl KeyListener {
     /// Takes in the next frame, of any rate, and returns the key that it shows to have ended, if any.
     pub fn hear(&mut self, frame: &Frame) -> Option<HeardKey> {
-        if is_too_quiet(frame) {
+        if peak(frame) < self.sense.quiet {
             return self.hear_nothing();
         }
         self.at_rest = false;
@@ -114,6 +138,7 @@ impl KeyListener {
     /// Takes in 20 ms in which there is no sound.
     pub fn hear_nothing(&mut self) -> Option<HeardKey> {
         self.suspected = false;
+        self.marks = [Mark::Clear; HOPS];
         if self.at_rest {
             return None;
         }
@@ -131,6 +156,7 @@ impl KeyListener {
             return ended;
         }
         (self.verdicts, self.suspected) = before;
+        self.marks = [Mark::Likely; HOPS];
         self.at_rest = false;
         if let Some(sounding) = &mut self.verdicts.sounding {
             sounding.windows = sounding.windows.saturating_add((WINDOW / HOP) as u32);
@@ -142,17 +168,29 @@ impl KeyListener {
     /// Begins to listen to somebody else. Whatever sounded until now has ended.
     pub fn start_over(&mut self) -> Option<HeardKey> {
         let ended = self.verdicts.sounding.take().map(Sounding::ended);
-        *self = Self::default();
+        *self = Self { sense: self.sense, ..Self::default() };
         ended
+    }
+
+    /// Listens so keenly that hardly a key is missed that anybody could make out, however quiet and whatever else is to be
+    /// heard, and takes more of what is none for a part of one; or as usual. What sounds now goes on.
+    pub fn set_keen(&mut self, keen: bool) {
+        self.sense = if keen { &KEEN } else { &USUAL };
+    }
+
+    /// What each 10 ms of the last frame, and the 10 ms before them, may hold.
+    pub const fn marks(&self) -> [Mark; HOPS] {
+        self.marks
     }
 
     fn listen(&mut self, narrow: &[f32; WINDOW]) -> Option<HeardKey> {
         self.suspected = false;
         let mut ended = None;
-        for newer in narrow.as_chunks::<HOP>().0 {
+        for (newer, n) in narrow.as_chunks::<HOP>().0.iter().zip(0..HOPS) {
             self.window.copy_within(HOP.., 0);
             self.window[HOP..].copy_from_slice(newer);
-            let hit = self.look(newer);
+            self.marks[n] = Mark::Clear;
+            let hit = self.look(newer, n);
             let heard = self.verdicts.add(hit);
             // Two keys cannot end within one frame: three hits lie between.
             ended = ended.or(heard);
@@ -172,26 +210,51 @@ impl KeyListener {
     }
 
     /// The key in the window, if there is one. Its newer half is told again.
-    fn look(&mut self, newer: &[f32; HOP]) -> Option<Hit> {
-        let pair = self.halves.add(newer)?;
+    fn look(&mut self, newer: &[f32; HOP], hop: usize) -> Option<Hit> {
+        let sense = self.sense;
+        let resembled = self.resembled.take();
+        let pair = self.halves.add(newer, sense)?;
         let tones = measure(&self.window, pair.row, pair.column);
-        let suspicion = if pair.is_edge { &EDGE_SUSPICION } else { &SUSPICION };
-        self.suspected |= tones.are_within(suspicion);
-        if !tones.are_within(&LIMITS) {
+        let holds = |limits: &Limits| tones.are_within(limits);
+        let is_likely = holds(if pair.is_edge { &sense.edge_suspicion } else { &sense.suspicion });
+        self.suspected |= is_likely;
+        if is_likely || holds(&sense.resemblance) {
+            let again = resembled == Some((pair.row, pair.column));
+            self.marks[hop] = if again { Mark::Likely } else { Mark::Maybe };
+            self.resembled = Some((pair.row, pair.column));
+        }
+        if !holds(&sense.limits) {
             return None;
         }
-        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: tones.are_within(&PURE) })
+        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: holds(&sense.pure) })
     }
 }
 
-/// Whether nothing in a frame is as loud as what is left of the quietest tones that are looked at: a line on which
-/// nobody speaks costs no more than this look.
-fn is_too_quiet(frame: &Frame) -> bool {
-    frame.samples().iter().fold(0, |peak, sample| sample.unsigned_abs().max(peak)) < QUIET
+/// Measures what is left of keys in sound. All its memory is inside.
+#[derive(Clone, Default)]
+pub struct BandMeter {
+    decimator: Decimator,
 }
 
-/// The root of a quarter of the power that a window needs to be looked at: no half of it holds that, then.
-const QUIET: u16 = 56;
+impl BandMeter {
+    /// The greatest peak in any of the eight bands of keys in a frame, each some 75 Hz wide, in steps of 16 bits.
+    pub fn measure(&mut self, frame: &Frame) -> f32 {
+        let mut narrow = [0.0; WINDOW];
+        self.decimator.narrow(frame, &mut narrow);
+        loudest_band(&narrow)
+    }
+}
+
+impl fmt::Debug for BandMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BandMeter").finish_non_exhaustive()
+    }
+}
+
+/// The loudest sample: a line on which nobody speaks costs no more than this look.
+fn peak(frame: &Frame) -> u16 {
+    frame.samples().iter().fold(0, |peak, sample| sample.unsigned_abs().max(peak))
+}
 
 impl fmt::Debug for KeyListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

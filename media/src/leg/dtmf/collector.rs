@@ -144,8 +144,7 @@ impl DigitCollector {
     fn push(&mut self, report: PressedDigit, at: Time) -> bool {
         // The oldest makes room if it is only remembered for its duplicates.
         if self.presses[PRESSES_MAX - 1].is_some() && self.presses[0].is_some_and(|press| press.given) {
-            self.presses[0] = None;
-            self.presses.rotate_left(1);
+            self.forget_oldest();
         }
         let Some(free) = self.presses.iter_mut().find(|press| press.is_none()) else {
             return false;
@@ -155,13 +154,25 @@ impl DigitCollector {
         true
     }
 
-    /// Lets go of presses of which nothing more can come.
-    fn forget(&mut self, now: Time) {
+    /// Lets go of presses of which nothing more can come, and leaves nothing of them.
+    pub(super) fn forget(&mut self, now: Time) {
         let is_over = |press: &Press| press.given && now.since(press.first_heard) > DUPLICATE_WINDOW;
         while self.presses[0].as_ref().is_some_and(is_over) {
-            self.presses[0] = None;
-            self.presses.rotate_left(1);
+            self.forget_oldest();
         }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = &mut self.presses[0] {
+            oldest.best.digit.wipe();
+        }
+        self.presses[0] = None;
+        self.presses.rotate_left(1);
+    }
+
+    /// Presses that were not given yet.
+    pub(super) const fn waiting(&self) -> u8 {
+        self.waiting
     }
 }
 

@@ -1,15 +1,20 @@
-//! The keys that a far end presses, in whichever ways it tells them, and what others hear of them.
+//! The keys that a far end presses, in whichever ways it tells them, and what others hear of them. While a capture is on
+//! they are its holder's alone.
+
+use std::time::Duration;
 
 use super::collector::{DigitCollector, DigitMethod, PressedDigit};
 use super::passage::{DigitPassage, Gate, Rendering};
 use crate::command::LegMedia;
 use crate::dsp::goertzel::{HeardKey, KeyListener};
-use crate::event::Digit;
+use crate::event::{Digit, Refusal};
 use crate::frame::Frame;
+use crate::id::CaptureId;
+use crate::leg::capture::{Capture, Tainted};
 use crate::playout::Sound;
 use crate::rtp::{DigitReceiver, EndedEvent, PacketView};
 use crate::stats::Counters;
-use crate::time::Time;
+use crate::time::{Tick, Time};
 
 /// The keys of one leg. All its memory is inside, or came when it was built.
 pub(in crate::leg) struct Keys {
@@ -19,6 +24,9 @@ pub(in crate::leg) struct Keys {
     passage: Passage,
     /// Streams that the playout had begun when it was listened to last.
     streams: u64,
+    capture: Option<Box<Capture>>,
+    /// A capture that has ended and was not fetched. While it is here no other ends.
+    ended: Option<Box<Capture>>,
 }
 
 enum Passage {
@@ -37,6 +45,8 @@ impl Keys {
                 DigitPassage::Heard => Passage::Heard(Box::default()),
             },
             streams: 0,
+            capture: None,
+            ended: None,
         }
     }
 
@@ -63,7 +73,9 @@ impl Keys {
         for ended in self.events.receive(packet, at) {
             self.end_event(ended, now, counters);
         }
-        if let (Passage::Heard(rendering), Some(event)) = (&mut self.passage, self.events.held()) {
+        if let (Passage::Heard(rendering), Some(event), None) =
+            (&mut self.passage, self.events.held(), &self.capture)
+        {
             rendering.press(event);
         }
     }
@@ -87,10 +99,10 @@ impl Keys {
         &mut self,
         now: Time,
         streams: u64,
-        sound: Sound,
-        frame: &mut Frame,
+        mut said: Tainted<'_>,
         counters: &mut Counters,
     ) -> Sound {
+        let (sound, frame) = said.look();
         if self.streams != streams {
             self.streams = streams;
             let ended = self.listener.start_over();
@@ -102,7 +114,92 @@ impl Keys {
             Sound::Noise | Sound::Silence => self.listener.hear_nothing(),
         };
         self.end_tone(ended, now, counters);
-        self.pass(sound, frame)
+        self.collector.forget(now);
+        self.hand_over(now);
+        let passed = match &mut self.capture {
+            Some(capture) => capture.mask(now, sound, frame, self.listener.marks()),
+            None => self.pass(sound, frame),
+        };
+        self.end_capture(now);
+        said.clear(passed)
+    }
+
+    /// Begins a capture with the next tick. What is not needed is left in `capture`: the one before, which was told to
+    /// stop, or the new one if that was not.
+    pub(in crate::leg) fn start_capture(
+        &mut self,
+        capture: &mut Option<Box<Capture>>,
+        tick: Tick,
+    ) -> Result<(), Refusal> {
+        if self.capture.as_ref().is_some_and(|before| !before.is_stopping()) {
+            return Err(Refusal::Capturing);
+        }
+        let Some(begun) = capture else {
+            return Ok(());
+        };
+        begun.begin(tick, self.collector.waiting(), self.capture.as_deref_mut());
+        std::mem::swap(&mut self.capture, capture);
+        self.listener.set_keen(true);
+        match &mut self.passage {
+            Passage::Withheld(gate) => *gate = Gate::default(),
+            Passage::Heard(rendering) => rendering.stop(),
+        }
+        Ok(())
+    }
+
+    /// Ends the capture as soon as nothing of it is left.
+    pub(in crate::leg) fn stop_capture(&mut self, now: Time) -> Result<(), Refusal> {
+        let capture = self.capture.as_mut().filter(|capture| !capture.is_stopping());
+        capture.ok_or(Refusal::NotCapturing)?.stop(now);
+        Ok(())
+    }
+
+    /// The capture, whether it has ended or not: the leg goes.
+    pub(in crate::leg) fn take_capture(&mut self) -> Option<Box<Capture>> {
+        self.ended.take().or_else(|| self.capture.take())
+    }
+
+    /// The capture that has ended.
+    pub(in crate::leg) fn take_ended_capture(&mut self) -> Option<Box<Capture>> {
+        self.ended.take()
+    }
+
+    /// Whether a capture has ended and was not fetched.
+    pub(in crate::leg) const fn has_ended_capture(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Whether, since this was last asked, keys were captured.
+    pub(in crate::leg) fn take_captured(&mut self) -> Option<CaptureId> {
+        self.capture.as_mut()?.take_news()
+    }
+
+    /// How much later what is said is heard than it was played out.
+    pub(in crate::leg) fn delay(&self) -> Duration {
+        self.capture.as_ref().map_or(Duration::ZERO, |capture| capture.delay())
+    }
+
+    /// Gives the capture the keys that are its holder's.
+    fn hand_over(&mut self, now: Time) {
+        while let Some(capture) = self.capture.as_mut().filter(|capture| capture.takes_next())
+            && let Some(mut press) = self.collector.poll(now)
+        {
+            capture.take_in(&press);
+            press.digit.wipe();
+        }
+    }
+
+    /// Lets go of a capture of which nothing is left.
+    fn end_capture(&mut self, now: Time) {
+        let Some(capture) = &mut self.capture else {
+            return;
+        };
+        let is_down = self.events.is_held() || self.listener.sounding().is_some() || self.listener.suspects();
+        if capture.ends(now, is_down, self.collector.waiting()) && self.ended.is_none() {
+            self.ended = self.capture.take();
+            self.listener.set_keen(false);
+            self.events.forget_key();
+        }
     }
 
     fn pass(&mut self, sound: Sound, frame: &mut Frame) -> Sound {
@@ -120,19 +217,31 @@ impl Keys {
         }
     }
 
-    /// Whether there is a press to be given.
+    /// Whether there is a press to be given, or the news that there is one to be taken.
     pub(in crate::leg) fn is_ready(&self, now: Time) -> bool {
-        self.collector.is_ready(now)
+        match &self.capture {
+            Some(capture) if capture.has_news() => true,
+            Some(capture) if capture.takes_next() => false,
+            Some(_) | None => self.collector.is_ready(now),
+        }
     }
 
-    /// The next press, if it is time to give it.
+    /// The next press, if it is time to give it and it is not a capture's.
     pub(in crate::leg) fn poll(&mut self, now: Time) -> Option<PressedDigit> {
-        self.collector.poll(now)
+        match &mut self.capture {
+            Some(capture) if capture.takes_next() => None,
+            Some(capture) => {
+                let press = self.collector.poll(now)?;
+                capture.pass_by();
+                Some(press)
+            }
+            None => self.collector.poll(now),
+        }
     }
 
     /// Events that are no keys (flash hook, fax tones) are not reported.
     fn end_event(&mut self, ended: EndedEvent, now: Time, counters: &mut Counters) {
-        if let Passage::Heard(rendering) = &mut self.passage {
+        if let (Passage::Heard(rendering), None) = (&mut self.passage, &self.capture) {
             rendering.release(ended.event);
         }
         let Some(digit) = Digit::from_event(ended.event) else {

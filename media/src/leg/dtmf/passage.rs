@@ -89,6 +89,11 @@ impl std::fmt::Debug for Key {
 }
 
 impl Rendering {
+    /// No key is down any more, without a sound.
+    pub(super) fn stop(&mut self) {
+        self.key = None;
+    }
+
     /// A key is down.
     pub(super) fn press(&mut self, event: u8) {
         let is_other = |key: &Key| key.event != event || key.released;

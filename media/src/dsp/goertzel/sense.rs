@@ -1,0 +1,76 @@
+//! How keenly keys are listened for: as ITU-T Q.24 asks of those who act on keys, or so that nobody else can make one out.
+
+use super::HOP;
+use super::measure::Limits;
+
+/// What is looked at, and what it takes to be a key.
+pub(super) struct Sense {
+    /// What a key is.
+    pub(super) limits: Limits,
+    /// A window in which there is nothing but a key.
+    pub(super) pure: Limits,
+    /// What may be a part of one.
+    pub(super) suspicion: Limits,
+    /// The same in a window in which a tone begins or ends.
+    pub(super) edge_suspicion: Limits,
+    /// What resembles a part of one among other sound: it counts when it is there twice in a row.
+    pub(super) resemblance: Limits,
+    /// Quieter windows hold no key.
+    pub(super) energy_min: f32,
+    /// Part of a window's energy that the strongest row and column must have before they are measured, where frequencies
+    /// that are off by 1.5 % and windows that are half filled have little.
+    pub(super) energy_part_min: f32,
+    /// A frame of which no sample reaches this holds no key: no half of a window has a quarter of the least energy, then.
+    pub(super) quiet: u16,
+}
+
+/// What a key is to those who act on it. Q.24 wants frequencies within 1.5 % heard and beyond 3.5 % not; twist of 4 dB
+/// (column stronger) and 8 dB (row stronger) heard, to which we add 1 dB. A tone is heard from −33 dBm0 (509 of 32,767) on.
+/// Harmonics 13 dB down are still speech. With three quarters of the energy in two tones, noise 7 dB below them is
+/// tolerated, and a window counts from when 13.6 of its 20 ms are tone.
+const KEY: Limits = Limits {
+    off: 0.025,
+    peak: 509.0,
+    row_over_column: 7.94,
+    column_over_row: 3.16,
+    harmonic: 0.05,
+    part: 0.75,
+};
+
+/// What may be a part of a key: 7 dB quieter, a little farther off, and with other sound.
+const SUSPICION: Limits =
+    Limits { off: 0.03, peak: 227.0, row_over_column: 10.0, column_over_row: 5.0, harmonic: 0.1, part: 0.65 };
+
+/// As always. Pure is what noise 10 dB below it is left over in; half of a tone leaves half of the energy over, as the
+/// curve is cut off. Sound that is quieter than two tones of −40 dBm0 in every sample of a half holds no key: 160² of
+/// squared samples, in 80 of them.
+pub(super) static USUAL: Sense = Sense {
+    limits: KEY,
+    pure: Limits { part: 0.9, ..KEY },
+    suspicion: SUSPICION,
+    edge_suspicion: Limits { part: 0.4, ..SUSPICION },
+    resemblance: SUSPICION,
+    energy_min: 160.0 * 160.0 * HOP as f32,
+    energy_part_min: 0.15,
+    quiet: 56,
+};
+
+/// What a key is while it must not be missed: 11 dB quieter, with 3 dB more of twist either way, and with noise 2 dB below.
+const KEEN_KEY: Limits =
+    Limits { off: 0.03, peak: 130.0, row_over_column: 16.0, column_over_row: 8.0, harmonic: 0.1, part: 0.6 };
+
+/// What is suspected then.
+const KEEN_SUSPICION: Limits =
+    Limits { off: 0.035, peak: 90.0, row_over_column: 32.0, column_over_row: 16.0, harmonic: 0.3, part: 0.6 };
+
+/// While a capture is on.
+pub(super) static KEEN: Sense = Sense {
+    limits: KEEN_KEY,
+    pure: Limits { part: 0.75, ..KEEN_KEY },
+    suspicion: KEEN_SUSPICION,
+    edge_suspicion: Limits { part: 0.4, ..KEEN_SUSPICION },
+    resemblance: Limits { part: 0.3, ..KEEN_SUSPICION },
+    energy_min: 70.0 * 70.0 * HOP as f32,
+    energy_part_min: 0.1,
+    quiet: 24,
+};

@@ -1,0 +1,260 @@
+//! Delays what is said by as long as it takes to know a key, so that its beginning is taken out too.
+//!
+//! ```text
+//!            newest 20 ms                                oldest
+//! played ─▶ [ 8 │ 9 ] [ 6 │ 7 ] [ 4 │ 5 ] [ 2 │ 3 ] [ 0 │ 1 ] ─▶ everybody
+//!               ▲           ◀─────── closed back ──┘   10 ms each, open or closed
+//!               └ a mark: the same key twice in a row
+//! ```
+//!
+//! A key of 23 ms or more is marked within 40 ms of its beginning at the latest; from there everything is closed back to
+//! 40 ms before the mark, in sound of which nothing has left yet, and onwards for 30 ms after the last mark. In place of what
+//! is closed there is noise as loud as the background. Between both lie 2 ms of cross-fade, on the closed side: what is
+//! open passes bit for bit.
+//!
+//! Into the delay and out of it nothing is stretched. It begins with noise in place of the 80 ms that are not there yet, faded
+//! into and out of, and it ends in a pause, by a cross-fade over 80 ms in which nobody speaks. If nobody pauses for two
+//! seconds, the fade is over what they say.
+
+use std::time::Duration;
+
+use super::background::Background;
+use crate::dsp::goertzel::{HOPS, Mark};
+use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
+use crate::playout::Sound;
+use crate::time::Tick;
+
+/// By how many ticks what is said is delayed.
+pub(super) const DELAY_TICKS: usize = 4;
+
+/// Ticks that are in the line, the newest included.
+const SLOTS: usize = DELAY_TICKS + 1;
+
+/// Closed before a mark, in 10 ms: the two windows that made it reach 30 ms back, of which the first may have begun in the
+/// middle of a tone; and codecs that work in frames spread a beginning over up to 20 ms before it.
+const BACK: usize = 4;
+
+/// Closed after the last mark, in 10 ms: half a window that was too empty to be marked, and what rings in a codec.
+const ONWARDS: u8 = 3;
+
+/// It must be known what is closed before it leaves: a mark of the older half of the newest tick reaches back so far.
+const _: () = assert!(BACK < (SLOTS - 1) * HOPS);
+
+/// How long it takes to fade from sound to noise and back: 2 ms do not click, and leave no tone.
+const FADES_PER_SECOND: u32 = 500;
+
+/// How long it takes to fade into the delay: 5 ms, which may be in a word.
+const FIRST_FADES_PER_SECOND: u32 = 200;
+
+/// Without a pause for so many ticks the delay is let go in speech: 2 s.
+const PAUSE_TICKS_MAX: u32 = 100;
+
+/// 20 ms and what is to be left of them.
+struct Slot {
+    sound: Sound,
+    frame: Frame,
+    closed: [bool; HOPS],
+}
+
+/// The delay of one leg. All its memory is inside.
+pub(super) struct Line {
+    /// The ticks in the line, as a ring.
+    slots: [Slot; SLOTS],
+    oldest: usize,
+    /// Of the newest 10 ms on, so many are closed unless there is another mark.
+    onwards: u8,
+    /// Whether the last 10 ms that left were.
+    was_closed: bool,
+    background: Background,
+    /// Nothing has left yet: whoever listens heard what is said without a delay until now.
+    is_new: bool,
+    /// Ticks since it was asked to let go of the delay.
+    letting_go: u32,
+    /// It has let go.
+    let_go: bool,
+}
+
+/// What left the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) sound: Sound,
+    /// Of its halves, those that were replaced.
+    pub(super) closed: [bool; HOPS],
+}
+
+impl Line {
+    /// A line in which nothing is: what leaves it first is noise.
+    pub(super) fn new() -> Self {
+        let rate = SampleRate::Hz8000;
+        let slot = || Slot { sound: Sound::Silence, frame: Frame::silence(rate), closed: [true; HOPS] };
+        Self {
+            slots: std::array::from_fn(|_| slot()),
+            oldest: 0,
+            onwards: 0,
+            was_closed: true,
+            background: Background::new(rate),
+            is_new: true,
+            letting_go: 0,
+            let_go: false,
+        }
+    }
+
+    /// Takes in what was played, with the marks of its halves, and leaves in `frame` what leaves the line.
+    pub(super) fn pass(&mut self, sound: Sound, frame: &mut Frame, marks: [Mark; HOPS]) -> Passed {
+        if self.slots[self.free()].frame.rate() != frame.rate() {
+            self.begin_at(frame.rate());
+        }
+        self.take_in(sound, frame, marks);
+        let leaves = self.oldest;
+        let passed = self.give(leaves, frame);
+        if std::mem::take(&mut self.is_new) && marks == [Mark::Clear; HOPS] {
+            let fade = (frame.rate().hertz() / FIRST_FADES_PER_SECOND) as usize;
+            let said = self.slots[self.free()].frame.samples();
+            for (n, (out, &said)) in frame.samples_mut()[..fade].iter_mut().zip(said).enumerate() {
+                *out = cross_fade(said, *out, n, fade);
+            }
+        }
+        self.oldest = (self.oldest + 1) % SLOTS;
+        passed
+    }
+
+    /// Does the same, and lets go of the delay if it can: then what was played last has left too, and what lies between
+    /// is left out. From then on what comes leaves at once.
+    pub(super) fn pass_and_let_go(&mut self, sound: Sound, frame: &mut Frame, marks: [Mark; HOPS]) -> Passed {
+        let is_clear = marks == [Mark::Clear; HOPS];
+        if self.let_go && is_clear {
+            return Passed { sound, closed: [false; HOPS] };
+        }
+        if self.let_go {
+            // A key, and those that wait are not handed over yet: back into the delay.
+            self.stay();
+        }
+        let passed = self.pass(sound, frame, marks);
+        self.letting_go += 1;
+        let nothing_is_missed = self.is_quiet() || self.letting_go > PAUSE_TICKS_MAX;
+        if !nothing_is_missed || !is_clear || self.onwards > 0 {
+            return passed;
+        }
+        self.let_go = true;
+        let newest = &self.slots[(self.oldest + SLOTS - 2) % SLOTS];
+        let samples = frame.samples_mut();
+        let half = samples.len() / HOPS;
+        for (n, (old, new)) in samples.iter_mut().zip(newest.frame.samples()).enumerate() {
+            *old = cross_fade(*old, *new, n, half);
+        }
+        Passed { sound: newest.sound, closed: passed.closed }
+    }
+
+    /// Whether what comes leaves at once.
+    pub(super) const fn has_let_go(&self) -> bool {
+        self.let_go
+    }
+
+    /// Stays, or begins anew.
+    pub(super) fn stay(&mut self) {
+        if self.let_go {
+            *self = Self::new();
+        }
+        self.letting_go = 0;
+    }
+
+    /// How much later what comes leaves.
+    pub(super) const fn delay(&self) -> Duration {
+        const DELAY: Duration = Duration::from_millis(Tick::DURATION.as_millis() as u64 * DELAY_TICKS as u64);
+        if self.let_go { Duration::ZERO } else { DELAY }
+    }
+
+    /// Sound of another rate is to come. What is still in the line could not follow it.
+    fn begin_at(&mut self, rate: SampleRate) {
+        for slot in &mut self.slots {
+            slot.frame.silence_at(rate);
+            (slot.sound, slot.closed) = (Sound::Silence, [true; HOPS]);
+        }
+        self.background.change_rate(rate);
+    }
+
+    /// Where the next goes: the place of the one that left last.
+    const fn free(&self) -> usize {
+        (self.oldest + SLOTS - 1) % SLOTS
+    }
+
+    fn take_in(&mut self, sound: Sound, frame: &Frame, marks: [Mark; HOPS]) {
+        let place = self.free();
+        let slot = &mut self.slots[place];
+        (slot.sound, slot.closed) = (sound, [false; HOPS]);
+        match sound {
+            Sound::Silence => slot.frame.silence_at(frame.rate()),
+            Sound::Voice | Sound::Concealed | Sound::Noise => {
+                slot.frame.samples_mut().copy_from_slice(frame.samples());
+            }
+        }
+        for (half, mark) in marks.into_iter().enumerate() {
+            let at = (SLOTS - 1) * HOPS + half;
+            if mark == Mark::Likely {
+                self.onwards = ONWARDS;
+                (at - BACK..=at).for_each(|at| self.close(at));
+            } else if self.onwards > 0 {
+                self.onwards -= 1;
+                self.close(at);
+            }
+        }
+    }
+
+    /// Closes 10 ms, counted from the oldest in the line.
+    fn close(&mut self, at: usize) {
+        self.slots[(self.oldest + at / HOPS) % SLOTS].closed[at % HOPS] = true;
+    }
+
+    fn give(&mut self, place: usize, out: &mut Frame) -> Passed {
+        let Slot { sound, frame, closed } = &mut self.slots[place];
+        let fade = (frame.rate().hertz() / FADES_PER_SECOND) as usize;
+        let half = frame.samples().len() / HOPS;
+        let halves = frame.samples_mut().chunks_exact_mut(half).zip(out.samples_mut().chunks_exact_mut(half));
+        for ((said, out), &is_closed) in halves.zip(closed.iter()) {
+            let mut noise = [0; FRAME_LEN_MAX / HOPS];
+            let noise = &mut noise[..half];
+            if is_closed || self.was_closed {
+                self.background.fill(noise);
+            }
+            if is_closed {
+                out.copy_from_slice(noise);
+                if !self.was_closed {
+                    fade_over(said, noise, &mut out[..fade]);
+                }
+            } else {
+                self.background.hear(said);
+                out.copy_from_slice(said);
+                if self.was_closed {
+                    fade_over(noise, said, &mut out[..fade]);
+                }
+            }
+            self.was_closed = is_closed;
+        }
+        let passed =
+            Passed { sound: if *closed == [true; HOPS] { Sound::Noise } else { *sound }, closed: *closed };
+        frame.samples_mut().fill(0);
+        passed
+    }
+
+    /// Whether nobody speaks in all that is in the line.
+    fn is_quiet(&self) -> bool {
+        self.slots.iter().enumerate().filter(|(n, _)| *n != self.free()).all(|(_, slot)| {
+            let samples = slot.frame.samples();
+            let halves = samples.chunks_exact(samples.len() / HOPS).zip(slot.closed);
+            halves.into_iter().all(|(half, closed)| closed || self.background.is_quiet(half))
+        })
+    }
+}
+
+fn fade_over(from: &[i16], to: &[i16], out: &mut [i16]) {
+    let len = out.len();
+    for (n, (out, (&from, &to))) in out.iter_mut().zip(from.iter().zip(to)).enumerate() {
+        *out = cross_fade(from, to, n, len);
+    }
+}
+
+/// From one to the other, `at` samples into a fade of `len`.
+fn cross_fade(from: i16, to: i16, at: usize, len: usize) -> i16 {
+    let (at, len) = ((at + 1).min(len) as i32, len.max(1) as i32);
+    ((i32::from(from) * (len - at) + i32::from(to) * at) / len) as i16
+}
