@@ -107,6 +107,10 @@ sid!(
     RecordingSid, "RE"
 );
 sid!(
+    /// A payment.
+    PaymentSid, "PK"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

@@ -257,9 +257,8 @@ impl Model {
     pub(super) fn tend_captures(&mut self) {
         self.captures.0.retain(|_, held| held.stopping == Stopping::No || !held.news.is_closed());
         let waiting = self.captures.0.iter().filter(|(_, held)| held.stopping == Stopping::ToBeTold);
-        let orphans = self.captures.0.iter().filter(|(_, held)| {
-            held.stopping == Stopping::No && held.news.is_closed()
-        });
+        let orphans =
+            self.captures.0.iter().filter(|(_, held)| held.stopping == Stopping::No && held.news.is_closed());
         let to_stop: Vec<CaptureId> = waiting.chain(orphans).map(|(id, _)| *id).collect();
         for id in to_stop {
             self.order_stop(id);

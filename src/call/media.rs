@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Capture, CaptureId, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
-    ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Hearing, Leg,
-    LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
-    QualityReport, SampleRate, Seat, Sound,
+    Ask, Audience, Capture, CaptureId, Codec, CodecError, Coding, Command, CommandId, Conference,
+    ConferenceId, ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment,
+    Hearing, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays,
+    PressedDigit, QualityReport, SampleRate, Seat, Sound,
 };
 
 use tracing::error;

@@ -83,3 +83,8 @@ impl Connector {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    pub(in super::super) use super::order::tests::whole;
+}

@@ -123,7 +123,7 @@ impl<'a> Order<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in super::super) mod tests {
     use std::time::Instant;
 
     use chrono::Utc;
@@ -134,7 +134,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A payment on these terms, with everything typed of it.
-    pub(in super::super) fn whole(given: &[(&str, &str)], card: &str) -> Payment {
+    pub(in super::super::super) fn whole(given: &[(&str, &str)], card: &str) -> Payment {
         let mut payment = Payment::new(terms(given)).unwrap();
         for capture in payment.required() {
             let keys = match capture.field {
