@@ -16,7 +16,7 @@ use super::BODY_MAX;
 use super::form::Json;
 use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid, RecordingSid};
 use crate::directory::{DirectoryError, Limited};
-use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
+use crate::sid::{ApplicationSid, KeySid, PaymentSid, PhoneNumberSid};
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -292,6 +292,8 @@ pub(super) enum Asked<'a> {
     NewCall,
     /// A call.
     Call(CallSid),
+    /// A payment.
+    Payment(PaymentSid),
     /// A recording.
     Recording(RecordingSid),
     /// A recording of a call, to be begun.
@@ -328,6 +330,7 @@ impl fmt::Display for Asked<'_> {
             Self::Key(key) => write!(f, "key {key}"),
             Self::Application(application) => write!(f, "application {application}"),
             Self::Number(number) => write!(f, "incoming phone number {number}"),
+            Self::Payment(payment) => write!(f, "payment {payment}"),
             Self::Recording(recording) => write!(f, "recording {recording}"),
             Self::NewRecording(call) => write!(f, "recording of call {call} was not begun"),
             Self::NewConferenceRecording(conference) => {

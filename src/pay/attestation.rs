@@ -81,12 +81,18 @@ impl Seal {
         Ok(Self { key, name, folder })
     }
 
-    /// The public key, as a set of keys (RFC 7517 §5).
-    pub fn keys(&self) -> Value {
+    /// One that nothing is kept under, for tests.
+    #[cfg(test)]
+    pub(crate) fn blank() -> Self {
+        let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("entropy");
+        let key = Ed25519KeyPair::from_pkcs8(made.as_ref()).expect("a key");
+        Self { key, name: "blank".to_owned(), folder: PathBuf::from("none") }
+    }
+
+    /// The public key (RFC 7517 §4, RFC 8037 §2).
+    pub fn public_key(&self) -> Value {
         let x = URL_SAFE_NO_PAD.encode(self.key.public_key().as_ref());
-        json!({"keys": [
-            {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.name, "x": x}
-        ]})
+        json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.name, "x": x})
     }
 
     /// Signs a statement: the statement, and beside it the signature of just these words.
@@ -207,8 +213,8 @@ mod tests {
 
     /// What the signature is of, if it is the key's.
     fn verified(seal: &Seal, jws: &str) -> Option<Value> {
-        let keys = seal.keys();
-        let key = URL_SAFE_NO_PAD.decode(keys["keys"][0]["x"].as_str()?).ok()?;
+        let key = seal.public_key();
+        let key = URL_SAFE_NO_PAD.decode(key["x"].as_str()?).ok()?;
         let (signed, signature) = jws.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         UnparsedPublicKey::new(&ED25519, key).verify(signed.as_bytes(), &signature).ok()?;

@@ -23,7 +23,7 @@ use super::terms::Terms;
 use crate::call::{AccountSid, CallError, CallSid, CallView, Handle, VoiceUrl};
 use crate::sid::PaymentSid;
 use crate::sound::Saying;
-use crate::webhook::Courier;
+use crate::webhook::Job;
 
 /// Payments that are over and still known. A repeated request comes within minutes; a busy node has some hundreds in them.
 const OVER_MAX: usize = 4_096;
@@ -34,6 +34,9 @@ const KEYS_MAX: usize = 256;
 /// What an application may ask of a payment before it has answered.
 const ASKED_MAX: usize = 16;
 
+/// Delivers what applications are told. What it does when it is full is its own affair.
+pub type Tell = Box<dyn Fn(Job) + Send + Sync>;
+
 /// Payments. Cheap to clone.
 #[derive(Clone)]
 pub struct Payments {
@@ -42,7 +45,7 @@ pub struct Payments {
 
 pub(super) struct Inner {
     pub(super) calls: Handle,
-    pub(super) courier: Courier,
+    pub(super) tell: Tell,
     pub(super) connectors: Connectors,
     pub(super) seal: Seal,
     pub(super) saying: Arc<Saying>,
@@ -154,7 +157,7 @@ pub struct Means {
     /// The model.
     pub calls: Handle,
     /// Who tells applications.
-    pub courier: Courier,
+    pub tell: Tell,
     /// Who charges.
     pub connectors: Connectors,
     /// Who signs.
@@ -166,9 +169,9 @@ pub struct Means {
 impl Payments {
     /// None so far.
     pub fn new(means: Means) -> Self {
-        let Means { calls, courier, connectors, seal, saying } = means;
+        let Means { calls, tell, connectors, seal, saying } = means;
         let (tasks, book) = (TaskTracker::new(), Mutex::default());
-        Self { inner: Arc::new(Inner { calls, courier, connectors, seal, saying, tasks, book }) }
+        Self { inner: Arc::new(Inner { calls, tell, connectors, seal, saying, tasks, book }) }
     }
 
     /// Begins a payment of a call; answers when its keys are withheld from everybody.
@@ -272,9 +275,9 @@ impl Payments {
         self.inner.seal.find(payment, account)
     }
 
-    /// With what attestations are checked.
-    pub fn attestation_keys(&self) -> Value {
-        self.inner.seal.keys()
+    /// With what attestations are checked (RFC 7517).
+    pub fn attestation_key(&self) -> Value {
+        self.inner.seal.public_key()
     }
 
     /// Waits until all payments are over, which they soon are when their calls are.

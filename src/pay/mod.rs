@@ -30,7 +30,7 @@ pub use attestation::Seal;
 pub use brand::{Brand, Brands};
 pub use check::Mistake;
 pub use connector::{Connector, Connectors, Declined, Generic, Order, Receipt, SANDBOX};
-pub use desk::{Change, Means, PayError, PaymentView, Payments, RequestKey};
+pub use desk::{Change, Means, PayError, PaymentView, Payments, RequestKey, Tell};
 pub use field::{Capture, Field, Fields};
 pub use payment::{Given, NotNow, Payment, Step};
 pub use status::{Outcome, Told, of_connector, of_items, of_outcome, of_terms};

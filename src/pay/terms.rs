@@ -1,6 +1,7 @@
 //! What a payment is begun with: the parameters of the API, and the attributes of `<Pay>`, which have the same names but
 //! for their first letter.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -38,6 +39,13 @@ pub struct TermsError {
     right: String,
 }
 
+impl TermsError {
+    /// Of terms that were not read yet.
+    pub(crate) fn none() -> Self {
+        Self { code: BAD_VALUE, name: "", shown: String::new(), right: String::new() }
+    }
+}
+
 /// A value that has no code of its own.
 pub const BAD_VALUE: u32 = 64_020;
 const BAD_AMOUNT: u32 = 64_003;
@@ -45,7 +53,7 @@ const BAD_CURRENCY: u32 = 64_011;
 const BAD_METHOD: u32 = 64_013;
 
 /// What a payment is begun with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// What pays.
     pub method: PaymentMethod,
@@ -191,10 +199,11 @@ impl Terms {
     /// # Errors
     /// [`TermsError`]: the first that is wrong.
     pub fn read<'v>(
-        of: impl Fn(&'static str) -> Option<&'v str>,
+        of: impl FnMut(&'static str) -> Option<&'v str>,
         postal_code_may_be_given: bool,
     ) -> Result<Self, TermsError> {
-        let given = Given(&|name| of(name).map(str::trim).filter(|value| !value.is_empty()));
+        let of = RefCell::new(of);
+        let given = Given(&|name| (of.borrow_mut())(name).map(str::trim).filter(|value| !value.is_empty()));
         given.value("Input", (), BAD_VALUE, "dtmf", |value| (value == "dtmf").then_some(()))?;
         Ok(Self {
             method: given.method()?,
