@@ -259,18 +259,8 @@ impl Node {
         let settings = sip_settings(&config, account, directory, session_interval_min)?;
         tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
-        let library = Arc::new(Library::default());
-        let scripts = script::Scripts {
-            calls: calls.clone(),
-            web,
-            saying,
-            library,
-            payments: payments.clone(),
-            debugger,
-            call_tokens,
-            public_url,
-        };
-        let scripts = Arc::new(scripts);
+        let means = (calls.clone(), web, saying, payments.clone());
+        let scripts = Arc::new(scripts(means, debugger, call_tokens, public_url));
         tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
         tokio::spawn(script::serve(scripts, adapters.arrivals));
         let endpoint =
@@ -318,6 +308,17 @@ impl Node {
         }
         drop(self.data_dir);
     }
+}
+
+/// What all scripts need.
+fn scripts(
+    (calls, web, saying, payments): (call::Handle, Client, Arc<Saying>, Payments),
+    debugger: script::Debugger,
+    call_tokens: Arc<call::CallTokens>,
+    public_url: String,
+) -> script::Scripts {
+    let library = Arc::new(Library::default());
+    script::Scripts { calls, web, saying, library, payments, debugger, call_tokens, public_url }
 }
 
 fn rendering(metrics: Metrics) -> Box<dyn Fn() -> String + Send + Sync> {

@@ -27,8 +27,10 @@ impl Running {
         self.tell(None);
         let outcome = loop {
             let step = tokio::select! {
-                Some(ask) = asked.recv() => self.asked(ask),
+                // Keys that came before a request are not what it asks for.
+                biased;
                 step = self.taking.next() => Some(step),
+                Some(ask) = asked.recv() => self.asked(ask),
             };
             match step {
                 Some(Step::Submit) => break self.taking.submit(refuse_all(&mut asked)).await,

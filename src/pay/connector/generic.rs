@@ -23,20 +23,19 @@ const REPLY_BYTES_MAX: u64 = 64 * 1_024;
 pub struct Generic {
     name: String,
     provider: Provider,
-    patience: Duration,
 }
 
 impl Generic {
     /// The one of this name, which is asked there.
     pub const fn new(name: String, provider: Provider) -> Self {
-        Self { name, provider, patience: PATIENCE }
+        Self { name, provider }
     }
 
     /// Asks until it has answered, or has been asked as often as the contract says.
     pub(super) async fn submit(&self, order: &Order<'_>) -> Result<Receipt, Declined> {
         for attempt in 0..=RETRIES {
             let begun = Instant::now();
-            let asked = self.provider.ask_secretly(order.json(), REPLY_BYTES_MAX, self.patience).await;
+            let asked = self.provider.ask_secretly(order.json(), REPLY_BYTES_MAX, PATIENCE).await;
             let why = match asked {
                 Ok((status, provided)) if status < 500 => {
                     info!(connector = self.name, status, attempt, "connector answered");
@@ -50,15 +49,9 @@ impl Generic {
                 return Err(reply::unanswered(&why.to_string(), order.payment()));
             }
             // One that fails at once is given as long as one that says nothing.
-            tokio::time::sleep_until(begun + self.patience).await;
+            tokio::time::sleep_until(begun + PATIENCE).await;
         }
         Err(reply::unanswered("it was not asked", order.payment()))
-    }
-
-    /// The same with another patience, for tests.
-    #[cfg(test)]
-    pub(super) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
     }
 }
 
@@ -74,3 +67,7 @@ const fn may_pass(why: &FailureKind) -> bool {
     );
     why.may_pass() && !is_tls
 }
+
+#[cfg(test)]
+#[path = "generic_tests.rs"]
+mod tests;
