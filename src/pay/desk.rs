@@ -185,24 +185,11 @@ impl Payments {
         callback: VoiceUrl,
         terms: Terms,
     ) -> Result<PaymentView, PayError> {
-        if let Some(view) = self.inner.reserve(call.sid, &key)? {
-            return Ok(view);
-        }
-        let begun = self.begin(call, key, callback, terms).await;
-        if begun.is_err() {
-            self.inner.lock().busy.remove(&call.sid);
-        }
-        begun
-    }
-
-    async fn begin(
-        &self,
-        call: &CallView,
-        key: RequestKey,
-        callback: VoiceUrl,
-        terms: Terms,
-    ) -> Result<PaymentView, PayError> {
-        let taking = self.take_reserved(call, terms).await?;
+        let place = match self.reserve(call.sid, &key)? {
+            Ok(place) => place,
+            Err(begun) => return Ok(begun),
+        };
+        let taking = self.take_in(place, call, terms).await?;
         let view = taking.view();
         let (asks, asked) = mpsc::channel(ASKED_MAX);
         self.inner.lock().enter(view, key, asks);
@@ -216,24 +203,19 @@ impl Payments {
     /// # Errors
     /// [`PayError`]; no keys are withheld then.
     pub async fn take(&self, call: &CallView, terms: Terms) -> Result<Taking, PayError> {
-        if !self.inner.lock().busy.insert(call.sid) {
-            return Err(PayError::UnderWay);
-        }
-        let taken = self.take_reserved(call, terms).await;
-        if taken.is_err() {
-            self.inner.lock().busy.remove(&call.sid);
-        }
-        taken
+        let place = Place::take(&self.inner, call.sid)?;
+        self.take_in(place, call, terms).await
     }
 
-    async fn take_reserved(&self, call: &CallView, terms: Terms) -> Result<Taking, PayError> {
+    async fn take_in(&self, mut place: Place, call: &CallView, terms: Terms) -> Result<Taking, PayError> {
         let payment = self.payment(terms)?;
         let capturing = self.inner.calls.start_capture(call.sid).await?;
         let now = Utc::now();
         let (sid, account) = (PaymentSid::generate(), call.account);
         let view = PaymentView { sid, account, call: call.sid, created: now, updated: now };
         info!(payment = %sid, call = %call.sid, connector = payment.terms().connector, "payment begun");
-        Ok(Taking::new(Arc::clone(&self.inner), payment, view, Keys::of(capturing)))
+        place.payment = Some(sid);
+        Ok(Taking::new(place, payment, view, Keys::of(capturing)))
     }
 
     /// Asks something of a payment; answers when that is so.
@@ -286,6 +268,20 @@ impl Payments {
         tokio::time::timeout(patience, self.inner.tasks.wait()).await.is_ok()
     }
 
+    /// A call's one place, or the payment that this request has begun.
+    fn reserve(&self, call: CallSid, key: &RequestKey) -> Result<Result<Place, PaymentView>, PayError> {
+        let begun = {
+            let book = self.inner.lock();
+            let mut of_call = book.entries.values().filter(|entry| entry.view.call == call);
+            let same = of_call.find(|entry| entry.keys.front().is_some_and(|first| first.name == key.name));
+            same.map(|entry| entry.has_done(key).map(|_| entry.view)).transpose()?
+        };
+        match begun {
+            Some(view) => Ok(Err(view)),
+            None => Place::take(&self.inner, call).map(Ok),
+        }
+    }
+
     /// A payment that nothing was typed of.
     fn payment(&self, terms: Terms) -> Result<Payment, PayError> {
         if self.inner.connectors.find(&terms.connector).is_none() {
@@ -295,35 +291,41 @@ impl Payments {
     }
 }
 
-impl Inner {
-    /// Takes a call's one place, or finds the payment that this request has begun.
-    fn reserve(&self, call: CallSid, key: &RequestKey) -> Result<Option<PaymentView>, PayError> {
-        let mut book = self.lock();
-        let begun = book.entries.values().filter(|entry| entry.view.call == call);
-        for entry in begun {
-            if entry.keys.front().is_some_and(|first| first.name == key.name) {
-                return entry.has_done(key).map(|_| Some(entry.view));
-            }
-        }
-        if book.busy.contains(&call) {
+/// The one payment that a call may have at a time, given back when it is over or was not begun, however that came.
+pub(super) struct Place {
+    desk: Arc<Inner>,
+    call: CallSid,
+    payment: Option<PaymentSid>,
+    is_given_back: bool,
+}
+
+impl Place {
+    fn take(desk: &Arc<Inner>, call: CallSid) -> Result<Self, PayError> {
+        if !desk.lock().busy.insert(call) {
             return Err(PayError::UnderWay);
         }
-        book.busy.insert(call);
-        Ok(None)
+        Ok(Self { desk: Arc::clone(desk), call, payment: None, is_given_back: false })
     }
 
-    /// A payment is over.
-    pub(super) fn close(&self, view: PaymentView) {
-        let mut book = self.lock();
-        book.busy.remove(&view.call);
-        book.over.push_back(view.sid);
-        if book.over.len() > OVER_MAX
-            && let Some(oldest) = book.over.pop_front()
-        {
-            book.entries.remove(&oldest);
+    pub(super) fn desk(&self) -> Arc<Inner> {
+        Arc::clone(&self.desk)
+    }
+
+    pub(super) fn give_back(&mut self) {
+        if !self.is_given_back {
+            self.is_given_back = true;
+            self.desk.lock().close(self.call, self.payment);
         }
     }
+}
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Inner {
     /// A panic while it was locked left it whole.
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
@@ -331,6 +333,17 @@ impl Inner {
 }
 
 impl Book {
+    /// A call has no payment any more.
+    fn close(&mut self, call: CallSid, payment: Option<PaymentSid>) {
+        self.busy.remove(&call);
+        self.over.extend(payment);
+        if self.over.len() > OVER_MAX
+            && let Some(oldest) = self.over.pop_front()
+        {
+            self.entries.remove(&oldest);
+        }
+    }
+
     fn enter(&mut self, view: PaymentView, key: RequestKey, asks: mpsc::Sender<Ask>) {
         self.entries.insert(view.sid, Entry { view, keys: VecDeque::from([key]), asks });
     }

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::attestation::Statement;
 use super::connector::Order;
-use super::desk::{Inner, PaymentView};
+use super::desk::{Inner, PaymentView, Place};
 use super::payment::{Given, Payment, Step};
 use super::status::{Outcome, Told, last_digits};
 use crate::call::{CallSid, CaptureEnd, CaptureNews, Capturing, HttpMethod, VoiceUrl};
@@ -65,32 +65,10 @@ pub struct Taking {
     place: Place,
 }
 
-/// The one payment that a call may have, given back when it is over, however that came.
-struct Place {
-    desk: Arc<Inner>,
-    view: PaymentView,
-    is_given_back: bool,
-}
-
-impl Place {
-    fn give_back(&mut self) {
-        if !self.is_given_back {
-            self.is_given_back = true;
-            self.desk.close(self.view);
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
-
 impl Taking {
-    pub(super) fn new(desk: Arc<Inner>, payment: Payment, view: PaymentView, keys: Keys) -> Self {
+    pub(super) fn new(place: Place, payment: Payment, view: PaymentView, keys: Keys) -> Self {
         let (memory_locked, core_dumps_off) = (payment.is_locked(), payment.is_out_of_dumps());
-        let place = Place { desk: Arc::clone(&desk), view, is_given_back: false };
+        let desk = place.desk();
         Self { desk, payment, view, keys, end: None, memory_locked, core_dumps_off, told: 0, place }
     }
 

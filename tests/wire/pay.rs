@@ -46,19 +46,22 @@ struct Payment<'a> {
     call: String,
     sid: String,
     asked: usize,
+    key: String,
 }
 
 impl<'a> Payment<'a> {
     async fn start(node: &'a Running, call: &str, more: &str) -> Self {
         let app = App::start().await;
         app.says("pay", "");
-        let form = format!("IdempotencyKey=start&StatusCallback={}&{more}", encoded(&app.url("pay")));
+        // Each has an application of its own, on a port of its own.
+        let key = format!("start-{}", app.address.port());
+        let form = format!("IdempotencyKey={key}&StatusCallback={}&{more}", encoded(&app.url("pay")));
         let (status, made) = node.create(&format!("Calls/{call}/Payments.json"), &form).await;
         assert_eq!(status, 201, "{made}");
         let sid = made["sid"].as_str().unwrap().to_owned();
         assert!(sid.starts_with("PK") && made["call_sid"] == call, "{made}");
         assert!(made["uri"].as_str().unwrap().ends_with(&format!("/Calls/{call}/Payments/{sid}.json")));
-        Self { node, app, call: call.to_owned(), sid, asked: 0 }
+        Self { node, app, call: call.to_owned(), sid, asked: 0, key }
     }
 
     async fn update(&mut self, what: &str) -> (u16, Value) {
@@ -220,7 +223,8 @@ async fn what_is_asked_in_the_wrong_way_is_refused_and_changes_nothing() {
     // One at a time; and the request that began it, once more, begins no other.
     let (status, second) = node.create(&path, &start("")).await;
     assert_eq!((status, &second["code"]), (400, &64_021.into()), "{second}");
-    let form = format!("IdempotencyKey=start&StatusCallback={}&", encoded(&payment.app.url("pay")));
+    let url = encoded(&payment.app.url("pay"));
+    let form = format!("IdempotencyKey={}&StatusCallback={url}&", payment.key);
     let (status, again) = node.create(&path, &form).await;
     assert_eq!((status, again["sid"].as_str()), (201, Some(payment.sid.as_str())));
     assert_eq!(node.create(&path, &format!("{form}Timeout=9")).await.1["code"], 64_020);
@@ -293,6 +297,29 @@ async fn holding_muting_and_ending_the_conference_leak_nothing_and_are_survived_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_is_asked_says_one_and_nobody_else_hears_the_question() {
+    let node = node().await;
+    let (customer, call) = caller(&node, "conf-desk").await;
+    let (agent, _) = caller(&node, "conf-desk").await;
+    agent.rtp.speak(1_100);
+    customer.rtp.hears(1_100).await;
+    let mut payment = Payment::start(&node, &call, "PaymentMethod=ach-debit&Confirmation=true").await;
+    payment.ask("bank-account-number").await;
+    typed(&customer, "12345678#").await;
+    assert_eq!(payment.captured("bank-account-number").await.get("BankAccountNumber"), "******78");
+    payment.ask("bank-routing-number").await;
+    typed(&customer, "121181976").await;
+    assert_eq!(payment.captured("bank-routing-number").await.get("BankRoutingNumber"), "121181976");
+    assert_eq!(payment.update("Status=complete").await.0, 202);
+    // The tones of a node on which nobody speaks, in place of the conference.
+    customer.rtp.hears_no_more(1_100).await;
+    typed(&customer, "1").await;
+    let told = payment.told("Result", "success").await;
+    assert_eq!((told.get("BankAccountType"), told.get("TokenType")), ("consumer-checking", "reusable"));
+    customer.rtp.hears(1_100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_takes_a_payment_item_by_item() {
     let app = App::start().await;
     app.says(
@@ -349,7 +376,8 @@ async fn a_script_that_asks_for_what_cannot_be_is_told_so() {
         app.url("voice")
     );
     let node = Running::start_with_file(Options::default(), &text).await;
-    let (mut customer, _) = caller(&node, "ivr").await;
+    let mut customer = phone(&node).await;
+    customer.dial("ivr").await;
     let paid = &app.told("paid", 1).await[0];
     assert_eq!((paid.get("Result"), paid.get("PayErrorCode")), ("validation-error", "64003"));
     customer.is_hung_up().await;
