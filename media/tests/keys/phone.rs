@@ -1,4 +1,5 @@
 //! Telephones around one engine, in virtual time.
+#![allow(dead_code, reason = "each user needs a part")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) enum Says<'a> {
     Sound(&'a [i16]),
     /// The payload of a telephone-event that began at this timestamp.
     Event(u32, [u8; 4]),
+    /// Sound whose packet gets lost.
+    Lost(&'a [i16]),
     Nothing,
 }
 
@@ -212,6 +215,11 @@ impl Phone {
             Says::Sound(samples) => {
                 let len = self.encoder.encode(samples, &mut payload);
                 self.rtp(self.media.payload_type, timestamp, &payload[..len])
+            }
+            Says::Lost(samples) => {
+                self.encoder.encode(samples, &mut payload);
+                self.sequence = self.sequence.wrapping_add(1);
+                Vec::new()
             }
             Says::Event(start, payload) => self.rtp(EVENTS, *start, payload),
             Says::Nothing => Vec::new(),

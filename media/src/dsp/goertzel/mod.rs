@@ -48,6 +48,9 @@ const HITS: u32 = 3;
 /// others.
 const PURE_HITS: u32 = 1;
 
+/// Hits in a row that make a key among other sound: 60 ms.
+const HITS_LASTING: u32 = 5;
+
 /// Misses in a row that end it.
 const MISSES: u32 = 3;
 
@@ -223,10 +226,11 @@ impl KeyListener {
             self.marks[hop] = if again { Mark::Likely } else { Mark::Maybe };
             self.resembled = Some((pair.row, pair.column));
         }
-        if !holds(&sense.limits) {
+        let (is_firm, lasts) = (holds(&sense.limits), sense.lasting.as_ref().is_some_and(holds));
+        if !is_firm && !lasts {
             return None;
         }
-        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: holds(&sense.pure) })
+        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: holds(&sense.pure), is_firm, lasts })
     }
 }
 
@@ -268,6 +272,10 @@ struct Hit {
     event: u8,
     /// There is hardly anything but the two tones in it.
     is_pure: bool,
+    /// A few like it make a key, of which one is pure.
+    is_firm: bool,
+    /// Some more like it do, too.
+    lasts: bool,
 }
 
 /// Turns hits and misses into keys.
@@ -275,7 +283,9 @@ struct Hit {
 struct Verdicts {
     candidate: Option<u8>,
     hits: u32,
-    /// Of these hits, the pure ones.
+    /// Of these hits, those of each kind.
+    firm: u32,
+    lasting: u32,
     pure: u32,
     sounding: Option<Sounding>,
 }
@@ -312,8 +322,7 @@ impl Verdicts {
         }
         let ended = self.sounding.take().map(Sounding::ended);
         if let Some(event) = hit
-            && self.hits >= HITS
-            && self.pure >= PURE_HITS
+            && (self.lasting >= HITS_LASTING || (self.firm >= HITS && self.pure >= PURE_HITS))
         {
             self.sounding = Some(Sounding { event, windows: self.hits, misses: 0, forgiven: 0 });
         }
@@ -323,9 +332,12 @@ impl Verdicts {
     fn count(&mut self, hit: Option<Hit>) {
         let event = hit.map(|hit| hit.event);
         if event != self.candidate {
-            (self.candidate, self.hits, self.pure) = (event, 0, 0);
+            (self.candidate, self.hits, self.firm, self.pure) = (event, 0, 0, 0);
+            self.lasting = 0;
         }
         self.hits = self.hits.saturating_add(1);
+        self.firm = self.firm.saturating_add(u32::from(hit.is_some_and(|hit| hit.is_firm)));
+        self.lasting = self.lasting.saturating_add(u32::from(hit.is_some_and(|hit| hit.lasts)));
         self.pure = self.pure.saturating_add(u32::from(hit.is_some_and(|hit| hit.is_pure)));
     }
 }

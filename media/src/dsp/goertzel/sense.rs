@@ -7,6 +7,8 @@ use super::measure::Limits;
 pub(super) struct Sense {
     /// What a key is.
     pub(super) limits: Limits,
+    /// What is one too, if it sounds for longer.
+    pub(super) lasting: Option<Limits>,
     /// A window in which there is nothing but a key.
     pub(super) pure: Limits,
     /// What may be a part of one.
@@ -46,6 +48,7 @@ const SUSPICION: Limits =
 /// squared samples, in 80 of them.
 pub(super) static USUAL: Sense = Sense {
     limits: KEY,
+    lasting: None,
     pure: Limits { part: 0.9, ..KEY },
     suspicion: SUSPICION,
     edge_suspicion: Limits { part: 0.4, ..SUSPICION },
@@ -55,22 +58,26 @@ pub(super) static USUAL: Sense = Sense {
     quiet: 56,
 };
 
-/// What a key is while it must not be missed: 11 dB quieter, with 3 dB more of twist either way, and with noise 2 dB below.
+/// What a key is while none must be missed: 18 dB quieter, with 3 and 4 dB more of twist, with noise 4 dB below it, and
+/// with harmonics as sound that was too loud for its codec has them.
 const KEEN_KEY: Limits =
-    Limits { off: 0.03, peak: 130.0, row_over_column: 16.0, column_over_row: 8.0, harmonic: 0.1, part: 0.6 };
+    Limits { off: 0.025, peak: 60.0, row_over_column: 16.0, column_over_row: 8.0, harmonic: 0.1, part: 0.7 };
 
-/// What is suspected then.
+/// What may be a part of one then: of keys 40 dB below the loudest, with a twist of 8 dB, this is the weaker tone in a
+/// window that is half empty.
 const KEEN_SUSPICION: Limits =
-    Limits { off: 0.035, peak: 90.0, row_over_column: 32.0, column_over_row: 16.0, harmonic: 0.3, part: 0.6 };
+    Limits { off: 0.03, peak: 40.0, row_over_column: 16.0, column_over_row: 8.0, harmonic: 0.3, part: 0.6 };
 
-/// While a capture is on.
+/// While a capture is on. Among speech a key has fewer parts of the energy, but for longer than vowels keep two of their
+/// harmonics where keys have theirs; and what resembles one must do so twice in a row.
 pub(super) static KEEN: Sense = Sense {
     limits: KEEN_KEY,
-    pure: Limits { part: 0.75, ..KEEN_KEY },
+    lasting: Some(Limits { off: 0.015, part: 0.65, ..KEEN_KEY }),
+    pure: Limits { part: 0.85, ..KEEN_KEY },
     suspicion: KEEN_SUSPICION,
     edge_suspicion: Limits { part: 0.4, ..KEEN_SUSPICION },
-    resemblance: Limits { part: 0.3, ..KEEN_SUSPICION },
-    energy_min: 70.0 * 70.0 * HOP as f32,
+    resemblance: Limits { part: 0.5, ..KEEN_SUSPICION },
+    energy_min: 48.0 * 48.0 * HOP as f32,
     energy_part_min: 0.1,
-    quiet: 24,
+    quiet: 16,
 };

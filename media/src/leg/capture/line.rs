@@ -32,10 +32,23 @@ const SLOTS: usize = DELAY_TICKS + 1;
 
 /// Closed before a mark, in 10 ms: the two windows that made it reach 30 ms back, of which the first may have begun in the
 /// middle of a tone; and codecs that work in frames spread a beginning over up to 20 ms before it.
-const BACK: usize = 4;
+const BACK: usize = 5;
 
 /// Closed after the last mark, in 10 ms: half a window that was too empty to be marked, and what rings in a codec.
-const ONWARDS: u8 = 3;
+const ONWARDS: u8 = 4;
+
+/// Closed before a mark that is not the second of a pair, in 10 ms: its window, and half of one before.
+const BACK_ONCE: usize = 2;
+
+/// How far from a key, or from a gap that was hidden, a single mark is one of a key, in 10 ms: a lost packet, and its
+/// fade.
+const WARY: u8 = 7;
+
+/// Closed from the beginning of a gap that follows a key, in 10 ms: the gap's tick, and as much after it.
+const AFTER_GAP: u8 = 3 * HOPS as u8;
+
+/// The older half of the newest tick, counted from the oldest in the line.
+const NEWEST: usize = (SLOTS - 1) * HOPS;
 
 /// It must be known what is closed before it leaves: a mark of the older half of the newest tick reaches back so far.
 const _: () = assert!(BACK < (SLOTS - 1) * HOPS);
@@ -53,6 +66,7 @@ const PAUSE_TICKS_MAX: u32 = 100;
 struct Slot {
     sound: Sound,
     frame: Frame,
+    marks: [Mark; HOPS],
     closed: [bool; HOPS],
 }
 
@@ -63,6 +77,10 @@ pub(super) struct Line {
     oldest: usize,
     /// Of the newest 10 ms on, so many are closed unless there is another mark.
     onwards: u8,
+    /// Of the newest 10 ms on, in so many a single mark is believed: a key was just heard, or a gap just hidden.
+    wary: u8,
+    /// Of the newest 10 ms on, so many are near a key that was heard.
+    near_key: u8,
     /// Whether the last 10 ms that left were.
     was_closed: bool,
     background: Background,
@@ -86,11 +104,18 @@ impl Line {
     /// A line in which nothing is: what leaves it first is noise.
     pub(super) fn new() -> Self {
         let rate = SampleRate::Hz8000;
-        let slot = || Slot { sound: Sound::Silence, frame: Frame::silence(rate), closed: [true; HOPS] };
+        let slot = || Slot {
+            sound: Sound::Silence,
+            frame: Frame::silence(rate),
+            marks: [Mark::Clear; HOPS],
+            closed: [true; HOPS],
+        };
         Self {
             slots: std::array::from_fn(|_| slot()),
             oldest: 0,
             onwards: 0,
+            wary: 0,
+            near_key: 0,
             was_closed: true,
             background: Background::new(rate),
             is_new: true,
@@ -168,7 +193,7 @@ impl Line {
     fn begin_at(&mut self, rate: SampleRate) {
         for slot in &mut self.slots {
             slot.frame.silence_at(rate);
-            (slot.sound, slot.closed) = (Sound::Silence, [true; HOPS]);
+            (slot.sound, slot.marks, slot.closed) = (Sound::Silence, [Mark::Clear; HOPS], [true; HOPS]);
         }
         self.background.change_rate(rate);
     }
@@ -181,32 +206,72 @@ impl Line {
     fn take_in(&mut self, sound: Sound, frame: &Frame, marks: [Mark; HOPS]) {
         let place = self.free();
         let slot = &mut self.slots[place];
-        (slot.sound, slot.closed) = (sound, [false; HOPS]);
+        (slot.sound, slot.marks, slot.closed) = (sound, marks, [false; HOPS]);
         match sound {
             Sound::Silence => slot.frame.silence_at(frame.rate()),
             Sound::Voice | Sound::Concealed | Sound::Noise => {
                 slot.frame.samples_mut().copy_from_slice(frame.samples());
             }
         }
+        if sound == Sound::Concealed {
+            // What is left of a key on either side of a gap may be too short to be marked twice.
+            self.wary = WARY;
+            self.believe_marks(NEWEST);
+            if self.near_key > 0 {
+                // It is made of the key before it.
+                self.onwards = self.onwards.max(AFTER_GAP);
+            }
+        }
         for (half, mark) in marks.into_iter().enumerate() {
-            let at = (SLOTS - 1) * HOPS + half;
-            if mark == Mark::Likely {
-                self.onwards = ONWARDS;
-                (at - BACK..=at).for_each(|at| self.close(at));
-            } else if self.onwards > 0 {
-                self.onwards -= 1;
-                self.close(at);
+            let at = NEWEST + half;
+            if mark == Mark::Likely || (mark == Mark::Maybe && self.wary > 0) {
+                (self.onwards, self.wary, self.near_key) = (ONWARDS, WARY, WARY);
+                self.close(at - BACK, at);
+                self.believe_marks(at);
+                self.close_gap(at - BACK);
+            } else {
+                if self.onwards > 0 {
+                    self.close(at, at);
+                }
+                self.onwards = self.onwards.saturating_sub(1);
+                self.wary = self.wary.saturating_sub(1);
+                self.near_key = self.near_key.saturating_sub(1);
             }
         }
     }
 
-    /// Closes 10 ms, counted from the oldest in the line.
-    fn close(&mut self, at: usize) {
-        self.slots[(self.oldest + at / HOPS) % SLOTS].closed[at % HOPS] = true;
+    /// Closes a hidden gap in which what is closed begins, or just after which it does, and the 20 ms before: the gap may be
+    /// made of the first moments of a key that are not enough to be marked.
+    fn close_gap(&mut self, first: usize) {
+        let mut tick = first / HOPS;
+        let is_made = |tick: usize| self.slots[(self.oldest + tick) % SLOTS].sound == Sound::Concealed;
+        while tick > 0 && (is_made(tick) || is_made(tick - 1)) {
+            tick -= 1;
+        }
+        if tick < first / HOPS {
+            self.close(tick * HOPS, first);
+        }
+    }
+
+    /// Closes around each single mark shortly before `end`, and what lies between.
+    fn believe_marks(&mut self, end: usize) {
+        for at in end.saturating_sub(WARY.into()).max(BACK_ONCE)..end {
+            let slot = &self.slots[(self.oldest + at / HOPS) % SLOTS];
+            if slot.marks[at % HOPS] != Mark::Clear {
+                return self.close(at - BACK_ONCE, end);
+            }
+        }
+    }
+
+    /// Closes each 10 ms of these, counted from the oldest in the line.
+    fn close(&mut self, first: usize, last: usize) {
+        for at in first..=last {
+            self.slots[(self.oldest + at / HOPS) % SLOTS].closed[at % HOPS] = true;
+        }
     }
 
     fn give(&mut self, place: usize, out: &mut Frame) -> Passed {
-        let Slot { sound, frame, closed } = &mut self.slots[place];
+        let Slot { sound, frame, closed, .. } = &mut self.slots[place];
         let fade = (frame.rate().hertz() / FADES_PER_SECOND) as usize;
         let half = frame.samples().len() / HOPS;
         let halves = frame.samples_mut().chunks_exact_mut(half).zip(out.samples_mut().chunks_exact_mut(half));
