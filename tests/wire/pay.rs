@@ -297,6 +297,45 @@ async fn holding_muting_and_ending_the_conference_leak_nothing_and_are_survived_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_is_sent_to_another_conference_goes_on_typing() {
+    let node = node().await;
+    let (customer, call) = caller(&node, "conf-desk").await;
+    let (_agent, _) = caller(&node, "conf-desk").await;
+    let (other, other_call) = caller(&node, "conf-back").await;
+    let mut payment = Payment::start(&node, &call, "").await;
+    payment.ask("payment-card-number").await;
+    typed(&customer, "41111111").await;
+    payment.told("PaymentCardNumber", "xxxxxxxx").await;
+    let script = encoded("<Response><Dial><Conference beep='false'>back</Conference></Dial></Response>");
+    node.post(&format!("Calls/{call}.json"), &format!("Twiml={script}")).await;
+    other.rtp.speak(1_500);
+    customer.rtp.hears(1_500).await;
+    typed(&customer, "11111111").await;
+    payment.captured("payment-card-number").await;
+    payment.update("Status=cancel").await;
+    let attested = payment.attested().await;
+    let listeners = attested["statement"]["listeners"]["calls"].to_string();
+    assert!(listeners.contains(&other_call), "{listeners}");
+    assert!(other.rtp.packets().iter().all(|packet| packet.payload_type == 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_tells_that_nothing_comes_of_it() {
+    let node = node().await;
+    let (customer, call) = caller(&node, "conf-desk").await;
+    let mut payment = Payment::start(&node, &call, "").await;
+    payment.ask("payment-card-number").await;
+    typed(&customer, "4111").await;
+    payment.told("PaymentCardNumber", "xxxx").await;
+    let app = payment.app.clone();
+    node.stop().await;
+    let told = app.told("pay", 1).await;
+    let results: Vec<&str> =
+        told.iter().map(|told| told.get("Result")).filter(|word| !word.is_empty()).collect();
+    assert_eq!(results, ["caller-hung-up"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_is_asked_says_one_and_nobody_else_hears_the_question() {
     let node = node().await;
     let (customer, call) = caller(&node, "conf-desk").await;
