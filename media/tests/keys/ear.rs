@@ -1,5 +1,6 @@
 //! An ear for keys of the tests' own: blocks of 12.75 ms, eight filters, two blocks in a row. It has nothing in common
 //! with the engine's but the table of frequencies.
+#![allow(dead_code, reason = "each user needs a part")]
 
 use std::f64::consts::TAU;
 

@@ -8,10 +8,10 @@ use confab_media::playout::PlayoutSettings;
 use confab_media::rtp::PacketView;
 use confab_media::srtp::{SrtpKeys, SrtpPair, Unprotector};
 use confab_media::{
-    Ask, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings, Datagram, Decoder,
-    DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Event, Leg, LegEvent, LegId,
-    LegMedia, LegSettings, LegSrtp, LegTerms, Port, PressedDigit, Refusal, Retired, SampleRate, Seat, Time,
-    WallClock,
+    Ask, CaptureId, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
+    Datagram, Decoder, DigitPassage, Direction, Encoder, EncoderSettings, Engine, EngineSettings, Event, Leg,
+    LegEvent, LegId, LegMedia, LegSettings, LegSrtp, LegTerms, Port, PressedDigit, Refusal, Retired,
+    SampleRate, Seat, Time, WallClock,
 };
 
 /// Payload type of telephone-events.
@@ -48,6 +48,8 @@ pub(crate) struct Stage {
     pub(crate) phones: Vec<Phone>,
     pub(crate) now: Time,
     pub(crate) pressed: Vec<(u64, PressedDigit)>,
+    /// The news of captured keys.
+    pub(crate) captured: Vec<(u64, CaptureId)>,
     pub(crate) refused: Vec<Refusal>,
     pub(crate) retired: Vec<Retired>,
     passage: DigitPassage,
@@ -92,6 +94,7 @@ impl Stage {
             phones: Vec::new(),
             now: Time::from_millis(5_000),
             pressed: Vec::new(),
+            captured: Vec::new(),
             refused: Vec::new(),
             retired: Vec::new(),
             passage,
@@ -192,6 +195,7 @@ impl Stage {
         while let Some(event) = self.engine.poll_event() {
             match event {
                 Event::Leg { leg, event: LegEvent::Digit(key) } => self.pressed.push((leg.0, key)),
+                Event::Leg { leg, event: LegEvent::DigitsCaptured(id) } => self.captured.push((leg.0, id)),
                 Event::Refused { refusal, .. } => self.refused.push(refusal),
                 Event::Applied { .. } | Event::Leg { .. } | Event::Conference { .. } => {}
             }
