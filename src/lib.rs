@@ -5,6 +5,7 @@
 //! ```text
 //! 5  server, load           composition, and the load tester, which imports nothing of the node
 //! 4  api   sip   script     adapters on the model; they never import each other
+//!    pay                    payments, below all that begin them
 //! 3  call                   the model
 //!    stream                 calls' sound to servers over WebSockets, and theirs back
 //! 2  worker   sound         media threads around the engine; files and text as samples
@@ -19,6 +20,7 @@ pub mod call;
 pub mod config;
 pub mod directory;
 pub mod load;
+pub mod pay;
 pub mod recording;
 pub mod script;
 pub mod sdp;

@@ -17,8 +17,9 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::{self, Config, DataDirLock, LockError, RecordingRate};
+use crate::config::{self, Config, DataDirLock, LockError, PayConnector, RecordingRate};
 use crate::directory::{Directory, DirectoryError, MainAccount};
+use crate::pay::{self, Payments};
 use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
 use crate::sip;
@@ -35,6 +36,10 @@ use crate::worker::{Bell, FanOut, Ports, TapReader, WorkerSettings, Workers};
 /// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
 /// it stays under the 10 s after which whoever stopped the node may lose patience.
 const STOP_PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long payments have to be over when the node stops, and their calls are. What a connector has may take longer, and
+/// whoever stopped the node does not wait for it.
+const PAYMENTS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long status callbacks have to be delivered when the node stops.
 const COURIER_PATIENCE: Duration = Duration::from_secs(2);
@@ -83,6 +88,17 @@ pub enum StartError {
     /// The command that speaks is none.
     #[error("`say_command`: {0}")]
     Say(String),
+    /// A connector of payments cannot be asked.
+    #[error("`pay_connector` {name}: {source}")]
+    PayConnector {
+        /// Which.
+        name: String,
+        /// Why.
+        source: ProviderError,
+    },
+    /// The node's key for attestations cannot be read or made.
+    #[error("the key of attestations in `data_dir`: {0}")]
+    Seal(io::Error),
     /// The service that speaks cannot be asked.
     #[error("`say_url`: {0}")]
     SayUrl(#[from] ProviderError),
@@ -184,6 +200,7 @@ pub struct Node {
     calls: call::Handle,
     recorder: Recorder,
     courier: Courier,
+    payments: Payments,
     store: Store,
     endpoint: sip::Endpoint,
     /// Given back last of all.
@@ -224,9 +241,15 @@ impl Node {
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
         let call_tokens = Arc::new(call::CallTokens::new().map_err(io::Error::other)?);
+        let web = web_client(&config.webhook, directory.clone(), &metrics)?;
+        let debugger = debugger(&web, &store);
+        let courier = start_courier(&web, &store, &metrics).await;
+        let saying = Arc::new(saying(&config)?);
+        let payments = payments(&config, calls.clone(), courier.clone(), Arc::clone(&saying))?;
         let state = ApiState {
             calls: calls.clone(),
             call_tokens: Arc::clone(&call_tokens),
+            payments: payments.clone(),
             directory: directory.clone(),
             store: store.clone(),
             listening: listening(http_address, sip_address),
@@ -235,23 +258,14 @@ impl Node {
             public_url: public_url.clone(),
             stopping: is_stopping.clone(),
             followers: api::followers(),
-            metrics: {
-                let metrics = metrics.clone();
-                Box::new(move || metrics.render())
-            },
+            metrics: rendering(metrics.clone()),
         };
-        let settings = sip_settings(&config, account, directory.clone(), session_interval_min)?;
-        let web = web_client(&config.webhook, directory, &metrics)?;
-        let debugger = debugger(&web, &store);
-        let courier = start_courier(&web, &store, &metrics).await;
+        let settings = sip_settings(&config, account, directory, session_interval_min)?;
         tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
         tokio::spawn(script::deliver_streams(courier.clone(), debugger.clone(), streamed));
-        let saying = Arc::new(saying(&config)?);
-        let library = Arc::new(Library::default());
-        let scripts =
-            script::Scripts { calls: calls.clone(), web, saying, library, debugger, call_tokens, public_url };
-        let scripts = Arc::new(scripts);
+        let means = (calls.clone(), web, saying, payments.clone());
+        let scripts = Arc::new(scripts(means, debugger, call_tokens, public_url));
         tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
         tokio::spawn(script::serve(scripts, adapters.arrivals));
         let endpoint =
@@ -264,6 +278,7 @@ impl Node {
             calls,
             recorder,
             courier,
+            payments,
             store,
             endpoint,
             data_dir,
@@ -283,6 +298,9 @@ impl Node {
             warn!("some recordings are not on the disk yet; the next start completes them");
         }
         self.endpoint.stop(STOP_PATIENCE).await;
+        if !self.payments.stop(PAYMENTS_PATIENCE).await {
+            warn!("some payments are with their connectors still; what comes of them is not told");
+        }
         let left = self.courier.stop(COURIER_PATIENCE).await;
         if left > 0 {
             warn!(left, "status callbacks were not delivered");
@@ -295,6 +313,21 @@ impl Node {
         }
         drop(self.data_dir);
     }
+}
+
+/// What all scripts need.
+fn scripts(
+    (calls, web, saying, payments): (call::Handle, Client, Arc<Saying>, Payments),
+    debugger: script::Debugger,
+    call_tokens: Arc<call::CallTokens>,
+    public_url: String,
+) -> script::Scripts {
+    let library = Arc::new(Library::default());
+    script::Scripts { calls, web, saying, library, payments, debugger, call_tokens, public_url }
+}
+
+fn rendering(metrics: Metrics) -> Box<dyn Fn() -> String + Send + Sync> {
+    Box::new(move || metrics.render())
 }
 
 fn sip_settings(
@@ -343,6 +376,29 @@ fn saying(config: &Config) -> Result<Saying, StartError> {
     let provider =
         Provider::new(&service.url, service.token.as_ref(), config.webhook.ca.as_deref(), network)?;
     Ok(saying.asking(Box::new(script::Voices::new(provider, Handle::current()))))
+}
+
+/// Payments, with the connectors of the configuration.
+fn payments(
+    config: &Config,
+    calls: call::Handle,
+    courier: Courier,
+    saying: Arc<Saying>,
+) -> Result<Payments, StartError> {
+    let mut connectors = Vec::new();
+    for PayConnector { name, url, username, password } in &config.pay_connectors {
+        let (egress, extra) =
+            (Egress::new(config.webhook.egress_allow.clone()), config.webhook.ca.as_deref());
+        let network = Arc::new(SystemNetwork::new());
+        let provider = Provider::guarded(url, (username, password), extra, egress, network);
+        let provider = provider.map_err(|source| StartError::PayConnector { name: name.clone(), source })?;
+        connectors.push((name.clone(), pay::Generic::new(name.clone(), provider)));
+    }
+    // What a full courier does is its own affair, and counted there.
+    let tell = Box::new(move |job| drop(courier.send(job)));
+    let seal = pay::Seal::open(&config.data_dir).map_err(StartError::Seal)?;
+    let connectors = pay::Connectors::new(connectors);
+    Ok(Payments::new(pay::Means { calls, tell, connectors, seal, saying }))
 }
 
 fn web_client(

@@ -111,6 +111,10 @@ sid!(
     StreamSid, "MZ"
 );
 sid!(
+    /// A payment.
+    PaymentSid, "PK"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

@@ -49,6 +49,10 @@ mod numbers;
 mod orders;
 #[path = "wire/outbound.rs"]
 mod outbound;
+#[path = "wire/pay.rs"]
+mod pay;
+#[path = "wire/pay_secrets.rs"]
+mod pay_secrets;
 #[path = "wire/peer.rs"]
 mod peer;
 #[path = "sdk/phone.rs"]

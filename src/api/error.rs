@@ -16,7 +16,7 @@ use super::BODY_MAX;
 use super::form::Json;
 use crate::call::{AccountSid, CallError, CallSid, ConferenceSid, ParticipantKey, QueueSid, RecordingSid};
 use crate::directory::{DirectoryError, Limited};
-use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
+use crate::sid::{ApplicationSid, KeySid, PaymentSid, PhoneNumberSid};
 
 /// A request that was not done.
 #[derive(Debug)]
@@ -228,6 +228,7 @@ impl ApiError {
             CallError::CoachedAbsent => Self::refused(16_028, error, asked),
             CallError::NotReached => Self::refused(21_214, error, asked),
             CallError::NoTrunk => Self::refused(21_300, error, asked),
+            CallError::KeysCaptured => Self::refused(64_021, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
     }
@@ -305,6 +306,8 @@ pub(super) enum Asked<'a> {
     NewCall,
     /// A call.
     Call(CallSid),
+    /// A payment.
+    Payment(PaymentSid),
     /// A recording.
     Recording(RecordingSid),
     /// A recording of a call, to be begun.
@@ -345,6 +348,7 @@ impl fmt::Display for Asked<'_> {
             Self::Key(key) => write!(f, "key {key}"),
             Self::Application(application) => write!(f, "application {application}"),
             Self::Number(number) => write!(f, "incoming phone number {number}"),
+            Self::Payment(payment) => write!(f, "payment {payment}"),
             Self::Recording(recording) => write!(f, "recording {recording}"),
             Self::NewRecording(call) => write!(f, "recording of call {call} was not begun"),
             Self::NewConferenceRecording(conference) => {

@@ -30,6 +30,7 @@ mod openapi;
 mod paging;
 mod participants;
 mod path;
+mod payments;
 mod quality;
 mod queues;
 mod recording_media;
@@ -54,6 +55,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::call::{CallTokens, Handle};
 use crate::directory::Directory;
+use crate::pay::Payments;
 use crate::store::Store;
 
 pub use events::followers;
@@ -80,6 +82,8 @@ pub struct ApiState {
     pub calls: Handle,
     /// What allows a caller to be passed on as who they are.
     pub call_tokens: Arc<CallTokens>,
+    /// What callers pay.
+    pub payments: Payments,
     /// Who may ask, and what they have.
     pub directory: Directory,
     /// What is on record.
@@ -150,6 +154,8 @@ fn resources() -> Vec<Resource> {
     let own = [
         ("/v1/events".to_owned(), get(events::follow)),
         ("/v1/calls/{call}/quality".to_owned(), get(quality::fetch)),
+        ("/v1/payments/{payment}/attestation".to_owned(), get(payments::attestation)),
+        ("/v1/attestation-keys".to_owned(), get(payments::attestation_keys)),
     ];
     let all = own.into_iter().chain(accounts_and_keys(&account)).chain(applications_and_numbers(&account));
     all.chain(calls_and_what_they_leave(&account)).chain(conferences_and_queues(&account)).collect()
@@ -196,6 +202,8 @@ fn calls_and_what_they_leave(account: &str) -> [Resource; 13] {
         (format!("{calls}.json"), get(calls::list).post(calls::create)),
         (format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete)),
         (format!("{calls}/{{call}}/Events.json"), get(notifications::events)),
+        (format!("{calls}/{{call}}/Payments.json"), post(payments::create)),
+        (format!("{calls}/{{call}}/Payments/{{payment}}"), post(payments::update)),
         (format!("{of_call}.json"), get(notifications::list_of_call)),
         (format!("{of_call}/{{notification}}"), get(notifications::fetch_of_call)),
         (format!("{notifications}.json"), get(notifications::list)),

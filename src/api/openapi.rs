@@ -19,7 +19,7 @@ use super::form::JSON;
 use super::numbers::Shop;
 use super::{
     accounts, applications, calls, conference_recordings, conferences, error, events, health, keys,
-    notifications, numbers, participants, quality, queues, recording_media, recordings, streams,
+    notifications, numbers, participants, payments, quality, queues, recording_media, recordings, streams,
 };
 
 /// How a body is written.
@@ -116,6 +116,10 @@ pub(super) async fn fetch() -> impl IntoResponse {
         conference_recordings::update,
         conference_recordings::delete,
         recording_media::fetch,
+        payments::create,
+        payments::update,
+        payments::attestation,
+        payments::attestation_keys,
         quality::fetch,
         events::follow,
         health::healthz,

@@ -10,7 +10,20 @@ use super::error::{ApiError, Quoted};
 use crate::call::{
     CallSid, ConferenceSid, NotificationSid, ParticipantKey, QueueSid, RecordingSid, StreamKey, WaiterKey,
 };
-use crate::sid::{ApplicationSid, KeySid, PhoneNumberSid};
+use crate::sid::{ApplicationSid, KeySid, PaymentSid, PhoneNumberSid};
+
+/// A payment of a call named by the path.
+pub(super) struct CallPaymentPath(pub(super) CallSid, pub(super) PaymentSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for CallPaymentPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let CallPath(call) = CallPath::from_request_parts(parts, state).await?;
+        let PaymentPath(payment) = PaymentPath::from_request_parts(parts, state).await?;
+        Ok(Self(call, payment))
+    }
+}
 
 /// A call named by the path.
 pub(super) struct CallPath(pub(super) CallSid);
@@ -261,6 +274,10 @@ macro_rules! named_by_sid {
 named_by_sid!(
     /// A key named by the path.
     KeyPath, KeySid, "key", "key"
+);
+named_by_sid!(
+    /// A payment named by the path.
+    PaymentPath, PaymentSid, "payment", "payment"
 );
 named_by_sid!(
     /// An application named by the path.

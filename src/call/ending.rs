@@ -103,6 +103,7 @@ impl Model {
         }
         self.end_recordings(sid);
         self.end_streams(sid);
+        self.call_with_capture_over(sid);
         self.vacate(sid, why);
         self.quit_queues(sid);
         if let Some(call) = self.calls.get_mut(sid) {
@@ -252,6 +253,7 @@ impl Model {
     pub(super) fn sweep(&mut self) {
         self.media.retry();
         self.finish_recordings();
+        self.tend_captures();
         let is_lost = |call: &Call| {
             call.signals.is_closed() || call.script.as_ref().is_some_and(mpsc::Sender::is_closed)
         };

@@ -4,6 +4,7 @@ use confab_media::srtp::SrtpPair;
 use confab_media::{Feed, LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::capture::CaptureRequest;
 use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
@@ -160,6 +161,9 @@ pub enum CallError {
     /// As many announcements wait as may.
     #[error("too many announcements wait to be heard")]
     AnnouncementsFull,
+    /// Somebody captures the keys of the call already.
+    #[error("the keys of the call are captured already")]
+    KeysCaptured,
     /// A queue on the way is full; try again in a second.
     #[error("the node is overloaded")]
     Overloaded,
@@ -416,6 +420,7 @@ pub(super) enum Request {
     PressDigits(CallSid, DigitString, Reply<()>),
     Recording(RecordingRequest),
     Stream(StreamRequest),
+    Capture(CaptureRequest),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),

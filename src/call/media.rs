@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
-    Ask, Audience, Codec, CodecError, Coding, Command, CommandId, Conference, ConferenceId,
-    ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment, Feed, Hearing,
-    Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays, PressedDigit,
-    QualityReport, SampleRate, Seat, Sound,
+    Ask, Audience, Capture, CaptureId, Codec, CodecError, Coding, Command, CommandId, Conference,
+    ConferenceId, ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment,
+    Feed, Hearing, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays,
+    PressedDigit, QualityReport, SampleRate, Seat, Sound,
 };
 
 use tracing::error;
@@ -396,6 +396,26 @@ impl<W> Media<W> {
         waiter: W,
     ) -> Result<(), (Full, W)> {
         self.ask(place.worker, Ask::PressDigits(place.leg, presses), waiter)
+    }
+
+    /// A name for a capture.
+    pub(super) fn capture_id(&mut self) -> CaptureId {
+        CaptureId(self.next())
+    }
+
+    /// Withholds the keys of a leg's far end from everybody but whoever holds the capture's digits.
+    pub(super) fn start_capture(
+        &mut self,
+        place: &LegPlace,
+        capture: Box<Capture>,
+        waiter: W,
+    ) -> Result<(), (Full, W)> {
+        self.ask(place.worker, Ask::StartCapture(place.leg, capture), waiter)
+    }
+
+    /// Ends that.
+    pub(super) fn stop_capture(&mut self, place: &LegPlace) {
+        self.surely(place.worker, Ask::StopCapture(place.leg), None);
     }
 
     /// Asks how a leg sounds: first its report comes home, then `waiter` is answered.

@@ -11,6 +11,7 @@
 //! ```
 
 mod call_token;
+mod capture;
 mod change;
 mod conference_news;
 mod digits;
@@ -53,6 +54,7 @@ mod voice;
 
 use crate::sid;
 pub use call_token::CallTokens;
+pub use capture::{CaptureEnd, CaptureNews, Capturing, Listeners};
 pub use change::CallChange;
 pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
 

@@ -13,6 +13,7 @@ use confab_media::{ConferenceId, Feed, LegId, PlayerId, Sound};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use super::capture::{Begun, Captures};
 use super::event::{Journal, What};
 use super::handle::{
     Adapters, Admission, Arrival, CallError, CallEvent, CallMedia, HangUp, IncomingCall, NotAdmitted,
@@ -84,6 +85,7 @@ pub(super) struct Model {
     pub(super) departures: Departures,
     pub(super) recordings: Recordings,
     pub(super) streams: Streams,
+    pub(super) captures: Captures,
     pub(super) stats: QualityStats,
 }
 
@@ -95,6 +97,8 @@ pub(super) enum Waiter {
     MediaSet(Reply<()>),
     DigitHeard(Reply<()>),
     DigitsPressed(Reply<()>),
+    /// A call's keys are captured.
+    Capturing(Box<Begun>),
     /// The mixer knows how somebody sits now.
     Reseated(Box<Reseated>, Reply<ParticipantView>),
     /// The call's report has come home.
@@ -148,6 +152,7 @@ impl Model {
             departures: Departures::default(),
             recordings: Recordings::new(),
             streams: Streams::default(),
+            captures: Captures::default(),
             stats: QualityStats::new(metrics),
         };
         (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told, sounds })
@@ -483,6 +488,7 @@ pub(super) fn overloaded((Full, waiter): (Full, Waiter)) {
         }
         Waiter::Playing(_, _, reply) => answer(reply, Err(CallError::Overloaded)),
         Waiter::Quality(_, reply) => answer(reply, Err(CallError::Overloaded)),
+        Waiter::Capturing(begun) => begun.refuse(CallError::Overloaded),
         // These are never refused for want of room: they wait.
         Waiter::Left(..) | Waiter::ConferenceGone(..) | Waiter::Joined(_, JoinReply::Nobody) => {}
     }

@@ -107,6 +107,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::PressDigits(call, keys, reply) => model.press_digits(call, &keys, reply),
         Request::Recording(request) => model.recording(request),
         Request::Stream(request) => model.streaming(request),
+        Request::Capture(request) => model.capture(request),
         Request::Stop(reply) => model.stop(reply),
         Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
         Request::FetchCall(call, reply) => {

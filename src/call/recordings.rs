@@ -116,6 +116,16 @@ impl Recordings {
         }
     }
 
+    /// Those under way of a call, and of a conference.
+    pub(super) fn under_way(
+        &self,
+        call: CallSid,
+        conference: Option<ConferenceSid>,
+    ) -> impl Iterator<Item = RecordingSid> + '_ {
+        let of_conference = conference.and_then(|conference| self.of_conference.get(&conference));
+        self.of_call.get(&call).into_iter().chain(of_conference).flatten().copied()
+    }
+
     /// Whose it is.
     pub(super) fn owner(&self, sid: RecordingSid) -> Option<AccountSid> {
         self.rows.get(sid).map(|recording| recording.view.account)

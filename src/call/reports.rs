@@ -41,6 +41,7 @@ impl Model {
                 self.conference_event(conference, event);
             }
             Report::Retired(Retired::Quality(report), _) => self.report_home(report),
+            Report::Retired(Retired::Capture(capture), _) => self.capture_home(&capture),
             Report::Retired(Retired::Leg(leg), Some(sockets)) if self.is_moving(leg.id()) => {
                 self.move_on(leg, sockets);
             }
@@ -126,8 +127,8 @@ impl Model {
                     call.tell(CallEvent::Digit(pressed));
                 }
             }
-            // Nobody is told of keys that one captures.
-            LegEvent::DigitsCaptured(_) => {}
+            // Of these nobody is told but who captures them.
+            LegEvent::DigitsCaptured(capture) => self.digits_captured(capture),
             LegEvent::Speech(change) => self.speech(sid, change),
             LegEvent::Marks { player, passed } => {
                 let fed = self.calls.get(sid).and_then(|call| call.fed.as_ref());
@@ -135,9 +136,12 @@ impl Model {
                     marks.send_replace(passed);
                 }
             }
-            LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {}
+            LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {
+                self.told_captured(sid, player);
+            }
             LegEvent::Played { player, end } if self.piece_is_over(sid, player, end) => {}
             LegEvent::Played { player, end } => {
+                self.told_captured(sid, player);
                 let playing = self.calls.get_mut(sid).filter(|call| call.playing == Some(player));
                 if let Some(call) = playing {
                     (call.playing, call.fed) = (None, None);
@@ -195,6 +199,7 @@ impl Model {
             Waiter::MediaSet(reply) | Waiter::DigitHeard(reply) | Waiter::DigitsPressed(reply) => {
                 answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) });
             }
+            Waiter::Capturing(begun) => self.capture_begun(*begun, applied),
             // Refused, the leg is gone: it was removed in between.
             Waiter::Quality(sid, reply) => self.remembered_quality(sid, reply),
             Waiter::Reseated(done, reply) => self.reseated(*done, applied, reply),

@@ -62,6 +62,7 @@ impl Request {
             | Self::EndCall(call, ..)
             | Self::ForgetCall(call, _) => Subject::Call(*call),
             Self::Transfer(request) => Subject::Call(request.call()),
+            Self::Capture(request) => Subject::Call(request.call()),
             Self::FetchConference(conference, _)
             | Self::EndConference(conference, _)
             | Self::ListParticipants(conference, ..)
@@ -108,6 +109,7 @@ impl Request {
             | Self::Kept(_) => {}
             Self::Recording(request) => request.refuse(why),
             Self::Stream(request) => request.refuse(why),
+            Self::Capture(request) => request.refuse(why),
             Self::Stop(reply) => drop(reply),
             Self::ConnectCall(_, _, reply)
             | Self::SetCallMedia(_, _, reply)

@@ -102,6 +102,8 @@ impl Script {
             // This one has recorded nothing.
             Request::Recording(request) => request.refuse(CallError::NoRecording),
             Request::Stream(request) => request.refuse(CallError::NoStream),
+            // Nobody presses keys here.
+            Request::Capture(request) => request.refuse(CallError::WrongState),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::Queue(request) => self.queue(*request),

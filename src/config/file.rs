@@ -15,6 +15,7 @@ use super::accounts::Accounts;
 use super::agents::Agents;
 use super::error::ConfigError;
 use super::file_agents::AGENT;
+use super::file_connectors::{CONNECTOR, PayConnector};
 use super::file_trunks::{ACCOUNT, TRUNK};
 use super::routes::{
     Action, Pattern, ROUTES_MAX, Route, RouteScript, Routes, ScriptSource, Template, WebhookUrl,
@@ -63,6 +64,8 @@ pub(super) struct Settings {
     pub(super) accounts: Option<(Accounts, usize)>,
     /// The agents, likewise.
     pub(super) agents: Option<(Agents, usize)>,
+    /// The connectors of payments, likewise.
+    pub(super) connectors: Option<(Vec<PayConnector>, usize)>,
 }
 
 /// Reads `path`.
@@ -111,8 +114,13 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Settings, ConfigError> {
             settings.agents = Some(document.agents(value)?);
             continue;
         }
+        if name == CONNECTOR {
+            settings.connectors = Some(document.connectors(value)?);
+            continue;
+        }
         let setting = Setting::of_key(name).ok_or_else(|| {
-            let known = Setting::ALL.into_iter().map(Setting::key).chain([ROUTE, TRUNK, ACCOUNT, AGENT]);
+            let tables = [ROUTE, TRUNK, ACCOUNT, AGENT, CONNECTOR];
+            let known = Setting::ALL.into_iter().map(Setting::key).chain(tables);
             document.unknown(key, nearest(name, known))
         })?;
         let line = document.line(&key.span());

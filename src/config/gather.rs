@@ -19,6 +19,7 @@ use super::environment::{CONFIG_VARIABLE, Environment};
 use super::error::ConfigError;
 use super::file::{self, ROUTE, Settings};
 use super::file_agents::AGENT;
+use super::file_connectors::CONNECTOR;
 use super::file_trunks::{ACCOUNT, RATE, TRUNK};
 use super::jitter_buffer::JitterBuffer;
 use super::outbound::OutboundAllow;
@@ -27,8 +28,8 @@ use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
     Accounts, Agents, Codecs, Config, Credentials, DiskSize, Http, KeptFor, Limits, Log, LogFormat, Media,
-    Networks, RecordingRate, Recordings, Retention, Routes, RtpPorts, SayUrl, Sip, SipTls, SrtpPolicy,
-    Trunks, Webhook,
+    Networks, PayConnector, RecordingRate, Recordings, Retention, Routes, RtpPorts, SayUrl, Sip, SipTls,
+    SrtpPolicy, Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -98,6 +99,7 @@ pub fn load(
     let trunks = gather.trunks();
     let accounts = gather.accounts();
     let agents = gather.agents();
+    let pay_connectors = gather.pay_connectors();
     // Last, so that a mistake elsewhere leaves nothing on the disk.
     data_dir::open(&data_dir)?;
     let (credentials, made) = gather.credentials(&data_dir)?;
@@ -121,6 +123,7 @@ pub fn load(
         credentials,
         routes,
         agents,
+        pay_connectors,
         log,
     };
     Ok(Effective { config, lines: gather.lines, notices: gather.notices, made })
@@ -374,6 +377,21 @@ impl Gather<'_> {
             self.notices.push(format!("{} holds passwords of agents and others can read it", self.file.path));
         }
         agents
+    }
+
+    fn pay_connectors(&mut self) -> Vec<PayConnector> {
+        let Some((connectors, line)) = self.file.connectors.take() else {
+            return Vec::new();
+        };
+        let source = Source::File(self.file.path.clone(), line);
+        for (index, connector) in connectors.iter().enumerate() {
+            self.line(&format!("{CONNECTOR} {}", index + 1), connector, source.clone());
+        }
+        if !connectors.is_empty() && self.file.open_to_others {
+            let notice = format!("{} holds passwords of connectors and others can read it", self.file.path);
+            self.notices.push(notice);
+        }
+        connectors
     }
 
     fn credentials(&mut self, data_dir: &Path) -> Result<(Credentials, Option<PathBuf>), ConfigError> {

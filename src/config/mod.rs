@@ -23,6 +23,7 @@ mod environment;
 mod error;
 mod file;
 mod file_agents;
+mod file_connectors;
 mod file_trunks;
 mod gather;
 mod jitter_buffer;
@@ -51,6 +52,7 @@ pub use data_dir::{DataDirLock, LockError};
 pub use effective::{Effective, Line, Source};
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use file_connectors::PayConnector;
 pub use gather::load;
 pub use jitter_buffer::JitterBuffer;
 pub use kept_for::KeptFor;
@@ -109,6 +111,8 @@ pub struct Config {
     pub routes: Routes,
     /// Who has a phone of their own here. Default: nobody.
     pub agents: Agents,
+    /// Who charges cards. Default: nobody but the sandbox.
+    pub pay_connectors: Vec<PayConnector>,
     /// What is logged, and how.
     pub log: Log,
 }

@@ -199,7 +199,9 @@ impl Use {
     }
 }
 
-const LISTENING_REFUSES: [&str; 11] =
-    ["Gather", "Hangup", "Leave", "Dial", "Reject", "Record", "Enqueue", "Refer", "Start", "Stop", "Connect"];
+const LISTENING_REFUSES: [&str; 12] = [
+    "Gather", "Hangup", "Leave", "Dial", "Reject", "Record", "Pay", "Enqueue", "Refer", "Start", "Stop",
+    "Connect",
+];
 
 const WHISPER_REFUSES: [&str; 6] = ["Dial", "Enqueue", "Leave", "Reject", "Refer", "Connect"];

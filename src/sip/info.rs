@@ -71,6 +71,7 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::RecordingOver
             | CallError::RecordingUnderWay
             | CallError::RecordingsFull
+            | CallError::KeysCaptured
             | CallError::NotRecording
             | CallError::NoStream
             | CallError::StreamsFull

@@ -1,5 +1,7 @@
 //! Asks a node's API, over a connection for each question.
 
+use std::net::SocketAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -103,18 +105,28 @@ impl Running {
     }
 
     async fn http(&self, method: &str, path: &str, form: &str) -> (u16, String) {
-        let authorization = self.authorization();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: node\r\nAuthorization: {authorization}\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-            form.len()
-        );
-        let mut stream = TcpStream::connect(self.node.http).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        within("an answer of the API", stream.read_to_string(&mut answer)).await.unwrap();
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, body.to_owned())
+        http(self.node.http, &self.authorization(), method, path, form).await
     }
+}
+
+/// Asks a node in words; its status, and its answer.
+pub(crate) async fn http(
+    node: SocketAddr,
+    authorization: &str,
+    method: &str,
+    path: &str,
+    form: &str,
+) -> (u16, String) {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: node\r\nAuthorization: {authorization}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let mut stream = TcpStream::connect(node).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("an answer of the API", stream.read_to_string(&mut answer)).await.unwrap();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, body.to_owned())
 }

@@ -88,17 +88,24 @@ fn assert_clean(log: &str) {
 }
 
 /// `confab serve` with everything logged to a file; it is killed if the test ends first.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    sip: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) sip: SocketAddr,
     log: std::path::PathBuf,
 }
 
 impl Process {
-    fn start(home: &TempDir) -> Self {
+    pub(crate) fn start(home: &TempDir) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// Starts one with flags of the test's own.
+    pub(crate) fn start_with(home: &TempDir, flags: &[&str]) -> Self {
         let log = home.path().join("log");
         let mut child = Command::new(env!("CARGO_BIN_EXE_confab"))
             .args(["serve", "--http-listen=127.0.0.1:0", "--sip-listen=127.0.0.1:0", "--log=trace"])
+            .args(flags)
             .current_dir(home.path())
             .env_clear()
             .stdin(Stdio::null())
@@ -108,17 +115,21 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let ready = lines.find(|line| line.starts_with("confab ready ")).expect("a node that starts");
-        let sip = ready.split("sip=").nth(1).unwrap().parse().unwrap();
-        Self { child, sip, log }
+        let at = |name: &str| {
+            let rest = ready.split(name).nth(1).unwrap();
+            rest.split(' ').next().unwrap().parse().unwrap()
+        };
+        let (http, sip) = (at("http="), at("sip="));
+        Self { child, http, sip, log }
     }
 
-    fn tell(&self, signal: &str) {
+    pub(crate) fn tell(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Its status when it has ended.
-    async fn ended(&mut self) -> Option<i32> {
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();

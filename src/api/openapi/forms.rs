@@ -546,3 +546,110 @@ pub(in super::super) struct MemberUpdate {
     url: String,
     method: Option<WebhookMethod>,
 }
+
+/// What pays.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum PaymentMethod {
+    CreditCard,
+    AchDebit,
+}
+
+/// Whose account it is.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum BankAccountType {
+    ConsumerChecking,
+    ConsumerSavings,
+    CommercialChecking,
+    CommercialSavings,
+}
+
+/// What a token is for.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum TokenType {
+    OneTime,
+    Reusable,
+    PaymentMethod,
+}
+
+/// How the caller types.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum PaymentInput {
+    Dtmf,
+}
+
+/// A payment to be begun.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct NewPayment {
+    /// Unlike every other request's: a repeated request is not done twice.
+    idempotency_key: String,
+    /// Who is told what comes of it, by POST.
+    status_callback: String,
+    bank_account_type: Option<BankAccountType>,
+    /// A decimal number below a million; without one, or with 0, a token is made.
+    charge_amount: Option<String>,
+    /// USD unless given.
+    currency: Option<String>,
+    description: Option<String>,
+    input: Option<PaymentInput>,
+    min_postal_code_length: Option<u8>,
+    /// A JSON object of texts, numbers and truth values, for the connector.
+    parameter: Option<String>,
+    /// `Default` unless given.
+    payment_connector: Option<String>,
+    payment_method: Option<PaymentMethod>,
+    /// True unless given.
+    postal_code: Option<bool>,
+    /// True unless given.
+    security_code: Option<bool>,
+    /// Seconds after a digit, 1 to 600; 5 unless given.
+    timeout: Option<u16>,
+    token_type: Option<TokenType>,
+    /// Brands with spaces between them; `visa mastercard amex` unless given.
+    valid_card_types: Option<String>,
+    /// Items that are typed twice, with commas between them.
+    require_matching_inputs: Option<String>,
+    /// Whether the caller hears the last digits and presses 1 before it is done.
+    confirmation: Option<bool>,
+}
+
+/// An item of a payment.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum PaymentItem {
+    PaymentCardNumber,
+    ExpirationDate,
+    SecurityCode,
+    PostalCode,
+    BankRoutingNumber,
+    BankAccountNumber,
+    PaymentCardNumberMatcher,
+    ExpirationDateMatcher,
+    SecurityCodeMatcher,
+    PostalCodeMatcher,
+}
+
+/// How a payment ends.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum PaymentStatus {
+    Complete,
+    Cancel,
+}
+
+/// One of the item and the status.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct PaymentUpdate {
+    /// Unlike every other request's: a repeated request is not done twice.
+    idempotency_key: String,
+    /// Who is told what comes of it, by POST.
+    status_callback: String,
+    /// What the caller types from now on.
+    capture: Option<PaymentItem>,
+    status: Option<PaymentStatus>,
+}

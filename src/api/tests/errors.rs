@@ -30,7 +30,7 @@ async fn what_is_not_there_is_not_found() {
         "GET /Calls/{CF}.json => 404 20404 CA and 32 hexadecimal digits",
         "GET /Calls/CA0123456789abcdef0123456789abcdef.json => 404 20404 no call CA0123",
         "POST /Calls/CA0123456789abcdef0123456789abcdef.json Status=completed => 404 20404 no call CA0123",
-        "GET /Calls/{CA}/Payments.json => 404 20404 no resource",
+        "GET /Calls/{CA}/Siprec.json => 404 20404 no resource",
         "GET /Conferences/tour.json => 404 20404 FriendlyName",
         "GET /Conferences/CF0123456789abcdef0123456789abcdef.json => 404 20404 no conference CF0123",
         "POST /Conferences/CF0123456789abcdef0123456789abcdef.json Status=completed => 404 20404 no conference",

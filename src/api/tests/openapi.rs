@@ -244,6 +244,7 @@ impl<'a> Trial<'a> {
             "Keys" => made(&tour.node, "Keys", "").await,
             "Queues" => queue.clone(),
             "Recordings" => format!("RE{:032x}", 1),
+            "Payments" => format!("PK{:032x}", 1),
             _ => format!("NO{:032x}", 1),
         };
         let path = operation.path.replace("{AccountSid}", &account).replace("{Sid}", &sid);

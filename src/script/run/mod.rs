@@ -19,6 +19,7 @@ mod enqueue;
 mod fetch;
 mod gather;
 pub(super) mod parameters;
+mod pay;
 mod record;
 mod refer;
 mod sounds;
@@ -47,6 +48,7 @@ use crate::call::{
     Arrival, CallError, CallEvent, CallStatus, CallTokens, CallView, EndCall, Handle, HttpMethod,
     RecordingSid, Rejection, VoiceSource, VoiceUrl,
 };
+use crate::pay::Payments;
 use crate::sound::{Library, Saying};
 use crate::webhook::{Client, Cookies, Failure};
 
@@ -60,6 +62,8 @@ pub struct Scripts {
     pub saying: Arc<Saying>,
     /// What is read and played.
     pub library: Arc<Library>,
+    /// Who takes payments.
+    pub payments: Payments,
     /// Who is told what goes wrong.
     pub debugger: Debugger,
     /// What allows a caller to be passed on as who they are.
@@ -201,6 +205,7 @@ impl Runner {
                 self.warn(super::code::SCHEMA, "<Leave> is for those who wait in a queue; skipped.");
                 Flow::Next
             }
+            Verb::Pay(pay) => self.pay(&pay).await,
             Verb::Refer(refer) => self.refer(&refer).await,
             Verb::Record(record) => self.record(&record).await,
             Verb::Start(verb) | Verb::Stop(verb) => self.start_or_stop(verb.nouns).await,

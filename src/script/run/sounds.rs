@@ -161,6 +161,7 @@ impl Playing {
             | Verb::Dial(_)
             | Verb::Gather(_)
             | Verb::Record(_)
+            | Verb::Pay(_)
             | Verb::Enqueue(_)
             | Verb::Leave
             | Verb::Refer(_)

@@ -208,7 +208,7 @@ fn hints(element: &Element<'_, '_>) -> Vec<String> {
 }
 
 impl Prompt {
-    fn read(element: &Element<'_, '_>) -> Option<Self> {
+    pub(super) fn read(element: &Element<'_, '_>) -> Option<Self> {
         let read = match element.name() {
             "Say" => Say::read(element).map(|say| say.map(Self::Say)),
             "Play" => Play::read(element).map(|play| match play.what {

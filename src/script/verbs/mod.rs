@@ -7,6 +7,7 @@ pub mod dial;
 mod enqueue;
 mod gather;
 mod pause;
+pub mod pay;
 mod play;
 mod record;
 mod recording;
@@ -67,6 +68,8 @@ pub enum Verb {
     Refer(Refer),
     /// Begin something that goes on beside the script.
     Start(MediaVerb),
+    /// Take a payment.
+    Pay(Box<pay::Pay>),
     /// End something that was started.
     Stop(MediaVerb),
     /// Connect with something that is not a phone.
@@ -90,6 +93,7 @@ impl Verb {
             "Record" => Ok(Some(Self::Record(Box::new(Record::read(element))))),
             "Enqueue" => Enqueue::read(element).map(|enqueue| Some(Self::Enqueue(Box::new(enqueue)))),
             "Leave" => Ok(Some(bare(element, Self::Leave))),
+            "Pay" => Ok(Some(Self::Pay(Box::new(pay::Pay::read(element))))),
             "Refer" => Refer::read(element).map(|refer| Some(Self::Refer(refer))),
             "Start" => Ok(Some(Self::Start(MediaVerb::read(element)))),
             "Stop" => Ok(Some(Self::Stop(MediaVerb::read(element)))),
@@ -124,7 +128,7 @@ pub enum Repeat {
 const REPEAT_MAX: u64 = 1_000;
 
 impl Repeat {
-    pub(super) const ONCE: Self = Self::Times(NonZeroU32::MIN);
+    pub(in crate::script) const ONCE: Self = Self::Times(NonZeroU32::MIN);
 
     fn read(element: &Element<'_, '_>, code: Code) -> Self {
         let right = "a whole number from 0 to 1000";
