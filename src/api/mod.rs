@@ -191,7 +191,7 @@ fn applications_and_numbers(account: &str) -> Vec<Resource> {
     resources
 }
 
-fn calls_and_what_they_leave(account: &str) -> [Resource; 13] {
+fn calls_and_what_they_leave(account: &str) -> [Resource; 15] {
     let calls = format!("{account}/Calls");
     let recordings = format!("{account}/Recordings");
     let recordings_of_call = format!("{calls}/{{call}}/Recordings");
