@@ -174,33 +174,19 @@ impl ApiError {
             {
                 Self::of_recording(error, asked)
             }
-            CallError::NotAllowed => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_215,
-                format!(
-                    "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
-                     the trunks."
-                ),
-            ),
+            CallError::NotAllowed => Self::not_allowed(error, asked),
             CallError::DialQueueFull { retry_after } => {
                 let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
                     .with(RETRY_AFTER, HeaderValue::from(retry_after))
             }
-            CallError::NodeFull | CallError::NotStreaming => {
-                Self::unavailable(format!("The {asked}: {error}."))
+            CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
+            CallError::NotStreaming | CallError::StreamsFull | CallError::StreamNameTaken => {
+                Self::of_stream(error, asked)
             }
-            CallError::WrongState if matches!(asked, Asked::NewStream(_)) => {
-                Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: it is not in progress."))
+            CallError::WrongState if matches!(asked, Asked::NewStream(_) | Asked::Stream(_)) => {
+                Self::of_stream(error, asked)
             }
-            CallError::WrongState if matches!(asked, Asked::Stream(_)) => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_220,
-                format!(
-                    "The {asked}: the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end."
-                ),
-            ),
-            CallError::StreamsFull => Self::refused(31_941, error, asked),
             CallError::WrongState => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_220,
@@ -216,7 +202,7 @@ impl ApiError {
             CallError::Stopping => {
                 Self::unavailable("The node is stopping and takes no more requests.".to_owned())
             }
-            CallError::QueueNameTaken | CallError::QueueNotEmpty | CallError::StreamNameTaken => {
+            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
                 Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
             }
             CallError::NotPlaying | CallError::QueueFull(_) | CallError::TooManyQueues => {
@@ -252,6 +238,35 @@ impl ApiError {
             format!("The {asked}: it is not in progress, or nobody is in it.")
         };
         Self::new(StatusCode::BAD_REQUEST, 21_220, message)
+    }
+
+    fn not_allowed(error: CallError, asked: Asked<'_>) -> Self {
+        let message = format!(
+            "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
+             the trunks."
+        );
+        Self::new(StatusCode::BAD_REQUEST, 21_215, message)
+    }
+
+    /// What the model answered about a stream.
+    fn of_stream(error: CallError, asked: Asked<'_>) -> Self {
+        if error == CallError::StreamsFull {
+            return Self::refused(31_941, error, asked);
+        }
+        if error == CallError::NotStreaming {
+            return Self::unavailable(format!("The {asked}: {error}."));
+        }
+        if error == CallError::StreamNameTaken {
+            return Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."));
+        }
+        // One that listens can be stopped; of one that talks the call's script is in charge.
+        let why = match asked {
+            Asked::Stream(_) => {
+                "the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end"
+            }
+            _ => "it is not in progress",
+        };
+        Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: {why}."))
     }
 
     fn refused(code: u32, error: CallError, asked: Asked<'_>) -> Self {
