@@ -70,7 +70,7 @@ impl World {
         let (account, call) = (AccountSid::generate(), CallSid::generate());
         let parameters = Parameters::default();
         let opening = Opening { account, call, stream, tracks: Tracks::Inbound, parameters };
-        forks.begin(Begin { leg: LEG, url: StreamUrl::parse(url).expect("a URL"), opening });
+        forks.begin(Begin { leg: LEG, url: StreamUrl::parse(url).expect("a URL"), opening, speech: None });
         Self { ears, forks, reports, servers, stream, step: Mutex::new(0) }
     }
 
