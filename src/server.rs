@@ -216,8 +216,7 @@ impl Node {
         let (calls, adapters, tapping) = start_model(&config, options, &metrics)?;
         let calls = remembering(calls, &store, &metrics).await;
         let recordings = config.data_dir.join(RECORDINGS);
-        let ears = Arc::new(Ears::new(tapping.bell.clone()));
-        let taps = FanOut::start(tapping.taps, Arc::clone(&ears) as _, &tapping.bell)?;
+        let (ears, taps) = listen(tapping)?;
         let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &config, &metrics)?;
         let streamed = start_streams(&calls, ears, &config.webhook, directory.clone(), &metrics)?;
         tokio::spawn(tidy_recordings(recorder.clone(), recordings.clone(), config.recordings));
@@ -235,10 +234,7 @@ impl Node {
             public_url: public_url.clone(),
             stopping: is_stopping.clone(),
             followers: api::followers(),
-            metrics: {
-                let metrics = metrics.clone();
-                Box::new(move || metrics.render())
-            },
+            metrics: rendering(&metrics),
         };
         let settings = sip_settings(&config, account, directory.clone(), session_interval_min)?;
         let web = web_client(&config.webhook, directory, &metrics)?;
@@ -469,6 +465,19 @@ fn start_model(
     };
     let (calls, adapters) = call::start(workers, reports, ports, receiving, limits, outbound, metrics);
     Ok((calls, adapters, tapping))
+}
+
+/// Hands what is tapped to streams, and the rest of it to the recorder.
+fn listen(tapping: Tapping) -> io::Result<(Arc<Ears>, FanOut)> {
+    let ears = Arc::new(Ears::new(tapping.bell.clone()));
+    let taps = FanOut::start(tapping.taps, Arc::clone(&ears) as _, &tapping.bell)?;
+    Ok((ears, taps))
+}
+
+/// The node's figures as they are when somebody asks.
+fn rendering(metrics: &Metrics) -> Box<dyn Fn() -> String + Send + Sync> {
+    let metrics = metrics.clone();
+    Box::new(move || metrics.render())
 }
 
 /// Where what is tapped comes from, and what rings when something was.

@@ -169,11 +169,6 @@ impl ApiError {
             | CallError::RecordingUnderWay
             | CallError::RecordingsFull
             | CallError::NotRecording => Self::of_recording(error, asked),
-            CallError::WrongState
-                if matches!(asked, Asked::NewRecording(_) | Asked::NewConferenceRecording(_)) =>
-            {
-                Self::of_recording(error, asked)
-            }
             CallError::NotAllowed => Self::new(
                 StatusCode::BAD_REQUEST,
                 21_215,
@@ -190,25 +185,8 @@ impl ApiError {
             CallError::NodeFull | CallError::NotStreaming => {
                 Self::unavailable(format!("The {asked}: {error}."))
             }
-            CallError::WrongState if matches!(asked, Asked::NewStream(_)) => {
-                Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: it is not in progress."))
-            }
-            CallError::WrongState if matches!(asked, Asked::Stream(_)) => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_220,
-                format!(
-                    "The {asked}: the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end."
-                ),
-            ),
             CallError::StreamsFull => Self::refused(31_941, error, asked),
-            CallError::WrongState => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_220,
-                format!(
-                    "The {asked} is not in the right state. Status=canceled ends a call before it is \
-                     answered, Status=completed one that is not over."
-                ),
-            ),
+            CallError::WrongState => Self::wrong_state(asked),
             CallError::DigitsFull => Self::unavailable(format!("{error}; none of these will be. Try again.")),
             CallError::Overloaded => {
                 Self::unavailable("The node is overloaded; nothing was done. Try again.".to_owned())
@@ -230,6 +208,26 @@ impl ApiError {
             CallError::NoTrunk => Self::refused(21_300, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
+    }
+
+    /// What was asked about is not in the state for that.
+    fn wrong_state(asked: Asked<'_>) -> Self {
+        if matches!(asked, Asked::NewRecording(_) | Asked::NewConferenceRecording(_)) {
+            return Self::of_recording(CallError::WrongState, asked);
+        }
+        let message = if matches!(asked, Asked::NewStream(_)) {
+            format!("The {asked}: it is not in progress.")
+        } else if matches!(asked, Asked::Stream(_)) {
+            format!(
+                "The {asked}: the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end."
+            )
+        } else {
+            format!(
+                "The {asked} is not in the right state. Status=canceled ends a call before it is answered, \
+                 Status=completed one that is not over."
+            )
+        };
+        Self::new(StatusCode::BAD_REQUEST, 21_220, message)
     }
 
     /// What the model answered about a recording.
