@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,10 +216,7 @@ impl Node {
         let (calls, adapters, tapping) = start_model(&config, options, &metrics)?;
         let calls = remembering(calls, &store, &metrics).await;
         let recordings = config.data_dir.join(RECORDINGS);
-        let (ears, taps) = listen(tapping)?;
-        let (recorder, recorded) = start_recorder(&calls, recordings.clone(), taps, &config, &metrics)?;
-        let streamed = start_streams(&calls, ears, &config.webhook, directory.clone(), &metrics)?;
-        tokio::spawn(tidy_recordings(recorder.clone(), recordings.clone(), config.recordings));
+        let listeners = start_listeners(&calls, tapping, &recordings, &config, &directory, &metrics)?;
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
         let call_tokens = Arc::new(call::CallTokens::new().map_err(io::Error::other)?);
@@ -234,15 +231,18 @@ impl Node {
             public_url: public_url.clone(),
             stopping: is_stopping.clone(),
             followers: api::followers(),
-            metrics: rendering(&metrics),
+            metrics: {
+                let metrics = metrics.clone();
+                Box::new(move || metrics.render())
+            },
         };
         let settings = sip_settings(&config, account, directory.clone(), session_interval_min)?;
         let web = web_client(&config.webhook, directory, &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
         tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
-        tokio::spawn(script::deliver_recordings(courier.clone(), recorded, public_url.clone()));
-        tokio::spawn(script::deliver_streams(courier.clone(), debugger.clone(), streamed));
+        tokio::spawn(script::deliver_recordings(courier.clone(), listeners.recorded, public_url.clone()));
+        tokio::spawn(script::deliver_streams(courier.clone(), debugger.clone(), listeners.streamed));
         let saying = Arc::new(saying(&config)?);
         let library = Arc::new(Library::default());
         let scripts =
@@ -258,7 +258,7 @@ impl Node {
             sip: sip_address,
             sip_tls,
             calls,
-            recorder,
+            recorder: listeners.recorder,
             courier,
             store,
             endpoint,
@@ -357,6 +357,30 @@ fn web_client(
         info!(code = failure.code(), subject, error = %failure, "request to an application failed");
     });
     Ok(Client::new(&settings, Arc::new(SystemNetwork::new()), Arc::new(keys), on_failure, metrics)?)
+}
+
+/// Those who have what is tapped, and what is to be told of them.
+struct Listeners {
+    recorder: Recorder,
+    recorded: mpsc::Receiver<call::RecordingNews>,
+    streamed: mpsc::Receiver<call::StreamNews>,
+}
+
+/// Hands what is tapped to recordings and streams.
+fn start_listeners(
+    calls: &call::Handle,
+    tapping: Tapping,
+    recordings: &Path,
+    config: &Config,
+    directory: &Directory,
+    metrics: &Metrics,
+) -> Result<Listeners, StartError> {
+    let ears = Arc::new(Ears::new(tapping.bell.clone()));
+    let taps = FanOut::start(tapping.taps, Arc::clone(&ears) as _, &tapping.bell)?;
+    let (recorder, recorded) = start_recorder(calls, recordings.to_owned(), taps, config, metrics)?;
+    tokio::spawn(tidy_recordings(recorder.clone(), recordings.to_owned(), config.recordings));
+    let streamed = start_streams(calls, ears, &config.webhook, directory.clone(), metrics)?;
+    Ok(Listeners { recorder, recorded, streamed })
 }
 
 /// Streams go where webhooks may go, and are signed with the same keys. What is to be told of them comes out of the
@@ -465,19 +489,6 @@ fn start_model(
     };
     let (calls, adapters) = call::start(workers, reports, ports, receiving, limits, outbound, metrics);
     Ok((calls, adapters, tapping))
-}
-
-/// Hands what is tapped to streams, and the rest of it to the recorder.
-fn listen(tapping: Tapping) -> io::Result<(Arc<Ears>, FanOut)> {
-    let ears = Arc::new(Ears::new(tapping.bell.clone()));
-    let taps = FanOut::start(tapping.taps, Arc::clone(&ears) as _, &tapping.bell)?;
-    Ok((ears, taps))
-}
-
-/// The node's figures as they are when somebody asks.
-fn rendering(metrics: &Metrics) -> Box<dyn Fn() -> String + Send + Sync> {
-    let metrics = metrics.clone();
-    Box::new(move || metrics.render())
 }
 
 /// Where what is tapped comes from, and what rings when something was.

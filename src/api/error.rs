@@ -169,24 +169,32 @@ impl ApiError {
             | CallError::RecordingUnderWay
             | CallError::RecordingsFull
             | CallError::NotRecording => Self::of_recording(error, asked),
-            CallError::NotAllowed => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_215,
-                format!(
-                    "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
-                     the trunks."
-                ),
-            ),
+            CallError::WrongState
+                if matches!(asked, Asked::NewRecording(_) | Asked::NewConferenceRecording(_)) =>
+            {
+                Self::of_recording(error, asked)
+            }
+            CallError::NotAllowed => Self::not_allowed(error, asked),
             CallError::DialQueueFull { retry_after } => {
                 let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
                     .with(RETRY_AFTER, HeaderValue::from(retry_after))
             }
-            CallError::NodeFull | CallError::NotStreaming => {
-                Self::unavailable(format!("The {asked}: {error}."))
+            CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
+            CallError::NotStreaming | CallError::StreamsFull | CallError::StreamNameTaken => {
+                Self::of_stream(error, asked)
             }
-            CallError::StreamsFull => Self::refused(31_941, error, asked),
-            CallError::WrongState => Self::wrong_state(asked),
+            CallError::WrongState if matches!(asked, Asked::NewStream(_) | Asked::Stream(_)) => {
+                Self::of_stream(error, asked)
+            }
+            CallError::WrongState => Self::new(
+                StatusCode::BAD_REQUEST,
+                21_220,
+                format!(
+                    "The {asked} is not in the right state. Status=canceled ends a call before it is \
+                     answered, Status=completed one that is not over."
+                ),
+            ),
             CallError::DigitsFull => Self::unavailable(format!("{error}; none of these will be. Try again.")),
             CallError::Overloaded => {
                 Self::unavailable("The node is overloaded; nothing was done. Try again.".to_owned())
@@ -194,7 +202,7 @@ impl ApiError {
             CallError::Stopping => {
                 Self::unavailable("The node is stopping and takes no more requests.".to_owned())
             }
-            CallError::QueueNameTaken | CallError::QueueNotEmpty | CallError::StreamNameTaken => {
+            CallError::QueueNameTaken | CallError::QueueNotEmpty => {
                 Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
             }
             CallError::NotPlaying | CallError::QueueFull(_) | CallError::TooManyQueues => {
@@ -208,26 +216,6 @@ impl ApiError {
             CallError::NoTrunk => Self::refused(21_300, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
-    }
-
-    /// What was asked about is not in the state for that.
-    fn wrong_state(asked: Asked<'_>) -> Self {
-        if matches!(asked, Asked::NewRecording(_) | Asked::NewConferenceRecording(_)) {
-            return Self::of_recording(CallError::WrongState, asked);
-        }
-        let message = if matches!(asked, Asked::NewStream(_)) {
-            format!("The {asked}: it is not in progress.")
-        } else if matches!(asked, Asked::Stream(_)) {
-            format!(
-                "The {asked}: the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end."
-            )
-        } else {
-            format!(
-                "The {asked} is not in the right state. Status=canceled ends a call before it is answered, \
-                 Status=completed one that is not over."
-            )
-        };
-        Self::new(StatusCode::BAD_REQUEST, 21_220, message)
     }
 
     /// What the model answered about a recording.
@@ -249,6 +237,33 @@ impl ApiError {
             format!("The {asked}: it is not in progress, or nobody is in it.")
         };
         Self::new(StatusCode::BAD_REQUEST, 21_220, message)
+    }
+
+    fn not_allowed(error: CallError, asked: Asked<'_>) -> Self {
+        let message = format!(
+            "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
+             the trunks."
+        );
+        Self::new(StatusCode::BAD_REQUEST, 21_215, message)
+    }
+
+    /// What the model answered about a stream.
+    fn of_stream(error: CallError, asked: Asked<'_>) -> Self {
+        if error == CallError::StreamsFull {
+            return Self::refused(31_941, error, asked);
+        }
+        if error == CallError::NotStreaming {
+            return Self::unavailable(format!("The {asked}: {error}."));
+        }
+        if error == CallError::StreamNameTaken {
+            return Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."));
+        }
+        let why = if matches!(asked, Asked::Stream(_)) {
+            "the call talks over it (<Connect>); its server ends it, a redirect, or the call's end"
+        } else {
+            "it is not in progress"
+        };
+        Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: {why}."))
     }
 
     fn refused(code: u32, error: CallError, asked: Asked<'_>) -> Self {
