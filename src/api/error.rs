@@ -259,12 +259,10 @@ impl ApiError {
         if error == CallError::StreamNameTaken {
             return Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."));
         }
-        // One that listens can be stopped; of one that talks the call's script is in charge.
-        let why = match asked {
-            Asked::Stream(_) => {
-                "the call talks over it (<Connect>). Its server ends it, a redirect, or the call's end"
-            }
-            _ => "it is not in progress",
+        let why = if matches!(asked, Asked::Stream(_)) {
+            "the call talks over it (<Connect>); its server ends it, a redirect, or the call's end"
+        } else {
+            "it is not in progress"
         };
         Self::new(StatusCode::BAD_REQUEST, 21_220, format!("The {asked}: {why}."))
     }

@@ -410,7 +410,7 @@ pub(super) enum Request {
     LeaveConference(CallSid, Reply<()>),
     Bridge(CallSid, CallSid, Reply<()>),
     Play(CallSid, Sound, Play, Reply<PlayerId>),
-    Feed(CallSid, Feed, watch::Sender<u64>, Reply<PlayerId>),
+    Feed(CallSid, Box<Feed>, watch::Sender<u64>, Reply<PlayerId>),
     StopPlaying(CallSid, Reply<()>),
     Queue(Box<QueueRequest>),
     Transfer(TransferRequest),
@@ -743,7 +743,7 @@ impl Handle {
         feed: Feed,
         marks: watch::Sender<u64>,
     ) -> Result<PlayerId, CallError> {
-        self.ask(|reply| Request::Feed(call, feed, marks, reply)).await
+        self.ask(|reply| Request::Feed(call, Box::new(feed), marks, reply)).await
     }
 
     /// Stops what a call is played.

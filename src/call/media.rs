@@ -256,7 +256,7 @@ impl<W> Media<W> {
     pub(super) fn feed(
         &mut self,
         place: &LegPlace,
-        feed: Feed,
+        feed: Box<Feed>,
         waiter: impl FnOnce(PlayerId) -> W,
     ) -> Result<PlayerId, (Full, W)> {
         let id = PlayerId(self.next());
@@ -265,7 +265,7 @@ impl<W> Media<W> {
             return Err((Full, waiter(id)));
         }
         self.hears_no_music(place.leg);
-        self.ask(place.worker, Ask::Play(place.leg, Player::of_feed(id, feed)), waiter(id)).map(|()| id)
+        self.ask(place.worker, Ask::Play(place.leg, Player::of_feed(id, *feed)), waiter(id)).map(|()| id)
     }
 
     /// Has what a leg says and hears handed out, or no more.

@@ -389,7 +389,7 @@ impl Model {
     pub(super) fn feed(
         &mut self,
         sid: CallSid,
-        feed: Feed,
+        feed: Box<Feed>,
         marks: watch::Sender<u64>,
         reply: Reply<PlayerId>,
     ) {

@@ -35,7 +35,7 @@ install_python() {
 }
 
 install_agent() {
-    install_venv .venv-agent agent-requirements.txt
+    install_venv agent/.venv agent/requirements.txt
 }
 
 install_venv() {

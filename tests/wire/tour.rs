@@ -120,7 +120,7 @@ async fn an_agent_of_an_open_framework_is_heard_and_interrupted() {
     let file = format!("[[route]]\nuser = \"*\"\ntwiml = \"<Response>{connect}</Response>\"\n");
     let file = format!("egress_allow = \"127.0.0.0/8\"\n{file}");
     let node = Running::start_with_file(Options::default(), &file).await;
-    let mut agent = Command::new(format!("{ROOT}/tests/sdk/.venv-agent/bin/python"));
+    let mut agent = Command::new(format!("{ROOT}/tests/sdk/agent/.venv/bin/python"));
     agent.arg(format!("{ROOT}/docs/tour/framework.py")).env("PORT", port.to_string());
     let _agent: Child = agent.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     listens(port).await;
