@@ -181,11 +181,9 @@ fn masking(end: &CaptureEnd) -> Value {
 }
 
 fn listeners(listeners: &Listeners) -> Value {
-    let names = |sids: Vec<String>| sids;
-    json!({
-        "calls": names(listeners.calls.iter().map(ToString::to_string).collect()),
-        "recordings": names(listeners.recordings.iter().map(ToString::to_string).collect()),
-    })
+    let calls: Vec<String> = listeners.calls.iter().map(ToString::to_string).collect();
+    let recordings: Vec<String> = listeners.recordings.iter().map(ToString::to_string).collect();
+    json!({"calls": calls, "recordings": recordings})
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::pay::{
 /// How often anything is asked in all, whatever goes wrong: each of twelve items, three times.
 const ASKED_MAX: u32 = 36;
 
-/// A value that cannot be.
+/// No connector of the name.
 const NO_CONNECTOR: u32 = 64_004;
 /// Payments cannot be taken now.
 const UNAVAILABLE: u32 = 64_002;
@@ -55,7 +55,13 @@ impl Runner {
             Err(error) => {
                 let (result, code) = match &error {
                     PayError::NoConnector(_) => ("validation-error", NO_CONNECTOR),
-                    _ => ("internal-error", UNAVAILABLE),
+                    PayError::UnderWay
+                    | PayError::NoPayment
+                    | PayError::NotNow(_)
+                    | PayError::KeyUsed
+                    | PayError::Call(_)
+                    | PayError::Memory(_)
+                    | PayError::Unavailable => ("internal-error", UNAVAILABLE),
                 };
                 self.note(code, &format!("No payment is taken: {error}."));
                 return self.go_to(&pay.action, failed(result, &format!("{error}."), code));
