@@ -115,7 +115,10 @@ impl Stage {
             match event {
                 Event::Leg { event: LegEvent::Marks { player: PLAYER, passed }, .. } => marks.push(passed),
                 Event::Leg { event: LegEvent::Played { player: PLAYER, end }, .. } => self.ends.push(end),
-                other => panic!("{other:?}"),
+                Event::Leg { .. }
+                | Event::Applied { .. }
+                | Event::Refused { .. }
+                | Event::Conference { .. } => panic!("{event:?}"),
             }
         }
         marks

@@ -151,9 +151,9 @@ proptest! {
         while stage.heard.len() < said.len() + 160 {
             let before = stage.names.len();
             stage.run(1);
-            for n in before..stage.names.len() {
-                prop_assert_eq!(&stage.names[n], &n.to_string());
-                prop_assert!(marks[n] <= stage.heard.len());
+            for (n, (name, mark)) in stage.names.iter().zip(&marks).enumerate().skip(before) {
+                prop_assert_eq!(name, &n.to_string());
+                prop_assert!(*mark <= stage.heard.len());
             }
             if let Some(next) = marks.get(stage.names.len()) {
                 prop_assert!(stage.heard.len() < next + 160 + MARK_SPACING);
