@@ -226,7 +226,7 @@ impl Attempt {
         invite: InviteOption,
     ) -> Result<(InviteDialog, Happened, Response), Missed> {
         let sent = shared.states.follow(
-            |states| shared.dialogs.do_invite_async(invite, states),
+            |states| shared.dialogs.do_invite_async(invite, states).map_err(Box::new),
             |(dialog, _): &(InviteDialog, _)| dialog.id(),
         );
         let ((dialog, mut done), states) = sent.map_err(|e| {

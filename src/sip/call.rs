@@ -163,7 +163,10 @@ pub(super) fn set_up(
 ) -> Result<(InviteDialog, Happened), Refusal> {
     let contact = Some(inbound.contact(transaction));
     let made = inbound.states.follow(
-        |states| inbound.dialogs.get_or_create_server_invite(transaction, states, None, contact),
+        |states| {
+            let made = inbound.dialogs.get_or_create_server_invite(transaction, states, None, contact);
+            made.map_err(Box::new)
+        },
         InviteDialog::id,
     );
     Ok(made.map_err(|_| StatusCode::ServerInternalError)?)

@@ -183,18 +183,14 @@ impl Endpoint {
         let inner = endpoint.inner.clone();
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
         let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
-        let dialler = Dialler::new(serving(), advertised.clone(), Arc::clone(&living), stop.child_token());
         let (here, known) = (public_tls.unwrap_or(public), (open, Arc::clone(&living)));
         let secure = SecureDialler::new(serving(), settings.trust, here, known, stop.child_token());
         let dialogs = Arc::new(DialogLayer::new(inner.clone()));
-        let states = States::new(&dialogs);
-        let told = stop.child_token().run_until_cancelled_owned(Arc::clone(&states).pass_on());
-        tokio::spawn(told);
         let inbound = Inbound {
-            dialler,
+            dialler: Dialler::new(serving(), advertised.clone(), Arc::clone(&living), stop.child_token()),
             secure,
+            states: follow(&dialogs, &stop),
             dialogs,
-            states,
             endpoint: inner.clone(),
             trunks: Trunks::new(&settings.trunks, metrics).map_err(io::Error::other)?,
             calls,
@@ -238,6 +234,13 @@ impl Endpoint {
         }
         self.stop.cancel();
     }
+}
+
+/// What happens in dialogs, passed on until the endpoint ends.
+fn follow(dialogs: &DialogLayer, stop: &CancellationToken) -> Arc<States> {
+    let states = States::new(dialogs);
+    tokio::spawn(stop.child_token().run_until_cancelled_owned(Arc::clone(&states).pass_on()));
+    states
 }
 
 fn build(
