@@ -173,14 +173,7 @@ impl ApiError {
             {
                 Self::of_recording(error, asked)
             }
-            CallError::NotAllowed => Self::new(
-                StatusCode::BAD_REQUEST,
-                21_215,
-                format!(
-                    "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
-                     the trunks."
-                ),
-            ),
+            CallError::NotAllowed => Self::not_allowed(error, asked),
             CallError::DialQueueFull { retry_after } => {
                 let message = format!("The {asked}: {error}. Try again in {retry_after} seconds.");
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
@@ -217,6 +210,15 @@ impl ApiError {
             CallError::KeysCaptured => Self::refused(64_021, error, asked),
             CallError::TooManyCalls => Self::refused(10_004, error, asked),
         }
+    }
+
+    /// It may not be dialled.
+    fn not_allowed(error: CallError, asked: Asked<'_>) -> Self {
+        let message = format!(
+            "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and the \
+             trunks."
+        );
+        Self::new(StatusCode::BAD_REQUEST, 21_215, message)
     }
 
     /// What the model answered about a recording.
