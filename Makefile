@@ -32,6 +32,12 @@ quality: ## Score how speech sounds by codec and network (PESQ); ARGS='--codecs 
 	cargo build --release --locked --bin confab
 	@CONFAB=$(TARGET)/release/confab tests/quality/run.sh $(ARGS)
 
+.PHONY: masking
+masking: ## Measure what is left of captured keys over the whole corpus; ARGS='--every 20' goes to it
+	@.ci/need build
+	cargo build --locked -p confab-media --example masking
+	@MASKING=$(TARGET)/debug/examples/masking tests/masking/run.sh $(ARGS)
+
 .PHONY: test
 test: needs fmt-check lint docs unit interop deny bench-smoke ## Everything a contributor must pass
 	@echo "make test: all passed"

@@ -32,6 +32,29 @@ const LAYERS: [&[&str]; 9] = [
 /// them too.
 const BEHIND_ONE_FOLDER: [(&str, &str); 1] = [("rsipstack", "src/sip/")];
 
+/// What only these may name, outside of tests: keys that are captured, and sound that they may be in.
+const CONFINED: [(&str, &[&str]); 4] = [
+    (
+        "CapturedDigit",
+        &["media/src/leg/capture/", "media/src/leg/mod.rs", "media/src/lib.rs", "src/payment/"],
+    ),
+    (
+        "CapturedDigits",
+        &[
+            "media/src/leg/capture/",
+            "media/src/leg/mod.rs",
+            "media/src/lib.rs",
+            "src/call/capture.rs",
+            "src/payment/",
+        ],
+    ),
+    ("Tainted", &["media/src/leg/capture/", "media/src/leg/dtmf/hearing.rs", "media/src/leg/receive.rs"]),
+    ("Playout", &["media/src/leg/capture/tainted.rs", "media/src/leg/mod.rs", "media/src/playout/"]),
+];
+
+/// How the sound of a leg is fetched, and where alone.
+const PLAYED_OUT: (&str, &str) = ("playout.play(", "media/src/leg/capture/tainted.rs");
+
 /// What the engine must not name: each reads a clock, waits, locks, draws entropy or reaches outside.
 const IMPURE: [&str; 16] = [
     "Instant",
@@ -96,6 +119,11 @@ fn modules_import_only_from_lower_layers() {
 #[test]
 fn a_library_behind_one_folder_is_known_only_there() {
     hold(walls);
+}
+
+#[test]
+fn captured_keys_and_sound_with_keys_are_known_to_few() {
+    hold(confined);
 }
 
 #[test]
@@ -186,6 +214,26 @@ fn walls(source: &Source) -> Vec<Finding> {
     }
     let behind = BEHIND_ONE_FOLDER.iter().filter(|(_, folder)| !source.path.starts_with(folder));
     behind.flat_map(|(library, _)| source.words(library)).collect()
+}
+
+fn confined(source: &Source) -> Vec<Finding> {
+    if !source.path.starts_with("src/") && !source.path.starts_with("media/src/") {
+        return Vec::new();
+    }
+    let may = |path: &&str| source.path.starts_with(path);
+    let tests_at = source.tests_at();
+    let mut found = Vec::new();
+    for (word, homes) in CONFINED {
+        if !homes.iter().any(|home| may(&home)) {
+            let named = source.words_at(word).filter(|at| *at < tests_at);
+            found.extend(named.map(|at| source.finding(at, format!("`{word}`"))));
+        }
+    }
+    let (fetched, home) = PLAYED_OUT;
+    if !may(&home) && !may(&"media/src/playout/") {
+        found.extend(source.code_phrases(fetched));
+    }
+    found
 }
 
 fn purity(source: &Source) -> Vec<Finding> {
@@ -340,6 +388,18 @@ fn hold(rule: fn(&Source) -> Vec<Finding>) {
 fn planted(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec<String> {
     let found = rule(&Source::new(path, text));
     found.iter().map(|finding| format!("{}: {}", finding.line, finding.what)).collect()
+}
+
+#[test]
+fn a_planted_look_at_captured_keys_is_found() {
+    let look = "fn log(digit: &CapturedDigit) {}";
+    assert_eq!(planted(confined, "src/telemetry/log.rs", look), ["1: `CapturedDigit`"]);
+    assert_eq!(planted(confined, "src/payment/card.rs", look), [""; 0]);
+    let early = "fn hear(&mut self) { self.playout.play(now, frame); }";
+    assert_eq!(planted(confined, "media/src/leg/receive.rs", early), ["1: `playout.play(`"]);
+    assert_eq!(planted(confined, "media/src/leg/capture/tainted.rs", early), [""; 0]);
+    let tap = "fn copy(said: &Tainted<'_>) {}";
+    assert_eq!(planted(confined, "media/src/tap.rs", tap), ["1: `Tainted`"]);
 }
 
 #[test]

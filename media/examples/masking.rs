@@ -18,7 +18,11 @@ mod phone;
 #[path = "../tests/masking/speech.rs"]
 mod speech;
 
+use confab_media::SampleRate;
 use corpus::{Condition, Outcome};
+
+/// Of so many clips one is written as it is without a capture, too: detectors are to show that they hear keys.
+const OPEN_EVERY: usize = 10;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -42,7 +46,10 @@ fn main() {
         print(n, condition, &outcome);
         if let Some(folder) = value("--wav") {
             let path = Path::new(&folder).join(format!("{n:05}.wav"));
-            std::fs::write(path, wav(&outcome)).unwrap();
+            std::fs::write(&path, wav(outcome.rate, &outcome.egress)).unwrap();
+            if n.is_multiple_of(OPEN_EVERY) {
+                std::fs::write(path.with_extension("open.wav"), wav(outcome.rate, &outcome.open)).unwrap();
+            }
         }
     }
 }
@@ -84,8 +91,8 @@ fn print(n: usize, condition: &Condition, outcome: &Outcome) {
     );
 }
 
-fn wav(outcome: &Outcome) -> Vec<u8> {
-    let (rate, bytes) = (outcome.rate.hertz(), outcome.egress.len() as u32 * 2);
+fn wav(rate: SampleRate, samples: &[i16]) -> Vec<u8> {
+    let (rate, bytes) = (rate.hertz(), samples.len() as u32 * 2);
     let mut wav = Vec::new();
     wav.extend(b"RIFF");
     wav.extend((36 + bytes).to_le_bytes());
@@ -96,6 +103,6 @@ fn wav(outcome: &Outcome) -> Vec<u8> {
     wav.extend([2u16, 16].iter().flat_map(|field| field.to_le_bytes()));
     wav.extend(b"data");
     wav.extend(bytes.to_le_bytes());
-    wav.extend(outcome.egress.iter().flat_map(|sample| sample.to_le_bytes()));
+    wav.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     wav
 }

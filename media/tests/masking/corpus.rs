@@ -85,6 +85,8 @@ pub(crate) struct Outcome {
     pub(crate) attestation: Attestation,
     /// What everybody else got.
     pub(crate) egress: Vec<i16>,
+    /// What they would have got.
+    pub(crate) open: Vec<i16>,
     pub(crate) rate: SampleRate,
 }
 
@@ -247,6 +249,7 @@ pub(crate) fn play(condition: &Condition) -> Outcome {
         attestation: masked.attestation(),
         captured: masked.captured,
         egress: masked.egress,
+        open: open.egress,
         rate,
     }
 }
