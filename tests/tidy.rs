@@ -34,10 +34,7 @@ const BEHIND_ONE_FOLDER: [(&str, &str); 1] = [("rsipstack", "src/sip/")];
 
 /// What only these may name, outside of tests: keys that are captured, and sound that they may be in.
 const CONFINED: [(&str, &[&str]); 4] = [
-    (
-        "CapturedDigit",
-        &["media/src/leg/capture/", "media/src/leg/mod.rs", "media/src/lib.rs", "src/payment/"],
-    ),
+    ("CapturedDigit", &["media/src/leg/capture/", "media/src/leg/mod.rs", "media/src/lib.rs", "src/pay/"]),
     (
         "CapturedDigits",
         &[
@@ -45,7 +42,7 @@ const CONFINED: [(&str, &[&str]); 4] = [
             "media/src/leg/mod.rs",
             "media/src/lib.rs",
             "src/call/capture.rs",
-            "src/payment/",
+            "src/pay/",
         ],
     ),
     ("Tainted", &["media/src/leg/capture/", "media/src/leg/dtmf/hearing.rs", "media/src/leg/receive.rs"]),
