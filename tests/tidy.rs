@@ -391,7 +391,7 @@ fn planted(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec<Str
 fn a_planted_look_at_captured_keys_is_found() {
     let look = "fn log(digit: &CapturedDigit) {}";
     assert_eq!(planted(confined, "src/telemetry/log.rs", look), ["1: `CapturedDigit`"]);
-    assert_eq!(planted(confined, "src/payment/card.rs", look), [""; 0]);
+    assert_eq!(planted(confined, "src/pay/card.rs", look), [""; 0]);
     let early = "fn hear(&mut self) { self.playout.play(now, frame); }";
     assert_eq!(planted(confined, "media/src/leg/receive.rs", early), ["1: `playout.play(`"]);
     assert_eq!(planted(confined, "media/src/leg/capture/tainted.rs", early), [""; 0]);
