@@ -35,10 +35,7 @@ const BEHIND_ONE_FOLDER: [(&str, &str); 1] = [("rsipstack", "src/sip/")];
 
 /// What only these may name, outside of tests: keys that are captured, and sound that they may be in.
 const CONFINED: [(&str, &[&str]); 4] = [
-    (
-        "CapturedDigit",
-        &["media/src/leg/capture/", "media/src/leg/mod.rs", "media/src/lib.rs", "src/payment/"],
-    ),
+    ("CapturedDigit", &["media/src/leg/capture/", "media/src/leg/mod.rs", "media/src/lib.rs", "src/pay/"]),
     (
         "CapturedDigits",
         &[
@@ -46,7 +43,7 @@ const CONFINED: [(&str, &[&str]); 4] = [
             "media/src/leg/mod.rs",
             "media/src/lib.rs",
             "src/call/capture.rs",
-            "src/payment/",
+            "src/pay/",
         ],
     ),
     ("Tainted", &["media/src/leg/capture/", "media/src/leg/dtmf/hearing.rs", "media/src/leg/receive.rs"]),
@@ -395,7 +392,7 @@ fn planted(rule: fn(&Source) -> Vec<Finding>, path: &str, text: &str) -> Vec<Str
 fn a_planted_look_at_captured_keys_is_found() {
     let look = "fn log(digit: &CapturedDigit) {}";
     assert_eq!(planted(confined, "src/telemetry/log.rs", look), ["1: `CapturedDigit`"]);
-    assert_eq!(planted(confined, "src/payment/card.rs", look), [""; 0]);
+    assert_eq!(planted(confined, "src/pay/card.rs", look), [""; 0]);
     let early = "fn hear(&mut self) { self.playout.play(now, frame); }";
     assert_eq!(planted(confined, "media/src/leg/receive.rs", early), ["1: `playout.play(`"]);
     assert_eq!(planted(confined, "media/src/leg/capture/tainted.rs", early), [""; 0]);

@@ -219,6 +219,15 @@ impl ApiError {
         }
     }
 
+    /// It may not be dialled.
+    fn not_allowed(error: CallError, asked: Asked<'_>) -> Self {
+        let message = format!(
+            "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and the \
+             trunks."
+        );
+        Self::new(StatusCode::BAD_REQUEST, 21_215, message)
+    }
+
     /// What the model answered about a recording.
     fn of_recording(error: CallError, asked: Asked<'_>) -> Self {
         if error == CallError::RecordingsFull {

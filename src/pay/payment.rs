@@ -233,7 +233,13 @@ impl Payment {
                 Step::Failed(_, mistake) if !matches!(mistake, Mistake::CardType | Mistake::Matching) => {
                     Step::Failed(capture, Mistake::InputTimeout)
                 }
-                step => step,
+                step @ (Step::Typed(_)
+                | Step::Captured(_)
+                | Step::Failed(..)
+                | Step::Confirm
+                | Step::Unconfirmed
+                | Step::Submit
+                | Step::Over(_)) => step,
             }),
             Stage::Confirming(_) => {
                 self.stage = Stage::Idle;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::TimeZone;
 use proptest::prelude::*;
 
-use super::super::terms::tests::terms;
 use super::*;
+use crate::pay::terms::tests::terms;
 
 const CARD: Capture = Capture::of(Field::CardNumber);
 const DATE: Capture = Capture::of(Field::ExpirationDate);

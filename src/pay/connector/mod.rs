@@ -23,7 +23,7 @@ pub enum Connector {
     /// Nobody: it knows the public test cards, and makes up what it answers.
     Sandbox,
     /// A server that speaks the contract of the Generic Pay Connector.
-    Generic(Generic),
+    Generic(Box<Generic>),
 }
 
 /// What came of a payment: what the connector calls it.
@@ -53,7 +53,7 @@ pub struct Connectors(BTreeMap<String, Connector>);
 impl Connectors {
     /// These, by name, and the sandbox: under its own name, and as `Default` if there is none.
     pub fn new(named: impl IntoIterator<Item = (String, Generic)>) -> Self {
-        let named = named.into_iter().map(|(name, generic)| (name, Connector::Generic(generic)));
+        let named = named.into_iter().map(|(name, generic)| (name, Connector::Generic(Box::new(generic))));
         let mut all: BTreeMap<_, _> = named.collect();
         all.entry(SANDBOX.to_owned()).or_insert(Connector::Sandbox);
         all.entry(DEFAULT_CONNECTOR.to_owned()).or_insert(Connector::Sandbox);
