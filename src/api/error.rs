@@ -249,14 +249,6 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, 21_220, message)
     }
 
-    fn not_allowed(error: CallError, asked: Asked<'_>) -> Self {
-        let message = format!(
-            "The {asked}: {error}. What may be dialled is said by `outbound_allow` of the node, the account and \
-             the trunks."
-        );
-        Self::new(StatusCode::BAD_REQUEST, 21_215, message)
-    }
-
     /// What the model answered about a stream.
     fn of_stream(error: CallError, asked: Asked<'_>) -> Self {
         if error == CallError::StreamsFull {
