@@ -251,10 +251,12 @@ impl Stage {
     /// What was told and came home since the last look is this.
     fn expect(&mut self, mut ends: Vec<End>, home: &mut [Home], when: &str) {
         let mut told = std::mem::take(&mut self.told);
-        (ends.sort_by_key(|end| end.0), told.sort_by_key(|end| end.0));
+        ends.sort_by_key(|end| end.0);
+        told.sort_by_key(|end| end.0);
         assert_eq!(told, ends, "ends told after {when}");
         self.last_told = told;
-        (home.sort(), self.home.sort());
+        home.sort();
+        self.home.sort();
         assert_eq!(std::mem::take(&mut self.home), home, "home after {when}");
     }
 
@@ -362,7 +364,8 @@ fn encoded(samples: &[i16]) -> Vec<u8> {
 }
 
 fn expect_copies(mut expected: Vec<Copy>, mut copies: Vec<Copy>) {
-    (expected.sort(), copies.sort());
+    expected.sort();
+    copies.sort();
     let labels = |copies: &[Copy]| copies.iter().map(|(label, _)| label.clone()).collect::<Vec<_>>();
     assert_eq!(labels(&copies), labels(&expected), "what is copied");
     for ((label, copy), (_, expected)) in copies.iter().zip(&expected) {
