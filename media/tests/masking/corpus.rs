@@ -218,9 +218,8 @@ impl Line {
     /// Removes the telephone, and gives its capture's word on it.
     pub(crate) fn attestation(&mut self) -> Attestation {
         self.stage.ask(Ask::RemoveLeg(LegId(0)));
-        let captures = self.stage.retired.iter().filter_map(|retired| match retired {
-            Retired::Capture(capture) => Some(capture.attestation()),
-            _ => None,
+        let captures = self.stage.retired.iter().filter_map(|retired| {
+            if let Retired::Capture(capture) = retired { Some(capture.attestation()) } else { None }
         });
         captures.last().unwrap_or_default()
     }
