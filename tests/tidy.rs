@@ -34,7 +34,7 @@ const LAYERS: [&[&str]; 10] = [
 const BEHIND_ONE_FOLDER: [(&str, &str); 1] = [("rsipstack", "src/sip/")];
 
 /// What only these may name, outside of tests: keys that are captured, and sound that they may be in.
-const CONFINED: [(&str, &[&str]); 4] = [
+const CONFINED: [(&str, &[&str]); 3] = [
     ("CapturedDigit", &["media/src/leg/capture/", "media/src/leg/mod.rs", "media/src/lib.rs", "src/pay/"]),
     (
         "CapturedDigits",
@@ -47,7 +47,6 @@ const CONFINED: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Tainted", &["media/src/leg/capture/", "media/src/leg/dtmf/hearing.rs", "media/src/leg/receive.rs"]),
-    ("Playout", &["media/src/leg/capture/tainted.rs", "media/src/leg/mod.rs", "media/src/playout/"]),
 ];
 
 /// How the sound of a leg is fetched, and where alone.

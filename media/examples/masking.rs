@@ -5,7 +5,11 @@
 //!
 //! `--every` takes each Nth clip only. `tests/masking/run.sh` makes the README's table of it.
 #![expect(clippy::unwrap_used, reason = "a panic is the report, as in the tests it shares its parts with")]
-#![expect(clippy::print_stdout, reason = "it is a command")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "it is a command, and no part of the engine"
+)]
 
 use std::path::Path;
 

@@ -802,6 +802,7 @@ impl Stage {
             | LegEvent::SilentFarEnd
             | LegEvent::Marks { .. }
             | LegEvent::Digit(_)
+            | LegEvent::DigitsCaptured(_)
             | LegEvent::Speech(_) => None,
         });
         played.collect()

@@ -98,6 +98,8 @@ pub(super) struct Passed {
     pub(super) sound: Sound,
     /// Of its halves, those that were replaced.
     pub(super) closed: [bool; HOPS],
+    /// Nothing of what was said is in it, not even fading away.
+    pub(super) is_noise: bool,
 }
 
 impl Line {
@@ -131,8 +133,9 @@ impl Line {
         }
         self.take_in(sound, frame, marks);
         let leaves = self.oldest;
-        let passed = self.give(leaves, frame);
+        let mut passed = self.give(leaves, frame);
         if std::mem::take(&mut self.is_new) && marks == [Mark::Clear; HOPS] {
+            passed.is_noise = false;
             let fade = (frame.rate().hertz() / FIRST_FADES_PER_SECOND) as usize;
             let said = self.slots[self.free()].frame.samples();
             for (n, (out, &said)) in frame.samples_mut()[..fade].iter_mut().zip(said).enumerate() {
@@ -148,7 +151,7 @@ impl Line {
     pub(super) fn pass_and_let_go(&mut self, sound: Sound, frame: &mut Frame, marks: [Mark; HOPS]) -> Passed {
         let is_clear = marks == [Mark::Clear; HOPS];
         if self.let_go && is_clear {
-            return Passed { sound, closed: [false; HOPS] };
+            return Passed { sound, closed: [false; HOPS], is_noise: false };
         }
         if self.let_go {
             // A key, and those that wait are not handed over yet: back into the delay.
@@ -167,7 +170,7 @@ impl Line {
         for (n, (old, new)) in samples.iter_mut().zip(newest.frame.samples()).enumerate() {
             *old = cross_fade(*old, *new, n, half);
         }
-        Passed { sound: newest.sound, closed: passed.closed }
+        Passed { sound: newest.sound, closed: passed.closed, is_noise: false }
     }
 
     /// Whether what comes leaves at once.
@@ -273,6 +276,7 @@ impl Line {
     fn give(&mut self, place: usize, out: &mut Frame) -> Passed {
         let Slot { sound, frame, closed, .. } = &mut self.slots[place];
         let fade = (frame.rate().hertz() / FADES_PER_SECOND) as usize;
+        let is_noise = self.was_closed && *closed == [true; HOPS];
         let half = frame.samples().len() / HOPS;
         let halves = frame.samples_mut().chunks_exact_mut(half).zip(out.samples_mut().chunks_exact_mut(half));
         for ((said, out), &is_closed) in halves.zip(closed.iter()) {
@@ -295,8 +299,11 @@ impl Line {
             }
             self.was_closed = is_closed;
         }
-        let passed =
-            Passed { sound: if *closed == [true; HOPS] { Sound::Noise } else { *sound }, closed: *closed };
+        let passed = Passed {
+            sound: if *closed == [true; HOPS] { Sound::Noise } else { *sound },
+            closed: *closed,
+            is_noise,
+        };
         frame.samples_mut().fill(0);
         passed
     }

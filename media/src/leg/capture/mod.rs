@@ -185,7 +185,7 @@ impl Capture {
             attestation.keys_let_through = attestation.keys_let_through.saturating_add(1);
         }
         let peak = self.meter.measure(frame);
-        if passed.closed == [true; HOPS] {
+        if passed.is_noise {
             attestation.residual_max = attestation.residual_max.max(Some(Dbfs::of_peak(peak.into())));
         }
     }
