@@ -11,10 +11,11 @@ use confab_media::dsp::resample::{Downsampler, Upsampler};
 use confab_media::dsp::tone::{COLUMNS, ROWS};
 use confab_media::srtp::{Profile, Protector, SrtpKeys, SrtpPair};
 use confab_media::{
-    Ask, Audience, Codec, ComfortNoise, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap,
-    Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder, EncoderSettings, Engine, EngineSettings,
-    Event, FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp, Player, PlayerId, Plays, Port, PressedDigit,
-    Programme, ProgrammeId, QualityReport, Retired, SampleRate, Seat, Sound, TapParts, TickTimes, Time,
+    Ask, Audience, Capture, CaptureId, CapturedDigits, Codec, ComfortNoise, Command, CommandId, ConferenceId,
+    ConferenceSettings, ConferenceTap, Datagram, Decoder, Digit, DigitMethod, DigitSender, Encoder,
+    EncoderSettings, Engine, EngineSettings, Event, FRAME_LEN_MAX, Leg, LegEvent, LegId, LegSet, LegSrtp,
+    Player, PlayerId, Plays, Port, PressedDigit, Programme, ProgrammeId, QualityReport, Retired, SampleRate,
+    Seat, Sound, TapParts, TickTimes, Time,
 };
 
 mod engine_leg;
@@ -77,12 +78,12 @@ fn a_thousand_steady_ticks_allocate_nothing() {
 
     let (mut now, mut report) = (Time::from_millis(1), Some(QualityReport::about(LegId(3))));
     for sequence in 0..100 {
-        step(&mut engine, &mut now, sequence, &mut report);
+        step(&mut engine, &mut now, sequence, &mut report, &mut Vec::new());
     }
     let before = ALLOCATIONS.with(Cell::get);
     let mut keys = 0;
     for sequence in 100..1_100 {
-        keys += step(&mut engine, &mut now, sequence, &mut report);
+        keys += step(&mut engine, &mut now, sequence, &mut report, &mut Vec::new());
     }
     let allocations = ALLOCATIONS.with(Cell::get) - before;
     assert_eq!(allocations, 0, "allocations and frees in a thousand ticks");
@@ -148,6 +149,47 @@ fn a_thousand_ticks_of_a_mixed_conference_allocate_nothing() {
     assert!(engine.counters().transmitted > 1_200 * callers.len() as u64, "and reports beside the packets");
 }
 
+/// One captures the keys of the one who dials, again and again.
+#[test]
+fn ticks_with_a_capture_allocate_nothing() {
+    let mut engine = Engine::new(EngineSettings { legs_max: 64, conferences_max: 4, tap_frames_max: 64 });
+    let ask = |engine: &mut Engine, ask| {
+        engine.handle_command(Command { id: CommandId(1), ask });
+        while engine.poll_event().is_some() {}
+    };
+    for id in 0..LEGS {
+        let mut media = engine_leg::media(id, Codec::Pcmu);
+        media.telephone_event = None;
+        ask(&mut engine, Ask::AddLeg(engine_leg::leg(id, media)));
+    }
+    ask(&mut engine, Ask::SetTap(LegId(DIALS), true));
+    let (mut now, mut report) = (Time::from_millis(1), Some(QualityReport::about(LegId(3))));
+    let mut captures: Vec<_> = (0..5).map(|id| Capture::new(CaptureId(id))).collect();
+    let (mut digits, mut home) = (Vec::with_capacity(captures.len()), Vec::with_capacity(captures.len()));
+    let (mut allocations, mut taken) = (0, 0);
+    for sequence in 0..1_200 {
+        let before = ALLOCATIONS.with(Cell::get);
+        match sequence {
+            100.. if sequence % 200 == 100 => {
+                if let Some((capture, its_digits)) = captures.pop() {
+                    digits.push(its_digits);
+                    ask(&mut engine, Ask::StartCapture(LegId(DIALS), capture));
+                }
+            }
+            100.. if sequence % 200 == 0 => ask(&mut engine, Ask::StopCapture(LegId(DIALS))),
+            _ => {}
+        }
+        step(&mut engine, &mut now, sequence, &mut report, &mut home);
+        taken += digits.iter_mut().filter_map(CapturedDigits::take).count();
+        if sequence >= 100 {
+            allocations += ALLOCATIONS.with(Cell::get) - before;
+        }
+    }
+    assert_eq!(allocations, 0, "allocations and frees in a thousand ticks");
+    assert!(home.len() >= 4, "captures came home: {}", home.len());
+    assert!(taken >= 20, "with keys captured: {taken}");
+}
+
 /// A far end over SRTP that talks half of the time.
 struct Caller {
     codec: Codec,
@@ -211,9 +253,15 @@ fn tone(sequence: u16, payload: &mut [u8]) {
     Codec::Pcmu.encode(&samples, payload);
 }
 
-/// A tick with everything in it: talkers, listeners, loss, a duplicate, a stranger, junk, keys, a report of quality. Says
+/// A tick with everything in it (captures that come home are put with the others): talkers, listeners, loss, a duplicate, a stranger, junk, keys, a report of quality. Says
 /// how many keys were told of as tones.
-fn step(engine: &mut Engine, now: &mut Time, sequence: u16, report: &mut Option<Box<QualityReport>>) -> u64 {
+fn step(
+    engine: &mut Engine,
+    now: &mut Time,
+    sequence: u16,
+    report: &mut Option<Box<QualityReport>>,
+    captures: &mut Vec<Box<Capture>>,
+) -> u64 {
     let mut keys = 0;
     *now += Duration::from_millis(8);
     for id in 0..LEGS {
@@ -263,10 +311,14 @@ fn step(engine: &mut Engine, now: &mut Time, sequence: u16, report: &mut Option<
         std::hint::black_box(tap);
     }
     while let Some(retired) = engine.poll_retired() {
-        let Retired::Quality(filled_in) = std::hint::black_box(retired) else {
+        let retired = std::hint::black_box(retired);
+        if let Retired::Quality(filled_in) = retired {
+            *report = Some(filled_in);
+        } else if let Retired::Capture(capture) = retired {
+            captures.push(capture);
+        } else {
             panic!("nothing else was asked for");
-        };
-        *report = Some(filled_in);
+        }
     }
     keys
 }

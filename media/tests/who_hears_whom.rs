@@ -797,9 +797,11 @@ impl Stage {
     fn played(&self) -> Vec<(LegId, PlayerId, PlayEnd)> {
         let played = self.events.iter().filter_map(|&(leg, event)| match event {
             LegEvent::Played { player, end } => Some((leg, player, end)),
-            LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::Digit(_) | LegEvent::Speech(_) => {
-                None
-            }
+            LegEvent::Latched { .. }
+            | LegEvent::SilentFarEnd
+            | LegEvent::Digit(_)
+            | LegEvent::DigitsCaptured(_)
+            | LegEvent::Speech(_) => None,
         });
         played.collect()
     }

@@ -13,11 +13,15 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import warnings
 import wave
 
 import dtmf
 import numpy
 from scipy.signal import resample_poly
+
+# The package divides by the energy of digital silence.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module="dtmf")
 
 HERE = pathlib.Path(__file__).parent
 # What multimon-ng wants.

@@ -51,9 +51,8 @@ fn info(stage: &mut Stage, key: char) {
 }
 
 fn captures_home(stage: &Stage) -> Vec<(usize, u64)> {
-    let at = |(n, retired): (usize, &Retired)| match retired {
-        Retired::Capture(capture) => Some((n, capture.id().0)),
-        _ => None,
+    let at = |(n, retired): (usize, &Retired)| {
+        if let Retired::Capture(capture) = retired { Some((n, capture.id().0)) } else { None }
     };
     stage.retired.iter().enumerate().filter_map(at).collect()
 }
@@ -242,9 +241,8 @@ fn digits_that_nobody_takes_are_lost_and_counted_and_nothing_else_suffers() {
     }
     drop(digits);
     stage.ask(Ask::RemoveLeg(CUSTOMER));
-    let attestations = stage.retired.iter().filter_map(|retired| match retired {
-        Retired::Capture(capture) => Some(capture.attestation()),
-        _ => None,
+    let attestations = stage.retired.iter().filter_map(|retired| {
+        if let Retired::Capture(capture) = retired { Some(capture.attestation()) } else { None }
     });
     let attestations: Vec<_> = attestations.collect();
     assert_eq!((attestations[0].digits, attestations[0].digits_lost), (64, 6));

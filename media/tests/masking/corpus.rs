@@ -4,6 +4,7 @@
 //! Each clip holds all sixteen keys once, in an order, at places and of lengths of its own (70 to 120 ms, pauses of 70 to
 //! 150). It is played with the capture on and without, and the keys alone without: so it is known which
 //! sound was replaced and where there is anything of a key.
+#![allow(dead_code, reason = "each user needs a part")]
 
 use std::f64::consts::TAU;
 
@@ -218,11 +219,10 @@ impl Line {
     /// Removes the telephone, and gives its capture's word on it.
     pub(crate) fn attestation(&mut self) -> Attestation {
         self.stage.ask(Ask::RemoveLeg(LegId(0)));
-        let captures = self.stage.retired.iter().filter_map(|retired| match retired {
-            Retired::Capture(capture) => Some(capture.attestation()),
-            _ => None,
+        let mut captures = self.stage.retired.iter().filter_map(|retired| {
+            if let Retired::Capture(capture) = retired { Some(capture.attestation()) } else { None }
         });
-        captures.last().unwrap_or_default()
+        captures.next_back().unwrap_or_default()
     }
 }
 
