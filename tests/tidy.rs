@@ -221,7 +221,7 @@ fn confined(source: &Source) -> Vec<Finding> {
     let tests_at = source.tests_at();
     let mut found = Vec::new();
     for (word, homes) in CONFINED {
-        if !homes.iter().any(|home| may(&home)) {
+        if !homes.iter().any(may) {
             let named = source.words_at(word).filter(|at| *at < tests_at);
             found.extend(named.map(|at| source.finding(at, format!("`{word}`"))));
         }

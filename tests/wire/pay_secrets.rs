@@ -97,7 +97,7 @@ async fn a_card_is_in_no_byte_that_the_node_wrote() {
     for key in CODE[..3].chars() {
         let info = customer
             .within_call("INFO")
-            .body("application/dtmf-relay", &format!("Signal={key}\r\nDuration=160\r\n"));
+            .body("application/dtmf-relay", format!("Signal={key}\r\nDuration=160\r\n"));
         assert_eq!(customer.ask(&info).await.status(), Some(200));
     }
     whole(&app, "security-code", "SecurityCode", "xxx").await;
