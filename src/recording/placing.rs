@@ -499,7 +499,9 @@ pub(super) mod tests {
             let cut = if tracks == Tracks::Both { 0 } else { late };
             let mut placing = Placing::new(terms(tracks));
             for step in 0..45 {
-                sides.iter().for_each(|side| drop(placing.hear(&frame(step, *side, 700))));
+                for side in sides {
+                    assert_eq!(placing.hear(&frame(step, *side, 700)), None);
+                }
                 // One block is on its way.
                 drop(placing.take_block());
             }
