@@ -142,11 +142,9 @@ async fn files_that_are_not_what_was_said_are_named_by_what_is_wrong() {
     )
     .await;
     let of = |wanted: Fault| {
-        report.findings.iter().find_map(|finding| match finding {
-            FloorFinding::Recording { fault, conferences, .. } if *fault == wanted => {
-                Some(conferences.clone())
-            }
-            _ => None,
+        report.findings.iter().find_map(|finding| {
+            let FloorFinding::Recording { fault, conferences, .. } = finding else { return None };
+            (*fault == wanted).then(|| conferences.clone())
         })
     };
     let (late, swapped, lost) = (of(Fault::Misaligned), of(Fault::ForeignVoice), of(Fault::SoundMissing));

@@ -218,7 +218,7 @@ impl Ways {
         }
         // A tick is longer than the filters and delays are, so one tick of silence empties them.
         way.rings = said.is_some();
-        let said = said.unwrap_or(&SILENCE[..from.frame_len()]);
+        let said = said.unwrap_or_else(|| &SILENCE[..from.frame_len()]);
         if from == way.converter.to() {
             return way.add_delayed(said, mix);
         }
