@@ -33,7 +33,7 @@ async fn judge(
     expected: impl Fn(&[Finding]) -> bool,
 ) -> Report {
     for _ in 0..TRIES {
-        let node = Running::start_with(options.clone(), flags).await;
+        let node = Running::start_with(options, flags).await;
         let report = execute(node.node.sip, plan).await.unwrap();
         node.node.stop().await;
         println!("{report}");
