@@ -9,7 +9,7 @@
 //!                             └──── Order ──▶ Connector: TLS ──▶ processor
 //! ```
 //!
-//! Digits are in two places and no others: in a [`vault`], from where they are wiped with the end of the payment, and on
+//! Digits are in two places and no others: in a `vault`, from where they are wiped with the end of the payment, and on
 //! their way to the connector.
 
 mod attestation;

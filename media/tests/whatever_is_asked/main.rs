@@ -323,7 +323,8 @@ impl Stage {
                 | Retired::Presses(_)
                 | Retired::Equipment(_)
                 | Retired::Levels(_)
-                | Retired::Quality(_) => panic!("what was never handed in comes home"),
+                | Retired::Quality(_)
+                | Retired::Capture(_) => panic!("what was never handed in comes home"),
             });
         }
         answer

@@ -1,5 +1,5 @@
 //! Pay: what the caller types of a card or a bank account, item by item, and who charges it. What it is begun with is in
-//! [`Terms`](crate::pay::Terms), which the API has too. What follows is never reached, because `action` is always told.
+//! [`Terms`], which the API has too. What follows is never reached, because `action` is always told.
 
 use serde_json::{Map, Value};
 
