@@ -26,6 +26,10 @@ use tokio::net::{TcpListener, TcpStream};
 /// Repetitions before we believe that the machine is too busy for any of this.
 const TRIES: usize = 4;
 
+/// Later than this and a tick may have been given up, behind which what was heard lies elsewhere in the file: no defect of
+/// the recorder.
+const STALLED_MS: f64 = 15.0;
+
 /// What is before the samples in a recording's file.
 const HEADER_LEN: usize = 80;
 
@@ -88,8 +92,12 @@ async fn message(stream: &mut TcpStream) -> std::io::Result<(String, Vec<u8>)> {
     Ok((head, body))
 }
 
-/// So many callers, some seconds.
-async fn run(legs: usize, defects: &'static [Defect]) -> FloorReport {
+/// So many callers, some seconds. No stall of the machine can make up what is `expected`, so such a run is believed at once.
+async fn run(
+    legs: usize,
+    defects: &'static [Defect],
+    expected: impl Fn(&FloorReport) -> bool,
+) -> FloorReport {
     let plan = ScenarioPlan::new(What::Record, legs, 1, 8, 5).unwrap();
     for _ in 0..TRIES {
         let node = Running::start_with(Options::default(), &["--egress-allow=127.0.0.0/8"]).await;
@@ -105,7 +113,8 @@ async fn run(legs: usize, defects: &'static [Defect]) -> FloorReport {
         let report = run_scenario(node.node.sip, &plan, &surroundings).await.unwrap();
         node.node.stop().await;
         println!("{report}");
-        if !report.is_disturbed() {
+        let kept_time = !report.is_disturbed() && report.own_lateness_ms.max <= STALLED_MS;
+        if expected(&report) || kept_time {
             return report;
         }
     }
@@ -114,7 +123,7 @@ async fn run(legs: usize, defects: &'static [Defect]) -> FloorReport {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_sound_node_records_is_right_to_the_sample() {
-    let report = run(4, &[]).await;
+    let report = run(4, &[], |report| report.right).await;
     assert_eq!(report.findings, []);
     let taped = report.recording.as_ref().unwrap();
     assert_eq!((taped.recordings, taped.misalignment_samples), (2, 0));
@@ -122,6 +131,17 @@ async fn what_a_sound_node_records_is_right_to_the_sample() {
     assert!(taped.cost.is_some() && taped.gaps.is_some());
     assert!(taped.lateness_with.packets > 400 && taped.lateness_without.packets > 400, "{report}");
     assert!(report.to_string().contains("misalignment"));
+}
+
+/// What the planted defects are.
+const FAULTS: [Fault; 3] = [Fault::Misaligned, Fault::ForeignVoice, Fault::SoundMissing];
+
+/// The conferences of whose recordings this was found.
+fn of(report: &FloorReport, wanted: Fault) -> Option<Vec<String>> {
+    report.findings.iter().find_map(|finding| {
+        let FloorFinding::Recording { fault, conferences, .. } = finding else { return None };
+        (*fault == wanted).then(|| conferences.clone())
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,14 +159,10 @@ async fn files_that_are_not_what_was_said_are_named_by_what_is_wrong() {
             // A tenth of a second is lost.
             |samples| samples[16_000..17_600].fill(0),
         ],
+        |report| FAULTS.iter().all(|fault| of(report, *fault).is_some_and(|named| named.len() == 1)),
     )
     .await;
-    let of = |wanted: Fault| {
-        report.findings.iter().find_map(|finding| {
-            let FloorFinding::Recording { fault, conferences, .. } = finding else { return None };
-            (*fault == wanted).then(|| conferences.clone())
-        })
-    };
+    let of = |wanted| of(&report, wanted);
     let (late, swapped, lost) = (of(Fault::Misaligned), of(Fault::ForeignVoice), of(Fault::SoundMissing));
     for named in [&late, &swapped, &lost] {
         assert_eq!(named.as_ref().map(Vec::len), Some(1), "{report}");

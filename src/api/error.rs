@@ -41,6 +41,9 @@ pub(super) struct Body<'a> {
     status: u16,
 }
 
+const OVERLOADED: &str = "The node is overloaded; nothing was done. Try again.";
+const STOPPING: &str = "The node is stopping and takes no more requests.";
+
 impl ApiError {
     fn new(status: StatusCode, code: u32, message: String) -> Self {
         Self { status, code, message, header: None }
@@ -196,12 +199,8 @@ impl ApiError {
                 ),
             ),
             CallError::DigitsFull => Self::unavailable(format!("{error}; none of these will be. Try again.")),
-            CallError::Overloaded => {
-                Self::unavailable("The node is overloaded; nothing was done. Try again.".to_owned())
-            }
-            CallError::Stopping => {
-                Self::unavailable("The node is stopping and takes no more requests.".to_owned())
-            }
+            CallError::Overloaded => Self::unavailable(OVERLOADED.to_owned()),
+            CallError::Stopping => Self::unavailable(STOPPING.to_owned()),
             CallError::QueueNameTaken | CallError::QueueNotEmpty => {
                 Self::new(StatusCode::CONFLICT, 20_409, format!("The {asked}: {error}."))
             }

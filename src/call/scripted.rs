@@ -116,10 +116,10 @@ impl Script {
             }
             Request::ForgetCall(call, reply) => drop(reply.send(self.forget_call(call))),
             Request::Owed(reply) => drop(reply.send(Ok(Owed::default()))),
-            Request::Kept(_) => {}
             Request::RedirectCall(call, _, reply) => drop(reply.send(self.call(call).cloned())),
-            // Of adapters that bring calls; whoever asks sees the model gone.
-            Request::AdmitCall(..)
+            // Of adapters that bring calls; whoever asks sees the model gone. What was kept is not kept again.
+            Request::Kept(_)
+            | Request::AdmitCall(..)
             | Request::AnswerCall(..)
             | Request::CallUsesTrunk(..)
             | Request::RejectCall(..)

@@ -19,6 +19,7 @@ export async function driveVerbs(node, app, agent, sip, phone) {
   await driveConference(drive);
   await driveRefer(drive);
   await driveStreams(drive);
+  await driveResources(drive);
 }
 
 function hungUp() {
@@ -224,65 +225,34 @@ async function driveRefer(drive) {
   await isOver(drive, sid);
 }
 
-// What is not there yet is passed over with a warning, and the script goes on.
+// Streams whose servers are not there are told of, and the script goes on.
 async function driveStreams(drive) {
   const response = new VoiceResponse();
-  response.start().stream({ name: "fork", url: "wss://app.example/fork" });
+  response.start().stream({ name: "fork", url: "wss://127.0.0.1:1/fork" });
   response.stop().stream({ name: "fork" });
-  response.connect().stream({ url: "wss://app.example/talk" });
+  response.connect().stream({ url: "wss://127.0.0.1:1/talk" });
   response.redirect("/end");
   const sid = await call(drive, drive.agent, "streams", response);
   await drive.app.told("end", { CallSid: sid });
   await isOver(drive, sid);
-  const skipped = async () => (await codes(drive, sid)).filter((code) => code === "12200").length;
-  await settles("the skipped verbs are on record", async () => (await skipped()) >= 3);
+  await settles("the server that is not there is on record", async () => (await codes(drive, sid)).includes("31902"));
+  assert.deepEqual((await codes(drive, sid)).filter((code) => code !== "31902"), []);
 }
 
-// Enqueue, Leave, Dial Queue, and queues with their members over the API.
-export async function driveQueues(node, app, agent) {
-  const queue = await node.queues.create({ friendlyName: "live", maxSize: 5 });
-  const { members } = node.queues(queue.sid);
-  const [waits, leaves, taken] = [new VoiceResponse(), new VoiceResponse(), new VoiceResponse()];
-  waits.play(app.url("tone.wav"));
-  leaves.leave();
-  taken.say("An agent will be with you");
-  app.says("hold", waits);
-  app.says("leaves", leaves);
-  app.says("out", hungUp());
-  const enqueues = (page, waitUrl) => {
-    const response = new VoiceResponse();
-    response.enqueue({ waitUrl, waitUrlMethod: "POST", action: "/out", method: "POST" }, "live");
-    return call({ node, app }, agent, page, response);
-  };
-  const waiting = async () => (await members.list()).map((one) => one.callSid);
-
-  const left = await enqueues("enqueue-1", "/leaves");
-  assert.equal((await app.told("out", { CallSid: left }))[0].QueueResult, "leave");
-  const first = await enqueues("enqueue-2", "/hold");
-  const [asked] = await app.told("hold");
-  assert.deepEqual([asked.QueuePosition, asked.QueueSid], ["1", queue.sid]);
-  const second = await enqueues("enqueue-3", "/hold");
-  await app.told("hold", { CallSid: second });
-  assert.deepEqual(await waiting(), [first, second]);
-  assert.deepEqual((await members.list({ pageSize: 1 })).map((one) => one.position), [1, 2]);
-  assert.equal((await members("Front").fetch()).callSid, first);
-  assert.equal((await members(second).fetch()).position, 2);
-  assert.equal((await node.queues(queue.sid).fetch()).currentSize, 2);
-  await refused(409, 20409, "removing a queue that is not empty", node.queues(queue.sid).remove());
-
+// A stream and a payment of a call, over the API.
+async function driveResources(drive) {
   const response = new VoiceResponse();
-  response.dial({ action: "/end" }).queue({ url: app.says("taken", taken), method: "POST" }, "live");
-  const desk = await call({ node, app }, agent, "desk", response);
-  assert.equal((await app.told("taken", { CallSid: first }))[0].DequeingCallSid, desk);
-  await settles("one waits", async () => (await waiting()).join() === second);
-  await node.calls(desk).update({ status: "completed" });
-  assert.equal((await app.told("out", { CallSid: first }))[0].QueueResult, "bridged");
-
-  await members("Front").update({ url: app.url("end"), method: "GET" });
-  await app.told("end", { CallSid: second, method: "GET" });
-  assert.equal((await app.told("out", { CallSid: second }))[0].QueueResult, "redirected");
-  await refused(404, 20404, "the front of an empty queue", members("Front").fetch());
-  assert.equal((await node.queues(queue.sid).update({ friendlyName: "renamed", maxSize: 9 })).maxSize, 9);
-  assert((await node.queues.list()).some((one) => one.sid === queue.sid), "the queue is not listed");
-  assert.equal(await node.queues(queue.sid).remove(), true);
+  response.pause({ length: 60 });
+  const sid = await call(drive, drive.agent, "resources", response);
+  await isOver(drive, sid, "in-progress");
+  const { streams, payments } = drive.node.calls(sid);
+  const stream = await streams.create({ url: "wss://127.0.0.1:1/fork", name: "desk", track: "both_tracks" });
+  assert.deepEqual([stream.sid.slice(0, 2), stream.name, stream.status], ["MZ", "desk", "in-progress"]);
+  await refused(400, 31922, "a stream to a page", () => streams.create({ url: "https://app.example/" }));
+  const statusCallback = drive.app.url("paying");
+  const payment = await payments.create({ idempotencyKey: "1", statusCallback, chargeAmount: 12.5 });
+  assert.deepEqual([payment.sid.slice(0, 2), payment.callSid], ["PK", sid]);
+  const ended = await payments(payment.sid).update({ idempotencyKey: "2", statusCallback, status: "cancel" });
+  assert.equal(ended.sid, payment.sid);
+  await drive.node.calls(sid).update({ status: "completed" });
 }
