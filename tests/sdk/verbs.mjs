@@ -256,3 +256,52 @@ async function driveResources(drive) {
   assert.equal(ended.sid, payment.sid);
   await drive.node.calls(sid).update({ status: "completed" });
 }
+
+// Enqueue, Leave, Dial Queue, and queues with their members over the API.
+export async function driveQueues(node, app, agent) {
+  const queue = await node.queues.create({ friendlyName: "live", maxSize: 5 });
+  const { members } = node.queues(queue.sid);
+  const [waits, leaves, taken] = [new VoiceResponse(), new VoiceResponse(), new VoiceResponse()];
+  waits.play(app.url("tone.wav"));
+  leaves.leave();
+  taken.say("An agent will be with you");
+  app.says("hold", waits);
+  app.says("leaves", leaves);
+  app.says("out", hungUp());
+  const enqueues = (page, waitUrl) => {
+    const response = new VoiceResponse();
+    response.enqueue({ waitUrl, waitUrlMethod: "POST", action: "/out", method: "POST" }, "live");
+    return call({ node, app }, agent, page, response);
+  };
+  const waiting = async () => (await members.list()).map((one) => one.callSid);
+
+  const left = await enqueues("enqueue-1", "/leaves");
+  assert.equal((await app.told("out", { CallSid: left }))[0].QueueResult, "leave");
+  const first = await enqueues("enqueue-2", "/hold");
+  const [asked] = await app.told("hold");
+  assert.deepEqual([asked.QueuePosition, asked.QueueSid], ["1", queue.sid]);
+  const second = await enqueues("enqueue-3", "/hold");
+  await app.told("hold", { CallSid: second });
+  assert.deepEqual(await waiting(), [first, second]);
+  assert.deepEqual((await members.list({ pageSize: 1 })).map((one) => one.position), [1, 2]);
+  assert.equal((await members("Front").fetch()).callSid, first);
+  assert.equal((await members(second).fetch()).position, 2);
+  assert.equal((await node.queues(queue.sid).fetch()).currentSize, 2);
+  await refused(409, 20409, "removing a queue that is not empty", node.queues(queue.sid).remove());
+
+  const response = new VoiceResponse();
+  response.dial({ action: "/end" }).queue({ url: app.says("taken", taken), method: "POST" }, "live");
+  const desk = await call({ node, app }, agent, "desk", response);
+  assert.equal((await app.told("taken", { CallSid: first }))[0].DequeingCallSid, desk);
+  await settles("one waits", async () => (await waiting()).join() === second);
+  await node.calls(desk).update({ status: "completed" });
+  assert.equal((await app.told("out", { CallSid: first }))[0].QueueResult, "bridged");
+
+  await members("Front").update({ url: app.url("end"), method: "GET" });
+  await app.told("end", { CallSid: second, method: "GET" });
+  assert.equal((await app.told("out", { CallSid: second }))[0].QueueResult, "redirected");
+  await refused(404, 20404, "the front of an empty queue", members("Front").fetch());
+  assert.equal((await node.queues(queue.sid).update({ friendlyName: "renamed", maxSize: 9 })).maxSize, 9);
+  assert((await node.queues.list()).some((one) => one.sid === queue.sid), "the queue is not listed");
+  assert.equal(await node.queues(queue.sid).remove(), true);
+}

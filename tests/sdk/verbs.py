@@ -226,3 +226,51 @@ def drive_resources(node, app, agent):
     )
     equal(ended.sid, payment.sid, "a payment that was given up")
     node.calls(sid).update(status="completed")
+
+
+def drive_queues(node, app, agent):
+    """Enqueue, Leave, Dial Queue, and queues with their members over the API."""
+    queue = node.queues.create(friendly_name="live", max_size=5)
+    waits, leaves, taken = VoiceResponse(), VoiceResponse(), VoiceResponse()
+    waits.play(app.url("tone.wav"))
+    leaves.leave()
+    taken.say("An agent will be with you")
+    app.says("hold", waits)
+    app.says("leaves", leaves)
+    app.says("out", hung_up())
+
+    def enqueues(page, wait):
+        response = VoiceResponse()
+        response.enqueue("live", wait_url=wait, wait_url_method="POST", action="/out", method="POST")
+        return call(node, app, agent, page, response)
+
+    left = enqueues("enqueue-1", "/leaves")
+    equal(app.told("out", CallSid=left)[0]["QueueResult"], "leave", "one who left")
+    first, asked = enqueues("enqueue-2", "/hold"), app.told("hold", 1)
+    equal((asked[0]["QueuePosition"], asked[0]["QueueSid"]), ("1", queue.sid), "where one waits")
+    second = enqueues("enqueue-3", "/hold")
+    app.told("hold", CallSid=second)
+    members = node.queues(queue.sid).members
+    equal([one.call_sid for one in members.list()], [first, second], "who waits")
+    equal([one.position for one in members.stream(page_size=1)], [1, 2], "who waits, a page each")
+    equal((members("Front").fetch().call_sid, members(second).fetch().position), (first, 2), "the front")
+    equal(node.queues(queue.sid).fetch().current_size, 2, "how many wait")
+    refused(409, 20409, "deleting a queue that is not empty", node.queues(queue.sid).delete)
+
+    response = VoiceResponse()
+    dial = Dial(action="/end")
+    dial.queue("live", url=app.says("taken", taken), method="POST")
+    response.append(dial)
+    desk = call(node, app, agent, "desk", response)
+    equal(app.told("taken", CallSid=first)[0]["DequeingCallSid"], desk, "who takes the first")
+    settles("one waits", lambda: [one.call_sid for one in members.list()] == [second])
+    node.calls(desk).update(status="completed")
+    equal(app.told("out", CallSid=first)[0]["QueueResult"], "bridged", "one who was connected")
+
+    members("Front").update(url=app.url("end"), method="GET")
+    app.told("end", CallSid=second, method="GET")
+    equal(app.told("out", CallSid=second)[0]["QueueResult"], "redirected", "one taken out over the API")
+    refused(404, 20404, "the front of an empty queue", members("Front").fetch)
+    check(node.queues(queue.sid).update(friendly_name="renamed", max_size=9).max_size == 9, "a larger queue")
+    check(queue.sid in [one.sid for one in node.queues.list()], "the queue is not listed")
+    equal(node.queues(queue.sid).delete(), True, "delete() of a queue")
