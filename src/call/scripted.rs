@@ -82,7 +82,7 @@ impl Script {
             Request::ListConferences(filter, page, reply) => {
                 drop(reply.send(Ok(self.conferences(&filter, page))));
             }
-            Request::FetchConference(sid, reply) => {
+            Request::FetchConference(sid, reply) | Request::Announce(sid, _, reply) => {
                 drop(reply.send(self.conference_mut(sid).map(|view| view.clone())));
             }
             Request::EndConference(sid, reply) => drop(reply.send(self.end_conference(sid))),
@@ -96,9 +96,6 @@ impl Script {
                 drop(reply.send(self.change_seat(sid, &key, &change, journal)));
             }
             Request::KickParticipant(sid, key, reply) => drop(reply.send(self.kick(sid, &key))),
-            Request::Announce(sid, _, reply) => {
-                drop(reply.send(self.conference_mut(sid).map(|view| view.clone())));
-            }
             // This one has recorded nothing.
             Request::Recording(request) => request.refuse(CallError::NoRecording),
             Request::Stream(request) => request.refuse(CallError::NoStream),
