@@ -248,7 +248,7 @@ async function driveResources(drive) {
   const { streams, payments } = drive.node.calls(sid);
   const stream = await streams.create({ url: "wss://127.0.0.1:1/fork", name: "desk", track: "both_tracks" });
   assert.deepEqual([stream.sid.slice(0, 2), stream.name, stream.status], ["MZ", "desk", "in-progress"]);
-  await refused(400, 31922, "a stream to a page", () => streams.create({ url: "https://app.example/" }));
+  await refused(400, 31922, "a stream to a page", streams.create({ url: "https://app.example/" }));
   const statusCallback = drive.app.url("paying");
   const payment = await payments.create({ idempotencyKey: "1", statusCallback, chargeAmount: 12.5 });
   assert.deepEqual([payment.sid.slice(0, 2), payment.callSid], ["PK", sid]);
