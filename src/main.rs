@@ -12,6 +12,7 @@ use confab::load::{self, LoadArgs, REFLECTOR_COMMAND, ReflectorArgs};
 use confab::recording::{self, RecordingArgs};
 use confab::server::{self, StartError};
 use confab::telemetry::{self, LogError};
+use confab::token::{self, TokenArgs, TokenCommandError};
 
 /// A voice media node: SIP legs mixed in conferences, controlled over HTTP.
 #[derive(Parser)]
@@ -28,6 +29,7 @@ Examples:
   confab serve --help           every setting, with its variable and default
   confab load --spawn           start a node, call it, and prove who hears whom
   confab recording verify DIR   hold recordings against their manifests
+  confab token --identity NAME  make an access token for a browser
 
 Exit status: 0 all was well; 2 asked wrongly or could not start, one line says why; 1 anything else.";
 
@@ -39,6 +41,7 @@ enum Command {
     #[command(name = REFLECTOR_COMMAND, hide = true)]
     LoadReflector(ReflectorArgs),
     Recording(RecordingArgs),
+    Token(TokenArgs),
     /// Print the version
     Version,
 }
@@ -63,6 +66,7 @@ fn start(command: Command) -> ExitCode {
             load::run_reflector(&args).map_or_else(|e| failed(&format!("{e:#}")), |()| ExitCode::SUCCESS)
         }
         Command::Recording(args) => recording(&args).unwrap_or_else(|e| failed(&e.to_string())),
+        Command::Token(args) => token(&args).unwrap_or_else(|e| not_started(&e.to_string())),
         Command::Version => {
             say(concat!("confab ", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
@@ -73,6 +77,11 @@ fn start(command: Command) -> ExitCode {
 fn recording(args: &RecordingArgs) -> io::Result<ExitCode> {
     let is_well = recording::run(args, &mut io::stdout().lock(), &mut io::stderr())?;
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn token(args: &TokenArgs) -> Result<ExitCode, TokenCommandError> {
+    say(&token::run(args, &Environment::of_process()?)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn load(args: LoadArgs) -> anyhow::Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use confab_media::{EngineSettings, SampleRate, Tap};
 use tokio::net::TcpListener;
@@ -18,20 +18,25 @@ use tracing::{info, warn};
 use crate::api::{self, ApiState, Listening};
 use crate::call;
 use crate::config::{self, Config, DataDirLock, LockError, PayConnector, RecordingRate};
-use crate::directory::{Directory, DirectoryError, MainAccount};
+use crate::console::{self, ConsoleState};
+use crate::directory::{Directory, DirectoryError, Logins, MainAccount};
+use crate::http::{self, Certificate, HttpsError};
 use crate::pay::{self, Payments};
 use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
 use crate::script;
+use crate::signal::{self, SignalState};
 use crate::sip;
 use crate::sound::{self, Library, SayCommand, Saying};
 use crate::store::{Retention, Store, StoreError, StoreSettings};
 use crate::stream::{Dialler, Ears, Forks};
 use crate::telemetry::Metrics;
+use crate::token::Tokens;
 use crate::webhook::{
     Client, ClientSettings, Courier, CourierSettings, Egress, OnFailure, Provider, ProviderError, StoreSpool,
     SystemNetwork, TrustError, system_jitter,
 };
-use crate::worker::{Bell, FanOut, Ports, TapReader, WorkerSettings, Workers};
+use crate::webrtc::{BrowserError, Browsers};
+use crate::worker::{Bell, BrowserPort, FanOut, HandshakeReader, Ports, TapReader, WorkerSettings, Workers};
 
 /// How long far ends have to answer the end of their calls when the node stops. Together with the media's end
 /// it stays under the 10 s after which whoever stopped the node may lose patience.
@@ -53,6 +58,9 @@ const RECORDINGS: &str = "recordings";
 /// How often it is looked for recordings that are to go. A disk that fills takes longer to fill by as much as recordings
 /// may take less than it has.
 const RECORDINGS_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
+
+/// The same of attestations, whose age is in hours at least.
+const ATTESTATIONS_LOOKED_AT_EVERY: Duration = Duration::from_secs(600);
 
 /// How long requests in progress have when the node stops.
 const HTTP_PATIENCE: Duration = Duration::from_secs(2);
@@ -79,6 +87,9 @@ pub enum StartError {
     /// SIP over TLS cannot be served.
     #[error(transparent)]
     Tls(#[from] sip::TlsError),
+    /// HTTPS cannot be served.
+    #[error(transparent)]
+    Https(#[from] HttpsError),
     /// Authorities that webhooks should trust cannot be read.
     #[error("`webhook_ca`: {0}")]
     Trust(#[from] TrustError),
@@ -99,6 +110,9 @@ pub enum StartError {
     /// The node's key for attestations cannot be read or made.
     #[error("the key of attestations in `data_dir`: {0}")]
     Seal(io::Error),
+    /// The node's secret for access tokens cannot be read or made.
+    #[error("the secret of access tokens in `data_dir`: {0}")]
+    Tokens(io::Error),
     /// The service that speaks cannot be asked.
     #[error("`say_url`: {0}")]
     SayUrl(#[from] ProviderError),
@@ -122,6 +136,9 @@ pub enum StartError {
     /// The account's name is not one.
     #[error("`account_sid`: {0}")]
     Account(#[from] call::SidError),
+    /// Browsers cannot be taken in.
+    #[error("browsers' calls: {0}")]
+    Browsers(BrowserError),
     /// The system refused threads, sockets or signals.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -130,7 +147,7 @@ pub enum StartError {
 /// Runs the node until SIGTERM or Ctrl-C.
 ///
 /// When it serves, it prints one line on standard output that tells the real addresses:
-/// `confab ready http=127.0.0.1:8080 sip=127.0.0.1:5060`, and ` sip_tls=...` behind it if that is served.
+/// `confab ready http=127.0.0.1:8080 sip=127.0.0.1:5060`, and ` sip_tls=...` and ` https=...` behind it if they are served.
 ///
 /// # Errors
 /// When it could not start.
@@ -164,9 +181,11 @@ async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str
 fn say_ready(node: &Node) -> io::Result<()> {
     let (http, sip) = (node.http, node.sip);
     let tls = node.sip_tls.map(|tls| format!(" sip_tls={tls}")).unwrap_or_default();
-    info!(%http, %sip, sip_tls = node.sip_tls.map(tracing::field::display), "ready");
+    let https = node.https.map(|https| format!(" https={https}")).unwrap_or_default();
+    let shown = |address: Option<SocketAddr>| address.map(tracing::field::display);
+    info!(%http, %sip, sip_tls = shown(node.sip_tls), https = shown(node.https), "ready");
     let mut stdout = io::stdout();
-    writeln!(stdout, "confab ready http={http} sip={sip}{tls}")?;
+    writeln!(stdout, "confab ready http={http} sip={sip}{tls}{https}")?;
     stdout.flush()
 }
 
@@ -193,6 +212,8 @@ impl Options {
 pub struct Node {
     /// Where the control API listens.
     pub http: SocketAddr,
+    /// Where it listens over TLS, if it does.
+    pub https: Option<SocketAddr>,
     /// Where SIP listens, over UDP and TCP.
     pub sip: SocketAddr,
     /// Where SIP over TLS listens, if it does.
@@ -207,6 +228,7 @@ pub struct Node {
     data_dir: DataDirLock,
     stopping: watch::Sender<bool>,
     api: JoinHandle<()>,
+    api_tls: Option<JoinHandle<()>>,
 }
 
 impl Node {
@@ -217,26 +239,23 @@ impl Node {
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let account = config.credentials.account_sid.parse()?;
         let data_dir = DataDirLock::take(&config.data_dir)?;
-        let http = TcpListener::bind(config.http.listen)
-            .await
-            .map_err(|source| refused("http_listen", config.http.listen, source))?;
-        let sockets = bind_sip(&config)?;
-        let (http_address, sip_address) = (http.local_addr()?, sockets.address);
-        let sip_tls = sockets.tls.as_ref().map(|tls| tls.address);
+        let doors = Doors::open(&config).await?;
+        let (http_address, https_address) = (doors.http.local_addr()?, doors.https_address()?);
+        let (sip_address, sip_tls) = (doors.sip.address, doors.sip.tls.as_ref().map(|tls| tls.address));
         raise_descriptor_limit(&config);
 
         let metrics = Metrics::new();
         let store = Store::open(&config.data_dir, store_settings(&config), &metrics).await?;
         let main = MainAccount { sid: account, auth_token: config.credentials.auth_token.clone() };
         let directory = Directory::open(main, Arc::new(store.clone())).await?;
-        let session_interval_min = options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN);
-        let (calls, adapters, tapping) = start_model(&config, options, &metrics)?;
+        let (calls, adapters, mut tapping) = start_model(&config, options, &metrics)?;
         let calls = remembering(calls, &store, &metrics).await;
         let recordings = config.data_dir.join(RECORDINGS);
+        let browsers = browsers(&config, std::mem::take(&mut tapping.handshakes), calls.clone(), &metrics)?;
         let listeners = start_listeners(&calls, tapping, &recordings, &config, &directory, &metrics)?;
         let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{http_address}"));
         let (stopping, is_stopping) = watch::channel(false);
-        let call_tokens = Arc::new(call::CallTokens::new().map_err(io::Error::other)?);
+        let call_tokens = call_tokens()?;
         let web = web_client(&config.webhook, directory.clone(), &metrics)?;
         let debugger = debugger(&web, &store);
         let courier = start_courier(&web, &store, &metrics).await;
@@ -244,11 +263,14 @@ impl Node {
         let payments = payments(&config, calls.clone(), courier.clone(), Arc::clone(&saying))?;
         let state = ApiState {
             calls: calls.clone(),
+            browsers,
             call_tokens: Arc::clone(&call_tokens),
             payments: payments.clone(),
+            tokens: Tokens::open(directory.clone(), &config.data_dir).map_err(StartError::Tokens)?,
+            logins: Logins::default(),
             directory: directory.clone(),
             store: store.clone(),
-            listening: listening(http_address, sip_address),
+            listening: listening(http_address, https_address, sip_address),
             recordings,
             encoders: api::Mp3Encoders::default(),
             public_url: public_url.clone(),
@@ -256,19 +278,20 @@ impl Node {
             followers: api::followers(),
             metrics: rendering(metrics.clone()),
         };
-        let settings = sip_settings(&config, account, directory, session_interval_min)?;
+        let settings = sip_settings(&config, &state, options, (http_address, https_address))?;
         tokio::spawn(script::deliver(courier.clone(), web.clone(), store.clone(), adapters.news));
         tokio::spawn(script::deliver_recordings(courier.clone(), listeners.recorded, public_url.clone()));
         tokio::spawn(script::deliver_streams(courier.clone(), debugger.clone(), listeners.streamed));
         let means = (calls.clone(), web, saying, payments.clone());
-        let scripts = Arc::new(scripts(means, debugger, call_tokens, public_url));
-        tokio::spawn(script::serve_sounds(Arc::clone(&scripts), adapters.sounds));
-        tokio::spawn(script::serve(scripts, adapters.arrivals));
+        follow(scripts(means, debugger, call_tokens, public_url), adapters.sounds, adapters.arrivals);
         let endpoint =
-            sip::Endpoint::start(sockets, settings, calls.clone(), adapters.outgoing, &metrics).await?;
-        let api = tokio::spawn(api::serve(http, api::router(state), told_to_stop(is_stopping)));
+            sip::Endpoint::start(doors.sip, settings, calls.clone(), adapters.outgoing, &metrics).await?;
+        let routes = endpoint.routes(routes(state, courier.clone(), &config, &metrics));
+        let api_tls = serve_https(doors.https, &config, &routes, is_stopping.clone(), &metrics)?;
+        let api = tokio::spawn(http::serve(doors.http, routes, told_to_stop(is_stopping)));
         Ok(Self {
             http: http_address,
+            https: https_address,
             sip: sip_address,
             sip_tls,
             calls,
@@ -280,6 +303,7 @@ impl Node {
             data_dir,
             stopping,
             api,
+            api_tls,
         })
     }
 
@@ -301,7 +325,8 @@ impl Node {
         if left > 0 {
             warn!(left, "status callbacks were not delivered");
         }
-        if tokio::time::timeout(HTTP_PATIENCE, self.api).await.is_err() {
+        let served = async { (self.api.await, futures_util::future::OptionFuture::from(self.api_tls).await) };
+        if tokio::time::timeout(HTTP_PATIENCE, served).await.is_err() {
             warn!("some HTTP requests were cut off");
         }
         if !self.calls.recorded(STORE_PATIENCE).await || !self.store.stop(STORE_PATIENCE).await {
@@ -309,6 +334,39 @@ impl Node {
         }
         drop(self.data_dir);
     }
+}
+
+fn call_tokens() -> io::Result<Arc<call::CallTokens>> {
+    call::CallTokens::new().map(Arc::new).map_err(io::Error::other)
+}
+
+/// Everything that is served over HTTP.
+fn routes(state: ApiState, courier: Courier, config: &Config, metrics: &Metrics) -> axum::Router {
+    let main = state.directory.main();
+    let agent = |agent: &config::Agent| {
+        // What is no account's is nobody's.
+        let account = agent.account.as_ref().map_or(Some(main), |sid| sid.parse().ok())?;
+        Some((account, agent.name.clone()))
+    };
+    let console = ConsoleState {
+        calls: state.calls.clone(),
+        directory: state.directory.clone(),
+        logins: state.logins.clone(),
+        tokens: state.tokens.clone(),
+        agents: config.agents.iter().filter_map(agent).collect(),
+        has_browser_media: true,
+        stopping: state.stopping.clone(),
+    };
+    let signal = SignalState {
+        calls: state.calls.clone(),
+        browsers: state.browsers.clone(),
+        directory: state.directory.clone(),
+        tokens: state.tokens.clone(),
+        // What a full courier does is its own affair, and counted there.
+        tell: Box::new(move |job| drop(courier.send(job))),
+        stopping: state.stopping.clone(),
+    };
+    signal::router(signal, metrics, console::router(console, api::router(state)))
 }
 
 /// What all scripts need.
@@ -322,28 +380,41 @@ fn scripts(
     script::Scripts { calls, web, saying, library, payments, debugger, call_tokens, public_url }
 }
 
+/// Lets calls follow their scripts, and conferences hear what they ask for.
+fn follow(
+    scripts: script::Scripts,
+    sounds: mpsc::Receiver<call::SoundOrder>,
+    arrivals: mpsc::Receiver<call::Arrival>,
+) {
+    let scripts = Arc::new(scripts);
+    tokio::spawn(script::serve_sounds(Arc::clone(&scripts), sounds));
+    tokio::spawn(script::serve(scripts, arrivals));
+}
+
 fn rendering(metrics: Metrics) -> Box<dyn Fn() -> String + Send + Sync> {
     Box::new(move || metrics.render())
 }
 
 fn sip_settings(
     config: &Config,
-    account: call::AccountSid,
-    directory: Directory,
-    session_interval_min: u32,
+    state: &ApiState,
+    options: Options,
+    (http, https): (SocketAddr, Option<SocketAddr>),
 ) -> Result<sip::Settings, StartError> {
     Ok(sip::Settings {
-        account,
+        browsers: state.browsers.clone(),
+        web: sip::Web { http: http.port(), https: https.map(|https| https.port()) },
+        account: state.directory.main(),
         advertised: config.sip.advertised(),
         agents: config.agents.clone(),
         realm: config.sip.realm.clone(),
         routes: config.routes.clone(),
-        directory,
+        directory: state.directory.clone(),
         trust: sip::Trust::load(config.sip.tls_ca.as_deref()).map_err(StartError::SipTrust)?,
         trunks: config.trunks.clone(),
         codecs: config.media.codecs.clone(),
         srtp: config.media.srtp,
-        session_interval_min,
+        session_interval_min: options.session_interval_min.unwrap_or(sip::SESSION_INTERVAL_MIN),
     })
 }
 
@@ -356,8 +427,9 @@ async fn remembering(calls: call::Handle, store: &Store, metrics: &Metrics) -> c
     calls
 }
 
-fn listening(http: SocketAddr, sip: SocketAddr) -> Listening {
-    Listening { http: http.to_string(), sip_udp: sip.to_string(), sip_tcp: sip.to_string() }
+fn listening(http: SocketAddr, https: Option<SocketAddr>, sip: SocketAddr) -> Listening {
+    let https = https.map(|https| https.to_string());
+    Listening { http: http.to_string(), https, sip_udp: sip.to_string(), sip_tcp: sip.to_string() }
 }
 
 /// Who speaks: a service, a command, both or neither.
@@ -393,6 +465,9 @@ fn payments(
     // What a full courier does is its own affair, and counted there.
     let tell = Box::new(move |job| drop(courier.send(job)));
     let seal = pay::Seal::open(&config.data_dir).map_err(StartError::Seal)?;
+    if let Some(age) = config.retention.attestations.time() {
+        tokio::spawn(tidy_attestations(config.data_dir.clone(), age));
+    }
     let connectors = pay::Connectors::new(connectors);
     Ok(Payments::new(pay::Means { calls, tell, connectors, seal, saying }))
 }
@@ -481,11 +556,56 @@ fn store_settings(config: &Config) -> StoreSettings {
     StoreSettings { retention, ..StoreSettings::default() }
 }
 
+/// Where the node listens; nothing is served yet.
+struct Doors {
+    http: TcpListener,
+    https: Option<TcpListener>,
+    sip: sip::Sockets,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> Result<Self, StartError> {
+        let bind = async |setting, listen| {
+            TcpListener::bind(listen).await.map_err(|source| refused(setting, listen, source))
+        };
+        let http = bind("http_listen", config.http.listen).await?;
+        let https = match &config.http.tls {
+            Some(https) => Some(bind("https_listen", https.listen).await?),
+            None => None,
+        };
+        Ok(Self { http, https, sip: bind_sip(config)? })
+    }
+
+    fn https_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.https.as_ref().map(TcpListener::local_addr).transpose()
+    }
+}
+
+fn serve_https(
+    listener: Option<TcpListener>,
+    config: &Config,
+    routes: &axum::Router,
+    stopping: watch::Receiver<bool>,
+    metrics: &Metrics,
+) -> Result<Option<JoinHandle<()>>, StartError> {
+    let (Some(listener), Some(https)) = (listener, &config.http.tls) else {
+        return Ok(None);
+    };
+    let addresses: Vec<_> =
+        [https.listen.ip()].into_iter().chain(config.sip.public_addresses.clone()).collect();
+    let certificate = Certificate::load(https, &config.data_dir, &addresses, metrics)?;
+    certificate.follow(https);
+    let serving = http::serve_tls(listener, certificate, routes.clone(), told_to_stop(stopping));
+    Ok(Some(tokio::spawn(serving)))
+}
+
 fn bind_sip(config: &Config) -> Result<sip::Sockets, StartError> {
     let listen = config.sip.listen;
     let mut sockets = sip::bind(listen).map_err(|source| refused("sip_listen", listen, source))?;
     if let Some(tls) = &config.sip.tls {
-        let bound = sip::bind_tls(tls.listen, sip::Certificate::load(tls)?);
+        let certificate = sip::Certificate::load(tls)?;
+        certificate.follow(tls);
+        let bound = sip::bind_tls(tls.listen, certificate);
         sockets.tls = Some(bound.map_err(|source| refused("sip_tls_listen", tls.listen, source))?);
     }
     Ok(sockets)
@@ -504,7 +624,7 @@ fn start_model(
     config: &Config,
     options: Options,
     metrics: &Metrics,
-) -> io::Result<(call::Handle, call::Adapters, Tapping)> {
+) -> Result<(call::Handle, call::Adapters, Tapping), StartError> {
     let settings = WorkerSettings {
         threads: config.media.threads,
         engine: EngineSettings {
@@ -517,8 +637,9 @@ fn start_model(
         #[cfg(feature = "planted-faults")]
         fault: options.fault,
     };
-    let (mut workers, reports) = Workers::start(settings, metrics)?;
-    let tapping = Tapping { taps: workers.take_taps(), bell: workers.bell() };
+    let (mut workers, reports) = Workers::start(settings, browser_ports(config)?, metrics)?;
+    let tapping =
+        Tapping { taps: workers.take_taps(), bell: workers.bell(), handshakes: workers.take_handshakes() };
     let mut start = [0; 4];
     getrandom::fill(&mut start).map_err(io::Error::other)?;
     let ports = Ports::new(config.sip.listen.ip(), config.media.rtp_ports, u32::from_be_bytes(start));
@@ -547,10 +668,34 @@ fn start_model(
     Ok((calls, adapters, tapping))
 }
 
-/// Where what is tapped comes from, and what rings when something was.
+/// A port for the browsers of each media thread, one beside the other.
+fn browser_ports(config: &Config) -> Result<Vec<BrowserPort>, StartError> {
+    let (ip, first) = (config.sip.listen.ip(), config.media.browser_port);
+    let ports = (0..config.media.threads).map(|thread| {
+        let port =
+            if first == 0 { 0 } else { first.saturating_add(u16::try_from(thread).unwrap_or(u16::MAX)) };
+        BrowserPort::bind(ip, port).map_err(|e| refused("browser_port", SocketAddr::new(ip, port), e))
+    });
+    ports.collect()
+}
+
+/// Where what is tapped comes from, what rings when something was, and where handshakes of browsers come from.
 struct Tapping {
     taps: Vec<TapReader>,
     bell: Bell,
+    handshakes: Vec<(BrowserPort, HandshakeReader)>,
+}
+
+/// Browsers' calls, at the codecs that browsers have.
+fn browsers(
+    config: &Config,
+    handshakes: Vec<(BrowserPort, HandshakeReader)>,
+    calls: call::Handle,
+    metrics: &Metrics,
+) -> Result<Browsers, StartError> {
+    let addresses = (config.sip.advertised(), config.sip.advertised_too());
+    Browsers::start(handshakes, addresses, config.media.codecs.clone(), calls, metrics)
+        .map_err(StartError::Browsers)
 }
 
 /// Completes what the last process left of its recordings, and records from now on. What is to be told of recordings
@@ -587,6 +732,22 @@ async fn tidy_recordings(recorder: Recorder, folder: PathBuf, settings: config::
         match looked.await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => warn!(%error, "recordings cannot be looked at; none is deleted"),
+            // The node stops.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Deletes attestations of payments that are too old, for as long as the node runs.
+async fn tidy_attestations(data_dir: PathBuf, age: Duration) {
+    let mut looks = tokio::time::interval(ATTESTATIONS_LOOKED_AT_EVERY);
+    loop {
+        looks.tick().await;
+        let data_dir = data_dir.clone();
+        let looked = tokio::task::spawn_blocking(move || pay::tidy(&data_dir, age, SystemTime::now()));
+        match looked.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "attestations cannot be looked at; none is deleted"),
             // The node stops.
             Err(_) => return,
         }

@@ -115,6 +115,14 @@ sid!(
     PaymentSid, "PK"
 );
 sid!(
+    /// A message between an application and the page of a browser, within a call.
+    CallMessageSid, "KX"
+);
+sid!(
+    /// Somebody's wish to be told what the page of a browser says within a call.
+    SubscriptionSid, "ZY"
+);
+sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );

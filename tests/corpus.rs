@@ -47,7 +47,7 @@ fn mutations_of_fixtures_and_corpora_break_no_invariant() {
             "sdp_offer" | "sdp_answer" => ("sdp", &TEXT),
             "guard" | "framer" => ("sip", &TEXT),
             "rtp" => ("rtp", &BINARY),
-            "digest" | "contacts" | "challenge" | "replaces" => ("none", &TEXT),
+            "digest" | "contacts" | "challenge" | "replaces" | "access_token" => ("none", &TEXT),
             "twiml" => ("none", &MARKUP),
             _ => ("none", &BINARY),
         };

@@ -25,8 +25,14 @@ mod rtp;
 
 use std::process::Stdio;
 
+use confab::config::Secret;
+use confab::directory::{Directory, MainAccount};
 use confab::load::{LegNumber, Plan, execute};
 use confab::server::Options;
+use confab::sid::AccountSid;
+use confab::store::{Store, StoreSettings};
+use confab::telemetry::Metrics;
+use confab::token::Tokens;
 use peer::Peer;
 use running::Running;
 use tokio::process::Command;
@@ -104,6 +110,52 @@ async fn run_application(sdk: &str) {
     running.node.stop().await;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(ran.status.success(), "{}\n{}", said(&ran.stdout), said(&ran.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_the_python_sdk_are_worth_what_they_say() {
+    judge_tokens("token-python").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_the_node_js_sdk_are_worth_what_they_say() {
+    judge_tokens("token-node").await;
+}
+
+/// The SDK makes tokens with a key of the directory's, good ones and others; each is named for what must come of it.
+async fn judge_tokens(sdk: &str) {
+    install(sdk).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let main = MainAccount { sid: AccountSid::generate(), auth_token: Secret::new("none".to_owned()) };
+    let store = Store::open(folder.path(), StoreSettings::default(), &Metrics::new()).await.unwrap();
+    let directory = Directory::open(main, std::sync::Arc::new(store)).await.unwrap();
+    let account = directory.main();
+    let (key, secret) = directory.create_key(account, String::new(), false).await.unwrap();
+    let made = script(sdk)
+        .env("CONFAB_ACCOUNT_SID", account.to_string())
+        .env("CONFAB_KEY", key.sid.to_string())
+        .env("CONFAB_KEY_SECRET", secret.expose())
+        .output()
+        .await
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tokens = Tokens::open(directory, folder.path()).unwrap();
+    let mut judged = 0;
+    for line in String::from_utf8(made.stdout).unwrap().lines() {
+        let (expected, token) = line.split_once(' ').unwrap();
+        let found = match tokens.verify(token, chrono::Utc::now()) {
+            Ok(grant) => {
+                assert_eq!((grant.account, &*grant.identity), (account, "alice"));
+                let params = grant.application_sid.map_or(vec![], |_| vec![("team".into(), "blue".into())]);
+                assert_eq!((grant.params, grant.is_supervisor), (params, false));
+                "valid".to_owned()
+            }
+            Err(refused) => refused.code().to_string(),
+        };
+        assert_eq!(found, expected, "{token}");
+        judged += 1;
+    }
+    assert!(judged >= 10, "{judged} tokens");
 }
 
 /// Before the callers are there: from a slow registry it may take longer than they stay.

@@ -113,7 +113,7 @@ impl Node {
             #[cfg(feature = "planted-faults")]
             fault: None,
         };
-        let (workers, reports) = Workers::start(settings, &metrics).expect("threads");
+        let (workers, reports) = Workers::start(settings, Vec::new(), &metrics).expect("threads");
         let range = RtpPorts::new(47_400, 47_999).expect("a range");
         // Tests run beside each other: what one has is passed over by the next.
         let ports = Ports::new([127, 0, 0, 1].into(), range, 0);
@@ -143,7 +143,7 @@ impl Node {
             signals,
         };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
-        let media = call::CallMedia { leg: media(), srtp: None };
+        let media = call::CallMedia { leg: media(), srtp: None, ice: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");
         (admission.call, self.changed().await)
     }
@@ -164,7 +164,7 @@ impl Node {
             signals,
         };
         let admission = self.handle.admit_call(incoming).await.expect("a call is let in");
-        let media = call::CallMedia { leg: media(), srtp: None };
+        let media = call::CallMedia { leg: media(), srtp: None, ice: None };
         self.handle.connect_call(admission.call, media).await.expect("a call is connected");
         (admission.call, self.changed().await)
     }

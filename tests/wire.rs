@@ -23,6 +23,8 @@ mod codes;
 mod conference_news;
 #[path = "wire/conference_record.rs"]
 mod conference_record;
+#[path = "wire/console.rs"]
+mod console;
 #[path = "wire/digits.rs"]
 mod digits;
 #[path = "wire/far_hold.rs"]
@@ -51,8 +53,14 @@ mod orders;
 mod outbound;
 #[path = "wire/pay.rs"]
 mod pay;
+#[path = "wire/pay_listeners.rs"]
+mod pay_listeners;
 #[path = "wire/pay_secrets.rs"]
 mod pay_secrets;
+#[path = "wire/pay_tones.rs"]
+mod pay_tones;
+#[path = "wire/pay_trouble.rs"]
+mod pay_trouble;
 #[path = "wire/peer.rs"]
 mod peer;
 #[path = "sdk/phone.rs"]
@@ -84,6 +92,8 @@ mod scripts;
 mod seats;
 #[path = "wire/secrets.rs"]
 mod secrets;
+#[path = "wire/secure_streams.rs"]
+mod secure_streams;
 #[path = "wire/silence.rs"]
 mod silence;
 #[path = "wire/strangers.rs"]
@@ -102,3 +112,5 @@ mod tour;
 mod transfers;
 #[path = "wire/trunks/mod.rs"]
 mod trunks;
+#[path = "wire/websocket/mod.rs"]
+mod websocket;

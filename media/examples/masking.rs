@@ -1,9 +1,10 @@
 //! What is left of keys while a capture is on, over the whole corpus: prints a line for each clip, and writes what others
 //! got as WAV files for other people's detectors.
 //!
-//!     cargo run -p confab-media --example masking -- [--seed N] [--every N] [--wav DIR]
+//!     cargo run -p confab-media --example masking -- [--seed N] [--every N [--offset N]] [--only CLIP] [--wav DIR]
+//!     cargo run -p confab-media --example masking -- --speech FILE [--codec NAME] [--loss PERCENT]
 //!
-//! `--every` takes each Nth clip only. `tests/masking/run.sh` makes the README's table of it.
+//! `--every` takes each Nth clip only, from the `--offset`th on. `tests/masking/run.sh` makes the README's table of it.
 #![expect(clippy::unwrap_used, reason = "a panic is the report, as in the tests it shares its parts with")]
 #![expect(
     clippy::print_stdout,
@@ -22,7 +23,7 @@ mod phone;
 #[path = "../tests/masking/speech.rs"]
 mod speech;
 
-use confab_media::SampleRate;
+use confab_media::{Codec, SampleRate};
 use corpus::{Condition, Outcome};
 
 /// Of so many clips one is written as it is without a capture, too: detectors are to show that they hear keys.
@@ -36,18 +37,20 @@ fn main() {
     };
     let number = |name: &str, default: u64| value(name).map_or(default, |value| value.parse().unwrap());
     if let Some(path) = value("--speech") {
-        return speak(&path);
+        let codec = value("--codec").unwrap_or_else(|| "PCMU".to_owned());
+        let codec = corpus::CODECS.into_iter().find(|known| known.name() == codec).unwrap();
+        return speak(&path, codec, number("--loss", 0) as u32);
     }
     let every = number("--every", 1) as usize;
     let all = corpus::conditions(number("--seed", 1));
+    let only = value("--only").map(|clip| clip.parse::<usize>().unwrap());
+    let offset = number("--offset", 0) as usize % every;
+    let is_chosen = |n: usize| only.map_or(n % every == offset, |only| n == only);
     println!(
         "clip\tcodec\tlevel\ttwist\tnoise\ttalk\tloss\ttyped\tcaptured\theard\tresidual\tat\tmasked\tticks\tattested\tlet_through"
     );
-    for (n, condition) in
-        all.iter().enumerate().filter(|(n, _)| n % every == number("--offset", 0) as usize % every)
-    {
+    for (n, condition) in all.iter().enumerate().filter(|(n, _)| is_chosen(*n)) {
         let outcome = corpus::play(condition);
-        print(n, condition, &outcome);
         if let Some(folder) = value("--wav") {
             let path = Path::new(&folder).join(format!("{n:05}.wav"));
             std::fs::write(&path, wav(outcome.rate, &outcome.egress)).unwrap();
@@ -55,17 +58,21 @@ fn main() {
                 std::fs::write(path.with_extension("open.wav"), wav(outcome.rate, &outcome.open)).unwrap();
             }
         }
+        // Last: whoever reads this looks for the files.
+        print(n, condition, &outcome);
     }
 }
 
-/// Plays a WAV file of speech at 8 kHz without any key in it.
-fn speak(path: &str) {
+/// Plays a WAV file of speech at the codec's rate without any key in it.
+fn speak(path: &str, codec: Codec, loss: u32) {
     let wav = std::fs::read(path).unwrap();
+    let rate = codec.sample_rate().hertz();
+    assert_eq!(wav[24..28], rate.to_le_bytes(), "{path} is to have {rate} samples a second");
     let sound: Vec<i16> = wav[44..].as_chunks().0.iter().map(|bytes| i16::from_le_bytes(*bytes)).collect();
-    let kept = corpus::speak(confab_media::Codec::Pcmu, &sound);
+    let kept = corpus::speak(codec, &sound, loss);
     println!(
         "{path}\t{:.1}\t{}\t{}\t{}",
-        sound.len() as f64 / 8_000.0,
+        sound.len() as f64 / f64::from(rate),
         kept.captured,
         kept.spoken,
         kept.withheld

@@ -139,12 +139,17 @@ pub struct LegTerms {
     pub comfort_noise: Option<u8>,
     /// The number of the header extension in which the far end says how loud its packets are (RFC 6464): 1 to 14.
     pub audio_level: Option<u8>,
+    /// The number of the one in which the far end is told how loud ours are: 1 to 14.
+    pub audio_level_sent: Option<u8>,
     /// RTCP shares RTP's port, both ways (RFC 5761).
     pub rtcp_mux: bool,
     /// Where the far end said it receives RTCP; `None` when it receives nothing, on hold in the old way.
     pub rtcp: Option<SocketAddr>,
     /// How the far end wants its Opus, if that is the codec.
     pub opus: OpusTerms,
+    /// ICE says where the far end is (RFC 8445): whoever hands datagrams in knows that they are the leg's, and the source it
+    /// gives them is where the far end is sent to. Nothing is sent or taken before there are keys of SRTP.
+    pub ice: bool,
 }
 
 impl Default for LegTerms {
@@ -154,9 +159,11 @@ impl Default for LegTerms {
             telephone_event_rate: 8_000,
             comfort_noise: None,
             audio_level: None,
+            audio_level_sent: None,
             rtcp_mux: false,
             rtcp: None,
             opus: OpusTerms::default(),
+            ice: false,
         }
     }
 }

@@ -255,6 +255,36 @@ impl Tap {
             dropped_before: 0,
         }
     }
+
+    /// All of it but the samples.
+    pub const fn head(&self) -> TapHead {
+        let Self { of, tick, at, side, dropped_before, ref frame } = *self;
+        TapHead { of, tick, at, side, rate: frame.rate(), dropped_before }
+    }
+
+    /// Makes it another, and gives its samples to be written: what is in them is old.
+    pub fn begin(&mut self, head: TapHead) -> &mut [i16] {
+        let TapHead { of, tick, at, side, rate, dropped_before } = head;
+        (self.of, self.tick, self.at, self.side, self.dropped_before) = (of, tick, at, side, dropped_before);
+        self.frame.samples_at(rate)
+    }
+}
+
+/// A [`Tap`] without its samples, to keep many of them in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapHead {
+    /// Of what.
+    pub of: Tapped,
+    /// When.
+    pub tick: Tick,
+    /// The time that tick was for.
+    pub at: Time,
+    /// Which side.
+    pub side: TapSide,
+    /// What tells how many samples there are: 20 ms.
+    pub rate: SampleRate,
+    /// Tap frames that were dropped just before it.
+    pub dropped_before: u32,
 }
 
 /// What is tapped.

@@ -36,6 +36,7 @@ mod engine;
 mod event;
 mod fault;
 mod frame;
+pub mod ice;
 mod id;
 mod leg;
 pub mod playout;
@@ -55,7 +56,7 @@ pub use costs::TickTimes;
 pub use dsp::level::{Level, SpeechChange};
 pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed, PROGRAMMES_MAX, Programme};
 pub use event::{
-    ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapSide, Tapped,
+    ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapHead, TapSide, Tapped,
 };
 #[cfg(feature = "planted-faults")]
 pub use fault::Fault;

@@ -23,11 +23,13 @@ pub enum Discard {
     NotAuthentic,
     /// Protected as agreed, and it came before, or is too old to know.
     Replayed,
+    /// Protected, and the keys are not agreed yet.
+    NoKeys,
 }
 
 impl Discard {
     /// All reasons, in the order of [`Counters::discards`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoLeg,
         Self::NotRtp,
         Self::Malformed,
@@ -37,6 +39,7 @@ impl Discard {
         Self::NotReceiving,
         Self::NotAuthentic,
         Self::Replayed,
+        Self::NoKeys,
     ];
 
     /// The counter's name.
@@ -51,6 +54,7 @@ impl Discard {
             Self::NotReceiving => "not_receiving",
             Self::NotAuthentic => "srtp_not_authentic",
             Self::Replayed => "srtp_replayed",
+            Self::NoKeys => "srtp_no_keys_yet",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Tap, TapSide, Tapped};
+use crate::event::{Tap, TapHead, TapSide, Tapped};
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::time::{Tick, Time};
 
@@ -11,24 +11,13 @@ use crate::time::{Tick, Time};
 ///
 /// A frame is kept as long as it is: one at 8 kHz is a sixth of the longest, and there are hundreds in a tick.
 pub(crate) struct Taps {
-    heads: VecDeque<Head>,
+    heads: VecDeque<TapHead>,
     /// Those of all heads, one after the other, behind those that are taken.
     samples: Vec<i16>,
     taken: usize,
     capacity: usize,
     dropped: u64,
     dropped_since: u32,
-}
-
-/// A frame without its samples.
-#[derive(Clone, Copy)]
-struct Head {
-    of: Tapped,
-    tick: Tick,
-    at: Time,
-    side: TapSide,
-    rate: SampleRate,
-    dropped_before: u32,
 }
 
 impl Taps {
@@ -62,18 +51,17 @@ impl Taps {
             self.taken = 0;
         }
         let dropped_before = std::mem::take(&mut self.dropped_since);
-        self.heads.push_back(Head { of, tick, at, side, rate, dropped_before });
+        self.heads.push_back(TapHead { of, tick, at, side, rate, dropped_before });
         self.samples.extend_from_slice(sound);
     }
 
     /// Makes `tap` the next frame, if there is one. Whether there was.
     pub(crate) fn take(&mut self, tap: &mut Tap) -> bool {
-        let Some(Head { of, tick, at, side, rate, dropped_before }) = self.heads.pop_front() else {
+        let Some(head) = self.heads.pop_front() else {
             return false;
         };
-        (tap.of, tap.tick, tap.at, tap.side, tap.dropped_before) = (of, tick, at, side, dropped_before);
-        let end = self.taken + rate.frame_len();
-        tap.frame.samples_at(rate).copy_from_slice(&self.samples[self.taken..end]);
+        let end = self.taken + head.rate.frame_len();
+        tap.begin(head).copy_from_slice(&self.samples[self.taken..end]);
         self.taken = end;
         if self.heads.is_empty() {
             // Begins at the front again, so that only so much memory is ever touched as a tick needs.

@@ -1,13 +1,16 @@
-//! Who may ask: HTTP Basic (RFC 7617) with an account's SID and its auth token, or with a key's SID and its secret.
+//! Who may ask: HTTP Basic (RFC 7617) with an account's SID and its auth token, or with a key's SID and its secret. Or whoever
+//! is logged in at the console, by their cookie: for a page of this node itself and no other. A request that is more than a
+//! look must say that in a header, which no page of another origin can send.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tracing::info;
@@ -17,7 +20,8 @@ use super::error::{ApiError, Quoted};
 use super::form::check_encoding;
 use super::{API_VERSION, ApiState};
 use crate::call::AccountSid;
-use crate::directory::{Denied, NotAuthenticated, Principal, Subject};
+use crate::directory::{Denied, Logins, NotAuthenticated, Principal, Subject};
+use crate::http::{cookie, is_same_origin};
 
 /// The account in whose name a request is made: the one in its path, or where there is none that of the credentials.
 #[derive(Clone, Copy)]
@@ -50,7 +54,13 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let caller = authenticate(&state, request.headers())?;
+    let from_console = cookie(request.headers(), Logins::COOKIE).is_some();
+    let logged_in = if from_console { logged_in(&state, &request) } else { None };
+    let caller = match logged_in.map_or_else(|| authenticate(&state, request.headers()), Ok) {
+        Ok(caller) => caller,
+        Err(refused) if from_console => return Ok(without_question(refused)),
+        Err(refused) => return Err(refused),
+    };
     let path = request.uri().path();
     check_encoding(path.as_bytes(), "The path")?;
     let (account, subject) = target(path, caller.account)?;
@@ -60,6 +70,25 @@ pub(super) async fn guard(
     request.extensions_mut().insert(Acting(account));
     request.extensions_mut().insert(Caller(caller));
     Ok(next.run(request).await)
+}
+
+/// Who is logged in at the console that asks.
+fn logged_in(state: &ApiState, request: &Request) -> Option<Principal> {
+    let headers = request.headers();
+    let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
+    let may = is_same_origin(headers) && (is_look || headers.contains_key(Logins::HEADER));
+    if !may || headers.contains_key(AUTHORIZATION) {
+        return None;
+    }
+    let found = state.logins.find(cookie(headers, Logins::COOKIE)?, Instant::now());
+    found.filter(|who| state.directory.is_active(who.account))
+}
+
+/// The console asks for credentials itself; without this the browser would.
+fn without_question(refused: ApiError) -> Response {
+    let mut response = refused.into_response();
+    response.headers_mut().remove(WWW_AUTHENTICATE);
+    response
 }
 
 fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Principal, ApiError> {

@@ -23,6 +23,9 @@ const INLINE_MAX: usize = 4_000;
 const RING_DEFAULT: u64 = 60;
 const RING_MAX: u64 = 600;
 
+/// The most that an agent's program is told in `To`, in bytes: as much as a SIP URI's headers may be.
+const CLIENT_PARAMETERS_LEN_MAX: usize = 1_024;
+
 /// The longest reason, in characters.
 const REASON_MAX: usize = 50;
 
@@ -43,12 +46,14 @@ pub(super) fn order(
     let from = from.ok_or_else(|| ApiError::call(21_213, "From is missing: who calls must be said."))?;
     let caller = parameters.one("CallerId")?.unwrap_or(from);
     let (to, headers) = headers(to)?;
+    let (to, told) = client_parameters(to)?;
     let to = target(to)?;
     let wake = wake(parameters)?.filter(|_| matches!(to, DialTarget::Client(_)));
     Ok(DialOrder {
         account,
         to,
         headers,
+        parameters: told,
         from: caller_id(caller)?,
         display_name: display_name(parameters)?,
         credentials: credentials(parameters)?,
@@ -91,6 +96,20 @@ fn headers(to: &str) -> Result<(&str, Vec<SipHeader>), ApiError> {
     let (uri, headers) = to.split_at(host + at);
     let headers = SipHeader::read_all(&headers[1..], None);
     Ok((uri, headers.map_err(|error| ApiError::call(21_211, &format!("To {error}.")))?))
+}
+
+/// Names and values.
+type Pairs = Vec<(String, String)>;
+
+/// What an agent's program is told besides, in `client:alice?order=42`, and the name without it.
+fn client_parameters(to: &str) -> Result<(&str, Pairs), ApiError> {
+    let Some((name, query)) = to.split_once('?').filter(|(name, _)| name.starts_with("client:")) else {
+        return Ok((to, Vec::new()));
+    };
+    if query.len() > CLIENT_PARAMETERS_LEN_MAX {
+        return Err(ApiError::call(21_211, "To has more than 1,024 bytes of parameters for the agent."));
+    }
+    Ok((name, form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
 }
 
 fn is_sip(to: &str) -> bool {
@@ -228,7 +247,7 @@ pub(super) fn time_limit(parameters: &Parameters) -> Result<Option<Duration>, Ap
 pub(super) fn voice(parameters: &Parameters) -> Result<Option<Voice>, ApiError> {
     let fallback = webhook(parameters, "FallbackUrl", "FallbackMethod")?;
     if let Some(url) = webhook(parameters, "Url", "Method")? {
-        return Ok(Some(Voice { source: VoiceSource::Url(url), fallback }));
+        return Ok(Some(Voice { source: VoiceSource::Url(url), fallback, parameters: Vec::new() }));
     }
     match parameters.one("Twiml")?.filter(|text| !text.is_empty()) {
         None => Ok(None),
@@ -236,7 +255,9 @@ pub(super) fn voice(parameters: &Parameters) -> Result<Option<Voice>, ApiError> 
             32_018,
             "Twiml is over 4000 characters; a longer script must come from a URL.",
         )),
-        Some(text) => Ok(Some(Voice { source: VoiceSource::Inline(text.to_owned()), fallback })),
+        Some(text) => {
+            Ok(Some(Voice { source: VoiceSource::Inline(text.to_owned()), fallback, parameters: Vec::new() }))
+        }
     }
 }
 

@@ -88,6 +88,38 @@ impl ApiError {
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Confab API\""))
     }
 
+    /// There is no access token, or it is wrong; by the code of what is wrong with it.
+    pub(super) fn no_token(code: u32, message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, message.to_owned())
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Confab\""))
+    }
+
+    /// Whoever asks may not have it.
+    pub(super) fn forbidden(code: u32, message: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    /// The body is no session description.
+    pub(super) fn not_sdp(content_type: &str) -> Self {
+        let message = format!(
+            "The request's body has Content-Type {}; it must be application/sdp.",
+            Quoted(content_type)
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, 20_001, message)
+    }
+
+    /// A change within a call does not say which state of it it was made for.
+    pub(super) fn no_precondition() -> Self {
+        let message =
+            "The request has no If-Match; it must have the ETag of the answer that came last, or `*`.";
+        Self::new(StatusCode::PRECONDITION_REQUIRED, 20_001, message.to_owned())
+    }
+
+    /// A change within a call was made for another state of it.
+    pub(super) fn outdated(message: String) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, 20_001, message)
+    }
+
     /// The account is suspended or closed.
     pub(super) fn inactive(account: &str) -> Self {
         let message = format!(
@@ -183,7 +215,9 @@ impl ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, 20_429, message)
                     .with(RETRY_AFTER, HeaderValue::from(retry_after))
             }
-            CallError::NodeFull => Self::unavailable(format!("The {asked}: {error}.")),
+            CallError::NodeFull | CallError::NoBrowserPort => {
+                Self::unavailable(format!("The {asked}: {error}."))
+            }
             CallError::NotStreaming | CallError::StreamsFull | CallError::StreamNameTaken => {
                 Self::of_stream(error, asked)
             }

@@ -18,6 +18,8 @@ use super::form::Json;
 pub struct Listening {
     /// This API.
     pub http: String,
+    /// This API over TLS, if it is served.
+    pub https: Option<String>,
     /// SIP over UDP.
     pub sip_udp: String,
     /// SIP over TCP.

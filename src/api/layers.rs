@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 use super::form::JSON;
-use super::serve::IDLE_SECONDS_HINT;
 use crate::call::RequestSid;
+use crate::http::IDLE_SECONDS_HINT;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("twilio-request-id");
 const REQUEST_DURATION: HeaderName = HeaderName::from_static("twilio-request-duration");

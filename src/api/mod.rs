@@ -1,7 +1,7 @@
 //! The control API: Twilio's voice REST resources over [`crate::call::Handle`], one file a resource.
 //!
 //! ```text
-//! connection (serve) → stamp → in_time → explain_method → auth::guard → resource handler → call::Handle
+//! connection (`http`) → stamp → in_time → explain_method → auth::guard → resource handler → call::Handle
 //! ```
 //!
 //! Everything under `/2010-04-01` and `/v1`, which has what the original does not, wants HTTP Basic credentials;
@@ -13,6 +13,8 @@
 mod accounts;
 mod applications;
 mod auth;
+mod browser_calls;
+mod call_messages;
 mod calls;
 mod conference_recordings;
 mod conferences;
@@ -36,7 +38,6 @@ mod queues;
 mod recording_media;
 mod recordings;
 mod seating;
-mod serve;
 mod settings;
 mod streams;
 #[cfg(test)]
@@ -50,19 +51,19 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use tokio::sync::{Semaphore, watch};
 
 use crate::call::{CallTokens, Handle};
-use crate::directory::Directory;
+use crate::directory::{Directory, Logins};
 use crate::pay::Payments;
 use crate::store::Store;
-
-pub use events::followers;
-pub use health::Listening;
-pub use serve::serve;
+use crate::token::Tokens;
+use crate::webrtc::Browsers;
 
 use error::ApiError;
+pub use events::followers;
+pub use health::Listening;
 use numbers::Shop;
 
 /// The version in every path and in the resources that tell theirs.
@@ -80,10 +81,16 @@ pub struct Mp3Encoders(recording_media::Encoders);
 pub struct ApiState {
     /// The model that is asked.
     pub calls: Handle,
+    /// Browsers' calls.
+    pub browsers: Browsers,
     /// What allows a caller to be passed on as who they are.
     pub call_tokens: Arc<CallTokens>,
     /// What callers pay.
     pub payments: Payments,
+    /// What lets browsers in.
+    pub tokens: Tokens,
+    /// Who is logged in at the console.
+    pub logins: Logins,
     /// Who may ask, and what they have.
     pub directory: Directory,
     /// What is on record.
@@ -107,11 +114,12 @@ pub struct ApiState {
 
 type Shared = Arc<ApiState>;
 
-/// All routes, ready for [`serve()`].
+/// All routes, ready to be [served](crate::http::serve).
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(state);
     let routes = Router::new()
         .merge(control(&state))
+        .merge(browser_calls::routes())
         .route("/healthz", get(health::healthz))
         .route("/metrics", get(health::metrics))
         .route("/v1/openapi.json", get(openapi::fetch))
@@ -191,13 +199,14 @@ fn applications_and_numbers(account: &str) -> Vec<Resource> {
     resources
 }
 
-fn calls_and_what_they_leave(account: &str) -> [Resource; 15] {
+fn calls_and_what_they_leave(account: &str) -> [Resource; 18] {
     let calls = format!("{account}/Calls");
     let recordings = format!("{account}/Recordings");
     let recordings_of_call = format!("{calls}/{{call}}/Recordings");
     let notifications = format!("{account}/Notifications");
     let of_call = format!("{calls}/{{call}}/Notifications");
     let streams = format!("{calls}/{{call}}/Streams");
+    let messages = format!("{calls}/{{call}}/UserDefinedMessage");
     [
         (format!("{calls}.json"), get(calls::list).post(calls::create)),
         (format!("{calls}/{{call}}"), get(calls::fetch).post(calls::update).delete(calls::delete)),
@@ -212,6 +221,9 @@ fn calls_and_what_they_leave(account: &str) -> [Resource; 15] {
         (format!("{recordings}/{{recording}}"), get(recording_media::fetch).delete(recordings::delete)),
         (format!("{streams}.json"), post(streams::create)),
         (format!("{streams}/{{stream}}"), post(streams::update)),
+        (format!("{messages}s.json"), post(call_messages::create)),
+        (format!("{messages}Subscriptions.json"), post(call_messages::subscribe)),
+        (format!("{messages}Subscriptions/{{subscription}}"), delete(call_messages::unsubscribe)),
         (format!("{recordings_of_call}.json"), get(recordings::list_of_call).post(recordings::create)),
         (
             format!("{recordings_of_call}/{{recording}}"),

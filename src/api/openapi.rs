@@ -18,8 +18,9 @@ use utoipa::OpenApi;
 use super::form::JSON;
 use super::numbers::Shop;
 use super::{
-    accounts, applications, calls, conference_recordings, conferences, error, events, health, keys,
-    notifications, numbers, participants, payments, quality, queues, recording_media, recordings, streams,
+    accounts, applications, browser_calls, call_messages, calls, conference_recordings, conferences, error,
+    events, health, keys, notifications, numbers, participants, payments, quality, queues, recording_media,
+    recordings, streams,
 };
 
 /// How a body is written.
@@ -110,6 +111,9 @@ pub(super) async fn fetch() -> impl IntoResponse {
         recordings::delete_of_call,
         streams::create,
         streams::update,
+        call_messages::create,
+        call_messages::subscribe,
+        call_messages::unsubscribe,
         conference_recordings::list,
         conference_recordings::create,
         conference_recordings::fetch,
@@ -120,6 +124,9 @@ pub(super) async fn fetch() -> impl IntoResponse {
         payments::update,
         payments::attestation,
         payments::attestation_keys,
+        browser_calls::create,
+        browser_calls::renegotiate,
+        browser_calls::hang_up,
         quality::fetch,
         events::follow,
         health::healthz,
@@ -152,6 +159,12 @@ pub(super) fn document() -> Value {
         "type": "http",
         "scheme": "basic",
         "description": "An account's SID and its auth token, or a key's SID and its secret.",
+    });
+    document["components"]["securitySchemes"]["browser"] = json!({
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token with a voice grant.",
     });
     document["servers"] = json!([{ "url": "/", "description": "The node that serves this document." }]);
     document
@@ -227,7 +240,11 @@ fn add_kinds_of_numbers(paths: &mut Map<String, Value>) {
 fn complete(path: &str, operation: &mut Value) {
     let is_open =
         !path.starts_with("/2010-04-01/") && !path.starts_with("/v1/") || path == "/v1/openapi.json";
-    operation["security"] = if is_open { json!([]) } else { json!([{ "account": [] }]) };
+    operation["security"] = match (is_open, path.starts_with("/v1/browser/")) {
+        (true, _) => json!([]),
+        (false, true) => json!([{ "browser": [] }]),
+        (false, false) => json!([{ "account": [] }]),
+    };
     if operation["parameters"].is_null() {
         operation["parameters"] = json!([]);
     }

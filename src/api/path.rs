@@ -10,7 +10,7 @@ use super::error::{ApiError, Quoted};
 use crate::call::{
     CallSid, ConferenceSid, NotificationSid, ParticipantKey, QueueSid, RecordingSid, StreamKey, WaiterKey,
 };
-use crate::sid::{ApplicationSid, KeySid, PaymentSid, PhoneNumberSid};
+use crate::sid::{ApplicationSid, KeySid, PaymentSid, PhoneNumberSid, SubscriptionSid};
 
 /// A payment of a call named by the path.
 pub(super) struct CallPaymentPath(pub(super) CallSid, pub(super) PaymentSid);
@@ -157,6 +157,23 @@ impl<S: Send + Sync> FromRequestParts<S> for StreamPath {
         let [stream] = segments(parts, state, ["stream"]).await?;
         let key = stream.parse().map_or(StreamKey::Name(stream), StreamKey::Sid);
         Ok(Self(call, key))
+    }
+}
+
+/// Somebody's wish to be told what a call's page says, named by the path.
+pub(super) struct SubscriptionPath(pub(super) CallSid, pub(super) SubscriptionSid);
+
+impl<S: Send + Sync> FromRequestParts<S> for SubscriptionPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let CallPath(call) = CallPath::from_request_parts(parts, state).await?;
+        let [subscription] = segments(parts, state, ["subscription"]).await?;
+        let sid = subscription.parse().map_err(|error| {
+            let quoted = Quoted(&subscription);
+            ApiError::not_found(format!("There is no subscription {quoted}: that is {error}."))
+        });
+        Ok(Self(call, sid?))
     }
 }
 

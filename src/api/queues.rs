@@ -187,7 +187,7 @@ pub(super) async fn redirect_waiter(
     let url = url.ok_or_else(|| {
         ApiError::call(21_205, "Url is missing: what the caller does out of the queue must be said.")
     })?;
-    let voice = Voice { source: VoiceSource::Url(url), fallback: None };
+    let voice = Voice { source: VoiceSource::Url(url), fallback: None, parameters: Vec::new() };
     let done = state.calls.of(account).redirect_waiter(queue, key, voice).await;
     let view = done.map_err(|error| ApiError::of(error, Asked::Waiter(queue)))?;
     Ok(Json(Waiter::of(view)))

@@ -41,6 +41,7 @@ pub(super) fn join_terms(conference: String, parameters: &Parameters) -> Result<
     };
     Ok(JoinTerms {
         conference,
+        listens_in: None,
         label: parameters.one("Label")?.map(label).transpose()?,
         muted: flag(parameters, "Muted")?.unwrap_or(false),
         start_on_enter: flag(parameters, "StartConferenceOnEnter")?.unwrap_or(true),

@@ -48,6 +48,14 @@ struct Tour {
     calls: Vec<CallSid>,
 }
 
+/// Browsers for whom there is no port.
+fn browsers(calls: &Handle) -> crate::webrtc::Browsers {
+    let (address, codecs) = (([127, 0, 0, 1].into(), None), crate::config::Codecs::default());
+    let metrics = crate::telemetry::Metrics::new();
+    crate::webrtc::Browsers::start(Vec::new(), address, codecs, calls.clone(), &metrics)
+        .expect("a certificate")
+}
+
 /// Payments of which nobody is told.
 fn payments(calls: &Handle) -> crate::pay::Payments {
     crate::pay::Payments::new(crate::pay::Means {
@@ -110,15 +118,20 @@ impl Node {
         let account = account();
         let listening = Listening {
             http: "127.0.0.1:8080".to_owned(),
+            https: None,
             sip_udp: "127.0.0.1:5060".to_owned(),
             sip_tcp: "127.0.0.1:5061".to_owned(),
         };
         let main = MainAccount { sid: account, auth_token: Secret::new(TOKEN.to_owned()) };
+        let directory = Directory::in_memory(main);
         let router = router(ApiState {
             payments: payments(&calls),
+            browsers: browsers(&calls),
             calls,
             call_tokens: std::sync::Arc::new(crate::call::CallTokens::new().expect("entropy")),
-            directory: Directory::in_memory(main),
+            tokens: crate::token::Tokens::blank(directory.clone()),
+            logins: crate::directory::Logins::default(),
+            directory,
             store,
             listening,
             recordings: std::path::PathBuf::from("none"),

@@ -17,12 +17,16 @@ use tokio::sync::mpsc;
 use super::handle::{CallError, Handle, Reply, Request};
 use super::media::Play;
 use super::model::{Model, Waiter, answer, overloaded};
-use super::sid::{CallSid, RecordingSid};
+use super::sid::{CallSid, RecordingSid, StreamSid};
 use super::state::Stage;
 
 /// News that may wait for the holder: that keys came, which is said once for all that wait, that the call is over, and the
 /// end.
 const NEWS_MAX: usize = 8;
+
+/// Names of each kind that are kept of those who listen: more than any conference has at a time, with what is made of its
+/// calls.
+const LISTENERS_MAX: usize = 2_000;
 
 /// Places in it that are kept for the last two.
 const NEWS_KEPT: usize = 4;
@@ -54,7 +58,7 @@ pub enum CaptureNews {
 pub struct CaptureEnd {
     /// What was measured.
     pub attestation: Attestation,
-    /// Who was listening while keys came.
+    /// Who was listening meanwhile.
     pub listeners: Listeners,
 }
 
@@ -63,8 +67,24 @@ pub struct CaptureEnd {
 pub struct Listeners {
     /// Others in its conference.
     pub calls: BTreeSet<CallSid>,
-    /// Recordings of it and of its conference.
+    /// Recordings of it, of its conference and of the others.
     pub recordings: BTreeSet<RecordingSid>,
+    /// Streams of it and of the others.
+    pub streams: BTreeSet<StreamSid>,
+    /// There were more than are named here.
+    pub are_more: bool,
+}
+
+impl Listeners {
+    fn note(&mut self, calls: &[CallSid], recordings: &[RecordingSid], streams: &[StreamSid]) {
+        let known = [note(&mut self.calls, calls), note(&mut self.recordings, recordings)];
+        self.are_more |= known.contains(&false) || !note(&mut self.streams, streams);
+    }
+}
+
+/// Whether all found room.
+fn note<T: Copy + Ord>(known: &mut BTreeSet<T>, all: &[T]) -> bool {
+    all.iter().all(|one| known.contains(one) || (known.len() < LISTENERS_MAX && known.insert(*one)))
 }
 
 /// What can be asked of captures.
@@ -297,6 +317,15 @@ impl Model {
         }
     }
 
+    /// Notes who listens to calls whose keys are captured, after whatever may have changed that.
+    pub(super) fn note_all_listeners(&mut self) {
+        if self.captures.0.is_empty() {
+            return;
+        }
+        let ids: Vec<CaptureId> = self.captures.0.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.note_listeners(id));
+    }
+
     /// Notes who hears the call now, or keeps what is heard.
     fn note_listeners(&mut self, id: CaptureId) {
         let Some(held) = self.captures.0.get_mut(&id) else {
@@ -304,8 +333,28 @@ impl Model {
         };
         let conference = self.calls.get(held.call).and_then(|call| call.conference());
         let seats = conference.and_then(|sid| self.conferences.get(sid)).map(|found| found.seats.as_slice());
-        let others = seats.unwrap_or_default().iter().filter(|other| **other != held.call);
-        held.listeners.calls.extend(others);
-        held.listeners.recordings.extend(self.recordings.under_way(held.call, conference));
+        let seats = seats.unwrap_or_default().iter().copied();
+        let others: Vec<CallSid> = seats.filter(|other| *other != held.call).collect();
+        let calls = || others.iter().copied().chain([held.call]);
+        let mut recordings: Vec<RecordingSid> = self.recordings.under_way(held.call, conference).collect();
+        recordings.extend(others.iter().flat_map(|other| self.recordings.under_way(*other, None)));
+        let streams: Vec<StreamSid> = calls().flat_map(|call| self.streams.under_way(call)).collect();
+        held.listeners.note(&others, &recordings, &streams);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_listens_is_named_once_and_that_some_are_not_is_said() {
+        let mut listeners = Listeners::default();
+        let calls: Vec<CallSid> = (0..LISTENERS_MAX).map(|_| CallSid::generate()).collect();
+        listeners.note(&calls, &[], &[]);
+        listeners.note(&calls, &[], &[]);
+        assert_eq!((listeners.calls.len(), listeners.are_more), (LISTENERS_MAX, false));
+        listeners.note(&[CallSid::generate()], &[], &[]);
+        assert_eq!((listeners.calls.len(), listeners.are_more), (LISTENERS_MAX, true));
     }
 }

@@ -94,7 +94,7 @@ impl Model {
                 after.answer(Ok(()), self.calls.get(sid));
             }
             Stage::Reserved => {
-                call.leg.sockets = None;
+                call.leg.forget_ways();
                 after.answer(Ok(()), self.calls.get(sid));
             }
         }

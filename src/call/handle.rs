@@ -1,5 +1,6 @@
 //! The way in to the model: what adapters (SIP, HTTP) may ask, and how they are answered.
 
+use confab_media::ice::IceCredentials;
 use confab_media::srtp::SrtpPair;
 use confab_media::{Feed, LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -8,8 +9,9 @@ use super::capture::CaptureRequest;
 use super::change::CallChange;
 use super::digits::DigitString;
 use super::event::Events;
+use super::floor::FloorRequest;
 use super::history::{Kept, Owed, Scribe, Unkept};
-use super::media::Play;
+use super::media::{BrowserLeg, Play};
 use super::news::News;
 use super::outbound::{DialOrder, OutgoingCall, Placed};
 use super::quality::CallQuality;
@@ -167,6 +169,9 @@ pub enum CallError {
     /// A queue on the way is full; try again in a second.
     #[error("the node is overloaded")]
     Overloaded,
+    /// The node takes no browsers.
+    #[error("the node has no port for browsers")]
+    NoBrowserPort,
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
@@ -348,6 +353,9 @@ pub enum NotAdmitted {
     /// All seats of the conference are taken.
     #[error("the conference is full")]
     ConferenceFull,
+    /// There is no seat for it for another reason.
+    #[error(transparent)]
+    NoSeat(CallError),
     /// No RTP port is free, or the system has no descriptors left.
     #[error("no RTP ports are free")]
     NoPorts,
@@ -374,6 +382,15 @@ pub enum CallEnd {
     Failed,
 }
 
+/// By what an agent is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Phones that speak SIP.
+    Phone,
+    /// Browsers.
+    Browser,
+}
+
 /// How far an outgoing call got, as its adapter sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -392,15 +409,18 @@ pub struct CallMedia {
     pub leg: LegMedia,
     /// The keys of SRTP; none over plain RTP.
     pub srtp: Option<SrtpPair>,
+    /// What the far end must know for its checks to be answered, if it is a browser; not said again unless it changes.
+    pub ice: Option<IceCredentials>,
 }
 
 pub(super) enum Request {
     AdmitCall(IncomingCall, oneshot::Sender<Result<Admission, NotAdmitted>>),
+    UseBrowserPort(CallSid, Reply<BrowserLeg>),
     ConnectCall(CallSid, CallMedia, Reply<()>),
     SetCallMedia(CallSid, CallMedia, Reply<()>),
     CallProgressed(CallSid, Progress),
     CallEnded(CallSid, CallEnd, Option<u16>),
-    AgentIsAt(AccountSid, String, usize),
+    AgentIsAt(AccountSid, String, Reach, usize),
     CallUsesTrunk(CallSid, String),
     AnswerCall(CallSid, Reply<CallView>),
     RejectCall(CallSid, Rejection, Reply<()>),
@@ -421,6 +441,7 @@ pub(super) enum Request {
     Recording(RecordingRequest),
     Stream(StreamRequest),
     Capture(CaptureRequest),
+    Floor(FloorRequest),
     Stop(oneshot::Sender<()>),
     ListCalls(CallFilter, PageRequest, Reply<Page<CallView>>),
     FetchCall(CallSid, Reply<CallView>),
@@ -628,6 +649,15 @@ impl Handle {
         answer.await.unwrap_or(Err(NotAdmitted::Stopping))
     }
 
+    /// By what port that browsers share the far end of a call comes that is not connected yet, whichever way it goes. It does so
+    /// once the call is connected with media that say that it is a browser; until then somebody else may come to be the far end.
+    ///
+    /// # Errors
+    /// [`CallError::NoBrowserPort`] where there is none, [`CallError::WrongState`] when it is connected.
+    pub async fn use_browser_port(&self, call: CallSid) -> Result<BrowserLeg, CallError> {
+        self.ask(|reply| Request::UseBrowserPort(call, reply)).await
+    }
+
     /// Lets an admitted call's media begin; answers when it is in its conference.
     pub async fn connect_call(&self, call: CallSid, media: CallMedia) -> Result<(), CallError> {
         self.ask(|reply| Request::ConnectCall(call, media, reply)).await
@@ -667,10 +697,10 @@ impl Handle {
         let _ = self.requests.send((self.account, Request::CallEnded(call, end, status))).await;
     }
 
-    /// Tells that an agent has so many phones registered now.
-    pub async fn agent_is_at(&self, account: AccountSid, name: String, devices: usize) {
+    /// Tells that an agent has so many phones, or browsers, registered now.
+    pub async fn agent_is_at(&self, account: AccountSid, name: String, by: Reach, devices: usize) {
         // An owner that is gone wants to know nothing more.
-        let _ = self.requests.send((self.account, Request::AgentIsAt(account, name, devices))).await;
+        let _ = self.requests.send((self.account, Request::AgentIsAt(account, name, by, devices))).await;
     }
 
     /// Answers a call that rings here; answers when its media flow. One that is answered already stays so.

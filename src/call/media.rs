@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
+use confab_media::ice::IceCredentials;
 use confab_media::playout::PlayoutSettings;
 use confab_media::{
     Ask, Audience, Capture, CaptureId, Codec, CodecError, Coding, Command, CommandId, Conference,
     ConferenceId, ConferenceSettings, ConferenceTap, DigitPassage, DigitSender, EncoderSettings, Equipment,
-    Feed, Hearing, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp, OpusTerms, Player, PlayerId, Plays,
-    PressedDigit, QualityReport, SampleRate, Seat, Sound,
+    Feed, Hearing, Leg, LegChange, LegId, LegMedia, LegSettings, LegSrtp, LevelReport, OpusTerms, Player,
+    PlayerId, Plays, PressedDigit, QualityReport, SampleRate, Seat, Sound,
 };
 
 use tracing::error;
@@ -20,7 +21,7 @@ use tracing::error;
 pub(super) use self::on_air::Play;
 use self::on_air::{OnAir, PLAY_ORDERS};
 use super::handle::CallMedia;
-use crate::worker::{LegSockets, Order, Ports, WorkerIndex, Workers, wall_clock};
+use crate::worker::{LegWay, Order, Ports, WorkerIndex, Workers, wall_clock};
 
 /// A leg's place on the media threads.
 #[derive(Debug)]
@@ -28,16 +29,34 @@ pub(super) struct LegPlace {
     pub(super) leg: LegId,
     pub(super) worker: WorkerIndex,
     /// Held until the leg is handed to its thread.
-    pub(super) sockets: Option<LegSockets>,
+    pub(super) way: Option<LegWay>,
+    /// The thread that looks at the port of the leg's browser, whichever the leg lives on.
+    home: Option<WorkerIndex>,
     /// The codec it was told to speak last, and the length of its packets.
     format: Option<(Codec, u8)>,
 }
 
 impl LegPlace {
+    /// Gives back the ports of a leg that never came to its thread.
+    pub(super) fn forget_ways(&mut self) {
+        self.way = None;
+    }
+
     /// Samples a second of what it says and hears.
     pub(super) fn sample_rate(&self) -> SampleRate {
         self.format.map_or(SampleRate::Hz8000, |(codec, _)| codec.sample_rate())
     }
+}
+
+/// A leg that a browser reaches by a port that it shares with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrowserLeg {
+    /// Which.
+    pub leg: LegId,
+    /// The thread that looks at the port.
+    pub worker: WorkerIndex,
+    /// The port.
+    pub port: u16,
 }
 
 /// A conference's place on the media threads.
@@ -111,7 +130,29 @@ impl<W> Media<W> {
         let leg = LegId(self.next());
         let worker = conference.map_or_else(|| self.least_loaded(), |place| place.worker);
         self.load[worker] += 1;
-        Ok((LegPlace { leg, worker, sockets: Some(sockets), format: None }, port))
+        let way = Some(LegWay::Own(sockets));
+        Ok((LegPlace { leg, worker, way, home: None, format: None }, port))
+    }
+
+    /// By what port for browsers a leg could come that is not on its thread yet. Without such a port there is none to be had.
+    pub(super) fn browser_leg(&self, place: &LegPlace) -> Option<BrowserLeg> {
+        let port = self.workers.browser_port(place.worker).filter(|_| place.way.is_some())?;
+        Some(BrowserLeg { leg: place.leg, worker: place.worker, port: port.address().port() })
+    }
+
+    /// Lets a leg come by that port instead of ports of its own.
+    fn share_port(&self, place: &mut LegPlace) {
+        if let Some(port) = self.workers.browser_port(place.worker).filter(|_| place.way.is_some()) {
+            place.way = Some(LegWay::Shared(port.clone()));
+            place.home = Some(place.worker);
+        }
+    }
+
+    /// Has a leg's browser answered under these credentials.
+    fn answer_browser(&mut self, place: &LegPlace, credentials: Option<IceCredentials>) {
+        if let (Some(home), Some(credentials)) = (place.home, credentials) {
+            self.push(home, Order::AnswerFor(place.leg, credentials));
+        }
     }
 
     fn least_loaded(&self) -> WorkerIndex {
@@ -122,6 +163,9 @@ impl<W> Media<W> {
     /// Gives back what a leg that never was, or is no more, had.
     pub(super) fn forget_leg(&mut self, place: &LegPlace) {
         self.load[place.worker] = self.load[place.worker].saturating_sub(1);
+        if let Some(home) = place.home {
+            self.push(home, Order::AnswerForNoMore(place.leg));
+        }
         self.hears_no_music(place.leg);
     }
 
@@ -148,7 +192,7 @@ impl<W> Media<W> {
     pub(super) fn connect_leg(
         &mut self,
         place: &mut LegPlace,
-        media: CallMedia,
+        mut media: CallMedia,
         seat: Option<(ConferencePlace, Seat)>,
         waiter: W,
     ) -> Result<(), (Full, W)> {
@@ -157,9 +201,13 @@ impl<W> Media<W> {
         if self.workers.room(place.worker) < 2 || !self.backlog.is_empty() {
             return Err((Full, waiter));
         }
-        let (Some(sockets), Some(coding)) = (place.sockets.take(), coding) else {
+        if media.ice.is_some() {
+            self.share_port(place);
+        }
+        let (Some(way), Some(coding)) = (place.way.take(), coding) else {
             return Err((Full, waiter));
         };
+        self.answer_browser(place, media.ice.take());
         place.format = Some(format(&media.leg));
         let leg = Leg::new(self.leg_settings(place.leg, media, coding));
         let id = self.command_id();
@@ -169,7 +217,7 @@ impl<W> Media<W> {
         {
             self.waiting.insert(id, (place.worker, waiter));
         }
-        if self.workers.send(place.worker, Order::AddLeg(id, leg, sockets)).is_err() {
+        if self.workers.send(place.worker, Order::AddLeg(id, leg, way)).is_err() {
             let waiter = waiter.or_else(|| self.answered(id)).expect("it is here or waits");
             return Err((Full, waiter));
         }
@@ -219,7 +267,7 @@ impl<W> Media<W> {
         &mut self,
         place: &LegPlace,
         leg: Box<Leg>,
-        sockets: LegSockets,
+        way: LegWay,
         (conference, seat): (ConferencePlace, Seat),
         waiter: W,
     ) {
@@ -230,7 +278,10 @@ impl<W> Media<W> {
             error!(error = %e, "no means for a codec");
         }
         let id = self.command_id();
-        self.push(place.worker, Order::AddLeg(id, leg, sockets));
+        self.push(place.worker, Order::AddLeg(id, leg, way));
+        if let Some(home) = place.home {
+            self.push(home, Order::LegIsAt(place.leg, place.worker));
+        }
         self.hears_music_again(place);
         self.surely(place.worker, Ask::Join(place.leg, conference.conference, seat), Some(waiter));
     }
@@ -333,6 +384,7 @@ impl<W> Media<W> {
         waiter: W,
     ) -> Result<(), (Full, W)> {
         let (leg, worker, new) = (place.leg, place.worker, format(&media.leg));
+        let credentials = media.ice;
         let coding = match place.format {
             Some(format) if format == new => None,
             before => {
@@ -348,6 +400,7 @@ impl<W> Media<W> {
         let srtp = media.srtp.as_ref().map(LegSrtp::new);
         let change = Box::new(LegChange { media: media.leg, coding, srtp });
         self.ask(worker, Ask::SetLegMedia(leg, change), waiter)?;
+        self.answer_browser(place, credentials);
         place.format = Some(new);
         Ok(())
     }
@@ -421,6 +474,15 @@ impl<W> Media<W> {
     /// Asks how a leg sounds: first its report comes home, then `waiter` is answered.
     pub(super) fn report_quality(&mut self, place: &LegPlace, waiter: W) -> Result<(), (Full, W)> {
         self.ask(place.worker, Ask::ReportQuality(QualityReport::about(place.leg)), waiter)
+    }
+
+    /// Asks how loud those are who speak in a conference. The report comes home, or nothing does if the thread has no room.
+    pub(super) fn report_levels(&mut self, place: ConferencePlace) {
+        if self.backlog.is_empty() {
+            let (id, ask) = (self.command_id(), Ask::ReportLevels(LevelReport::about(place.conference)));
+            // It is asked again soon.
+            let _ = self.workers.send(place.worker, Order::Command(Command { id, ask }));
+        }
     }
 
     /// Takes a leg from its thread; `waiter` waits until it is silent.

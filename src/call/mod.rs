@@ -17,6 +17,7 @@ mod conference_news;
 mod digits;
 mod ending;
 mod event;
+mod floor;
 mod handle;
 mod hearing;
 mod history;
@@ -60,13 +61,14 @@ pub use conference_news::{ConferenceNews, ConferenceStep, LeaveReason};
 
 pub use digits::{DigitString, DigitStringError};
 pub use event::{Event, EventId, Events, Followed, Follower, QueueChange, WaiterChange, What};
+pub use floor::{Floor, FloorConference, FloorQueue, FloorSeat};
 pub use handle::{
     Adapters, Admission, Arrival, CallEnd, CallError, CallEvent, CallMedia, EndCall, Handle, HangUp,
-    IncomingCall, NotAdmitted, ParticipantKey, Progress, Rejection, Signal,
+    IncomingCall, NotAdmitted, ParticipantKey, Progress, Reach, Rejection, Signal,
 };
 pub use history::{QueueDefinition, owed_ends};
 pub use lasting::Lasting;
-pub use media::Receiving;
+pub use media::{BrowserLeg, Receiving};
 pub use model::Limits;
 pub use news::{CallNews, CallStep, News, Promise, Promised};
 pub use outbound::{DialCredentials, DialOrder, DialRules, DialTarget, OutgoingCall, Placed};

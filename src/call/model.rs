@@ -15,12 +15,13 @@ use tracing::{info, warn};
 
 use super::capture::{Begun, Captures};
 use super::event::{Journal, What};
+use super::floor::Watched;
 use super::handle::{
     Adapters, Admission, Arrival, CallError, CallEvent, CallMedia, HangUp, IncomingCall, NotAdmitted,
     Rejection, Reply, Signal,
 };
 use super::lasting::Lasting;
-use super::media::{Full, Media, Play};
+use super::media::{BrowserLeg, Full, Media, Play};
 use super::news::{NEWS_MAX, News};
 use super::outbound::{DialQueue, DialRules, OutgoingCall, dial_queue};
 use super::quality::{CallQuality, Departures, QualityStats};
@@ -87,6 +88,7 @@ pub(super) struct Model {
     pub(super) streams: Streams,
     pub(super) captures: Captures,
     pub(super) stats: QualityStats,
+    pub(super) watched: Watched,
 }
 
 /// Who waits for the media threads, and what is to be done when they have answered.
@@ -154,6 +156,7 @@ impl Model {
             streams: Streams::default(),
             captures: Captures::default(),
             stats: QualityStats::new(metrics),
+            watched: Watched::default(),
         };
         (model, Adapters { arrivals: arrived, outgoing: to_dial, news: told, sounds })
     }
@@ -310,6 +313,20 @@ impl Model {
             Rejection::Declined => CallStatus::Failed,
         };
         self.end(sid, status, AfterLeaving::AnswerKick(reply));
+    }
+
+    pub(super) fn use_browser_port(&self, sid: CallSid, reply: Reply<BrowserLeg>) {
+        let reserved = self
+            .calls
+            .get(sid)
+            .filter(|call| matches!(call.stage, Stage::Reserved) && !call.view.status.is_final());
+        answer(
+            reply,
+            match reserved {
+                Some(call) => self.media.browser_leg(&call.leg).ok_or(CallError::NoBrowserPort),
+                None => Err(CallError::WrongState),
+            },
+        );
     }
 
     pub(super) fn connect(&mut self, sid: CallSid, media: CallMedia, reply: Reply<()>) {

@@ -95,6 +95,8 @@ pub struct DialOrder {
     pub to: DialTarget,
     /// What they are told besides, if it is a SIP URI.
     pub headers: Vec<SipHeader>,
+    /// What the program of an agent is told besides.
+    pub parameters: Vec<(String, String)>,
     /// Who calls, as the far end is told: a number or a SIP user.
     pub from: String,
     /// A name beside it.

@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::event::{Journal, What};
+use super::event::Journal;
 use super::handle::{
     Adapters, Admission, Asked, CallEnd, CallError, Handle, IncomingCall, NotAdmitted, REQUESTS_MAX, Reply,
     Request,
@@ -61,6 +61,7 @@ async fn own(
             _ = sweep.tick() => model.sweep(),
             () = at(model.next_turn()) => model.send_due(),
         }
+        model.note_all_listeners();
     }
 }
 
@@ -81,13 +82,12 @@ fn take(model: &mut Model, (account, request): Asked) {
 fn handle(model: &mut Model, request: Request) {
     match request {
         Request::AdmitCall(call, reply) => admit(model, call, reply),
+        Request::UseBrowserPort(call, reply) => model.use_browser_port(call, reply),
         Request::ConnectCall(call, media, reply) => model.connect(call, media, reply),
         Request::SetCallMedia(call, media, reply) => model.set_media(call, media, reply),
         Request::CallProgressed(call, progress) => model.progressed(call, progress),
         Request::CallEnded(call, end, status) => model.call_ended(call, end, status),
-        Request::AgentIsAt(account, name, devices) => {
-            model.journal.append(Utc::now(), What::Agent { account, name, devices });
-        }
+        Request::AgentIsAt(account, name, by, devices) => model.agent_is_at((account, name), by, devices),
         Request::CallUsesTrunk(call, trunk) => model.uses_trunk(call, trunk),
         Request::AnswerCall(call, reply) => model.answer_call(call, reply),
         Request::RejectCall(call, how, reply) => model.reject(call, how, reply),
@@ -108,6 +108,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::Recording(request) => model.recording(request),
         Request::Stream(request) => model.streaming(request),
         Request::Capture(request) => model.capture(request),
+        Request::Floor(request) => model.floor(request),
         Request::Stop(reply) => model.stop(reply),
         Request::ListCalls(filter, page, reply) => answer(reply, Ok(model.list_calls(&filter, page))),
         Request::FetchCall(call, reply) => {

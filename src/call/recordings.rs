@@ -126,6 +126,15 @@ impl Recordings {
         self.of_call.get(&call).into_iter().chain(of_conference).flatten().copied()
     }
 
+    /// All under way of an account, the oldest first.
+    pub(super) fn all_under_way(&self, account: AccountSid) -> Vec<RecordingView> {
+        let under_way = self.of_call.values().chain(self.of_conference.values()).flatten();
+        let views = under_way.filter_map(|sid| self.rows.get(*sid)).map(|recording| &recording.view);
+        let mut found: Vec<_> = views.filter(|view| view.account == account).cloned().collect();
+        found.sort_by_key(|view| view.created);
+        found
+    }
+
     /// Whose it is.
     pub(super) fn owner(&self, sid: RecordingSid) -> Option<AccountSid> {
         self.rows.get(sid).map(|recording| recording.view.account)

@@ -18,7 +18,7 @@ use super::quality::{Arrived, answer_all};
 use super::sid::CallSid;
 use super::state::{Call, Stage};
 use super::view::CallStatus;
-use crate::worker::{LegSockets, Report, WorkerIndex};
+use crate::worker::{LegWay, Report, WorkerIndex};
 
 impl Model {
     pub(super) fn report(&mut self, worker: WorkerIndex, report: Report) {
@@ -41,13 +41,15 @@ impl Model {
                 self.conference_event(conference, event);
             }
             Report::Retired(Retired::Quality(report), _) => self.report_home(report),
+            Report::Retired(Retired::Levels(report), _) => self.levels_home(&report),
             Report::Retired(Retired::Capture(capture), _) => self.capture_home(&capture),
-            Report::Retired(Retired::Leg(leg), Some(sockets)) if self.is_moving(leg.id()) => {
-                self.move_on(leg, sockets);
+            Report::Retired(Retired::Leg(leg), Some(way)) if self.is_moving(leg.id()) => {
+                self.move_on(leg, way);
             }
             Report::Retired(Retired::Leg(leg), _) => self.leg_home(leg),
             // What is not looked at is freed, and closed, here.
-            Report::Retired(retired, sockets) => drop((retired, sockets)),
+            Report::Retired(retired, way) => drop((retired, way)),
+            Report::ConsentLost(leg) => self.consent_lost(leg),
             Report::Restarted => self.worker_restarted(worker),
         }
         self.media.retry();
@@ -82,7 +84,7 @@ impl Model {
     }
 
     /// A leg is back from its thread, to move to another.
-    fn move_on(&mut self, leg: Box<Leg>, sockets: LegSockets) {
+    fn move_on(&mut self, leg: Box<Leg>, way: LegWay) {
         let Some(sid) = self.legs.get(&leg.id()).copied() else {
             return;
         };
@@ -99,13 +101,20 @@ impl Model {
                     return;
                 };
                 call.stage = Stage::Seated;
-                self.media.attach(&call.leg, leg, sockets, seat, Waiter::Joined(sid, reply));
+                self.media.attach(&call.leg, leg, way, seat, Waiter::Joined(sid, reply));
             }
             // Without a conference to go to it has no thread either.
             None => {
                 reply.refuse(CallError::NoConference);
                 self.hang_up(sid, HangUp::MediaFailed);
             }
+        }
+    }
+
+    fn consent_lost(&mut self, leg: LegId) {
+        if let Some(&sid) = self.legs.get(&leg) {
+            warn!(call = %sid, "the browser is gone, ending the call");
+            self.hang_up(sid, HangUp::SilentFarEnd);
         }
     }
 

@@ -40,6 +40,7 @@ impl Request {
     fn subject(&self) -> Subject {
         match self {
             Self::ConnectCall(call, ..)
+            | Self::UseBrowserPort(call, _)
             | Self::SetCallMedia(call, ..)
             | Self::CallProgressed(call, _)
             | Self::CallEnded(call, ..)
@@ -84,6 +85,7 @@ impl Request {
             Self::Stream(request) => request.call().map_or(Subject::Anything, Subject::Call),
             Self::AdmitCall(..)
             | Self::AgentIsAt(..)
+            | Self::Floor(_)
             | Self::PlaceCall(..)
             | Self::ListCalls(..)
             | Self::ListConferences(..)
@@ -108,6 +110,7 @@ impl Request {
             | Self::AgentIsAt(..)
             | Self::Kept(_) => {}
             Self::Recording(request) => request.refuse(why),
+            Self::Floor(request) => request.refuse(why),
             Self::Stream(request) => request.refuse(why),
             Self::Capture(request) => request.refuse(why),
             Self::Stop(reply) => drop(reply),
@@ -122,6 +125,7 @@ impl Request {
             | Self::Whispered(_, _, reply)
             | Self::ForgetCall(_, reply)
             | Self::KickParticipant(_, _, reply) => drop(reply.send(Err(why))),
+            Self::UseBrowserPort(_, reply) => drop(reply.send(Err(why))),
             Self::AnswerCall(_, reply)
             | Self::RedirectCall(_, _, reply)
             | Self::FetchCall(_, reply)

@@ -7,6 +7,7 @@ use confab_media::QualityReport;
 use tokio::sync::mpsc;
 
 use super::event::{Events, Journal, What};
+use super::floor::{Floor, FloorConference, FloorRequest, FloorSeat};
 use super::handle::{CallError, EndCall, Handle, ParticipantKey, Request};
 use super::history::{Owed, Unkept};
 use super::list::page;
@@ -101,6 +102,7 @@ impl Script {
             Request::Stream(request) => request.refuse(CallError::NoStream),
             // Nobody presses keys here.
             Request::Capture(request) => request.refuse(CallError::WrongState),
+            Request::Floor(request) => self.floor(request),
             // This node may call nobody.
             Request::PlaceCall(_, reply) => drop(reply.send(Err(CallError::NotAllowed))),
             Request::Queue(request) => self.queue(*request),
@@ -132,6 +134,7 @@ impl Script {
             | Request::SoundOver(..)
             | Request::CallProgressed(..)
             | Request::ConnectCall(..)
+            | Request::UseBrowserPort(..)
             | Request::SetCallMedia(..)
             | Request::CallEnded(..)
             | Request::AgentIsAt(..)
@@ -139,6 +142,24 @@ impl Script {
             | Request::PressDigits(..)
             | Request::Stop(_) => {}
         }
+    }
+
+    /// Conferences, and nothing else; nobody speaks.
+    fn floor(&self, request: FloorRequest) {
+        let reply = match request {
+            FloorRequest::Whole(_, reply) => reply,
+            FloorRequest::Levels(_, reply) => return drop(reply.send(Ok(Vec::new()))),
+        };
+        let seats = |sid| {
+            let seats = self.participants.iter().filter(move |seat| seat.conference_sid == sid);
+            let with_call =
+                |seat: &ParticipantView| Some((seat.clone(), self.call(seat.call_sid).ok()?.clone()));
+            let seats = seats.filter_map(with_call);
+            seats.map(|(seat, call)| FloorSeat { seat, call, held_by_far_end: false }).collect()
+        };
+        let whole = |view: &ConferenceView| FloorConference { view: view.clone(), seats: seats(view.sid) };
+        let conferences = self.conferences.iter().map(whole).collect();
+        let _ = reply.send(Ok(Floor { conferences, ..Floor::default() }));
     }
 
     fn quality_of(&self, call: CallSid) -> Result<CallQuality, CallError> {

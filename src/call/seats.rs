@@ -22,6 +22,9 @@ use super::view::{CallStatus, ConferenceStatus, ConferenceView, ParticipantStatu
 use super::voice::JoinTerms;
 use crate::sound::Chime;
 
+/// The two of a call, and those who listen in on it: a supervisor, one who takes over from them, and two who learn.
+const BRIDGE_SEATS_MAX: usize = 6;
+
 impl Model {
     /// Lets a call in that goes straight into a conference: its seat is taken before it is answered.
     pub(super) fn admit_to_conference(
@@ -29,8 +32,13 @@ impl Model {
         incoming: IncomingCall,
         terms: &JoinTerms,
     ) -> Result<Admission, NotAdmitted> {
-        let conference =
-            self.conference_for(incoming.account, terms).map_err(|_| NotAdmitted::ConferenceFull)?;
+        let conference = self.conference_for(incoming.account, terms).map_err(|error| {
+            if error == CallError::ConferenceFull {
+                NotAdmitted::ConferenceFull
+            } else {
+                NotAdmitted::NoSeat(error)
+            }
+        })?;
         let admitted = self.reserve(incoming, Some(conference));
         match &admitted {
             Ok(admission) => {
@@ -75,14 +83,14 @@ impl Model {
         self.conference_for(account, terms)
     }
 
-    /// The conference of this name, with a free seat; begun now if there is none.
+    /// The conference of these terms, with a free seat; begun now if there is none and it goes by its name.
     pub(super) fn conference_for(
         &mut self,
         account: AccountSid,
         terms: &JoinTerms,
     ) -> Result<ConferenceSid, CallError> {
         let name = (account, terms.conference.clone());
-        let Some(&sid) = self.open.get(&name) else {
+        let Some(sid) = terms.listens_in.or_else(|| self.open.get(&name).copied()) else {
             if terms.coach.is_some() {
                 return Err(CallError::CoachedAbsent);
             }
@@ -95,7 +103,11 @@ impl Model {
             self.open.insert(name, sid);
             return Ok(sid);
         };
-        let conference = self.conferences.get(sid).ok_or(CallError::NoConference)?;
+        let conference = self.conferences.get(sid).filter(|found| found.view.account == account);
+        let conference = conference.ok_or(CallError::NoConference)?;
+        if conference.view.status == ConferenceStatus::Completed {
+            return Err(CallError::ConferenceCompleted);
+        }
         if conference.seats.len() >= conference.participants_max {
             return Err(CallError::ConferenceFull);
         }
@@ -171,7 +183,7 @@ impl Model {
             return;
         };
         let terms = JoinTerms::named(String::new());
-        let conference = self.begin_conference(account, "", Some(2), false);
+        let conference = self.begin_conference(account, "", Some(BRIDGE_SEATS_MAX), false);
         for (call, join) in [(one, JoinReply::Nobody), (other, JoinReply::Connecting(reply))] {
             self.take_seat(call, conference, &terms);
             self.order_seat(call, conference, join);
@@ -375,11 +387,14 @@ impl Model {
         record.seats.retain(|&seat| seat != call);
         record.view.participants = record.seats.len();
         record.view.updated = Utc::now();
-        let is_bridge = !record.view.is_listed;
-        let ends =
-            self.calls.get(call).and_then(|call| call.seat.as_ref()).is_some_and(|seat| seat.end_on_exit);
+        let (is_bridge, rest) = (!record.view.is_listed, record.seats.clone());
+        let seat = |call: CallSid| self.calls.get(call).and_then(|call| call.seat.as_ref());
+        // Who listens in on a call of two does not end it, and is nothing without them.
+        let is_of_two = |call: CallSid| is_bridge && seat(call).is_some_and(|seat| seat.start_on_enter);
+        let ends = seat(call).is_some_and(|seat| seat.end_on_exit) || is_of_two(call);
         let is_settled = matches!(why, Leaving::ConferenceEnded | Leaving::Transferred);
-        if (ends || is_bridge) && !is_settled {
+        let is_idle = is_bridge && !rest.is_empty() && !rest.iter().any(|&call| is_of_two(call));
+        if (ends && !is_settled) || is_idle {
             self.end_with_moderator(conference, call, why);
         }
         self.close_if_empty(conference, Some(call), why);

@@ -128,7 +128,7 @@ pub(crate) fn media() -> CallMedia {
         direction: Direction::BOTH,
         terms: LegTerms::default(),
     };
-    CallMedia { leg, srtp: None }
+    CallMedia { leg, srtp: None, ice: None }
 }
 
 pub(crate) fn everything() -> PageRequest {

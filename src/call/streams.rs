@@ -156,6 +156,11 @@ impl Streams {
         self.of_call.contains_key(&call)
     }
 
+    /// Those of a call that hear it.
+    pub(super) fn under_way(&self, call: CallSid) -> impl Iterator<Item = StreamSid> + '_ {
+        self.of_call.get(&call).into_iter().flatten().copied()
+    }
+
     fn of(&self, call: CallSid) -> impl Iterator<Item = &Row> {
         let sids = self.of_call.get(&call).map_or(&[][..], Vec::as_slice);
         sids.iter().filter_map(|sid| self.rows.get(sid))

@@ -89,7 +89,11 @@ fn key_orders(stalled: &mut Stalled) -> Vec<Ask> {
     let orders = std::iter::from_fn(|| stalled.desk.next_order());
     let asked = orders.filter_map(|order| match order {
         Order::Command(command) => Some(command.ask),
-        Order::AddLeg(..) | Order::Stop => None,
+        Order::AddLeg(..)
+        | Order::AnswerFor(..)
+        | Order::LegIsAt(..)
+        | Order::AnswerForNoMore(_)
+        | Order::Stop => None,
     });
     asked.filter(|ask| matches!(ask, Ask::HearDigit(..) | Ask::PressDigits(..))).collect()
 }

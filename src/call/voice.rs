@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::recordings::ConferenceRecording;
 use super::seating::{Beep, ConferenceCallback, SeatSound};
-use super::sid::CallSid;
+use super::sid::{CallSid, ConferenceSid};
 use crate::config::{RouteScript, ScriptSource, WebhookUrl};
 
 /// What a call is to do.
@@ -27,6 +27,8 @@ pub struct Voice {
     pub source: VoiceSource,
     /// Where to ask if it cannot be had or read.
     pub fallback: Option<VoiceUrl>,
+    /// What whoever has it is told once beside the facts of the call.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// A script, or where it is.
@@ -69,7 +71,7 @@ impl From<RouteScript> for Voice {
             ScriptSource::Url(url) => VoiceSource::Url(url.into()),
             ScriptSource::Inline(text) => VoiceSource::Inline(text),
         };
-        Self { source, fallback: script.fallback.map(VoiceUrl::from) }
+        Self { source, fallback: script.fallback.map(VoiceUrl::from), parameters: Vec::new() }
     }
 }
 
@@ -116,6 +118,9 @@ impl Default for CallEvents {
 pub struct JoinTerms {
     /// The conference's name.
     pub conference: String,
+    /// The conference itself, or the call of two, for somebody who listens in: nothing begins or ends with them, and the
+    /// name does not matter.
+    pub listens_in: Option<ConferenceSid>,
     /// A name for the seat, told to nobody but the API's user.
     pub label: Option<String>,
     /// Nobody hears them.
@@ -143,6 +148,7 @@ impl JoinTerms {
     pub fn named(conference: impl Into<String>) -> Self {
         Self {
             conference: conference.into(),
+            listens_in: None,
             label: None,
             muted: false,
             start_on_enter: true,
@@ -154,5 +160,10 @@ impl JoinTerms {
             news: None,
             record: None,
         }
+    }
+
+    /// Those of somebody who listens in.
+    pub fn listening_in(conference: ConferenceSid) -> Self {
+        Self { listens_in: Some(conference), start_on_enter: false, ..Self::named(String::new()) }
     }
 }

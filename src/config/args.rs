@@ -24,6 +24,20 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub http_listen: Option<String>,
 
+    /// Where the HTTP API and the console listen over TLS; port 0 takes a free one [env: CONFAB_HTTPS_LISTEN]
+    /// [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub https_listen: Option<String>,
+
+    /// The certificate of HTTPS and those above it, PEM [env: CONFAB_HTTPS_CERT]
+    /// [default: one that the node makes and keeps in the data directory, which browsers warn of]
+    #[arg(long, value_name = "FILE")]
+    pub https_cert: Option<String>,
+
+    /// The private key of that certificate, PEM [env: CONFAB_HTTPS_KEY] [default: as above]
+    #[arg(long, value_name = "FILE")]
+    pub https_key: Option<String>,
+
     /// Where SIP listens, UDP and TCP; port 0 takes a free one [env: CONFAB_SIP_LISTEN]
     /// [default: 127.0.0.1:5060]
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -52,13 +66,18 @@ pub struct ServeArgs {
     pub sip_realm: Option<String>,
 
     /// The address told to callers in Contact and SDP; needed behind a NAT and when listening on all
-    /// addresses [env: CONFAB_PUBLIC_ADDRESS] [default: the listening address]
+    /// addresses. Behind a comma, one of the other family for browsers [env: CONFAB_PUBLIC_ADDRESS] [default: the listening address]
     #[arg(long, value_name = "ADDRESS")]
     pub public_address: Option<String>,
 
     /// UDP ports for RTP [env: CONFAB_RTP_PORTS] [default: 20000-29999]
     #[arg(long, value_name = "FIRST-LAST")]
     pub rtp_ports: Option<String>,
+
+    /// First UDP port for browsers, one per media thread; 0 takes free ones [env: CONFAB_BROWSER_PORT]
+    /// [default: 19000, or 0 if --sip-listen has port 0]
+    #[arg(long, value_name = "PORT")]
+    pub browser_port: Option<String>,
 
     /// Where credentials and whatever else outlives the process are kept [env: CONFAB_DATA_DIR]
     /// [default: ./confab-data]
@@ -76,6 +95,11 @@ pub struct ServeArgs {
     /// Notifications are kept for so long [env: CONFAB_RETENTION_NOTIFICATIONS] [default: 30d]
     #[arg(long, value_name = "DAYS")]
     pub retention_notifications: Option<String>,
+
+    /// Attestations of payments are deleted when the payments were over so long ago [env: CONFAB_RETENTION_ATTESTATIONS]
+    /// [default: forever]
+    #[arg(long, value_name = "DAYS")]
+    pub retention_attestations: Option<String>,
 
     /// Recordings are deleted when they were completed so long ago [env: CONFAB_RETENTION_RECORDINGS]
     /// [default: forever]
@@ -249,6 +273,9 @@ impl ServeArgs {
     pub(super) fn value(&self, setting: Setting) -> Option<&str> {
         let value = match setting {
             Setting::HttpListen => &self.http_listen,
+            Setting::HttpsListen => &self.https_listen,
+            Setting::HttpsCert => &self.https_cert,
+            Setting::HttpsKey => &self.https_key,
             Setting::SipListen => &self.sip_listen,
             Setting::SipTlsListen => &self.sip_tls_listen,
             Setting::SipTlsCert => &self.sip_tls_cert,
@@ -257,11 +284,13 @@ impl ServeArgs {
             Setting::SipRealm => &self.sip_realm,
             Setting::PublicAddress => &self.public_address,
             Setting::RtpPorts => &self.rtp_ports,
+            Setting::BrowserPort => &self.browser_port,
             Setting::DataDir => &self.data_dir,
             Setting::MediaThreads => &self.media_threads,
             Setting::RetentionCalls => &self.retention_calls,
             Setting::RetentionConferences => &self.retention_conferences,
             Setting::RetentionNotifications => &self.retention_notifications,
+            Setting::RetentionAttestations => &self.retention_attestations,
             Setting::RetentionRecordings => &self.retention_recordings,
             Setting::RecordingsMaxSize => &self.recordings_max_size,
             Setting::RecordingRate => &self.recording_rate,

@@ -77,12 +77,31 @@ pub enum ConfigError {
         /// Where that was given.
         source_of: Source,
     },
+    /// Callers would be told an address of a family in which nothing listens.
+    #[error(
+        "`public_address` is of both families, and `sip_listen` is {listen} ({source_of}), which only one of them \
+         reaches: listen on `[::]`, or name one address"
+    )]
+    OneFamily {
+        /// Where SIP would listen.
+        listen: std::net::SocketAddr,
+        /// Where that was given.
+        source_of: Source,
+    },
     /// SIP over TLS takes an address, a certificate and a key.
     #[error(
         "SIP over TLS needs `sip_tls_listen`, `sip_tls_cert` and `sip_tls_key`, and `{missing}` ({}, {}) is missing",
         missing.flag(), missing.variable()
     )]
     TlsIncomplete {
+        /// The first that was not given.
+        missing: Setting,
+    },
+    /// HTTPS lacks something.
+    #[error("HTTPS with a certificate needs `https_listen`, `https_cert` and `https_key`, and `{missing}` ({}, {}) is missing",
+        missing.flag(), missing.variable()
+    )]
+    HttpsIncomplete {
         /// The first that was not given.
         missing: Setting,
     },

@@ -27,13 +27,16 @@ use super::secret::{REDACTED, Secret};
 use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
-    Accounts, Agents, Codecs, Config, Credentials, DiskSize, Http, KeptFor, Limits, Log, LogFormat, Media,
-    Networks, PayConnector, RecordingRate, Recordings, Retention, Routes, RtpPorts, SayUrl, Sip, SipTls,
-    SrtpPolicy, Trunks, Webhook,
+    Accounts, Agents, Codecs, Config, Credentials, DiskSize, Http, Https, KeptFor, Limits, Log, LogFormat,
+    Media, Networks, PayConnector, RecordingRate, Recordings, Retention, Routes, RtpPorts, SayUrl, Sip,
+    SipTls, SrtpPolicy, Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
 const MEDIA_THREADS: RangeInclusive<usize> = 1..=256;
+
+/// The first port for browsers: below those of other legs.
+const BROWSER_PORT: usize = 19_000;
 
 /// An RTP timeout below a few packets would end living legs; above a day it is none.
 const RTP_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
@@ -82,7 +85,7 @@ pub fn load(
 
     let http = gather.http()?;
     let sip = gather.sip()?;
-    let media = gather.media()?;
+    let media = gather.media(sip.listen.port() == 0)?;
     let limits = gather.limits()?;
     let outbound_allow =
         gather.plain(Setting::OutboundAllow, value::outbound_allow, OutboundAllow::default)?;
@@ -151,7 +154,36 @@ struct Gather<'a> {
 impl Gather<'_> {
     fn http(&mut self) -> Result<Http, ConfigError> {
         let by_default = || ([127, 0, 0, 1], 8080).into();
-        Ok(Http { listen: self.plain(Setting::HttpListen, value::socket_address, by_default)? })
+        let listen = self.plain(Setting::HttpListen, value::socket_address, by_default)?;
+        Ok(Http { listen, tls: self.https()? })
+    }
+
+    /// A certificate and its key, or neither; and not without somewhere to listen.
+    fn https(&mut self) -> Result<Option<Https>, ConfigError> {
+        let (listen, listen_source) = self.find(Setting::HttpsListen, value::socket_address)?;
+        let (cert, cert_source) = self.find(Setting::HttpsCert, value::file)?;
+        let (key, key_source) = self.find(Setting::HttpsKey, value::file)?;
+        let none = || "none".to_owned();
+        let shown = |file: &Option<PathBuf>| match (file, listen) {
+            (Some(file), _) => file.clone().into_shown(),
+            (None, Some(_)) => "of the node's own making".to_owned(),
+            (None, None) => none(),
+        };
+        let (shown_cert, shown_key) = (shown(&cert), shown(&key));
+        self.line(Setting::HttpsListen.key(), listen.map_or_else(none, IntoShown::into_shown), listen_source);
+        self.line(Setting::HttpsCert.key(), shown_cert, cert_source);
+        self.line(Setting::HttpsKey.key(), shown_key, key_source);
+        let missing = match (listen, cert, key) {
+            (Some(listen), None, None) => return Ok(Some(Https { listen, files: None })),
+            (Some(listen), Some(cert), Some(key)) => {
+                return Ok(Some(Https { listen, files: Some((cert, key)) }));
+            }
+            (None, None, None) => return Ok(None),
+            (None, _, _) => Setting::HttpsListen,
+            (Some(_), None, _) => Setting::HttpsCert,
+            (Some(_), _, None) => Setting::HttpsKey,
+        };
+        Err(ConfigError::HttpsIncomplete { missing })
     }
 
     fn sip(&mut self) -> Result<Sip, ConfigError> {
@@ -159,17 +191,22 @@ impl Gather<'_> {
         let listen = self.plain(Setting::SipListen, value::socket_address, by_default)?;
         let source_of = self.lines.last().map_or(Source::Default, |line| line.source.clone());
 
-        let (public_address, source) = self.find(Setting::PublicAddress, value::public_address)?;
-        if public_address.is_none() && listen.ip().is_unspecified() {
+        let (public_addresses, source) = self.find(Setting::PublicAddress, value::public_addresses)?;
+        let public_addresses = public_addresses.unwrap_or_default();
+        if public_addresses.is_empty() && listen.ip().is_unspecified() {
             return Err(ConfigError::Unroutable { listen, source_of });
+        }
+        if public_addresses.len() > 1 && listen.ip() != std::net::Ipv6Addr::UNSPECIFIED {
+            return Err(ConfigError::OneFamily { listen, source_of });
         }
         let tls = self.sip_tls()?;
         let realm = self.plain(Setting::SipRealm, value::realm, || "confab".to_owned())?;
         let (tls_ca, ca_source) = self.find(Setting::SipTlsCa, value::file)?;
         let shown = tls_ca.clone().map_or_else(|| "none".to_owned(), IntoShown::into_shown);
         self.line(Setting::SipTlsCa.key(), shown, ca_source);
-        let sip = Sip { listen, tls, tls_ca, realm, public_address };
-        self.line(Setting::PublicAddress.key(), sip.advertised(), source);
+        let sip = Sip { listen, tls, tls_ca, realm, public_addresses };
+        let other = sip.advertised_too().map(|other| format!(",{other}")).unwrap_or_default();
+        self.line(Setting::PublicAddress.key(), format!("{}{other}", sip.advertised()), source);
         Ok(sip)
     }
 
@@ -202,13 +239,14 @@ impl Gather<'_> {
         }
     }
 
-    fn media(&mut self) -> Result<Media, ConfigError> {
+    fn media(&mut self, takes_free_ports: bool) -> Result<Media, ConfigError> {
         let ports = || RtpPorts::new(20_000, 29_999).expect("the range holds a pair");
         let cores = || available_parallelism().map_or(1, NonZeroUsize::get).min(*MEDIA_THREADS.end());
         let patience = |text: &str| value::duration(text, RTP_TIMEOUT);
 
         let rtp_ports = self.plain(Setting::RtpPorts, value::rtp_ports, ports)?;
         let threads = self.number(Setting::MediaThreads, MEDIA_THREADS, cores)?;
+        let browser_port = self.browser_port(threads, takes_free_ports)?;
         let (rtp_timeout, source) = self.find(Setting::RtpTimeout, patience)?;
         let rtp_timeout = rtp_timeout.unwrap_or(Duration::from_secs(60));
         self.line(Setting::RtpTimeout.key(), value::show_duration(rtp_timeout), source);
@@ -217,7 +255,24 @@ impl Gather<'_> {
         let jitter_buffer = self.plain(Setting::JitterBuffer, value::jitter_buffer, JitterBuffer::default)?;
         let digits = Setting::DigitsInConference;
         let digits_in_conference = self.plain(digits, value::conference_digits, ConferenceDigits::default)?;
-        Ok(Media { rtp_ports, threads, rtp_timeout, codecs, srtp, jitter_buffer, digits_in_conference })
+        Ok(Media {
+            rtp_ports,
+            browser_port,
+            threads,
+            rtp_timeout,
+            codecs,
+            srtp,
+            jitter_buffer,
+            digits_in_conference,
+        })
+    }
+
+    /// The first of as many ports as there are threads. A node that takes a free port for SIP is one beside others.
+    fn browser_port(&mut self, threads: usize, takes_free_ports: bool) -> Result<u16, ConfigError> {
+        let last = usize::from(u16::MAX) + 1 - threads;
+        let port =
+            self.number(Setting::BrowserPort, 0..=last, || if takes_free_ports { 0 } else { BROWSER_PORT })?;
+        Ok(u16::try_from(port).unwrap_or_default())
     }
 
     fn limits(&mut self) -> Result<Limits, ConfigError> {
@@ -292,6 +347,7 @@ impl Gather<'_> {
             calls: kept(Setting::RetentionCalls)?,
             conferences: kept(Setting::RetentionConferences)?,
             notifications: kept(Setting::RetentionNotifications)?,
+            attestations: self.plain(Setting::RetentionAttestations, value::kept_for, || KeptFor::FOREVER)?,
         })
     }
 

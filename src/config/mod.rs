@@ -14,6 +14,7 @@
 mod accounts;
 mod agents;
 mod args;
+mod certificates;
 mod codecs;
 mod conference_digits;
 mod credentials;
@@ -45,6 +46,7 @@ use std::time::Duration;
 pub use accounts::{AccountTerms, Accounts};
 pub use agents::{Agent, Agents, Ring};
 pub use args::ServeArgs;
+pub use certificates::read_certificates;
 pub use codecs::Codecs;
 pub use conference_digits::ConferenceDigits;
 pub use credentials::Credentials;
@@ -132,6 +134,18 @@ pub struct Http {
     /// Where the API listens. Default `127.0.0.1:8080`: it speaks plain HTTP with a password, so
     /// leaving the machine must be somebody's decision. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The same over TLS, which browsers want before they give a page the microphone. Default none.
+    pub tls: Option<Https>,
+}
+
+/// HTTP over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Https {
+    /// Where it listens. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate and those above it, and its private key, both PEM. Default: one that the node makes itself, for
+    /// trying things.
+    pub files: Option<(PathBuf, PathBuf)>,
 }
 
 /// Signalling.
@@ -146,9 +160,9 @@ pub struct Sip {
     pub tls_ca: Option<PathBuf>,
     /// The realm in which agents are asked for their passwords. Default `confab`. Phones show it at most.
     pub realm: String,
-    /// The address told to callers in Contact and SDP. Default: the listening address. A node behind
-    /// a NAT, or one that listens on all addresses, must be told.
-    pub public_address: Option<IpAddr>,
+    /// The address told to callers in Contact and SDP, and behind it one of the other family that browsers are told besides.
+    /// Default: the listening address. A node behind a NAT, or one that listens on all addresses, must be told.
+    pub public_addresses: Vec<IpAddr>,
 }
 
 /// SIP over TLS.
@@ -165,7 +179,12 @@ pub struct SipTls {
 impl Sip {
     /// The address that callers are told.
     pub fn advertised(&self) -> IpAddr {
-        self.public_address.unwrap_or_else(|| self.listen.ip())
+        self.public_addresses.first().copied().unwrap_or_else(|| self.listen.ip())
+    }
+
+    /// The address of the other family, which browsers are told as well.
+    pub fn advertised_too(&self) -> Option<IpAddr> {
+        self.public_addresses.get(1).copied()
     }
 }
 
@@ -175,6 +194,9 @@ pub struct Media {
     /// UDP ports of legs. Default `20000-29999`: clear of the ports that Linux gives to others by
     /// default (32768 and up), and room for 5,000 legs.
     pub rtp_ports: RtpPorts,
+    /// The UDP port that the browsers of the first media thread share; each further thread has the next. Default `19000`:
+    /// below the ports of the other legs. 0 takes free ones, and is the default where SIP takes a free port.
+    pub browser_port: u16,
     /// Media threads. Default: one per core, since each polls its own sockets and shares nothing.
     pub threads: usize,
     /// A leg from which neither RTP nor RTCP came for so long is ended. Default 60 s: far longer than any
@@ -222,7 +244,7 @@ pub struct Webhook {
 
 /// How long what was is remembered. Default 30 days each: long enough to answer a complaint, short enough that nobody's
 /// calls are on record for ever by accident.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Calls that are over.
     pub calls: KeptFor,
@@ -230,6 +252,8 @@ pub struct Retention {
     pub conferences: KeptFor,
     /// Notifications, and what applications were asked and answered.
     pub notifications: KeptFor,
+    /// Attestations of payments. Default for ever: nobody but the auditor knows how long they are wanted.
+    pub attestations: KeptFor,
 }
 
 /// How recordings are made, and how long they are kept. None is deleted by default: often the law says how long it must be

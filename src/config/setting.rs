@@ -8,6 +8,12 @@ use std::fmt;
 pub enum Setting {
     /// Where the API listens.
     HttpListen,
+    /// Where the API listens over TLS.
+    HttpsListen,
+    /// The certificate of HTTPS.
+    HttpsCert,
+    /// That certificate's key.
+    HttpsKey,
     /// Where SIP listens.
     SipListen,
     /// Where SIP over TLS listens.
@@ -24,6 +30,8 @@ pub enum Setting {
     PublicAddress,
     /// UDP ports of legs.
     RtpPorts,
+    /// The first UDP port for browsers.
+    BrowserPort,
     /// Where what outlives the process is kept.
     DataDir,
     /// How long calls are on record.
@@ -32,6 +40,8 @@ pub enum Setting {
     RetentionConferences,
     /// How long notifications are kept.
     RetentionNotifications,
+    /// How long attestations of payments are kept.
+    RetentionAttestations,
     /// How long recordings are kept.
     RetentionRecordings,
     /// How much disk recordings may take.
@@ -90,8 +100,11 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 45] = [
         Self::HttpListen,
+        Self::HttpsListen,
+        Self::HttpsCert,
+        Self::HttpsKey,
         Self::SipListen,
         Self::SipTlsListen,
         Self::SipTlsCert,
@@ -100,10 +113,12 @@ impl Setting {
         Self::SipRealm,
         Self::PublicAddress,
         Self::RtpPorts,
+        Self::BrowserPort,
         Self::DataDir,
         Self::RetentionCalls,
         Self::RetentionConferences,
         Self::RetentionNotifications,
+        Self::RetentionAttestations,
         Self::RetentionRecordings,
         Self::RecordingsMaxSize,
         Self::RecordingRate,
@@ -137,6 +152,9 @@ impl Setting {
     pub const fn key(self) -> &'static str {
         match self {
             Self::HttpListen => "http_listen",
+            Self::HttpsListen => "https_listen",
+            Self::HttpsCert => "https_cert",
+            Self::HttpsKey => "https_key",
             Self::SipListen => "sip_listen",
             Self::SipTlsListen => "sip_tls_listen",
             Self::SipTlsCert => "sip_tls_cert",
@@ -145,10 +163,12 @@ impl Setting {
             Self::SipRealm => "sip_realm",
             Self::PublicAddress => "public_address",
             Self::RtpPorts => "rtp_ports",
+            Self::BrowserPort => "browser_port",
             Self::DataDir => "data_dir",
             Self::RetentionCalls => "retention_calls",
             Self::RetentionConferences => "retention_conferences",
             Self::RetentionNotifications => "retention_notifications",
+            Self::RetentionAttestations => "retention_attestations",
             Self::RetentionRecordings => "retention_recordings",
             Self::RecordingsMaxSize => "recordings_max_size",
             Self::RecordingRate => "recording_rate",

@@ -16,11 +16,12 @@ const SID: &str = "AC0123456789abcdef0123456789abcdef";
 fn without_a_word_the_defaults_of_the_documentation_hold() {
     let given = Given::default();
     let config = given.load().unwrap().config;
-    assert_eq!(config.http.listen, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(config.sip.listen, "127.0.0.1:5060".parse().unwrap());
-    assert_eq!(config.sip.public_address, None);
+    assert_eq!(config.http.listen, SocketAddr::from(([127, 0, 0, 1], 8080)));
+    assert_eq!(config.sip.listen, SocketAddr::from(([127, 0, 0, 1], 5060)));
+    assert!(config.sip.public_addresses.is_empty());
     assert_eq!(config.sip.advertised(), config.sip.listen.ip());
     assert_eq!(config.media.rtp_ports, "20000-29999".parse().unwrap());
+    assert_eq!(config.media.browser_port, 19_000);
     assert_eq!(config.media.threads, std::thread::available_parallelism().unwrap().get());
     assert_eq!(config.media.rtp_timeout, Duration::from_secs(60));
     let limits = Limits {
@@ -52,17 +53,19 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 32] = [
+const OTHER_VALUES: [(Setting, &str); 34] = [
     (Setting::SipRealm, "voice.example.org"),
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
     (Setting::PublicAddress, "203.0.113.7"),
     (Setting::RtpPorts, "40000-40099"),
+    (Setting::BrowserPort, "19100"),
     (Setting::DataDir, "data"),
     (Setting::MediaThreads, "7"),
     (Setting::RetentionCalls, "7d"),
     (Setting::RetentionConferences, "forever"),
     (Setting::RetentionNotifications, "36h"),
+    (Setting::RetentionAttestations, "400d"),
     (Setting::RetentionRecordings, "180d"),
     (Setting::RecordingsMaxSize, "500G"),
     (Setting::RecordingRate, "16000"),
@@ -231,6 +234,21 @@ fn listening_everywhere_needs_an_address_to_tell() {
 }
 
 #[test]
+fn addresses_of_both_families_need_a_socket_that_both_reach() {
+    let both = |listen: &str| {
+        let given = Given::default().variable("CONFAB_SIP_LISTEN", listen);
+        given.flag("--public-address", "203.0.113.7,2001:db8::7")
+    };
+    let config = both("[::]:5060").load().unwrap().config;
+    assert_eq!(config.sip.advertised().to_string(), "203.0.113.7");
+    assert_eq!(config.sip.advertised_too().map(|other| other.to_string()).as_deref(), Some("2001:db8::7"));
+    for one_family in ["0.0.0.0:5060", "[::1]:5060", "127.0.0.1:5060"] {
+        let error = both(one_family).refused();
+        assert!(error.contains("listen on `[::]`"), "{error}");
+    }
+}
+
+#[test]
 fn a_named_file_must_exist_and_the_default_one_need_not() {
     let missing = Given::default().flag("--config", "/nowhere/confab.toml").refused();
     assert!(missing.starts_with("cannot read the configuration file /nowhere/confab.toml: "), "{missing}");
@@ -297,13 +315,42 @@ fn tls_takes_an_address_a_certificate_and_a_key() {
         Given::default().file(&text)
     };
     let tls = given("").load().unwrap().config.sip.tls.unwrap();
-    assert_eq!(tls.listen, "127.0.0.1:5061".parse().unwrap());
+    assert_eq!(tls.listen, SocketAddr::from(([127, 0, 0, 1], 5061)));
     assert_eq!(tls.cert, PathBuf::from("/etc/confab/sip.pem"));
     for (key, _) in all {
         let error = given(key).refused();
         assert!(error.contains(&format!("`{key}` (--")) && error.contains("is missing"), "{error}");
     }
     assert_eq!(Given::default().load().unwrap().config.sip.tls, None);
+}
+
+#[test]
+fn https_takes_an_address_and_a_certificate_with_its_key_or_neither() {
+    let given = |keys: &[&str]| {
+        let all = [
+            ("https_listen", "127.0.0.1:8443"),
+            ("https_cert", "/etc/confab/https.pem"),
+            ("https_key", "/etc/confab/https.key"),
+        ];
+        let lines = all.iter().filter(|(key, _)| keys.contains(key));
+        let text: String = lines.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+        Given::default().file(&text)
+    };
+    assert_eq!(given(&[]).load().unwrap().config.http.tls, None);
+    let alone = given(&["https_listen"]);
+    assert_eq!(alone.load().unwrap().config.http.tls.unwrap().files, None);
+    assert_eq!(alone.shown("https_cert").0, "of the node's own making");
+    let all = given(&["https_listen", "https_cert", "https_key"]).load().unwrap().config.http.tls.unwrap();
+    let files = (PathBuf::from("/etc/confab/https.pem"), PathBuf::from("/etc/confab/https.key"));
+    assert_eq!(all.files, Some(files));
+    for (keys, missing) in [
+        (["https_cert", "https_key"], "https_listen"),
+        (["https_listen", "https_key"], "https_cert"),
+        (["https_listen", "https_cert"], "https_key"),
+    ] {
+        let error = given(&keys).refused();
+        assert!(error.contains(&format!("`{missing}` (--")) && error.contains("is missing"), "{error}");
+    }
 }
 
 #[test]

@@ -23,12 +23,20 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Expected> {
     text.parse().map_err(|_| "an IP address and a port, such as `127.0.0.1:8080`".to_owned())
 }
 
-/// An address that can be told to somebody: no wildcard, no group.
-pub(super) fn public_address(text: &str) -> Result<IpAddr, Expected> {
-    text.parse()
-        .ok()
-        .filter(|address: &IpAddr| !address.is_unspecified() && !address.is_multicast())
-        .ok_or_else(|| "one IP address that callers can reach, such as `203.0.113.7`".to_owned())
+/// Addresses that can be told to somebody: no wildcard, no group, and of each family one at most.
+pub(super) fn public_addresses(text: &str) -> Result<Vec<IpAddr>, Expected> {
+    let is_public = |address: &IpAddr| !address.is_unspecified() && !address.is_multicast();
+    let read = |text: &str| text.trim().parse().ok().filter(is_public);
+    let addresses: Option<Vec<IpAddr>> = text.split(',').map(read).collect();
+    let is_right = |addresses: &Vec<IpAddr>| match addresses.as_slice() {
+        [_] => true,
+        [first, other] => first.is_ipv4() != other.is_ipv4(),
+        _ => false,
+    };
+    addresses.filter(is_right).ok_or_else(|| {
+        "an IP address that callers can reach, such as `203.0.113.7`, or one of each family with a comma"
+            .to_owned()
+    })
 }
 
 pub(super) fn rtp_ports(text: &str) -> Result<RtpPorts, Expected> {
@@ -267,11 +275,23 @@ mod tests {
 
     #[test]
     fn an_address_nobody_can_reach_is_not_public() {
-        for text in ["0.0.0.0", "::", "224.0.0.1", "example.org", "10.0.0.1:5060", ""] {
-            assert!(public_address(text).is_err(), "{text:?}");
+        let wrong = [
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "example.org",
+            "10.0.0.1:5060",
+            "",
+            "203.0.113.7,",
+            "203.0.113.7,203.0.113.8",
+            "2001:db8::7,203.0.113.7,2001:db8::8",
+        ];
+        for text in wrong {
+            assert!(public_addresses(text).is_err(), "{text:?}");
         }
-        assert!(public_address("203.0.113.7").is_ok());
-        assert!(public_address("2001:db8::7").is_ok());
+        for (text, count) in [("203.0.113.7", 1), ("2001:db8::7", 1), ("2001:db8::7, 203.0.113.7", 2)] {
+            assert_eq!(public_addresses(text).map(|all| all.len()), Ok(count), "{text:?}");
+        }
     }
 
     #[test]

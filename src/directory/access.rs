@@ -10,7 +10,8 @@ use subtle::ConstantTimeEq;
 
 use super::Directory;
 use super::account::Account;
-use crate::sid::AccountSid;
+use super::signing::SigningKey;
+use crate::sid::{AccountSid, KeySid};
 
 /// SHA-256 of a token or secret.
 ///
@@ -138,6 +139,14 @@ impl Directory {
             return Some(self.0.main.auth_token.clone());
         }
         self.tables().accounts.get(account)?.auth_token.clone()
+    }
+
+    /// What checks the access tokens of a key, and whose key it is. Without if there is no such key, or if it was made by a
+    /// node that did not know of tokens.
+    pub fn signing_key(&self, sid: KeySid) -> Option<(AccountSid, SigningKey)> {
+        let tables = self.tables();
+        let key = tables.keys.get(sid)?;
+        Some((key.account, key.signing.clone()?))
     }
 
     /// Whether there is such an account and it may be used.

@@ -13,10 +13,12 @@ mod application;
 mod change;
 mod error;
 mod key;
+mod login;
 mod number;
 mod numbers;
 mod register;
 mod shelf;
+mod signing;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -34,10 +36,12 @@ pub use application::{Application, ApplicationChange};
 pub use change::Part;
 pub use error::{DirectoryError, Limited};
 pub use key::Key;
+pub use login::{LOGIN_IDLE_MAX, LOGIN_MAX, Logins};
 pub use number::{
     Called, CalledNumber, IncomingNumber, NotANumber, NumberChange, NumberFilter, NumberKind, PhoneNumber,
 };
 pub use shelf::{Shelf, ShelfError};
+pub use signing::{SIGNATURE_LEN, SigningKey};
 pub use voice::{Method, VoiceChange, VoiceSettings};
 
 use crate::config::Secret;

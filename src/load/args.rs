@@ -11,7 +11,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::codec::Codec;
-use super::floor::{ScenarioPlan, What, run_scenario};
+use super::floor::{ScenarioPlan, StreamShare, What, run_scenario};
 use super::network_args::NetworkArgs;
 use super::node_api::NodeApi;
 use super::plan::{Plan, random_u32};
@@ -34,14 +34,16 @@ const CHURN_CONFERENCES: usize = 20;
 const LONG_ABOUT: &str = "\
 Synthetic callers that prove who hears whom.
 
-Dials a node over SIP, joins conferences, talks in tones, and listens. Each talker has tones of its own, so each \
+Dials a node over SIP, or calls it as browsers do, joins conferences, talks in tones, and listens. Each talker has tones of its own, so each \
 caller knows, window by window, whom it hears, whom it should, and whether it hears itself. It measures the delay \
 from talker to listener, checks every frame against the one before it in the tones' period, and counts what is \
 lost, late, doubled or replaced by silence. It judges only what arrives on its own sockets, with codecs, RTP and \
 SRTP of its own.
 
 Leg i dials conference i mod C, as sip:conf-NAME@TARGET with a NAME no other run has. The first K legs of each \
-conference talk; the rest listen.
+conference talk; the rest listen. With --browser some of them are browsers: each makes an offer over the node's HTTP API with \
+an access token, proves its path (ICE), shakes hands (DTLS) and speaks Opus over SRTP. The token is of an application that the \
+tester makes at the node, and whose script it serves. They are judged as all others are.
 
 What counts as wrong:
   heard      A tone counts as heard from 20 dB below what was sent, in every mix of codecs: whom a leg should hear
@@ -56,11 +58,18 @@ What counts as wrong:
              4 s, down to 12 dB below the others. Broken frames are not looked for.
   ledger     What the node says of its own delay over its API (a spawned node is asked; another one with --api) must
              be within 5 ms of what was measured, as medians, unless a network of your making is on the way.
+  browsers   From a browser's offer to its first audio 500 ms are what 95 of 100 should take; more is told, and not wrong.
   set-ups    Each of the calls that come and go must be answered, stay its second, and be let go.
   mutes      Each request must be answered with what it asked for; muting listeners changes nothing for who hears whom.
   scenarios  Every packet must have those who must be heard by then, and nobody else. A change excuses the tones that it changes
              until 250 ms after its answer (calls 300 ms, moves by a script and music 1 s); how long it took is told.
              Recordings must have what was heard, sample for sample, and their tracks must lie beside each other.
+  streams    Each message of each stream must have what its caller said or heard, sample for sample, in the protocol's order,
+             without a gap; each sentence of an agent must be heard so. A mark must come within 20 ms of the packet with the
+             last sample before it. Of 100 messages 99 must come within 10 ms of when others hear their sound, of 100 clears
+             99 must be silence within 20 ms, of 1,000 packets and messages 999 must be on time.
+  payments   Each card that is typed must be told as it was typed, masked. In what others hear, in recordings and streams no key may be
+             made out and at most -60 dBFS be left in the bands of keys; its number may be in nothing that the node says.
 
 The delay is from when a talker speaks to when its sound arrives: with everything that codecs, resampling and the \
 network of your making add. Nothing is subtracted.";
@@ -79,6 +88,10 @@ Examples:
       Also 200 calls a second that come and go, and 50 mutes a second over the API, timed.
   confab load --spawn --codec opus,pcmu,g722 --srtp
       Codecs mixed in one conference, protected; the delay is told from each codec to each.
+  confab load --spawn --legs 250 --browser 250
+      All callers are browsers: how soon they hear, and what each costs the node.
+  confab load --spawn --legs 30 --browser 10 --codec pcmu,g722
+      Browsers and telephones in one conference.
   confab load --spawn --network mobile --loss 5% --seed 7
       A mobile network, but with 5 % loss; with the same seed it does the same again.
   confab load --spawn --legs 2 --talkers 1 --speech hello.wav --record heard --blackout 2s@5s
@@ -89,6 +102,10 @@ Examples:
       50 calls a second that come, and 50 that go, each of which is listened to.
   confab load --spawn --scenario record --legs 250 --seconds 120
       125 calls of two: what recording them costs, and whether the files hold what was said.
+  confab load --spawn --streams 500 --seconds 60
+      250 streams that listen and 250 that talk: what they carry, how soon, and how well marks and clears are kept.
+  confab load --spawn --scenario pay --legs 36 --codec pcmu,opus --seconds 60
+      Twelve desks at which cards are typed while both talk: who learns of them.
 
 Exit status:
   0  everyone heard whom they should, and nobody else
@@ -96,7 +113,8 @@ Exit status:
   2  the command line asks for something that cannot be done";
 
 /// What there is not in scenarios.
-const SCENARIO_HAS_NOT: [&str; 19] = [
+const SCENARIO_HAS_NOT: [&str; 20] = [
+    "browser",
     "talkers",
     "ramp",
     "set_ups",
@@ -148,9 +166,33 @@ pub struct LoadArgs {
     #[arg(long, value_name = "PER SECOND", default_value_t = 50, requires = "scenario")]
     pub churn: u32,
 
+    /// Instead of talkers and listeners: this many media streams, to servers of our own. Half of them (or all but those of
+    /// --streams-talking) listen to both tracks of calls of two, half are talked on by an agent each. What each server is told
+    /// is held against what was said, sample for sample, and timed; so are marks and clears. docs/load.md tells how.
+    #[arg(long, value_name = "N", conflicts_with_all = SCENARIO_HAS_NOT, conflicts_with_all = ["scenario", "legs", "conferences"])]
+    pub streams: Option<usize>,
+
+    /// With --streams: those of them on which an agent talks. The others must be an even number.
+    #[arg(long, value_name = "K", requires = "streams")]
+    pub streams_talking: Option<usize>,
+
+    /// With --streams: so many more streams, in the same calls, whose servers read nothing, send noise, send messages
+    /// without end, or half close. Nobody else may notice.
+    #[arg(long, value_name = "K", default_value_t = 0, requires = "streams")]
+    pub streams_misbehaving: usize,
+
+    /// With --streams: where their servers listen, if not on any port of the address that calls come from.
+    #[arg(long, value_name = "IP:PORT", requires = "streams")]
+    pub streams_listen: Option<SocketAddr>,
+
     /// Callers in all.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub legs: usize,
+
+    /// So many of the callers are browsers (WebRTC), in even steps over those who talk and those who listen in each conference;
+    /// they speak Opus, whatever --codec says. Wants --spawn or --api, and no network of your making.
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "reflect_baseline")]
+    pub browser: usize,
 
     /// Conferences they are spread over.
     #[arg(long, value_name = "C", default_value_t = 1)]
@@ -224,12 +266,14 @@ impl LoadArgs {
         let plan = Plan::new(self.legs, self.conferences, self.talkers, self.seconds)?;
         let plan = plan.with_codecs(&self.codec)?.with_suites(&self.suites()).with_ramp(self.ramp)?;
         let plan = plan.with_passers_by(self.set_ups)?.with_mutes(self.mutes)?;
-        let mut plan = self.network.apply(plan)?;
+        let mut plan = self.network.apply(plan)?.with_browsers(self.browser)?;
         if self.no_audio_level {
             plan = plan.without_audio_levels();
         }
         if let Some(file) = &self.speech {
-            let speech = Speech::read(file, &self.codec).map_err(PlanError::Speech)?;
+            let mut codecs = self.codec.clone();
+            codecs.extend((self.browser > 0).then_some(Codec::Opus));
+            let speech = Speech::read(file, &codecs).map_err(PlanError::Speech)?;
             plan = plan.with_speech(speech)?;
         }
         match &self.record {
@@ -245,6 +289,9 @@ impl LoadArgs {
     /// # Errors
     /// When it cannot be judged.
     fn scenario_plan(&self) -> Option<Result<ScenarioPlan, String>> {
+        if let Some(streams) = self.streams {
+            return Some(self.stream_plan(streams));
+        }
         let what = self.scenario?;
         // One conference is what nobody has asked for, and too few for churn.
         let conferences = if self.conferences == 1 { CHURN_CONFERENCES } else { self.conferences };
@@ -252,6 +299,18 @@ impl LoadArgs {
         let plan = ScenarioPlan::new(what, self.legs, conferences, self.seconds, seed);
         let plan = plan.and_then(|plan| plan.with_churn(self.churn));
         Some(plan.and_then(|plan| plan.with_codecs(&self.codec)))
+    }
+
+    fn stream_plan(&self, streams: usize) -> Result<ScenarioPlan, String> {
+        let seed = self.network.seed.unwrap_or_else(|| u64::from(random_u32()));
+        let plan = ScenarioPlan::new(What::Streams, streams, 1, self.seconds, seed)?;
+        let share = StreamShare {
+            talking: self.streams_talking,
+            misbehaving: self.streams_misbehaving,
+            listen: self.streams_listen,
+            told: None,
+        };
+        plan.with_streams(share)?.with_codecs(&self.codec)
     }
 
     /// The API to be asked, if credentials for it were given.
@@ -291,6 +350,9 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     if args.mutes > 0 && args.target.is_some() && args.api.is_none() {
         return Ok(refuse("--mutes wants --api and --auth: it asks the node's API"));
     }
+    if args.browser > 0 && args.target.is_some() && args.api.is_none() {
+        return Ok(refuse("--browser wants --api and --auth: browsers call over the node's API"));
+    }
     if let Some(problem) = args.json.as_deref().and_then(unwritable) {
         return Ok(refuse(&problem));
     }
@@ -317,7 +379,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
 /// Runs a scenario and prints its report.
 async fn run_one_scenario(args: &LoadArgs, plan: &ScenarioPlan) -> anyhow::Result<ExitCode> {
     if plan.needs_api() && args.target.is_some() && args.node_api().is_none() {
-        return Ok(refuse("this --scenario wants --api and --auth: it asks the node's API"));
+        return Ok(refuse("this scenario wants --api and --auth: it asks the node's API"));
     }
     if let Some(problem) = args.json.as_deref().and_then(unwritable) {
         return Ok(refuse(&problem));

@@ -57,6 +57,14 @@ impl Arrivals {
         }
     }
 
+    /// Takes note of a packet if it has come before; whether it has.
+    pub(super) fn note_again(&mut self, header: &Header) -> bool {
+        let place = self.place(header);
+        let is_again = place.zip(self.stream.as_ref()).is_some_and(|(place, stream)| stream.has(place));
+        self.duplicates += u64::from(is_again);
+        is_again
+    }
+
     /// Packets that the sequence numbers promise and that did not come.
     pub(super) fn lost(&self) -> u64 {
         self.lost_before + self.stream.as_ref().map_or(0, Stream::lost)
@@ -133,13 +141,21 @@ impl Stream {
             self.taken += 1;
             return Taken::Next(ahead);
         }
-        let bit = 1_u64.checked_shl(ahead.unsigned_abs() as u32).unwrap_or(0);
-        if bit == 0 || self.seen & bit != 0 || sequence < self.first {
+        if self.has(sequence) {
             return Taken::Again;
         }
-        self.seen |= bit;
+        self.seen |= 1 << ahead.unsigned_abs();
         self.taken += 1;
         Taken::Late
+    }
+
+    /// Whether it has come, or is too old to tell.
+    fn has(&self, sequence: i64) -> bool {
+        let Ok(behind) = u32::try_from(self.highest - sequence) else {
+            return false;
+        };
+        let bit = 1_u64.checked_shl(behind).unwrap_or(0);
+        bit == 0 || self.seen & bit != 0 || sequence < self.first
     }
 
     /// Nanoseconds behind the best schedule of the last half second; moves the jitter on.

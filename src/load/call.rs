@@ -18,6 +18,8 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 /// Without any answer a transaction ends (timers B and F, 64 times T1).
 const GIVE_UP: Duration = Duration::from_secs(32);
+/// How long a key was down that is told in signalling, in ms.
+const INFO_KEY_MS: u32 = 160;
 /// A call that rings for longer is given up: a conference answers at once.
 const RING_MAX: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,8 @@ pub(super) enum Happening {
     HungUp,
     /// Our BYE was not answered.
     HangUpUnanswered,
+    /// What we told within the call was answered with success, or not.
+    Informed { is_taken: bool },
 }
 
 /// One call.
@@ -63,6 +67,10 @@ pub(super) struct Call {
     state: State,
     /// Hang up as soon as it is answered.
     unwanted: bool,
+    /// The number of our last request.
+    cseq: u32,
+    /// What we have told within the call and is not answered yet.
+    informing: Option<Retry>,
 }
 
 #[derive(Debug)]
@@ -102,7 +110,16 @@ impl Call {
     pub(super) fn new(dialling: Dialling) -> Self {
         let call_id = format!("{:08x}{:08x}@confab-load", random_u32(), random_u32());
         let tag = format!("{:08x}", random_u32());
-        Self { dialling, call_id, tag, branch: branch(), state: State::Idle, unwanted: false }
+        Self {
+            dialling,
+            call_id,
+            tag,
+            branch: branch(),
+            state: State::Idle,
+            unwanted: false,
+            cseq: 1,
+            informing: None,
+        }
     }
 
     /// Whether nothing more can happen.
@@ -133,7 +150,7 @@ impl Call {
     pub(super) fn hang_up(&mut self, now: Instant, out: &mut Outbox) {
         match &self.state {
             State::Up { dialog, .. } => {
-                let bye = self.in_dialog("BYE", dialog, 2);
+                let bye = self.in_dialog("BYE", dialog, self.cseq + 1);
                 self.state = State::Ending(Retry::start(bye, now, out));
             }
             State::Ringing { .. } => {
@@ -146,6 +163,20 @@ impl Call {
             State::Idle => self.state = State::Over,
             State::Ending(_) | State::Over => {}
         }
+    }
+
+    /// Tells that a key was pressed, in an INFO (RFC 6086); whether that can be told now.
+    pub(super) fn press(&mut self, key: char, now: Instant, out: &mut Outbox) -> bool {
+        let State::Up { dialog, .. } = &self.state else {
+            return false;
+        };
+        self.cseq += 1;
+        let Dialog { to, contact, routes } = dialog;
+        let extra = format!("{routes}Content-Type: application/dtmf-relay\r\n");
+        let body = format!("Signal={key}\r\nDuration={INFO_KEY_MS}\r\n");
+        let info = self.request("INFO", contact, &branch(), to, self.cseq, &extra, &body);
+        self.informing = Some(Retry::start(info, now, out));
+        true
     }
 
     /// Takes a response to one of our requests.
@@ -163,6 +194,10 @@ impl Call {
             "INVITE" if status < 300 => self.on_answer(message, now, out),
             "INVITE" => self.on_refusal(message, status, reason, out),
             "BYE" if status >= 200 => self.on_bye_answered(),
+            // The answer to one that was repeated may come again, and is none to the next.
+            "INFO" if status >= 200 && message.cseq_number() == Some(self.cseq) => {
+                self.informing.take().map(|_| Happening::Informed { is_taken: status < 300 })
+            }
             _ => None,
         }
     }
@@ -200,6 +235,9 @@ impl Call {
 
     /// Repeats what is due, and gives up what has taken too long.
     pub(super) fn on_timer(&mut self, now: Instant, out: &mut Outbox) -> Option<Happening> {
+        if self.informing.take_if(|retry| !retry.repeat(now, T2, out)).is_some() {
+            return Some(Happening::Informed { is_taken: false });
+        }
         match &mut self.state {
             State::Calling(retry) => {
                 if retry.repeat(now, GIVE_UP, out) {
@@ -395,6 +433,30 @@ mod tests {
         let ok = answer(&out, "200 OK");
         assert_eq!(respond(&mut call, &ok, later, &mut out), Some(Happening::HungUp));
         assert!(call.is_over());
+    }
+
+    #[test]
+    fn a_key_is_told_until_it_is_answered_and_an_answer_counts_once() {
+        let (mut call, now, mut out) = dialled();
+        assert!(!call.press('4', now, &mut out), "nobody is there yet");
+        let ok = answer(&out, "200 OK");
+        respond(&mut call, &ok, now, &mut out);
+        assert!(call.press('4', now, &mut out));
+        let told = out.last().unwrap().clone();
+        assert!(told.starts_with("INFO sip:node@127.0.0.1:5070") && told.contains("CSeq: 2 INFO"));
+        assert!(told.ends_with("\r\n\r\nSignal=4\r\nDuration=160\r\n"), "{told}");
+        assert_eq!(call.on_timer(now + T1, &mut out), None);
+        assert_eq!(out.last(), Some(&told), "again");
+        let ok = answer(&out, "200 OK");
+        let taken = Some(Happening::Informed { is_taken: true });
+        assert_eq!(respond(&mut call, &ok, now, &mut out), taken);
+        call.press('5', now, &mut out);
+        assert_eq!(respond(&mut call, &ok, now, &mut out), None, "the answer to the one before");
+        let refused = answer(&out, "415 Unsupported Media Type");
+        let refused = respond(&mut call, &refused, now, &mut out);
+        assert_eq!(refused, Some(Happening::Informed { is_taken: false }));
+        call.hang_up(now, &mut out);
+        assert!(out.last().unwrap().contains("CSeq: 4 BYE"));
     }
 
     #[test]

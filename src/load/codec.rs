@@ -130,6 +130,16 @@ impl Codec {
         matches!(self, Self::Pcmu | Self::Pcma | Self::L16)
     }
 
+    /// What a far end hears of this sound, of codecs that have no memory: the nearest values that have a code.
+    pub(super) fn as_heard(self, sound: &[i16]) -> Vec<i16> {
+        let law = match self {
+            Self::Pcmu => Law::Pcmu,
+            Self::Pcma => Law::Pcma,
+            Self::G722 | Self::Opus | Self::L16 => return sound.to_vec(),
+        };
+        sound.iter().map(|sample| law.decode(law.encode(*sample))).collect()
+    }
+
     /// How much of a frame's energy may differ from the period before without being a fault of anybody.
     ///
     /// G.711 and L16 render the same sound in the same octets. G.722 predicts, and its error wanders:

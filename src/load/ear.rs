@@ -161,11 +161,32 @@ impl Ear {
         if !part.is_measured() {
             return;
         }
-        let Some((header, samples)) = self.decode(datagram) else {
+        match rtp::parse(datagram) {
+            Some((header, payload)) => self.take(part, &header, payload, arrival_ns, stage),
+            None => self.foreign += 1,
+        }
+    }
+
+    /// The same, of a packet that was taken apart already.
+    pub(super) fn hear_packet(
+        &mut self,
+        header: &rtp::Header,
+        payload: &[u8],
+        arrival_ns: i64,
+        stage: &Stage,
+    ) {
+        let part = stage.part_at(arrival_ns);
+        if part.is_measured() {
+            self.take(part, header, payload, arrival_ns, stage);
+        }
+    }
+
+    fn take(&mut self, part: Part, header: &rtp::Header, payload: &[u8], arrival_ns: i64, stage: &Stage) {
+        let Some(samples) = self.decode(header, payload) else {
             self.foreign += 1;
             return;
         };
-        self.arrivals.note(&header, arrival_ns);
+        self.arrivals.note(header, arrival_ns);
         if let Some(microphone) = &stage.microphone {
             self.record(microphone, header.timestamp, samples, arrival_ns, stage);
         }
@@ -180,13 +201,9 @@ impl Ear {
     }
 
     /// Decodes a packet into the front of `sound`; `None` when it is not in the agreed format.
-    fn decode(&mut self, datagram: &[u8]) -> Option<(rtp::Header, usize)> {
-        let (header, payload) = rtp::parse(datagram)?;
-        if header.payload_type != self.codec.payload_type() {
-            return None;
-        }
-        let samples = self.decoder.decode(payload, &mut self.sound)?;
-        Some((header, samples))
+    fn decode(&mut self, header: &rtp::Header, payload: &[u8]) -> Option<usize> {
+        let is_agreed = header.payload_type == self.codec.payload_type();
+        is_agreed.then(|| self.decoder.decode(payload, &mut self.sound)).flatten()
     }
 
     /// Hands the packet just decoded to the recorder, at the place that its timestamp gives it.

@@ -32,6 +32,13 @@ pub enum Finding {
         /// The callers.
         legs: Vec<LegNumber>,
     },
+    /// Browsers were answered, and their media did not get through to the node.
+    NotReached {
+        /// What was wrong with the first.
+        problem: String,
+        /// The callers.
+        legs: Vec<LegNumber>,
+    },
     /// The node hung up before the caller did.
     EndedEarly {
         /// The callers.
@@ -233,9 +240,12 @@ impl fmt::Display for Finding {
             Self::BadAnswer { problem, legs } => {
                 write!(f, "answered with unusable SDP ({problem}): {}", Legs(legs))
             }
+            Self::NotReached { problem, legs } => {
+                write!(f, "answered, and no media got through ({problem}): {}", Legs(legs))
+            }
             Self::EndedEarly { legs } => write!(f, "ended early by the node: {}", Legs(legs)),
             Self::HangUpUnanswered { legs } => {
-                write!(f, "the node did not answer the BYE of {}", Legs(legs))
+                write!(f, "the node did not answer when these hung up: {}", Legs(legs))
             }
             Self::NothingReceived { legs } => write!(f, "nothing received by {}", Legs(legs)),
             Self::OwnVoice { legs } => write!(f, "own voice heard by {}", Legs(legs)),

@@ -31,6 +31,18 @@ pub struct Times {
     pub max: f64,
 }
 
+impl Times {
+    /// Of a few times, each of which may be as long as it likes.
+    pub(super) fn of(mut times: Vec<f64>) -> Self {
+        times.sort_unstable_by(f64::total_cmp);
+        let below = |percent: usize| {
+            let place = (times.len() * percent).div_ceil(100).max(1) - 1;
+            times.get(place).copied().unwrap_or(0.0)
+        };
+        Self { count: times.len() as u64, p50: below(50), p95: below(95), p99: below(99), max: below(100) }
+    }
+}
+
 impl Histogram {
     pub(super) fn add(&mut self, ms: f64) {
         let step = ((ms.max(0.0) / STEP_MS) as usize).min(STEPS - 1);
@@ -104,6 +116,15 @@ mod tests {
         assert_eq!(b.times().count, 2);
         assert!(b.counts.len() <= STEPS);
         assert_eq!(b.times().max, 1e9);
+    }
+
+    #[test]
+    fn a_few_times_are_exact_however_long_they_are() {
+        let times = Times::of((1..=100).rev().map(|n| f64::from(n) * 20.0).collect());
+        assert_eq!((times.count, times.p50, times.p95), (100, 1_000.0, 1_900.0));
+        assert_eq!((times.p99, times.max), (1_980.0, 2_000.0));
+        assert_eq!(Times::of(vec![7.0]), Times { count: 1, p50: 7.0, p95: 7.0, p99: 7.0, max: 7.0 });
+        assert_eq!(Times::of(Vec::new()), Times::default());
     }
 
     #[test]

@@ -85,11 +85,17 @@ const fn decode_mu(octet: u8) -> i16 {
 }
 
 fn encode_mu(sample: i16) -> u8 {
-    let magnitude = i32::from(sample).abs().min(MU_CLIP) + MU_BIAS;
+    let (sign, magnitude) = folded(sample);
+    let magnitude = magnitude.min(MU_CLIP) + MU_BIAS;
     let segment = magnitude.ilog2() - 7;
     let step = (magnitude >> (segment + 3)) & 15;
-    let sign = if sample < 0 { 0x80 } else { 0 };
     !(sign | (segment << 4) as u8 | step as u8)
+}
+
+/// The sign's bit, and how far a sample is from zero: of those below it one step less, as the ITU's tools have it (G.191), so
+/// that a sample in the middle of two codes goes to the same side for everybody.
+fn folded(sample: i16) -> (u8, i32) {
+    if sample < 0 { (0x80, !i32::from(sample)) } else { (0, i32::from(sample)) }
 }
 
 const fn decode_a(octet: u8) -> i16 {
@@ -101,10 +107,10 @@ const fn decode_a(octet: u8) -> i16 {
 }
 
 fn encode_a(sample: i16) -> u8 {
-    let (sign, magnitude) = if sample < 0 { (0, !i32::from(sample)) } else { (0x80, i32::from(sample)) };
+    let (sign, magnitude) = folded(sample);
     let segment = if magnitude < 256 { 0 } else { magnitude.ilog2() - 7 };
     let step = (magnitude >> segment.max(1).saturating_add(3)) & 15;
-    (sign | (segment << 4) as u8 | step as u8) ^ 0x55
+    (sign | (segment << 4) as u8 | step as u8) ^ 0xd5
 }
 
 #[cfg(test)]
@@ -119,6 +125,18 @@ mod tests {
                 assert_eq!(law.decode(law.encode(sample)), sample, "{law:?} {octet:#04x}");
             }
         }
+    }
+
+    #[test]
+    fn a_sample_between_two_codes_is_folded_as_the_standard_tools_do() {
+        for law in [Law::Pcmu, Law::Pcma] {
+            for sample in i16::MIN..0 {
+                assert_eq!(law.encode(sample), law.encode(!sample) ^ 0x80, "{law:?} {sample}");
+            }
+        }
+        // Halfway between the codes of -8 and -16 in the steps of 16 bits.
+        assert_eq!(Law::Pcmu.decode(Law::Pcmu.encode(-12)), -8);
+        assert_eq!(Law::Pcmu.decode(Law::Pcmu.encode(12)), 16);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::browser::{Connected, Peer, Taken};
 use super::codec::Codec;
 use super::delay_line::{DelayLine, Seat};
 use super::ear::Ear;
@@ -20,7 +21,7 @@ use super::network::{self, Network, Passage, Toll};
 use super::plan::{FRAME_NS, LegNumber, Plan};
 use super::rtp::PACKET_MAX;
 use super::signalling::Answered;
-use super::srtp::Protection;
+use super::srtp::{Keys, Protection};
 use super::stage::{Part, Stage};
 use super::voice::Voice;
 use super::wire;
@@ -36,6 +37,8 @@ const LATE_NS: i64 = (LATE_MS * 1e6) as i64;
 const THREAD_LOAD_MAX: usize = 500_000;
 /// The largest datagram we look at; audio packets are far smaller.
 const DATAGRAM_MAX: usize = 2_048;
+/// What a browser's connection takes besides, in µs: 180 were measured.
+const BROWSER_LOAD: usize = 500;
 /// Datagrams taken from one leg in one slot, so that a flood on one cannot hold up the others.
 const TAKE_MAX: usize = 64;
 
@@ -50,10 +53,16 @@ pub(super) struct MediaLeg {
     pub(super) send_errors: u64,
     /// Packets that did not prove to be from who has the key.
     pub(super) not_genuine: u64,
+    /// When a caller in a browser sent its offer.
+    offered_ns: Option<i64>,
+    /// When the first packet with sound came.
+    heard_ns: Option<i64>,
+    /// The far end closed the connection before the run was over.
+    pub(super) closed_early: bool,
     conference: usize,
     socket: UdpSocket,
     voice: Voice,
-    protections: Option<Protections>,
+    cover: Cover,
     /// Between the leg and the node, unless packets go out just as they are made.
     way: Option<Way>,
 }
@@ -67,6 +76,17 @@ struct Way {
     first: Option<(i64, u64)>,
     /// Packets made so far.
     made: u64,
+}
+
+/// What is between the leg's packets and its socket.
+#[derive(Debug)]
+enum Cover {
+    /// Nothing.
+    Plain,
+    /// SRTP, with keys from signalling.
+    Keyed(Box<Protections>),
+    /// A browser's connection.
+    Browser(Box<Peer>),
 }
 
 /// SRTP in both directions.
@@ -84,27 +104,28 @@ impl MediaLeg {
     /// # Errors
     /// When the socket cannot be connected or its stamps cannot be switched on.
     pub(super) fn new(answered: Answered, stage: &Stage) -> io::Result<Self> {
-        let Answered { leg: number, socket, answer } = answered;
-        let (impairment, seed) = (stage.plan.network(), stage.plan.seed());
+        let Answered { leg: number, socket, answer, browser } = answered;
+        let (impairment, luck) = (stage.plan.network(), stage.plan.seed());
         socket.connect(answer.remote)?;
         socket.set_nonblocking(true)?;
         wire::enable_stamps(&socket)?;
+        let offered_ns = browser.as_ref().map(|browser| browser.offered_ns);
+        let seed = browser.as_ref().map_or_else(super::plan::random_u32, |browser| browser.peer.ssrc());
         Ok(Self {
             number,
             ear: Ear::new(number, stage),
             sent: 0,
             send_errors: 0,
             not_genuine: 0,
+            offered_ns,
+            heard_ns: None,
+            closed_early: false,
             conference: stage.plan.conference_of(number),
             socket,
-            voice: Voice::new(number, &answer, stage, super::plan::random_u32()),
-            protections: answer.keys.map(|(ours, theirs)| Protections {
-                sending: Protection::new(&ours),
-                receiving: Protection::new(&theirs),
-                packet: Vec::with_capacity(PACKET_MAX),
-            }),
+            voice: Voice::new(number, &answer, stage, seed),
+            cover: Cover::of(answer.keys, browser),
             way: (!impairment.is_none()).then(|| Way {
-                network: Network::new(impairment, seed, number.0),
+                network: Network::new(impairment, luck, number.0),
                 drift_ppm: impairment.drift_of(number.0),
                 first: None,
                 made: 0,
@@ -120,16 +141,40 @@ impl MediaLeg {
                 return;
             };
             let arrival = stamp.map_or_else(wire::monotonic_ns, |stamp| stamp + to_monotonic);
-            let datagram = match &mut self.protections {
-                None => Some(length),
+            let datagram = match &mut self.cover {
+                Cover::Plain => Some(length),
                 // Also before anything is judged: the count of wraps must be known from the beginning.
-                Some(protections) => protections.receiving.unprotect(&mut buffer[..length]),
+                Cover::Keyed(protections) => protections.receiving.unprotect(&mut buffer[..length]),
+                Cover::Browser(peer) => {
+                    let taken = peer.take(&buffer[..length], Instant::now());
+                    self.hear_browser(taken, arrival, stage);
+                    continue;
+                }
             };
             match datagram {
                 Some(length) => self.ear.hear(&buffer[..length], arrival, stage),
                 None => self.not_genuine += u64::from(stage.part_at(arrival).is_measured()),
             }
         }
+    }
+
+    fn hear_browser(&mut self, taken: Taken, arrival_ns: i64, stage: &Stage) {
+        match taken {
+            Taken::Sound { header, payload } => {
+                self.heard_ns.get_or_insert(arrival_ns);
+                self.ear.hear_packet(&header, &payload, arrival_ns, stage);
+            }
+            Taken::Refused(header) => {
+                let is_measured = stage.part_at(arrival_ns).is_measured();
+                self.not_genuine += u64::from(is_measured && !self.ear.arrivals.note_again(&header));
+            }
+            Taken::Nothing => {}
+        }
+    }
+
+    /// From a browser's offer to the first packet with sound, in ms.
+    pub(super) fn first_audio_ms(&self) -> Option<f64> {
+        Some((self.heard_ns? - self.offered_ns?) as f64 / 1e6)
     }
 
     /// Sends the packet of this frame, due at `due_ns`; returns how late it left.
@@ -143,13 +188,16 @@ impl MediaLeg {
         if stage.part_of(frame).is_measured() {
             self.sent += 1;
         }
-        let packet = match &mut self.protections {
-            None => &packet[..said.length],
-            Some(protections) => protections.protect(&packet[..said.length]),
+        let packet = &packet[..said.length];
+        let is_sent = match &mut self.cover {
+            Cover::Plain => self.socket.send(packet).is_ok(),
+            Cover::Keyed(protections) => self.socket.send(protections.protect(packet)).is_ok(),
+            Cover::Browser(peer) => {
+                self.closed_early |= peer.is_closed() && stage.part_of(frame) != Part::After;
+                peer.say(packet, Instant::now(), |datagram| self.socket.send(datagram).is_ok())
+            }
         };
-        if self.socket.send(packet).is_err() {
-            self.send_errors += 1;
-        }
+        self.send_errors += u64::from(!is_sent);
         now - due_ns
     }
 }
@@ -173,9 +221,11 @@ impl MediaLeg {
                 stage.note_beep(self.conference, slot, due_ns);
             }
             self.sent += u64::from(stage.part_at(due_ns).is_measured());
-            let packet = match &mut self.protections {
-                None => &buffer[..said.length],
-                Some(protections) => protections.protect(&buffer[..said.length]),
+            let packet = match &mut self.cover {
+                Cover::Plain => &buffer[..said.length],
+                Cover::Keyed(protections) => protections.protect(&buffer[..said.length]),
+                // Plans with both are refused.
+                Cover::Browser(_) => break,
             };
             let Passage { first, again } = way.network.pass(due_ns, stage.begin_ns());
             for arrival in first.into_iter().chain(again) {
@@ -188,6 +238,21 @@ impl MediaLeg {
     /// What the leg's network has done to its packets.
     pub(super) fn toll(&self) -> Toll {
         self.way.as_ref().map(|way| way.network.toll).unwrap_or_default()
+    }
+}
+
+impl Cover {
+    fn of(keys: Option<(Keys, Keys)>, browser: Option<Connected>) -> Self {
+        let keyed = |(ours, theirs): (Keys, Keys)| Protections {
+            sending: Protection::new(&ours),
+            receiving: Protection::new(&theirs),
+            packet: Vec::with_capacity(PACKET_MAX),
+        };
+        match (browser, keys) {
+            (Some(browser), _) => Self::Browser(browser.peer),
+            (None, Some(keys)) => Self::Keyed(Box::new(keyed(keys))),
+            (None, None) => Self::Plain,
+        }
     }
 }
 
@@ -282,13 +347,14 @@ impl Drop for MediaThreads {
 
 /// What all legs take in a second, in µs, with room to spare: at 50 packets each, G.711 was measured at 300, Opus at 2,000.
 fn load(plan: &Plan) -> usize {
+    let browsers = plan.browsers() * BROWSER_LOAD;
     let of = |leg| match plan.codec_of(LegNumber(leg)) {
         Codec::Pcmu | Codec::Pcma => 1_000,
         Codec::L16 => 1_500,
         Codec::G722 => 2_000,
         Codec::Opus => 4_000,
     };
-    (0..plan.legs()).map(of).sum()
+    (0..plan.legs()).map(of).sum::<usize>() + browsers
 }
 
 /// A thread's life: slot after slot until the run stops.

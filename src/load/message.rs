@@ -49,6 +49,11 @@ impl<'a> Message<'a> {
         self.header("CSeq")?.split_ascii_whitespace().nth(1)
     }
 
+    /// The number of the request that a response answers, or that a request has.
+    pub(super) fn cseq_number(&self) -> Option<u32> {
+        self.header("CSeq")?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
     /// The answer to this request, with the headers that RFC 3261 §8.2.6 wants copied.
     pub(super) fn answer(&self, status: &str, extra: &str, body: &str) -> String {
         let mut answer = format!("SIP/2.0 {status}\r\n");

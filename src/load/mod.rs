@@ -1,8 +1,9 @@
-//! The load tester: synthetic SIP callers that prove who hears whom. It never takes the node's word: it judges
+//! The load tester: synthetic callers, telephones and browsers, that prove who hears whom. It never takes the node's word: it judges
 //! by what arrives on its own sockets, with codecs, SRTP, SIP and a clock of its own.
 //!
 //! ```text
 //! plan ─▶ signalling (one task: call, message, sdp) ──answered legs──▶ media (threads)
+//!             ╰─ browser (a task each until media flows) ────────────────┤
 //!                                                                        │ voice ─▶ srtp ─▶ network ─▶ packets out
 //!                              stage: plan, tones, sounds, time ─────────┤
 //!                                                                        │ packets in ─▶ srtp ─▶ ear:
@@ -19,7 +20,9 @@
 
 mod args;
 mod arrivals;
+mod browser;
 mod call;
+mod caller;
 mod codec;
 mod continuity;
 mod damage;
@@ -57,17 +60,20 @@ mod spectrum;
 mod speech;
 mod srtp;
 mod stage;
+mod tally;
 mod tone;
 mod verdict;
 mod voice;
 mod wire;
 
 pub use args::{LoadArgs, run};
+pub use browser::BrowserCalls;
 pub use codec::Codec;
 pub use finding::Finding;
 pub use floor::{
-    Fault, FloorFinding, FloorReport, Group, Heard, Lateness, Leak, MusicCost, RecordingCost, ScenarioPlan,
-    Taped, What, Wrong, run_scenario,
+    Fault, FloorFinding, FloorReport, Group, Heard, Lateness, Leak, Listened, MusicCost, Paid, PaidBy,
+    PayFault, RecordingCost, ScenarioPlan, StreamFault, StreamShare, Streamed, Taped, Way, What, Wrong,
+    run_scenario,
 };
 pub use histogram::Times;
 pub use impairment::{Blackout, Impairment, NetworkProfile};
@@ -81,7 +87,7 @@ pub use plan::{LegNumber, Plan};
 pub use plan_error::PlanError;
 pub use progress::Progress;
 pub use reflector::{REFLECTOR_COMMAND, ReflectorArgs, run_reflector};
-pub use report::{Calls, Cost, Hearing, LegReport, Packets, Report};
+pub use report::{Calls, Cost, Hearing, LegKind, LegReport, Packets, Report};
 pub use run::{Surroundings, execute, execute_in};
 pub use speech::Speech;
 pub use srtp::Suite;

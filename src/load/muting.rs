@@ -121,7 +121,7 @@ async fn work(
 async fn find_seats(api: &NodeApi, plan: &Plan) -> anyhow::Result<Vec<Seat>> {
     let mut seats = Vec::new();
     for leg in (plan.talkers()..plan.legs()).take(LISTENERS).map(LegNumber) {
-        seats.push(api.seat(&plan.dialled(leg), &plan.caller(leg)).await?);
+        seats.push(api.seat(&plan.dialled(leg), &plan.told_caller(leg)).await?);
     }
     Ok(seats)
 }

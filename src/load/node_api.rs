@@ -75,7 +75,7 @@ impl NodeApi {
     /// # Errors
     /// When it cannot be asked or does not say.
     pub(super) async fn ledger_of(&self, plan: &Plan, leg: LegNumber) -> anyhow::Result<ToldLedger> {
-        let caller = plan.caller(leg);
+        let caller = plan.told_caller(leg);
         let list =
             format!("/2010-04-01/Accounts/{}/Calls.json?Status=in-progress&From={caller}", self.account);
         let calls = self.fetch(&list).await?;
@@ -115,6 +115,16 @@ impl NodeApi {
         let answer = self.asked(connection, request).await?;
         ensure!(answer["muted"] == muted, "it answers with muted: {}", answer["muted"]);
         Ok(())
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The account in whose name it is asked.
+    pub(super) fn account(&self) -> &str {
+        &self.account
     }
 
     /// Where the account's resources are.
@@ -168,6 +178,22 @@ impl NodeApi {
         answer.context("it does not come")?
     }
 
+    /// Reads an answer without an end, part by part, until it ends all the same.
+    ///
+    /// # Errors
+    /// When it cannot be asked or breaks off.
+    pub(super) async fn follow(&self, path: &str, mut take: impl FnMut(&[u8])) -> anyhow::Result<()> {
+        let mut connection = self.connect().await?;
+        connection.ready().await?;
+        let mut body = connection.send_request(self.request("GET", path, "")?).await?.into_body();
+        while let Some(frame) = body.frame().await {
+            if let Some(part) = frame?.data_ref() {
+                take(part);
+            }
+        }
+        Ok(())
+    }
+
     fn request(&self, method: &str, path: &str, form: &str) -> anyhow::Result<Request<Full<Bytes>>> {
         let credentials = STANDARD.encode(format!("{}:{}", self.account, self.token));
         let request = Request::builder()
@@ -203,7 +229,11 @@ impl NodeApi {
         Ok(body)
     }
 
-    async fn connect(&self) -> anyhow::Result<Connection> {
+    /// A connection of the caller's own.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub(super) async fn connect(&self) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let (connection, driver) = http1::handshake(TokioIo::new(stream)).await?;

@@ -197,6 +197,7 @@ impl Street {
             Happening::EndedByNode => self.outcome.ended_early += 1,
             Happening::HungUp => self.outcome.completed += 1,
             Happening::HangUpUnanswered => self.outcome.hang_up_unanswered += 1,
+            Happening::Informed { .. } => {}
         }
         self.calls.remove(id);
     }

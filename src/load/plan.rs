@@ -9,6 +9,7 @@
 //!                     ╰────────── packets are counted, CPU is sampled ──────╯
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +75,7 @@ pub struct Plan {
     seed: u64,
     speech: Option<Speech>,
     record: Option<PathBuf>,
+    browsers: usize,
     ramp: u32,
     passers_by: u32,
     mutes: u32,
@@ -112,6 +114,7 @@ impl Plan {
             seed: 0,
             speech: None,
             record: None,
+            browsers: 0,
             ramp: 50,
             passers_by: 0,
             mutes: 0,
@@ -161,8 +164,27 @@ impl Plan {
     pub fn with_network(self, network: Impairment, seed: u64) -> Result<Self, PlanError> {
         match network.problem() {
             Some(problem) => Err(PlanError::Network(problem)),
+            None if self.browsers > 0 && !network.is_none() => Err(PlanError::BrowserNetwork),
             None => Ok(Self { network, seed, ..self }),
         }
+    }
+
+    /// The same, with so many of the callers in browsers: they speak Opus, and are spread evenly over those who talk and
+    /// those who listen in each conference.
+    ///
+    /// # Errors
+    /// When there are fewer callers, too many talkers for Opus, or a network of our making, which they do not go through.
+    pub fn with_browsers(self, browsers: usize) -> Result<Self, PlanError> {
+        if browsers > self.legs {
+            return Err(PlanError::Browsers { legs: self.legs, browsers });
+        }
+        if browsers > 0 && self.talkers > OPUS_TALKERS_MAX {
+            return Err(PlanError::OpusTalkers(self.talkers));
+        }
+        if browsers > 0 && !self.network.is_none() {
+            return Err(PlanError::BrowserNetwork);
+        }
+        Ok(Self { browsers, ..self })
     }
 
     /// The same, with talkers who say this instead of giving tones, each from another place of it.
@@ -259,15 +281,46 @@ impl Plan {
         self.talkers * self.conferences
     }
 
-    /// The codecs spoken.
+    /// The codecs that telephones speak.
     pub fn codecs(&self) -> &[Codec] {
         &self.codecs
     }
 
+    /// All codecs spoken, browsers' among them.
+    pub(super) fn codecs_spoken(&self) -> BTreeSet<Codec> {
+        let of_phones = self.codecs.iter().copied().filter(|_| self.browsers < self.legs);
+        of_phones.chain((self.browsers > 0).then_some(Codec::Opus)).collect()
+    }
+
+    /// Callers in browsers.
+    pub fn browsers(&self) -> usize {
+        self.browsers
+    }
+
+    /// Whether a leg is a caller in a browser. Each conference has as many as another, but for one; there the first to dial is
+    /// one, and the others follow in even steps.
+    pub fn is_browser(&self, leg: LegNumber) -> bool {
+        let turn = leg.0 / self.conferences;
+        let (browsers, legs) = self.browsers_among(self.conference_of(leg));
+        turn * browsers % legs < browsers
+    }
+
+    /// How many of a conference's legs are browsers, and how many there are.
+    fn browsers_among(&self, conference: usize) -> (usize, usize) {
+        let share = |of: usize| of / self.conferences + usize::from(conference < of % self.conferences);
+        (share(self.browsers), share(self.legs))
+    }
+
     /// The codec that a leg speaks.
     pub fn codec_of(&self, leg: LegNumber) -> Codec {
-        let turn = leg.0 / self.conferences;
-        self.codecs[(turn + self.conference_of(leg)) % self.codecs.len()]
+        if self.is_browser(leg) {
+            return Codec::Opus;
+        }
+        let (turn, conference) = (leg.0 / self.conferences, self.conference_of(leg));
+        let (browsers, legs) = self.browsers_among(conference);
+        // Telephones alternate, whoever is between them.
+        let phones_before = turn - (turn * browsers).div_ceil(legs);
+        self.codecs[(phones_before + conference) % self.codecs.len()]
     }
 
     /// The SRTP suites offered.
@@ -320,6 +373,12 @@ impl Plan {
     /// Who a leg says it is: the user of its From.
     pub(super) fn caller(&self, leg: LegNumber) -> String {
         format!("{}-leg-{}", self.name, leg.0)
+    }
+
+    /// Who the node's API says that a leg is.
+    pub(super) fn told_caller(&self, leg: LegNumber) -> String {
+        let caller = self.caller(leg);
+        if self.is_browser(leg) { format!("client:{caller}") } else { caller }
     }
 
     /// The conference a leg dials.
@@ -431,6 +490,39 @@ mod tests {
         assert_eq!(crowd.with_codecs(&[Codec::Pcmu, Codec::Opus]).unwrap_err(), PlanError::OpusTalkers(33));
         let long = Plan::new(250, 1, 1, 3_600).unwrap();
         assert!(matches!(long.with_record("x".into()), Err(PlanError::Record(_))));
+    }
+
+    #[test]
+    fn browsers_are_spread_over_conferences_and_over_talkers_and_listeners() {
+        for (legs, conferences, browsers) in
+            [(10, 1, 2), (10, 1, 5), (10, 3, 4), (250, 25, 125), (7, 2, 7), (9, 4, 0)]
+        {
+            let plan = Plan::new(legs, conferences, 1, 10).unwrap().with_browsers(browsers).unwrap();
+            let of = |conference: usize| {
+                let legs = (conference..legs).step_by(conferences).map(LegNumber);
+                legs.filter(|leg| plan.is_browser(*leg)).count()
+            };
+            let counts: Vec<_> = (0..conferences).map(of).collect();
+            assert_eq!(counts.iter().sum::<usize>(), browsers);
+            assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+        }
+        let plan = Plan::new(10, 1, 4, 10).unwrap().with_browsers(5).unwrap();
+        let browsers: Vec<_> = (0..10).filter(|leg| plan.is_browser(LegNumber(*leg))).collect();
+        assert_eq!(browsers, [0, 2, 4, 6, 8]);
+        assert_eq!((plan.codec_of(LegNumber(2)), plan.codec_of(LegNumber(3))), (Codec::Opus, Codec::Pcmu));
+        assert!(plan.told_caller(LegNumber(2)).starts_with("client:load-"));
+    }
+
+    #[test]
+    fn what_browsers_cannot_do_is_refused_by_its_flag() {
+        let plan = |talkers| Plan::new(40, 1, talkers, 10).unwrap();
+        assert!(plan(3).with_browsers(41).unwrap_err().to_string().contains("--browser"));
+        assert_eq!(plan(33).with_browsers(1).unwrap_err(), PlanError::OpusTalkers(33));
+        let lossy = Impairment { loss: 0.01, ..Impairment::default() };
+        let refused = plan(3).with_browsers(1).unwrap().with_network(lossy.clone(), 1);
+        assert_eq!(refused.unwrap_err(), PlanError::BrowserNetwork);
+        let refused = plan(3).with_network(lossy, 1).unwrap().with_browsers(1);
+        assert_eq!(refused.unwrap_err(), PlanError::BrowserNetwork);
     }
 
     #[test]

@@ -29,8 +29,24 @@ pub enum PlanError {
         talkers: usize,
     },
     /// More talkers than can be found in what Opus leaves of them.
-    #[error("--codec opus tells at most {OPUS_TALKERS_MAX} talkers in each conference apart, not {0}")]
+    #[error(
+        "--codec opus and --browser tell at most {OPUS_TALKERS_MAX} talkers in each conference apart, not {0}"
+    )]
     OpusTalkers(usize),
+    /// More callers in browsers than callers.
+    #[error("--browser must be 0 to the number of legs ({legs}), not {browsers}")]
+    Browsers {
+        /// Legs asked for.
+        legs: usize,
+        /// Of those, the ones in browsers.
+        browsers: usize,
+    },
+    /// A network of our making, which callers in browsers do not go through.
+    #[error(
+        "--browser: callers in browsers are behind no network of your making; leave out --network, --loss, --delay and \
+         their like"
+    )]
+    BrowserNetwork,
     /// More talkers than there are tones to tell them apart.
     #[error("{0} talkers in all are more than there are tones: at most {max}", max = tone::TALKERS_MAX)]
     Tones(usize),

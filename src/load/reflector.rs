@@ -104,7 +104,7 @@ async fn stream_to(child: &ReadyChild, plan: &Plan) -> anyhow::Result<Cost> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let payload_type = plan.codec_of(LegNumber(leg)).payload_type();
         let answer = Answer { remote, payload_type, audio_level: None, keys: None };
-        media.add(MediaLeg::new(Answered { leg: LegNumber(leg), socket, answer }, &stage)?)?;
+        media.add(MediaLeg::new(Answered { leg: LegNumber(leg), socket, answer, browser: None }, &stage)?)?;
     }
     stage.begin();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn ports_are_read_as_said() {
-        assert_eq!(remotes_of("5,6").unwrap()[1], "127.0.0.1:6".parse().unwrap());
+        assert_eq!(remotes_of("5,6").unwrap()[1], "127.0.0.1:6".parse::<SocketAddr>().unwrap());
         assert!(remotes_of("").is_err());
     }
 }

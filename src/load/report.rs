@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::browser::BrowserCalls;
 use super::codec::Codec;
 use super::finding::Finding;
 use super::histogram::Times;
@@ -26,6 +27,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// The calls.
     pub calls: Calls,
+    /// Those of callers in browsers, if there are any.
+    pub browsers: Option<BrowserCalls>,
     /// Who heard whom.
     pub hearing: Hearing,
     /// How much of what was heard was not as it had been.
@@ -50,6 +53,8 @@ pub struct Report {
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
     pub node: Option<Cost>,
+    /// What the callers themselves cost meanwhile.
+    pub callers: Option<Cost>,
     /// What a bare reflector of as many packets cost in the same run, if asked for.
     pub reflector: Option<Cost>,
     /// The node's processor time over the reflector's.
@@ -61,11 +66,11 @@ pub struct Report {
 /// How the calls fared.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Calls {
-    /// INVITEs that began a call.
+    /// INVITEs and offers that began a call.
     pub dialled: usize,
     /// Calls answered with usable SDP.
     pub answered: usize,
-    /// From INVITE to answer, ms.
+    /// From INVITE to answer, ms; of telephones.
     pub setup_ms: Times,
 }
 
@@ -163,6 +168,16 @@ pub struct CodecDelay {
     pub delay_ms: Times,
 }
 
+/// What a caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LegKind {
+    /// A telephone, by SIP.
+    Sip,
+    /// A browser, by an offer over HTTP.
+    Browser,
+}
+
 /// One leg.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegReport {
@@ -170,12 +185,16 @@ pub struct LegReport {
     pub leg: LegNumber,
     /// The conference it dialled.
     pub conference: usize,
+    /// Whether it is a telephone or a browser.
+    pub kind: LegKind,
     /// Whether it talked.
     pub talker: bool,
     /// What it spoke.
     pub codec: Codec,
-    /// From INVITE to answer, ms; none when it was not answered.
+    /// From INVITE or offer to answer, ms; none when it was not answered.
     pub setup_ms: Option<f64>,
+    /// From a browser's offer to the first packet with sound, ms.
+    pub first_audio_ms: Option<f64>,
     /// Packets sent.
     pub sent: u64,
     /// Packets received.
@@ -209,8 +228,10 @@ pub struct LegReport {
 /// What a process cost.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Cost {
-    /// Processor time, µs for one leg in one second.
+    /// Processor time, µs for one leg in one second: the process's own and the system's on its behalf.
     pub cpu_us_per_leg_second: f64,
+    /// Of that, the system's.
+    pub system_us_per_leg_second: f64,
     /// Of one core, in percent.
     pub core_percent: f64,
     /// Resident memory while measuring, KiB.
@@ -269,7 +290,12 @@ impl Report {
             calls.answered,
             calls.dialled,
             Row(&calls.setup_ms)
-        )
+        )?;
+        let Some(BrowserCalls { legs, connected, answer_ms, first_audio_ms }) = &self.browsers else {
+            return Ok(());
+        };
+        writeln!(f, "browsers     {connected} of {legs} connected; offer to answer ms: {}", Row(answer_ms))?;
+        writeln!(f, "             offer to first audio ms: {}", Row(first_audio_ms))
     }
 
     fn write_hearing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -379,13 +405,15 @@ impl Report {
     }
 
     fn write_costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (who, cost) in [("node", &self.node), ("reflector", &self.reflector)] {
+        let costs = [("node", &self.node), ("callers", &self.callers), ("reflector", &self.reflector)];
+        for (who, cost) in costs {
             if let Some(cost) = cost {
                 writeln!(
                     f,
-                    "{who:<12} {:.0} µs CPU per leg-second ({:.1} % of a core); {:.1} MiB resident, \
-                     {:.1} KiB per leg",
+                    "{who:<12} {:.0} µs CPU per leg-second, {:.0} of it the system's ({:.1} % of a core); {:.1} MiB \
+                     resident, {:.1} KiB per leg",
                     cost.cpu_us_per_leg_second,
+                    cost.system_us_per_leg_second,
                     cost.core_percent,
                     cost.rss_kib as f64 / 1_024.0,
                     cost.rss_kib_per_leg
@@ -408,11 +436,18 @@ impl Report {
     }
 }
 
-/// Codecs, and how they are protected.
+/// Codecs, how they are protected, and who is in a browser.
 fn spoken(plan: &Plan) -> String {
+    if plan.browsers() == plan.legs() {
+        return "all in browsers".to_owned();
+    }
     let codecs: Vec<_> = plan.codecs().iter().map(|codec| codec.name()).collect();
     let srtp = if plan.suites().is_empty() { "" } else { ", SRTP" };
-    format!("{}{srtp}", codecs.join(" and "))
+    let browsers = match plan.browsers() {
+        0 => String::new(),
+        browsers => format!("; {browsers} of the legs in browsers"),
+    };
+    format!("{}{srtp}{browsers}", codecs.join(" and "))
 }
 
 /// The percentiles in one row.

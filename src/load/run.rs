@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::browser::{Application, Desk};
 use super::ledger::{self, Told};
 use super::media::{Harvest, MediaLeg, MediaThreads};
 use super::muting::{self, Muting};
@@ -82,16 +83,23 @@ pub async fn execute_in(
         .await
         .with_context(|| format!("no way to {target}"))?;
 
-    let before = surroundings.read_node();
+    let application = surroundings.let_browsers_in(plan, &mut signalling).await?;
+
+    let before = (surroundings.read_node(), read_ourselves());
     let measured = set_up_and_measure(&mut signalling, &media, &stage, surroundings).await?;
-    let (meter, meanwhile) = measured.unwrap_or_default();
+    let (meters, meanwhile) = measured.unwrap_or_default();
     let told = surroundings.ask_ledger(plan, &signalling).await;
     let (dialled, answered) = signalling.progress();
     surroundings.progress.hanging_up(answered);
     signalling.hang_up().await.context("hanging up")?;
+    if let Some(application) = application {
+        application.end().await;
+    }
     surroundings.progress.finish();
 
     let harvest = take_home(media, &stage).await?;
+    let closed = harvest.legs.iter().filter(|leg| leg.closed_early).map(|leg| leg.number);
+    signalling.tally.ended_early.extend(closed);
     let mut report = verdict::report(&stage, &signalling.tally, dialled, &harvest);
     if let Some(told) = told {
         ledger::compare(&mut report, told, &harvest);
@@ -100,12 +108,21 @@ pub async fn execute_in(
         report.notes.extend(end_recording(recorder, &stage).await?);
     }
     let report = report.with_meanwhile(meanwhile.set_ups, meanwhile.mutes);
-    let report = report.with_costs(cost(before, meter, answered), None);
+    let report = report.with_callers_cost(cost(before.1, meters.callers, answered));
+    let report = report.with_costs(cost(before.0, meters.node, answered), None);
     let interrupted = surroundings.interrupt.load(Ordering::Relaxed);
     Ok(if interrupted { report.cut_short() } else { report })
 }
 
-/// What the node's process showed when measuring began and ended.
+/// What processes showed when measuring began and ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meters {
+    node: Option<Meter>,
+    /// Our own.
+    callers: Option<Meter>,
+}
+
+/// What a process showed when measuring began and ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
     pub(super) first: Reading,
@@ -116,6 +133,22 @@ pub(super) struct Meter {
 impl Surroundings {
     fn read_node(&self) -> Option<Reading> {
         process::read(self.node_pid?).ok()
+    }
+
+    /// Makes ready for callers in browsers, if the plan has any: an application of theirs at the node.
+    async fn let_browsers_in(
+        &self,
+        plan: &Plan,
+        signalling: &mut Signalling<'_>,
+    ) -> anyhow::Result<Option<Arc<Application>>> {
+        if plan.browsers() == 0 {
+            return Ok(None);
+        }
+        let api = self.node_api.as_ref().context("browsers call over the node's API, which is not known")?;
+        let at = signalling.local_ip()?;
+        let application = Arc::new(Application::start(api, at).await?);
+        signalling.use_desk(Desk::new(api.clone(), Arc::clone(&application), at));
+        Ok(Some(application))
     }
 
     /// What the plan wants to happen while others are listened to.
@@ -154,7 +187,7 @@ async fn set_up_and_measure(
     media: &MediaThreads,
     stage: &Arc<Stage>,
     surroundings: &Surroundings,
-) -> anyhow::Result<Option<(Option<Meter>, Meanwhile)>> {
+) -> anyhow::Result<Option<(Meters, Meanwhile)>> {
     let progress = &surroundings.progress;
     progress.dialling(&stage.plan);
     let mut answered = 0;
@@ -174,12 +207,13 @@ async fn measure(
     signalling: &mut Signalling<'_>,
     stage: &Stage,
     surroundings: &Surroundings,
-) -> io::Result<(Option<Meter>, Meanwhile)> {
+) -> io::Result<(Meters, Meanwhile)> {
     let progress = &surroundings.progress;
     let (begin_ns, end_ns) = stage.begin();
     signalling.attend(instant_of(begin_ns), || {}).await?;
 
-    let (start, first) = (Instant::now(), surroundings.read_node());
+    let start = Instant::now();
+    let first = (surroundings.read_node(), read_ourselves());
     progress.measuring(frames_to_duration(stage.plan.measured_frames()));
     let show = || progress.at(start.elapsed().as_secs());
     let target = signalling.target();
@@ -187,12 +221,19 @@ async fn measure(
         async {
             let attended = signalling.attend(instant_of(end_ns), show).await;
             // Those who come and go are gone a little later; that is not part of what is measured.
-            attended.map(|()| (start.elapsed(), surroundings.read_node()))
+            attended.map(|()| (start.elapsed(), surroundings.read_node(), read_ourselves()))
         },
         surroundings.meanwhile(target, &stage.plan, instant_of(end_ns)),
     );
-    let ((elapsed, last), meanwhile) = (attended?, meanwhile?);
-    Ok((first.zip(last).map(|(first, last)| Meter { first, last, elapsed }), meanwhile))
+    let ((elapsed, node, ourselves), meanwhile) = (attended?, meanwhile?);
+    let meter = |first: Option<Reading>, last: Option<Reading>| {
+        first.zip(last).map(|(first, last)| Meter { first, last, elapsed })
+    };
+    Ok((Meters { node: meter(first.0, node), callers: meter(first.1, ourselves) }, meanwhile))
+}
+
+fn read_ourselves() -> Option<Reading> {
+    process::read(std::process::id()).ok()
 }
 
 /// What happened while others were listened to.
@@ -243,8 +284,10 @@ pub(super) fn cost(before: Option<Reading>, meter: Option<Meter>, legs: usize) -
     let (before, Meter { first, last, elapsed }) = before.zip(meter)?;
     let (seconds, legs) = (elapsed.as_secs_f64(), legs.max(1) as f64);
     let cpu_us = last.cpu_us - first.cpu_us;
+    let system_us = last.system_us - first.system_us;
     Some(Cost {
         cpu_us_per_leg_second: cpu_us / (seconds * legs),
+        system_us_per_leg_second: system_us / (seconds * legs),
         core_percent: cpu_us / seconds / 1e4,
         rss_kib: last.rss_kib,
         rss_kib_per_leg: last.rss_kib.saturating_sub(before.rss_kib) as f64 / legs,
@@ -257,7 +300,7 @@ mod tests {
 
     #[test]
     fn cost_is_for_one_leg_in_one_second() {
-        let reading = |cpu_us, rss_kib| Reading { cpu_us, rss_kib };
+        let reading = |cpu_us, rss_kib| Reading { cpu_us, system_us: cpu_us / 4.0, rss_kib };
         let meter = Meter {
             first: reading(1e6, 20_000),
             last: reading(2e6, 22_000),
@@ -265,6 +308,7 @@ mod tests {
         };
         let cost = cost(Some(reading(0.0, 12_000)), Some(meter), 100).unwrap();
         assert!((cost.cpu_us_per_leg_second - 1_000.0).abs() < 1e-6);
+        assert!((cost.system_us_per_leg_second - 250.0).abs() < 1e-6);
         assert!((cost.core_percent - 10.0).abs() < 1e-6);
         assert!((cost.rss_kib_per_leg - 100.0).abs() < 1e-6);
     }

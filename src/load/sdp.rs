@@ -7,7 +7,7 @@ use super::codec::Codec;
 use super::srtp::Keys;
 
 /// The payload type that we offer for telephone events (RFC 4733). No codec of ours has it.
-const EVENTS: u8 = 101;
+pub(super) const EVENTS: u8 = 101;
 
 /// What the element is called that says how loud a packet is, and what it stands for (RFC 6464 §4).
 const LEVEL_ID: u8 = 1;
@@ -237,7 +237,7 @@ mod tests {
         let answer = "v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.2\n\
                       m=video 0 RTP/AVP 96\nc=IN IP4 192.0.2.3\n";
         let answer = read_answer(answer, &PCMU).unwrap();
-        assert_eq!(answer.remote, "192.0.2.2:4000".parse().unwrap());
+        assert_eq!(answer.remote, "192.0.2.2:4000".parse::<SocketAddr>().unwrap());
     }
 
     #[test]

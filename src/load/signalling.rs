@@ -1,21 +1,22 @@
-//! The callers' signalling: one UDP socket for all calls, one task that dials at the ramp's rate, answers
-//! what the node asks, and hangs up.
+//! The callers' signalling: one UDP socket for all calls of telephones, one task that dials at the ramp's rate, answers
+//! what the node asks, and hangs up. Browsers' calls are begun and ended in turn with them, over HTTP.
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket as StdSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket as StdSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 
+use super::browser::{Connected, Desk, News, Order, Reached};
 use super::call::{Call, Dialling, Happening, Outbox};
-use super::finding::Finding;
-use super::histogram::Histogram;
+use super::caller::{BrowserCall, Caller};
 use super::message::{Message, Start};
 use super::plan::{LegNumber, Plan};
 use super::sdp::{self, Answer};
 use super::srtp::Keys;
+use super::tally::Tally;
 
 /// How often timers are looked at. Retransmissions start at 500 ms, so this is fine enough.
 const TIMER: Duration = Duration::from_millis(20);
@@ -37,6 +38,8 @@ pub(super) struct Answered {
     pub(super) leg: LegNumber,
     pub(super) socket: StdSocket,
     pub(super) answer: Answer,
+    /// The connection of a caller in a browser.
+    pub(super) browser: Option<Connected>,
 }
 
 /// What a leg that has no answer yet will need.
@@ -47,70 +50,14 @@ struct Waiting {
     keys: Vec<Keys>,
 }
 
-/// How the calls fared.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    /// Time from INVITE to answer, ms.
-    pub(super) setup: Histogram,
-    /// The same, by leg; `None` for those not answered.
-    pub(super) setup_ms: Vec<Option<f64>>,
-    refused: HashMap<(u16, String), Vec<LegNumber>>,
-    unanswered: Vec<LegNumber>,
-    bad_answer: Option<(String, Vec<LegNumber>)>,
-    ended_early: Vec<LegNumber>,
-    hang_up_unanswered: Vec<LegNumber>,
-}
-
-impl Tally {
-    /// Legs that were there from their answer to the end.
-    pub(super) fn stayed(&self, leg: LegNumber) -> bool {
-        self.setup_ms[leg.0].is_some() && !self.ended_early.contains(&leg)
-    }
-
-    /// Calls that were answered.
-    pub(super) fn answered(&self) -> usize {
-        self.setup_ms.iter().flatten().count()
-    }
-
-    /// What went wrong with calls.
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        let mut refused: Vec<_> = self.refused.iter().collect();
-        refused.sort();
-        let mut findings: Vec<_> = refused
-            .into_iter()
-            .map(|((status, reason), legs)| Finding::Refused {
-                status: *status,
-                reason: reason.clone(),
-                legs: sorted(legs),
-            })
-            .collect();
-        if let Some((problem, legs)) = self.bad_answer.clone() {
-            findings.push(Finding::BadAnswer { problem, legs: sorted(&legs) });
-        }
-        let mut list = |legs: &Vec<LegNumber>, finding: fn(Vec<LegNumber>) -> Finding| {
-            if !legs.is_empty() {
-                findings.push(finding(sorted(legs)));
-            }
-        };
-        list(&self.unanswered, |legs| Finding::Unanswered { legs });
-        list(&self.ended_early, |legs| Finding::EndedEarly { legs });
-        list(&self.hang_up_unanswered, |legs| Finding::HangUpUnanswered { legs });
-        findings
-    }
-}
-
-fn sorted(legs: &[LegNumber]) -> Vec<LegNumber> {
-    let mut legs = legs.to_vec();
-    legs.sort_unstable();
-    legs
-}
-
 /// All calls of a run.
 pub(super) struct Signalling<'a> {
     plan: &'a Plan,
     target: SocketAddr,
     socket: UdpSocket,
-    calls: Vec<Call>,
+    calls: Vec<Caller>,
+    /// Where browsers call, if any do.
+    desk: Option<Desk>,
     /// Of legs not answered yet.
     waiting: Vec<Option<Waiting>>,
     by_call_id: HashMap<String, LegNumber>,
@@ -119,6 +66,8 @@ pub(super) struct Signalling<'a> {
     buffer: Vec<u8>,
     /// Whether anything has ever come from the target.
     heard: bool,
+    /// Hanging up has begun.
+    leaving: bool,
     /// Times the target's host said that nobody listens there (ICMP).
     turned_away: u32,
     interrupt: &'a AtomicBool,
@@ -144,15 +93,30 @@ impl<'a> Signalling<'a> {
             target,
             socket,
             calls: Vec::with_capacity(plan.legs()),
+            desk: None,
             waiting: Vec::with_capacity(plan.legs()),
             by_call_id: HashMap::with_capacity(plan.legs()),
             tally: Tally { setup_ms: vec![None; plan.legs()], ..Tally::default() },
             outbox: Outbox::new(),
             buffer: vec![0; DATAGRAM_MAX],
             heard: false,
+            leaving: false,
             turned_away: 0,
             interrupt,
         })
+    }
+
+    /// Where calls come from.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn local_ip(&self) -> io::Result<IpAddr> {
+        Ok(self.socket.local_addr()?.ip())
+    }
+
+    /// Lets browsers call as well.
+    pub(super) fn use_desk(&mut self, desk: Desk) {
+        self.desk = Some(desk);
     }
 
     /// Dials all legs at the ramp's rate and waits until each has an answer of some kind. Hands over
@@ -176,7 +140,7 @@ impl<'a> Signalling<'a> {
                 return Ok(());
             }
             let all_dialled = self.calls.len() == self.plan.legs();
-            if self.is_interrupted() || all_dialled && !self.calls.iter().any(Call::is_pending) {
+            if self.is_interrupted() || all_dialled && !self.calls.iter().any(Caller::is_pending) {
                 return Ok(());
             }
             let soon = Instant::now() + TIMER;
@@ -200,16 +164,16 @@ impl<'a> Signalling<'a> {
     pub(super) async fn hang_up(&mut self) -> io::Result<()> {
         let start = Instant::now();
         let interval = Duration::from_secs(1) / (self.plan.ramp() * HANG_UP_FASTER);
+        self.leaving = true;
         let mut told = 0;
         let patience = if self.is_interrupted() { HANG_UP_HURRIED } else { HANG_UP_MAX };
         while start.elapsed() < patience + interval * self.calls.len() as u32 {
             let due = (start.elapsed().as_nanos() / interval.as_nanos()) as usize + 1;
             while told < due.min(self.calls.len()) {
-                self.calls[told].hang_up(Instant::now(), &mut self.outbox);
-                self.send_all();
+                self.hang_up_one(LegNumber(told));
                 told += 1;
             }
-            if told == self.calls.len() && self.calls.iter().all(Call::is_over) {
+            if told == self.calls.len() && self.calls.iter().all(Caller::is_over) {
                 return Ok(());
             }
             self.step(Instant::now() + interval.min(TIMER), &mut |_| Ok(())).await?;
@@ -233,8 +197,24 @@ impl<'a> Signalling<'a> {
         self.interrupt.load(Ordering::Relaxed)
     }
 
+    fn hang_up_one(&mut self, leg: LegNumber) {
+        match &mut self.calls[leg.0] {
+            Caller::Phone(call) => call.hang_up(Instant::now(), &mut self.outbox),
+            Caller::Browser(call) => {
+                if let (BrowserCall::Up(location), Some(desk)) = (&*call, &mut self.desk) {
+                    desk.hang_up(leg, &self.plan.caller(leg), location.clone());
+                    *call = BrowserCall::Ending;
+                }
+            }
+        }
+        self.send_all();
+    }
+
     fn dial_next(&mut self) -> io::Result<()> {
         let leg = LegNumber(self.calls.len());
+        if self.plan.is_browser(leg) {
+            return self.dial_browser(leg);
+        }
         let local = self.socket.local_addr()?;
         let media = StdSocket::bind((local.ip(), 0))
             .map_err(|error| io::Error::new(error.kind(), format!("no socket for {leg}: {error}")))?;
@@ -248,9 +228,18 @@ impl<'a> Signalling<'a> {
         });
         call.dial(Instant::now(), &mut self.outbox);
         self.by_call_id.insert(call.call_id.clone(), leg);
-        self.calls.push(call);
+        self.calls.push(Caller::Phone(Box::new(call)));
         self.waiting.push(Some(Waiting { socket: media, keys }));
         self.send_all();
+        Ok(())
+    }
+
+    fn dial_browser(&mut self, leg: LegNumber) -> io::Result<()> {
+        let desk = self.desk.as_mut().ok_or_else(|| io::Error::other("browsers have nowhere to call"))?;
+        let (identity, to) = (self.plan.caller(leg), self.plan.dialled(leg));
+        desk.dial(leg, Order { identity, to, audio_level: self.plan.says_level(leg) })?;
+        self.calls.push(Caller::Browser(BrowserCall::Pending));
+        self.waiting.push(None);
         Ok(())
     }
 
@@ -274,11 +263,15 @@ impl<'a> Signalling<'a> {
         }
         let now = Instant::now();
         for leg in 0..self.calls.len() {
-            if let Some(happening) = self.calls[leg].on_timer(now, &mut self.outbox) {
+            let happened = self.calls[leg].phone().and_then(|call| call.on_timer(now, &mut self.outbox));
+            if let Some(happening) = happened {
                 self.note(LegNumber(leg), happening, answered)?;
             }
         }
         self.send_all();
+        while let Some((leg, news)) = self.desk.as_mut().map_or(Ok(None), Desk::next)? {
+            self.note_browser(leg, news, answered)?;
+        }
         Ok(())
     }
 
@@ -302,7 +295,7 @@ impl<'a> Signalling<'a> {
             }
             return None;
         };
-        let call = &mut self.calls[leg.0];
+        let call = self.calls[leg.0].phone()?;
         let happening = if is_request {
             call.on_request(&message, &mut self.outbox)
         } else {
@@ -327,7 +320,7 @@ impl<'a> Signalling<'a> {
                         let ms = setup.as_secs_f64() * 1e3;
                         self.tally.setup.add(ms);
                         self.tally.setup_ms[leg.0] = Some(ms);
-                        return answered(Answered { leg, socket, answer });
+                        return answered(Answered { leg, socket, answer, browser: None });
                     }
                     Err(problem) => {
                         let entry = &mut self.tally.bad_answer;
@@ -340,8 +333,49 @@ impl<'a> Signalling<'a> {
             }
             Happening::Unanswered => self.tally.unanswered.push(leg),
             Happening::EndedByNode => self.tally.ended_early.push(leg),
-            Happening::HungUp => {}
+            Happening::HungUp | Happening::Informed { .. } => {}
             Happening::HangUpUnanswered => self.tally.hang_up_unanswered.push(leg),
+        }
+        Ok(())
+    }
+
+    fn note_browser(
+        &mut self,
+        leg: LegNumber,
+        news: News,
+        answered: &mut impl FnMut(Answered) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let add = |to: &mut Option<(String, Vec<LegNumber>)>, problem| {
+            to.get_or_insert_with(|| (problem, Vec::new())).1.push(leg);
+        };
+        let tally = &mut self.tally;
+        let mut call = BrowserCall::Over;
+        match news {
+            // Somebody who is late for a run that was cut short.
+            News::Connected(reached) if self.leaving => call = BrowserCall::Up(reached.location),
+            News::Connected(reached) => {
+                let Reached { socket, answer, connected, took, location } = *reached;
+                let ms = took.as_secs_f64() * 1e3;
+                tally.setup_ms[leg.0] = Some(ms);
+                self.calls[leg.0] = Caller::Browser(BrowserCall::Up(location));
+                return answered(Answered { leg, socket, answer, browser: Some(connected) });
+            }
+            News::Refused { status, reason } => {
+                tally.refused.entry((status, reason)).or_default().push(leg);
+            }
+            News::Unanswered => tally.unanswered.push(leg),
+            News::BadAnswer(problem) => add(&mut tally.bad_answer, problem),
+            News::NotReached(problem, location) => {
+                add(&mut tally.not_reached, problem);
+                // The node may still wait for it.
+                call = BrowserCall::Up(location);
+            }
+            News::HungUp => {}
+            News::HangUpUnanswered => tally.hang_up_unanswered.push(leg),
+        }
+        self.calls[leg.0] = Caller::Browser(call);
+        if self.leaving {
+            self.hang_up_one(leg);
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ struct Common {
 impl Sounds {
     /// Encodes all, on as many threads as there are processors: Opus takes its time.
     pub(super) fn of(plan: &Plan, tones: &Tones) -> Self {
-        let common = plan.codecs().iter().map(|&codec| (codec, Common::of(codec)));
+        let common = plan.codecs_spoken().into_iter().map(|codec| (codec, Common::of(codec)));
         Self { talkers: Self::of_talkers(plan, tones), by_codec: common.collect() }
     }
 
@@ -45,7 +45,8 @@ impl Sounds {
         if let Some(speech) = plan.speech() {
             // One for all of a codec: they begin at different places of it.
             let track = |codec| Arc::new(Track::of(codec, &speech.at(codec), loss));
-            let by_codec: BTreeMap<_, _> = plan.codecs().iter().map(|&codec| (codec, track(codec))).collect();
+            let by_codec: BTreeMap<_, _> =
+                plan.codecs_spoken().into_iter().map(|codec| (codec, track(codec))).collect();
             return (0..plan.talkers())
                 .map(|leg| Arc::clone(&by_codec[&plan.codec_of(LegNumber(leg))]))
                 .collect();

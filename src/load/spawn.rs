@@ -21,6 +21,9 @@ const READY_MAX: Duration = Duration::from_secs(20);
 /// A node is to be down 10 s after SIGTERM; then it is killed.
 const STOP_MAX: Duration = Duration::from_secs(12);
 
+/// It may fetch from this machine.
+const SCRIPTS_ALLOWED: [&str; 2] = ["--egress-allow", "127.0.0.0/8"];
+
 /// A child process that says `ready` on standard output, and is stopped when dropped.
 #[derive(Debug)]
 pub(super) struct ReadyChild {
@@ -125,7 +128,13 @@ impl SpawnedNode {
         // Everybody is to be heard, so all talkers of a conference may be mixed at once.
         let talkers = plan.talkers_each().max(ConferenceSettings::TALKERS_MAX_DEFAULT);
         let srtp = if plan.suites().is_empty() { "off" } else { "required" };
-        Self::start_with(&["--max-talkers", &talkers.to_string(), "--srtp", srtp]).await
+        let talkers = talkers.to_string();
+        let mut flags = vec!["--max-talkers", &talkers, "--srtp", srtp];
+        if plan.browsers() > 0 {
+            // The script of the browsers' application is here.
+            flags.extend(SCRIPTS_ALLOWED);
+        }
+        Self::start_with(&flags).await
     }
 
     /// The same, with what a scenario asks of a node: it may fetch scripts and music from this machine.
@@ -133,7 +142,7 @@ impl SpawnedNode {
     /// # Errors
     /// As [`SpawnedNode::start`].
     pub(super) async fn start_for_scenario() -> anyhow::Result<Self> {
-        Self::start_with(&["--egress-allow", "127.0.0.0/8"]).await
+        Self::start_with(&SCRIPTS_ALLOWED).await
     }
 
     /// Where it keeps its data.

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::browser::BrowserCalls;
 use super::damage;
 use super::finding::Finding;
 use super::hearing::{self, Verdicts, Witness};
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Times};
 use super::likeness;
 use super::media::{Harvest, MediaLeg};
 use super::muting::Muting;
 use super::network::Toll;
 use super::passers_by::PassersBy;
 use super::plan::{FRAME_SAMPLES, LegNumber, Plan};
-use super::report::{Calls, CodecDelay, Cost, Hearing, Impaired, LegReport, Packets, Report};
-use super::signalling::Tally;
+use super::report::{Calls, CodecDelay, Cost, Hearing, Impaired, LegKind, LegReport, Packets, Report};
 use super::stage::Stage;
+use super::tally::Tally;
 
 /// Packets that may be missing at the edges of the measured time without anybody's fault.
 const EDGE_PACKETS: u64 = 3;
@@ -22,6 +23,8 @@ const EDGE_PACKETS: u64 = 3;
 const NEVER_SENT_SHARE: u64 = 200;
 /// More late packets of our own than this share, and the run proves nothing.
 const OWN_LATE_MAX: f64 = 0.01;
+/// A later first audio than this, at p95 and in ms, deserves a note: half a second of silence is noticed.
+const FIRST_AUDIO_MS: f64 = 500.0;
 /// On time below this deserves a note.
 const ON_TIME_PERCENT: f64 = 99.9;
 
@@ -44,6 +47,7 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         findings,
         notes: Vec::new(),
         calls: Calls { dialled, answered: tally.answered(), setup_ms: tally.setup.times() },
+        browsers: browsers(plan, tally, harvest),
         hearing: hearing(plan, stage, &judged),
         concealment: damage::concealment(plan, &judged),
         packets,
@@ -56,6 +60,7 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
         mutes: None,
         own_lateness_ms: harvest.punctuality.lateness.times(),
         node: None,
+        callers: None,
         reflector: None,
         ratio_to_reflector: None,
         legs: legs(plan, tally, harvest),
@@ -65,6 +70,11 @@ pub(super) fn report(stage: &Stage, tally: &Tally, dialled: usize, harvest: &Har
 }
 
 impl Report {
+    /// Adds what the callers themselves cost.
+    pub(super) fn with_callers_cost(self, callers: Option<Cost>) -> Self {
+        Self { callers, ..self }
+    }
+
     /// Puts the costs beside each other.
     pub(super) fn with_costs(mut self, node: Option<Cost>, reflector: Option<Cost>) -> Self {
         self.ratio_to_reflector = node
@@ -105,6 +115,19 @@ impl Report {
     pub(super) fn cut_short(self) -> Self {
         Self { right: false, findings: vec![Finding::Interrupted], notes: Vec::new(), ..self }
     }
+}
+
+/// How browsers' calls fared, if there are any.
+fn browsers(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Option<BrowserCalls> {
+    let browsers = (0..plan.legs()).filter(|leg| plan.is_browser(LegNumber(*leg)));
+    let answers: Vec<_> = browsers.filter_map(|leg| tally.setup_ms[leg]).collect();
+    let first_audio = harvest.legs.iter().filter_map(MediaLeg::first_audio_ms).collect();
+    (plan.browsers() > 0).then(|| BrowserCalls {
+        legs: plan.browsers(),
+        connected: answers.len(),
+        answer_ms: Times::of(answers),
+        first_audio_ms: Times::of(first_audio),
+    })
 }
 
 fn hearing_findings(plan: &Plan, legs: &[&MediaLeg]) -> Vec<Finding> {
@@ -174,6 +197,14 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
         notes.push(format!(
             "{:.3} % of packets were on time; {ON_TIME_PERCENT} % is what a node should keep",
             report.packets.on_time_percent
+        ));
+    }
+    if let Some(browsers) = &report.browsers
+        && browsers.first_audio_ms.p95 > FIRST_AUDIO_MS
+    {
+        notes.push(format!(
+            "of 100 browsers 95 heard within {:.0} ms of their offer; {FIRST_AUDIO_MS:.0} ms is what a node should keep",
+            browsers.first_audio_ms.p95
         ));
     }
     if report.hearing.excused > 0 {
@@ -254,9 +285,11 @@ fn legs(plan: &Plan, tally: &Tally, harvest: &Harvest) -> Vec<LegReport> {
         LegReport {
             leg: leg.number,
             conference: plan.conference_of(leg.number),
+            kind: if plan.is_browser(leg.number) { LegKind::Browser } else { LegKind::Sip },
             talker: plan.is_talker(leg.number),
             codec: plan.codec_of(leg.number),
             setup_ms: tally.setup_ms[leg.number.0],
+            first_audio_ms: leg.first_audio_ms(),
             sent: leg.sent,
             received: arrivals.received,
             lost: arrivals.lost(),
@@ -282,7 +315,7 @@ fn delays(leg: &MediaLeg) -> impl Iterator<Item = f64> {
 
 /// The delays from each codec to each; nothing when there is one codec only, because then there is nothing to compare.
 fn delay_by_codecs(plan: &Plan, legs: &[&MediaLeg]) -> Vec<CodecDelay> {
-    if plan.codecs().iter().all(|codec| *codec == plan.codecs()[0]) {
+    if plan.codecs_spoken().len() == 1 {
         return Vec::new();
     }
     let mut by_codecs: BTreeMap<_, Histogram> = BTreeMap::new();

@@ -8,6 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,8 +27,8 @@ const KEY_FILE: &str = "attestation.key";
 /// The folder of attestations, in the data directory.
 const FOLDER: &str = "attestations";
 
-/// The longest attestation that is read: one with a full conference and its recordings takes a tenth of it.
-const FILE_BYTES_MAX: u64 = 256 * 1_024;
+/// The longest attestation that is read: one that names as many listeners of each kind as are kept takes two thirds of it.
+const FILE_BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// Signs, keeps and finds attestations.
 pub struct Seal {
@@ -138,6 +139,25 @@ impl Seal {
     }
 }
 
+/// Deletes the attestations of a data directory that were made so long ago; how many there were. Blocks.
+///
+/// # Errors
+/// When the disk does not tell or delete.
+pub fn tidy(data_dir: &Path, age: Duration, now: SystemTime) -> io::Result<usize> {
+    let mut deleted = 0;
+    for entry in fs::read_dir(data_dir.join(FOLDER))? {
+        let entry = entry?;
+        let made = entry.metadata()?.modified()?;
+        // What seems to be from the future is new.
+        let is_old = now.duration_since(made).is_ok_and(|since| since > age);
+        if is_old && entry.path().extension().is_some_and(|kind| kind == "json") {
+            fs::remove_file(entry.path())?;
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
+}
+
 /// A key that nobody but the node can read.
 fn make_key(path: &Path) -> io::Result<Vec<u8>> {
     let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
@@ -183,7 +203,9 @@ fn masking(end: &CaptureEnd) -> Value {
 fn listeners(listeners: &Listeners) -> Value {
     let calls: Vec<String> = listeners.calls.iter().map(ToString::to_string).collect();
     let recordings: Vec<String> = listeners.recordings.iter().map(ToString::to_string).collect();
-    json!({"calls": calls, "recordings": recordings})
+    let streams: Vec<String> = listeners.streams.iter().map(ToString::to_string).collect();
+    let all_named = !listeners.are_more;
+    json!({"calls": calls, "recordings": recordings, "streams": streams, "all_named": all_named})
 }
 
 #[cfg(test)]
@@ -236,6 +258,26 @@ mod tests {
         assert_eq!(seal.find(PaymentSid::generate(), statement.account).unwrap(), None);
         let mode = fs::metadata(home.path().join(KEY_FILE)).unwrap().mode();
         assert_eq!(mode & 0o077, 0);
+    }
+
+    #[test]
+    fn what_is_older_than_it_may_be_is_deleted_and_nothing_else() {
+        let home = TempDir::new().unwrap();
+        let seal = Seal::open(home.path()).unwrap();
+        let [one, other] = [statement(), statement()];
+        seal.keep(&one).unwrap();
+        seal.keep(&other).unwrap();
+        fs::write(home.path().join(FOLDER).join("notes.txt"), "somebody's own").unwrap();
+        let (day, now) = (Duration::from_secs(86_400), SystemTime::now());
+        let aged = fs::File::options().write(true).open(seal.path(one.payment)).unwrap();
+        aged.set_modified(now - 2 * day).unwrap();
+        assert_eq!(tidy(home.path(), 3 * day, now).unwrap(), 0);
+        assert_eq!(tidy(home.path(), day, now).unwrap(), 1);
+        assert_eq!(seal.find(one.payment, one.account).unwrap(), None);
+        assert!(seal.find(other.payment, other.account).unwrap().is_some());
+        assert_eq!(tidy(home.path(), Duration::ZERO, now - day).unwrap(), 0, "a clock that was set back");
+        assert_eq!(tidy(home.path(), Duration::ZERO, now + day).unwrap(), 1);
+        assert_eq!(fs::read_dir(home.path().join(FOLDER)).unwrap().count(), 1);
     }
 
     #[test]

@@ -230,23 +230,25 @@ impl Payments {
         change: Change,
     ) -> Result<PaymentView, PayError> {
         let asks = {
-            let book = self.inner.lock();
-            let entry = book.entries.get(&sid);
+            let mut book = self.inner.lock();
+            let entry = book.entries.get_mut(&sid);
             let entry = entry.filter(|entry| entry.view.account == account && entry.view.call == call);
             let entry = entry.ok_or(PayError::NoPayment)?;
             if entry.has_done(&key)? {
                 return Ok(entry.view);
             }
+            // From now on: the same request may come again before this one is answered.
+            entry.remember(key.clone());
             entry.asks.clone()
         };
-        let (reply, answer) = oneshot::channel();
-        let asked = asks.try_send(Ask { change, callback, reply });
-        asked.map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => PayError::Unavailable,
-            mpsc::error::TrySendError::Closed(_) => PayError::NotNow(NotNow::Over),
-        })?;
-        answer.await.unwrap_or(Err(NotNow::Over))?;
-        self.inner.lock().done(sid, key).ok_or(PayError::NoPayment)
+        let done = ask(&asks, change, callback).await;
+        let mut book = self.inner.lock();
+        let entry = book.entries.get_mut(&sid).ok_or(PayError::NoPayment)?;
+        match done {
+            Ok(()) => entry.view.updated = Utc::now(),
+            Err(_) => entry.keys.retain(|known| *known != key),
+        }
+        done.map(|()| entry.view)
     }
 
     /// What is attested of a payment that is over, signed. Blocks.
@@ -347,20 +349,28 @@ impl Book {
     fn enter(&mut self, view: PaymentView, key: RequestKey, asks: mpsc::Sender<Ask>) {
         self.entries.insert(view.sid, Entry { view, keys: VecDeque::from([key]), asks });
     }
+}
 
-    fn done(&mut self, sid: PaymentSid, key: RequestKey) -> Option<PaymentView> {
-        let entry = self.entries.get_mut(&sid)?;
-        if entry.keys.len() == KEYS_MAX {
-            // Not that which began it.
-            entry.keys.remove(1);
-        }
-        entry.keys.push_back(key);
-        entry.view.updated = Utc::now();
-        Some(entry.view)
-    }
+/// Has a payment do something; answers when it has.
+async fn ask(asks: &mpsc::Sender<Ask>, change: Change, callback: VoiceUrl) -> Result<(), PayError> {
+    let (reply, answer) = oneshot::channel();
+    let asked = asks.try_send(Ask { change, callback, reply });
+    asked.map_err(|refused| match refused {
+        mpsc::error::TrySendError::Full(_) => PayError::Unavailable,
+        mpsc::error::TrySendError::Closed(_) => PayError::NotNow(NotNow::Over),
+    })?;
+    Ok(answer.await.unwrap_or(Err(NotNow::Over))?)
 }
 
 impl Entry {
+    fn remember(&mut self, key: RequestKey) {
+        if self.keys.len() == KEYS_MAX {
+            // Not that which began it.
+            self.keys.remove(1);
+        }
+        self.keys.push_back(key);
+    }
+
     /// Whether a request was done before.
     fn has_done(&self, key: &RequestKey) -> Result<bool, PayError> {
         match self.keys.iter().find(|done| done.name == key.name) {

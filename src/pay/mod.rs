@@ -26,10 +26,10 @@ mod taking;
 mod terms;
 mod vault;
 
-pub use attestation::Seal;
+pub use attestation::{Seal, tidy};
 pub use brand::{Brand, Brands};
 pub use check::Mistake;
-pub use connector::{Connector, Connectors, Declined, Generic, Order, Receipt, SANDBOX};
+pub use connector::{Connector, Connectors, Declined, Generic, Order, Receipt, SANDBOX, read_reply};
 pub use desk::{Change, Means, PayError, PaymentView, Payments, RequestKey, Tell};
 pub use field::{Capture, Field, Fields};
 pub use payment::{Given, NotNow, Payment, Step};

@@ -9,18 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use confab_media::{LegId, Tap, Tapped, Time};
+use confab_media::{LegId, Tap, TapHead, Tapped, Time};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
+use super::batch::Batch;
 use super::door::{self, Door};
 use super::manifest::Name;
 use super::placing::{Block, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
 use super::writer::{Append, Job, Waiting};
 
-/// How often the rings are looked at while something is recorded. They hold twenty times as much.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often the rings are looked at while something is recorded. They hold several times as much. What belongs to one of
+/// hundreds of recordings is fetched from memory once in each look, which is most of what a frame costs.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
 
 /// While nothing is, once a second. For so many looks after a recording it is looked as often as during one: what is left
 /// of its leg must not be taken for the beginning of the next.
@@ -29,7 +31,7 @@ const LOOKS_AFTERWARDS: u32 = 20;
 
 /// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
 /// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
-pub(super) const BLOCKS_WAITING_MAX: u64 = 38;
+pub(super) const BLOCKS_WAITING_MAX: u64 = 41;
 
 /// What the collector is told.
 pub(super) enum Order {
@@ -51,6 +53,7 @@ pub(super) struct Collector {
     pub(super) taps: Vec<TapSource>,
     /// The frame that was taken last.
     pub(super) tap: Tap,
+    pub(super) batch: Batch,
     pub(super) writers: Vec<Door<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
@@ -151,25 +154,17 @@ impl Collector {
         }
     }
 
+    /// Takes all there is, and hands it to the recordings one after the other: what belongs to one of hundreds is fetched from
+    /// memory once, and not again for each of its frames.
     fn collect(&mut self) {
-        let Self { taps, tap, legs, writers, reports, stats, .. } = self;
+        let Self { taps, tap, batch, legs, writers, reports, stats, .. } = self;
         for take in taps {
-            while take(tap) {
-                let Some(active) = legs.get_mut(&tap.of) else {
-                    continue;
-                };
-                for recording in active.iter_mut().filter(|recording| recording.hears(tap)) {
-                    recording.began.get_or_insert_with(Utc::now);
-                    if let Some(ending) = recording.placing.hear(tap) {
-                        recording.has_ended = true;
-                        // A model that is gone wants to know nothing more.
-                        let _ = reports.blocking_send(Report::Ended(recording.name.clone(), ending));
+            while batch.fill(take, tap) {
+                batch.hand_out(|head, heard| {
+                    for recording in legs.get_mut(&head.of).into_iter().flatten() {
+                        recording.hear((head, heard), writers, reports, stats);
                     }
-                    if let Some(block) = recording.placing.take_block() {
-                        recording.append(&writers[recording.writer], block, stats);
-                        recording.placing.take_back(recording.room.take());
-                    }
-                }
+                });
             }
         }
         // Once for all that was left.
@@ -257,8 +252,27 @@ impl Collector {
 }
 
 impl Active {
-    fn hears(&self, tap: &Tap) -> bool {
-        !self.has_ended && tap.at >= self.since
+    /// Takes a frame in, if it is of its time.
+    fn hear(
+        &mut self,
+        (head, heard): (TapHead, &[i16]),
+        writers: &[Door<Job>],
+        reports: &Sender<Report>,
+        stats: &Stats,
+    ) {
+        if self.has_ended || head.at < self.since {
+            return;
+        }
+        self.began.get_or_insert_with(Utc::now);
+        if let Some(ending) = self.placing.hear(head, heard) {
+            self.has_ended = true;
+            // A model that is gone wants to know nothing more.
+            let _ = reports.blocking_send(Report::Ended(self.name.clone(), ending));
+        }
+        if let Some(block) = self.placing.take_block() {
+            self.append(&writers[self.writer], block, stats);
+            self.placing.take_back(self.room.take());
+        }
     }
 
     fn append(&self, writer: &Door<Job>, block: Block, stats: &Stats) {

@@ -8,6 +8,10 @@ use std::path::Path;
 /// Nobody else on the machine may listen.
 pub(super) const FILE_MODE: u32 = 0o600;
 
+/// From so many files on, the whole file system is brought to the disk at once rather than one after the other: each by
+/// itself is a commit of the journal and three requests to the disk, and a hundred recordings have that every ten seconds.
+const TOGETHER_MIN: usize = 4;
+
 /// A file that is written.
 pub trait Sheet: Send {
     /// Puts all these bytes at a place, from the first byte of the file.
@@ -37,6 +41,14 @@ pub trait Disk: Send + Sync {
     /// What the system says.
     fn sync(&self, path: &Path) -> io::Result<()>;
 
+    /// Returns when the content of all these files is on the disk.
+    ///
+    /// # Errors
+    /// What the system says of one of them, or of all together: who wants to know which it is syncs each.
+    fn sync_all(&self, files: &[&Path]) -> io::Result<()> {
+        files.iter().try_for_each(|path| self.sync(path))
+    }
+
     /// Puts these bytes where `path` is, whole or not at all.
     ///
     /// # Errors
@@ -57,6 +69,13 @@ impl Disk for Files {
 
     fn sync(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn sync_all(&self, files: &[&Path]) -> io::Result<()> {
+        match files {
+            [first, ..] if files.len() >= TOGETHER_MIN => Ok(rustix::fs::syncfs(File::open(first)?)?),
+            _ => files.iter().try_for_each(|path| self.sync(path)),
+        }
     }
 
     fn replace(&self, path: &Path, bytes: &[u8], lasting: bool) -> io::Result<()> {

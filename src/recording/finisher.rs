@@ -25,12 +25,20 @@ const PIECE_LEN: usize = 256 * 1_024;
 
 /// What waits for the disk.
 pub(super) enum Task {
-    /// A recording under way is to last as far as it is written, and its manifest if there is a new one.
-    Sync { paths: Paths, manifest: Option<PathBuf>, lasting: Arc<Lasting> },
+    /// Recordings under way are to last as far as they are written.
+    Sync(Vec<Unsynced>),
     /// It is over.
     Finish(Box<Closed>),
     /// Its files are to go.
     Delete(Name),
+}
+
+/// A recording under way that is to last as far as it is written.
+pub(super) struct Unsynced {
+    pub(super) paths: Paths,
+    /// Its manifest, if that is another than before.
+    pub(super) manifest: Option<PathBuf>,
+    pub(super) lasting: Arc<Lasting>,
 }
 
 /// What a writer and those who wait for its disk know of a file together.
@@ -40,6 +48,12 @@ pub(super) struct Lasting {
     pub(super) is_asked: AtomicBool,
     /// The disk did not take what it had been given.
     pub(super) trouble: OnceLock<String>,
+}
+
+impl Unsynced {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        [Some(&self.paths.part), self.manifest.as_ref()].into_iter().flatten().map(PathBuf::as_path)
+    }
 }
 
 /// A recording of which nothing more comes.
@@ -77,7 +91,7 @@ impl Finisher {
         loop {
             let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
             match task {
-                Ok(Task::Sync { paths, manifest, lasting }) => self.sync(&paths, manifest, &lasting),
+                Ok(Task::Sync(unsynced)) => self.sync(&unsynced),
                 Ok(Task::Finish(closed)) => self.finish(*closed),
                 Ok(Task::Delete(name)) => self.delete(name),
                 Err(_) => return,
@@ -85,17 +99,24 @@ impl Finisher {
         }
     }
 
-    fn sync(&self, paths: &Paths, manifest: Option<PathBuf>, lasting: &Lasting) {
-        let mut files = [Some(&paths.part), manifest.as_ref()].into_iter().flatten();
-        let synced = files.try_for_each(|path| self.disk.sync(path));
+    fn sync(&self, unsynced: &[Unsynced]) {
+        let files: Vec<&Path> = unsynced.iter().flat_map(Unsynced::files).collect();
+        // One that is over in the meantime has another name, and is no reason to leave out the others.
+        if self.disk.sync_all(&files).is_err() {
+            unsynced.iter().for_each(|one| self.sync_one(one));
+        }
+        unsynced.iter().for_each(|one| one.lasting.is_asked.store(false, Ordering::Release));
+    }
+
+    fn sync_one(&self, one: &Unsynced) {
+        let synced = one.files().try_for_each(|path| self.disk.sync(path));
         if let Err(error) = synced
             // Over in the meantime, it has another name.
-            && !paths.wav.exists()
+            && !one.paths.wav.exists()
         {
             // Once is enough: what is told first is told.
-            let _ = lasting.trouble.set(error.to_string());
+            let _ = one.lasting.trouble.set(error.to_string());
         }
-        lasting.is_asked.store(false, Ordering::Release);
     }
 
     fn finish(&self, mut closed: Closed) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use confab_media::TapSide;
 
 use super::collector::Spare;
-use super::placing::tests::{frame, terms};
+use super::placing::tests::{frame, hear, terms};
 use super::placing::{Block, Placing};
 use super::tests::name;
 use super::wav::{self, HEADER_LEN, Head};
@@ -87,7 +87,7 @@ fn after_six_hours_every_sample_still_lies_where_it_was_heard() {
     for step in (0..6).flat_map(|hour| hour * HOUR..hour * HOUR + 3_000) {
         let said = 1 + (step / HOUR) as i16;
         for (side, sample) in [(TapSide::Received, said), (TapSide::Sent, -said)] {
-            assert_eq!(placing.hear(&frame(step, side, sample)), None);
+            assert_eq!(hear(&mut placing, &frame(step, side, sample)), None);
             if let Some(block) = placing.take_block() {
                 put(block);
             }

@@ -19,6 +19,7 @@
 mod archive;
 #[cfg(test)]
 mod bad_disks;
+mod batch;
 mod collector;
 mod command;
 mod disk;

@@ -2,20 +2,20 @@
 //! silence stands for what is missing. No clock, no file.
 //!
 //! ```text
-//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.8 s
+//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.74 s
 //! ```
 
 use std::time::Duration;
 
 use confab_media::dsp::level::SpeechGate;
-use confab_media::{LegId, SampleRate, Tap, Tick};
+use confab_media::{LegId, SampleRate, TapHead, Tick};
 
 use super::manifest::{Gap, Pause};
 use super::slots::{Slots, Step};
 
-/// Steps of 20 ms in a block: 0.8 s, so that a process that is killed loses less than a second with the two steps that are
+/// Steps of 20 ms in a block: 0.74 s, so that a process that is killed loses less than a second with the two steps that are
 /// not whole yet and what nobody has looked for. Each block costs the same however much is in it.
-pub(super) const BLOCK_STEPS: usize = 40;
+pub(super) const BLOCK_STEPS: usize = 37;
 
 /// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
 const MARGIN_STEPS: u64 = 10;
@@ -182,14 +182,14 @@ impl Placing {
     }
 
     /// Takes a frame in. Whether, and why, the recording ends with what came before it.
-    pub(super) fn hear(&mut self, tap: &Tap) -> Option<Ending> {
-        let slot = self.slots.slot_of(tap)?;
+    pub(super) fn hear(&mut self, head: TapHead, heard: &[i16]) -> Option<Ending> {
+        let slot = self.slots.slot_of(head)?;
         while self.slots.now() < slot {
             if let Some(ending) = self.advance() {
                 return Some(ending);
             }
         }
-        self.slots.put(tap, slot);
+        self.slots.put(head, heard, slot);
         None
     }
 
@@ -314,13 +314,12 @@ impl Placing {
         if step.is_loud {
             self.sound_until = self.steps;
         }
-        let room = BLOCK_STEPS * step.samples.len();
         if self.block.samples.is_empty() {
             // All at once, or it would be copied again and again while it grows.
-            self.block.samples.reserve_exact(room);
+            let width = usize::from(self.terms.shape.tracks.width());
+            self.block.samples.reserve_exact(BLOCK_STEPS * self.step_len() * width);
         }
-        self.block.samples.extend_from_slice(&step.samples);
-        self.slots.take_back(step.samples);
+        self.slots.lay(step, &mut self.block.samples);
     }
 
     fn note_missing(&mut self, missing: &[bool], at: u64, len: u64) {
@@ -348,7 +347,7 @@ impl Placing {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use confab_media::{Frame, LegId, TapSide, Tapped, Time};
+    use confab_media::{Frame, LegId, Tap, TapSide, Tapped, Time};
 
     use super::*;
 
@@ -370,6 +369,10 @@ pub(super) mod tests {
         Tap { of: Tapped::Leg(LegId(1)), tick: Tick(step), at, side, frame, dropped_before: 0 }
     }
 
+    pub(in super::super) fn hear(placing: &mut Placing, tap: &Tap) -> Option<Ending> {
+        placing.hear(tap.head(), tap.frame.samples())
+    }
+
     /// All that a recording would hold, and its gaps.
     fn whole(mut placing: Placing, taps: &[Tap]) -> (Vec<i16>, Vec<Gap>) {
         let (mut samples, mut gaps): (Vec<i16>, Vec<Gap>) = (Vec::new(), Vec::new());
@@ -380,7 +383,7 @@ pub(super) mod tests {
             gaps.extend(block.gaps);
         };
         for tap in taps {
-            if placing.hear(tap).is_some() {
+            if hear(&mut placing, tap).is_some() {
                 break;
             }
             if let Some(block) = placing.take_block() {
@@ -440,7 +443,7 @@ pub(super) mod tests {
                     20 => placing.pause(None),
                     _ => {}
                 }
-                placing.hear(&frame(step, TapSide::Received, 100));
+                hear(&mut placing, &frame(step, TapSide::Received, 100));
             }
             let (block, kept) = placing.finish();
             assert_eq!(kept, steps * 160, "{behavior:?}");
@@ -481,7 +484,7 @@ pub(super) mod tests {
             // Speech comes and goes; a second without any is a pause.
             let speaks = *step < 200 && step % 50 < 30;
             let loud = if step % 3 == 0 { 6_000 } else { 900 };
-            placing.hear(&frame(*step, TapSide::Received, if speaks { loud } else { 0 }))
+            hear(&mut placing, &frame(*step, TapSide::Received, if speaks { loud } else { 0 }))
                 == Some(Ending::Silence)
         });
         // The last word ends at step 180, and the gate holds on for 20.
@@ -500,14 +503,14 @@ pub(super) mod tests {
             let mut placing = Placing::new(terms(tracks));
             for step in 0..45 {
                 for side in sides {
-                    assert_eq!(placing.hear(&frame(step, *side, 700)), None);
+                    assert_eq!(hear(&mut placing, &frame(step, *side, 700)), None);
                 }
                 // One block is on its way.
                 drop(placing.take_block());
             }
             let (block, kept) = placing.finish();
             assert_eq!(kept as usize, 45 * 160 - cut, "{tracks:?}");
-            assert_eq!(block.samples.len(), (5 * 160 - cut) * sides.len());
+            assert_eq!(block.samples.len(), ((45 - BLOCK_STEPS) * 160 - cut) * sides.len());
             assert_eq!(block.heard, block.samples.len() as u64);
             assert!(block.samples.iter().all(|sample| *sample == 700), "{tracks:?}");
         }

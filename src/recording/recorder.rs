@@ -12,6 +12,7 @@ use confab_media::{LegId, SampleRate, Tap, Tapped, Time};
 use tokio::sync::mpsc;
 
 use super::archive::LocalFolder;
+use super::batch::Batch;
 use super::collector::{Collector, Order};
 use super::disk::Disk;
 use super::door::Door;
@@ -117,7 +118,7 @@ impl Stats {
             absent: ended("absent"),
             dropped: metrics.counter(
                 "confab_recording_blocks_dropped_total",
-                "Blocks of 0.8 s of recordings that the disk did not take in time; they are silence.",
+                "Blocks of 0.74 s of recordings that the disk did not take in time; they are silence.",
                 &[],
             ),
         }
@@ -167,6 +168,7 @@ impl Recorder {
         let collector = Collector {
             taps,
             tap: Tap::empty(),
+            batch: Batch::default(),
             writers,
             reports,
             stats,

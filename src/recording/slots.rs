@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use confab_media::dsp::converter::{RateConverter, conversion_delay};
 use confab_media::dsp::level::Level;
-use confab_media::{ConferenceTap, LegId, SampleRate, Tap, TapSide, Tick, Time};
+use confab_media::{ConferenceTap, LegId, SampleRate, TapHead, TapSide, Tick, Time};
 
 use super::placing::{PauseBehavior, Shape, Terms, Tracks};
 
@@ -28,11 +28,11 @@ const INPUTS_MAX: usize = 256;
 /// Rooms for samples that are kept for later: those of two sides and of what becomes of them, twice.
 const SPARE_MAX: usize = 6;
 
-/// 20 ms of all tracks.
+/// 20 ms of all tracks, to be laid where they belong by [`Slots::lay`].
 #[derive(Debug)]
 pub(super) struct Step {
-    /// Of all tracks in turn.
-    pub(super) samples: Vec<i16>,
+    /// By input.
+    sound: Vec<Option<Vec<i16>>>,
     /// On which tracks something should be that did not come.
     pub(super) missing: Vec<bool>,
     /// Whether there is more in it than silence, where that is cut off.
@@ -116,8 +116,7 @@ impl Slots {
         }
     }
 
-    /// Takes back the room of a step that is not needed any more.
-    pub(super) fn take_back(&mut self, samples: Vec<i16>) {
+    fn take_back(&mut self, samples: Vec<i16>) {
         if self.spare.len() < SPARE_MAX {
             self.spare.push(samples);
         }
@@ -139,15 +138,15 @@ impl Slots {
     }
 
     /// Which slot a frame belongs to; none if it is not recorded.
-    pub(super) fn slot_of(&mut self, tap: &Tap) -> Option<u64> {
-        let is_each = matches!((self.shape.tracks, tap.side), (Tracks::Each(_), TapSide::Seat(_)));
-        if !is_each && !self.inputs.iter().any(|input| input.side == tap.side) {
+    pub(super) fn slot_of(&mut self, head: TapHead) -> Option<u64> {
+        let is_each = matches!((self.shape.tracks, head.side), (Tracks::Each(_), TapSide::Seat(_)));
+        if !is_each && !self.inputs.iter().any(|input| input.side == head.side) {
             return None;
         }
-        let begin = *self.begin.get_or_insert(tap.at);
+        let begin = *self.begin.get_or_insert(head.at);
         let half = Tick::DURATION / 2;
         // In 64 bits they are centuries, and divided at once.
-        Some((tap.at.since(begin) + half).as_nanos() as u64 / Tick::DURATION.as_nanos() as u64)
+        Some((head.at.since(begin) + half).as_nanos() as u64 / Tick::DURATION.as_nanos() as u64)
     }
 
     /// The slot under way.
@@ -161,21 +160,21 @@ impl Slots {
     }
 
     /// Puts a frame in the slot under way. One that comes late is lost.
-    pub(super) fn put(&mut self, tap: &Tap, index: u64) {
+    pub(super) fn put(&mut self, head: TapHead, heard: &[i16], index: u64) {
         if self.under_way.index != index {
             return;
         }
-        if tap.dropped_before > 0 {
+        if head.dropped_before > 0 {
             self.under_way.is_lossy = true;
             self.held.iter_mut().for_each(|held| held.is_lossy = true);
         }
-        let Some(at) = self.input(tap.side) else {
+        let Some(at) = self.input(head.side) else {
             return;
         };
         let input = &mut self.inputs[at];
         let before = self.held.as_mut().and_then(|held| held.sound.get_mut(at)?.as_mut());
         let mut sound = self.spare.pop().unwrap_or_default();
-        input.convert(tap, index, self.shape.rate, before, &mut sound);
+        input.convert((head.rate, heard), index, self.shape.rate, before, &mut sound);
         self.under_way.keep(at, sound);
     }
 
@@ -223,35 +222,38 @@ impl Slots {
         input.min(usize::from(self.shape.tracks.width()) - 1)
     }
 
-    fn step(&mut self, mut slot: Slot) -> Step {
+    fn step(&mut self, slot: Slot) -> Step {
         let missing = self.missing(&slot);
-        let samples = self.beside_each_other(&slot);
         let is_loud = |sound: &Vec<i16>| Level::of(sound).minus_dbov() < SILENCE_DBOV;
         let is_loud = self.trims && slot.paused.is_none() && slot.sound.iter().flatten().any(is_loud);
         let hears = self.listens && self.inputs.first().is_some_and(|input| input.side == TapSide::Received);
         let said = slot.sound.first().and_then(Option::as_deref).filter(|_| hears);
         let said = said.map_or(Level::SILENCE, Level::of);
-        slot.sound.drain(..).flatten().for_each(|sound| self.take_back(sound));
-        self.spare_sound = slot.sound;
-        Step { samples, missing, is_loud, said, lacking: 0, paused: slot.paused }
+        Step { sound: slot.sound, missing, is_loud, said, lacking: 0, paused: slot.paused }
     }
 
-    /// What came, each on its track; nothing of a pause.
-    fn beside_each_other(&mut self, slot: &Slot) -> Vec<i16> {
+    /// Lays a step behind the samples that are there, those of all tracks in turn: what came, each on its track; nothing of a
+    /// pause.
+    pub(super) fn lay(&mut self, mut step: Step, samples: &mut Vec<i16>) {
         let (width, len) = (usize::from(self.shape.tracks.width()), self.shape.rate.frame_len());
-        let mut samples = self.spare.pop().unwrap_or_default();
-        samples.clear();
-        samples.resize(width * len, 0);
-        if slot.paused.is_some() {
-            return samples;
+        let begin = samples.len();
+        samples.resize(begin + width * len, 0);
+        if step.paused.is_none() {
+            self.lay_sound(&step.sound, &mut samples[begin..]);
         }
+        step.sound.drain(..).flatten().for_each(|sound| self.take_back(sound));
+        self.spare_sound = step.sound;
+    }
+
+    fn lay_sound(&self, sound: &[Option<Vec<i16>>], samples: &mut [i16]) {
+        let width = usize::from(self.shape.tracks.width());
         // Most recordings are of two sides, and pair by pair is several times as quick.
-        if let (2, [Some(one), Some(other)]) = (width, &slot.sound[..]) {
+        if let (2, [Some(one), Some(other)]) = (width, sound) {
             let pairs = samples.as_chunks_mut().0.iter_mut();
             pairs.zip(one.iter().zip(other)).for_each(|(pair, (one, other))| *pair = [*one, *other]);
-            return samples;
+            return;
         }
-        for (at, sound) in slot.sound.iter().enumerate() {
+        for (at, sound) in sound.iter().enumerate() {
             let (Some(sound), track) = (sound, self.track(at)) else {
                 continue;
             };
@@ -259,7 +261,6 @@ impl Slots {
                 *mixed = mixed.saturating_add(*sample);
             }
         }
-        samples
     }
 
     /// What is missing of a slot. Who is in no conference has no frames there, and nothing of them is missing.
@@ -306,13 +307,12 @@ impl Input {
     /// A frame at the file's rate, less what is late, which goes to the end of the slot `before`.
     fn convert(
         &mut self,
-        tap: &Tap,
+        (from, heard): (SampleRate, &[i16]),
         index: u64,
         to: SampleRate,
         before: Option<&mut Vec<i16>>,
         sound: &mut Vec<i16>,
     ) {
-        let from = tap.frame.rate();
         let follows = self.last.is_some_and(|last| last + 1 == index);
         let goes_on = follows && self.rate == from;
         let mut before = before.filter(|_| follows);
@@ -328,9 +328,9 @@ impl Input {
         match &mut self.converter {
             Some(converter) => {
                 sound.resize(to.frame_len(), 0);
-                converter.convert(tap.frame.samples(), sound);
+                converter.convert(heard, sound);
             }
-            None => sound.extend_from_slice(tap.frame.samples()),
+            None => sound.extend_from_slice(heard),
         }
         if self.late == 0 {
             return;
@@ -383,7 +383,7 @@ const fn samples(duration: Duration, rate: SampleRate) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use confab_media::{ConferenceId, Frame, LegId, Tapped};
+    use confab_media::{ConferenceId, Frame, LegId, Tap, Tapped};
 
     use super::*;
 
@@ -416,22 +416,35 @@ mod tests {
         frame
     }
 
-    /// All steps that come of these frames.
-    fn steps(mut slots: Slots, taps: &[Tap]) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for tap in taps {
-            let Some(slot) = slots.slot_of(tap) else { continue };
-            while slots.now() < slot {
-                steps.extend(slots.advance());
-            }
-            slots.put(tap, slot);
-        }
-        steps.extend(slots.advance());
-        steps.extend(slots.advance());
-        steps
+    /// A step that was laid.
+    struct Laid {
+        samples: Vec<i16>,
+        missing: Vec<bool>,
     }
 
-    fn track(steps: &[Step], track: usize, width: usize) -> Vec<i16> {
+    /// All steps that come of these frames.
+    fn steps(mut slots: Slots, taps: &[Tap]) -> Vec<Laid> {
+        let mut laid = Vec::new();
+        let mut advance = |slots: &mut Slots| {
+            if let Some(step) = slots.advance() {
+                let (missing, mut samples) = (step.missing.clone(), Vec::new());
+                slots.lay(step, &mut samples);
+                laid.push(Laid { samples, missing });
+            }
+        };
+        for tap in taps {
+            let Some(slot) = slots.slot_of(tap.head()) else { continue };
+            while slots.now() < slot {
+                advance(&mut slots);
+            }
+            slots.put(tap.head(), tap.frame.samples(), slot);
+        }
+        advance(&mut slots);
+        advance(&mut slots);
+        laid
+    }
+
+    fn track(steps: &[Laid], track: usize, width: usize) -> Vec<i16> {
         steps.iter().flat_map(|step| step.samples.iter().skip(track).step_by(width).copied()).collect()
     }
 
@@ -532,11 +545,11 @@ mod tests {
         for step in 0..5_000 {
             for leg in [1, 2, 3, 10 + step / 5] {
                 let tap = tap(step, TapSide::Seat(LegId(leg)), constant(leg as i16));
-                let slot = slots.slot_of(&tap).unwrap();
+                let slot = slots.slot_of(tap.head()).unwrap();
                 while slots.now() < slot {
                     slots.advance();
                 }
-                slots.put(&tap, slot);
+                slots.put(tap.head(), tap.frame.samples(), slot);
             }
         }
         assert!(slots.inputs.len() <= 6, "{}", slots.inputs.len());

@@ -9,10 +9,13 @@
 //! Lengths are of 32 bits there. A file that outgrows them becomes an RF64 in place, as EBU Tech 3306 has it: what was
 //! left out (`JUNK`) takes its lengths. So it stays one file, and what is shorter is read by everything that reads WAV.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use zerocopy::IntoBytes;
 
 /// What is before the samples.
 pub(super) const HEADER_LEN: u64 = 80;
@@ -110,6 +113,14 @@ pub(super) fn fit(path: &Path, tracks: u16, samples: u64) -> io::Result<Option<u
         _ => file.write_all_at(&fresh, 0)?,
     }
     Ok(Some(samples))
+}
+
+/// Samples as they lie in a file, the lower byte first: on most machines as they are.
+pub(super) fn bytes_of(samples: &[i16]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        return Cow::Borrowed(samples.as_bytes());
+    }
+    Cow::Owned(samples.iter().flat_map(|sample| sample.to_le_bytes()).collect())
 }
 
 /// A header of a file with so many bytes of samples.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::collector::Spare;
 use super::disk::{Disk, Sheet};
 use super::door;
-use super::finisher::{Closed, Lasting, Task, fail};
+use super::finisher::{Closed, Lasting, Task, Unsynced, fail};
 use super::manifest::{Failure, Gap, Manifest, Name};
 use super::placing::{Block, Shape};
 use super::recorder::Report;
@@ -126,26 +126,31 @@ impl Writer {
         };
         if open.file.is_some() {
             match open.append(&*self.disk, &append) {
-                Ok(()) => self.make_last(&mut open),
+                Ok(()) => {}
                 Err(error) => self.failed(&mut open, &error),
             }
         }
         append.room.leave(append.block.samples);
+        let is_due = open.is_due();
         self.open.insert(append.name, open);
+        if is_due {
+            self.make_last();
+        }
     }
 
-    /// Has the disk asked to keep what there is, if that is long ago and it is not being asked. Nobody waits for it.
-    fn make_last(&self, open: &mut Open) {
-        let is_due = open.written - open.asked >= SYNC_EVERY * u64::from(open.manifest.rate);
-        if is_due && !open.lasting.is_asked.swap(true, Ordering::Acquire) {
-            open.asked = open.written;
-            let manifest = open.has_news.then(|| open.paths.manifest.clone());
-            let task = Task::Sync { paths: open.paths.clone(), manifest, lasting: Arc::clone(&open.lasting) };
-            if self.finishers.try_send(task).is_ok() {
-                open.has_news = false;
-            } else {
-                open.lasting.is_asked.store(false, Ordering::Release);
-            }
+    /// Has the disk asked to keep what there is of all recordings of which it is not being asked: together they cost
+    /// hardly more than one. Nobody waits for it.
+    fn make_last(&mut self) {
+        let unsynced: Vec<Unsynced> = self.open.values_mut().filter_map(Open::ask).collect();
+        let Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) =
+            self.finishers.try_send(Task::Sync(unsynced))
+        else {
+            return;
+        };
+        // The next time, then.
+        if let Task::Sync(unsynced) = task {
+            unsynced.iter().for_each(|one| one.lasting.is_asked.store(false, Ordering::Release));
+            self.open.values_mut().for_each(|open| open.has_news = true);
         }
     }
 
@@ -212,6 +217,24 @@ impl Open {
         Ok(())
     }
 
+    /// Whether the disk was last asked to keep it long ago.
+    fn is_due(&self) -> bool {
+        self.file.is_some() && self.written - self.asked >= SYNC_EVERY * u64::from(self.manifest.rate)
+    }
+
+    /// What the disk is to be asked to keep of it, if there is anything and it is not being asked.
+    fn ask(&mut self) -> Option<Unsynced> {
+        if self.file.is_none()
+            || self.written == self.asked
+            || self.lasting.is_asked.swap(true, Ordering::Acquire)
+        {
+            return None;
+        }
+        self.asked = self.written;
+        let manifest = std::mem::take(&mut self.has_news).then(|| self.paths.manifest.clone());
+        Some(Unsynced { paths: self.paths.clone(), manifest, lasting: Arc::clone(&self.lasting) })
+    }
+
     pub(super) fn append(&mut self, disk: &dyn Disk, append: &Append) -> io::Result<()> {
         if let Some(trouble) = self.lasting.trouble.get() {
             return Err(io::Error::other(trouble.clone()));
@@ -264,18 +287,14 @@ impl Open {
 
     fn write(&mut self, samples: &[i16]) -> io::Result<()> {
         let (tracks, begin) = (u64::from(self.manifest.tracks), self.data_len());
-        let mut bytes = vec![0; samples.len() * wav::SAMPLE_LEN as usize];
-        // Pair by pair it becomes a copy; as a chain of bytes it would cost more than the hash.
-        for (pair, sample) in bytes.as_chunks_mut::<2>().0.iter_mut().zip(samples) {
-            *pair = sample.to_le_bytes();
-        }
+        let bytes = wav::bytes_of(samples);
         if begin + bytes.len() as u64 > wav::DATA_MAX {
             return Err(io::Error::other("longer than a file may be"));
         }
         if let Some(file) = &mut self.file {
             file.put(wav::HEADER_LEN + begin, &bytes)?;
         }
-        self.sound.update(&bytes);
+        self.sound.update(&*bytes);
         self.written += samples.len() as u64 / tracks;
         self.manifest.samples = self.written;
         Ok(())

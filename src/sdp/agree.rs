@@ -74,12 +74,17 @@ fn judge_security(
 
 /// Ours that stands first, of those that they have. The order is the operator's: RFC 3264 §6.1 only recommends to
 /// keep theirs.
-fn choose_codec(audio: &Audio, local: &Local) -> Option<(u8, Codec)> {
+pub(super) fn choose_codec(audio: &Audio, local: &Local) -> Option<(u8, Codec)> {
     local.codecs.iter().find_map(|codec| audio.codecs().find(|(_, theirs)| theirs == codec))
 }
 
 /// One codec only: a far end that may change it in the middle of a call gains nothing by it.
-fn agree(audio: &Audio, local: &Local, (payload_type, codec): (u8, Codec), srtp: Option<SrtpPair>) -> Agreed {
+pub(super) fn agree(
+    audio: &Audio,
+    local: &Local,
+    (payload_type, codec): (u8, Codec),
+    srtp: Option<SrtpPair>,
+) -> Agreed {
     let events = choose_events(audio, codec);
     let (telephone_event, telephone_event_rate) = events.unzip();
     let rtcp_mux = audio.rtcp_mux && local.rtcp_mux;
@@ -89,9 +94,11 @@ fn agree(audio: &Audio, local: &Local, (payload_type, codec): (u8, Codec), srtp:
         telephone_event_rate: telephone_event_rate.unwrap_or_else(|| codec.clock_rate()),
         comfort_noise: audio.payload_type(Format::ComfortNoise(codec.clock_rate())),
         audio_level: audio.audio_level.map(|level| level.id),
+        audio_level_sent: None,
         rtcp_mux,
         rtcp: rtcp_address(audio, rtcp_mux),
         opus: audio.opus,
+        ice: false,
     };
     Agreed {
         codec,

@@ -11,6 +11,7 @@
 //! ```
 
 mod agree;
+pub mod browser;
 mod clean;
 mod crypto;
 mod formats;
@@ -63,11 +64,20 @@ pub enum SdpError {
     /// The far end has no codec that we have.
     #[error("no codec in common")]
     NoCommonCodec,
+    /// A browser's stream without credentials for ICE (RFC 8839).
+    #[error("no `a=ice-ufrag` and `a=ice-pwd` of the length that ICE wants")]
+    NoIce,
+    /// A browser's stream without the SHA-256 fingerprint of a certificate (RFC 8122).
+    #[error("no `a=fingerprint:sha-256`")]
+    NoFingerprint,
+    /// A browser that would have us begin the handshake (RFC 8842).
+    #[error("`a=setup` must be `actpass` or `active`: the browser begins the handshake")]
+    NoRole,
 }
 
 impl SdpError {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::TooLong,
         Self::TooManyStreams,
         Self::Malformed,
@@ -75,6 +85,9 @@ impl SdpError {
         Self::OnlyPlain,
         Self::OnlySecure,
         Self::NoCommonCodec,
+        Self::NoIce,
+        Self::NoFingerprint,
+        Self::NoRole,
     ];
 
     /// The counter's name.
@@ -87,6 +100,9 @@ impl SdpError {
             Self::OnlyPlain => "only_plain",
             Self::OnlySecure => "only_secure",
             Self::NoCommonCodec => "no_common_codec",
+            Self::NoIce => "no_ice",
+            Self::NoFingerprint => "no_fingerprint",
+            Self::NoRole => "no_role",
         }
     }
 
@@ -95,7 +111,13 @@ impl SdpError {
     pub const fn status(self) -> u16 {
         match self {
             Self::TooLong | Self::TooManyStreams | Self::Malformed => 400,
-            Self::NoAudio | Self::OnlyPlain | Self::OnlySecure | Self::NoCommonCodec => 488,
+            Self::NoAudio
+            | Self::OnlyPlain
+            | Self::OnlySecure
+            | Self::NoCommonCodec
+            | Self::NoIce
+            | Self::NoFingerprint
+            | Self::NoRole => 488,
         }
     }
 }
@@ -207,6 +229,8 @@ pub struct AudioLevel {
     pub id: u8,
     /// What was said of the bit for speech (RFC 6464 §4), if anything.
     pub vad: Option<bool>,
+    /// Whether the far end would take it from us as well.
+    pub takes: bool,
 }
 
 /// One stream of an offer, as far as an answer repeats it (RFC 3264 §6).
@@ -259,11 +283,16 @@ impl Local {
     /// Keeps in mind what the payload types of an offer stand for.
     pub fn remember(&mut self, offer: &Offer) {
         for format in offer.audio.iter().flat_map(|audio| &audio.formats) {
-            // There are 128 payload types, so this has an end.
-            match self.formats.iter_mut().find(|(payload_type, _)| *payload_type == format.0) {
-                Some(known) => *known = *format,
-                None => self.formats.push(*format),
-            }
+            self.remember_format(*format);
+        }
+    }
+
+    /// Keeps in mind what one payload type stands for.
+    pub fn remember_format(&mut self, format: (u8, Format)) {
+        // There are 128 payload types, so this has an end.
+        match self.formats.iter_mut().find(|(payload_type, _)| *payload_type == format.0) {
+            Some(known) => *known = format,
+            None => self.formats.push(format),
         }
     }
 }

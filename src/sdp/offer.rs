@@ -37,7 +37,7 @@ pub(super) fn parse_answer(sdp: &[u8]) -> Result<Audio, SdpError> {
     session.medias.first().and_then(|media| read_audio(&session, 0, media)).ok_or(SdpError::NoAudio)
 }
 
-fn parse(sdp: &[u8]) -> Result<Session, SdpError> {
+pub(super) fn parse(sdp: &[u8]) -> Result<Session, SdpError> {
     let session = Session::parse(clean(sdp)?.as_bytes()).map_err(|_| SdpError::Malformed)?;
     if session.medias.len() > STREAMS_MAX {
         return Err(SdpError::TooManyStreams);
@@ -89,7 +89,7 @@ fn read_audio(session: &Session, index: usize, media: &Media) -> Option<Audio> {
 }
 
 /// A packet length. What is beyond any that is in use says nothing.
-fn read_millis(attributes: &[Attribute], name: &str) -> Option<u32> {
+pub(super) fn read_millis(attributes: &[Attribute], name: &str) -> Option<u32> {
     // Some write `20.0`.
     let text = value(attributes, name)?.split('.').next()?;
     text.parse().ok().filter(|millis| (1..=200).contains(millis))
@@ -99,7 +99,7 @@ fn read_millis(attributes: &[Attribute], name: &str) -> Option<u32> {
 pub(super) const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
 /// `a=extmap:1/sendrecv urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=on` (RFC 8285 §5), if the far end would send it.
-fn read_audio_level(attribute: &Attribute) -> Option<AudioLevel> {
+pub(super) fn read_audio_level(attribute: &Attribute) -> Option<AudioLevel> {
     if !attribute.attribute.eq_ignore_ascii_case("extmap") {
         return None;
     }
@@ -119,7 +119,7 @@ fn read_audio_level(attribute: &Attribute) -> Option<AudioLevel> {
     });
     // Greater numbers are for the longer form of extensions, which nobody uses for this one.
     let id = id.parse().ok().filter(|id| (1..=14).contains(id))?;
-    Some(AudioLevel { id, vad })
+    Some(AudioLevel { id, vad, takes: direction.eq_ignore_ascii_case("sendrecv") })
 }
 
 /// The address of a `c=` line, if one can send there: unspecified for the old hold, never multicast.
@@ -146,7 +146,7 @@ fn read_rtcp(text: &str, address: IpAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port))
 }
 
-fn read_direction(attributes: &[Attribute]) -> Option<Direction> {
+pub(super) fn read_direction(attributes: &[Attribute]) -> Option<Direction> {
     const ALL: [Direction; 4] =
         [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
     attributes.iter().find_map(|attribute| {
@@ -155,7 +155,7 @@ fn read_direction(attributes: &[Attribute]) -> Option<Direction> {
     })
 }
 
-fn value<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
     let found = attributes.iter().find(|attribute| attribute.attribute.eq_ignore_ascii_case(name));
     found?.value.as_deref().map(str::trim)
 }

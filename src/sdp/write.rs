@@ -118,7 +118,7 @@ fn payload_type(format: Format, local: &Local, given: &[(u8, Format)]) -> Option
 }
 
 /// The part before the streams (RFC 8866 §5).
-fn begin(local: &Local) -> String {
+pub(super) fn begin(local: &Local) -> String {
     let address = local.address;
     let kind = match address {
         IpAddr::V4(_) => "IP4",
@@ -130,7 +130,13 @@ fn begin(local: &Local) -> String {
     )
 }
 
-fn push_audio(sdp: &mut String, port: u16, protocol: &str, formats: &[(u8, Format)], direction: Direction) {
+pub(super) fn push_audio(
+    sdp: &mut String,
+    port: u16,
+    protocol: &str,
+    formats: &[(u8, Format)],
+    direction: Direction,
+) {
     let types: Vec<String> = formats.iter().map(|(payload_type, _)| payload_type.to_string()).collect();
     push(sdp, format_args!("m=audio {port} {protocol} {}", types.join(" ")));
     for (payload_type, format) in formats {
@@ -146,7 +152,7 @@ fn push_audio(sdp: &mut String, port: u16, protocol: &str, formats: &[(u8, Forma
     push(sdp, format_args!("a={}", direction.name()));
 }
 
-fn push(sdp: &mut String, line: std::fmt::Arguments<'_>) {
+pub(super) fn push(sdp: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = write!(sdp, "{line}\r\n");
 }

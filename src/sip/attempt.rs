@@ -7,7 +7,7 @@ use confab_media::Codec;
 use rsipstack::dialog::dialog::DialogState;
 use rsipstack::dialog::invitation::{InviteAsyncResult, InviteOption};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::platform::JoinHandle;
+use rsipstack::platform::{CancellationToken, JoinHandle};
 use rsipstack::sip::typed::Route;
 use rsipstack::sip::{Header, Response, StatusCode, StatusCodeKind, Transport, Uri};
 use rsipstack::transport::SipAddr;
@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::challenge::{Asked, Challenged, Credentials};
-use super::endpoint::contact;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
 use super::inbound::{Inbound, allow};
@@ -23,6 +22,7 @@ use super::media::MediaTerms;
 use super::outgoing;
 use super::secure::{NO_CONNECTION, NoConnection};
 use super::states::Happened;
+use super::terms::Terms;
 use crate::call::{CallEnd, OutgoingCall, Progress, Signal};
 use crate::config::SrtpPolicy;
 
@@ -37,8 +37,7 @@ pub(super) struct Way {
     pub(super) destination: SipAddr,
     /// Our From.
     pub(super) caller: Uri,
-    pub(super) codecs: Vec<Codec>,
-    pub(super) srtp: SrtpPolicy,
+    pub(super) media: WayMedia,
     /// What challenges are answered with.
     pub(super) credentials: Option<Credentials>,
     /// How long nothing at all may come back before the way is given up.
@@ -49,8 +48,18 @@ pub(super) struct Way {
     pub(super) name: Option<String>,
     /// The callee opened a connection to us from there, which the library knows.
     pub(super) is_connected: bool,
+    /// Cancelled when that connection is gone: whoever is called by it cannot answer any more.
+    pub(super) gone: Option<CancellationToken>,
     /// The Call-ID, if it is to be known.
     pub(super) call_id: Option<String>,
+}
+
+/// What the callee is offered.
+pub(super) enum WayMedia {
+    /// A port of the leg's own.
+    Phone { codecs: Vec<Codec>, srtp: SrtpPolicy },
+    /// What browsers want.
+    Browser,
 }
 
 /// Why a call was not answered.
@@ -97,7 +106,7 @@ impl Missed {
 pub(super) struct Answered {
     pub(super) dialog: InviteDialog,
     pub(super) states: Happened,
-    pub(super) terms: MediaTerms,
+    pub(super) terms: Terms,
     pub(super) response: Response,
     /// What challenges within the call are answered with.
     pub(super) credentials: Option<Credentials>,
@@ -132,10 +141,7 @@ pub(super) async fn attempt(
     give_up: Instant,
 ) -> Result<Answered, Missed> {
     connect(shared, &way).await?;
-    let far_host = way.destination.get_socketaddr().ok().map(|address| address.ip());
-    let mut terms =
-        MediaTerms::new(shared.advertised.ip(), outgoing.rtp_port, way.codecs, way.srtp, far_host)
-            .map_err(|_| Missed::Over(NotAnswered::FAILED))?;
+    let mut terms = offer_of(shared, outgoing, &way).await?;
     let uri = outgoing::written(&way.callee);
     let mut challenged = Challenged::new(way.credentials);
     let mut invite = InviteOption {
@@ -144,7 +150,7 @@ pub(super) async fn attempt(
         callee: way.callee,
         content_type: Some("application/sdp".to_owned()),
         offer: Some(terms.offer().into_bytes()),
-        contact: our_contact(shared, way.destination.r#type.unwrap_or(Transport::Udp)),
+        contact: shared.advertised.contact(way.destination.r#type.unwrap_or(Transport::Udp), None),
         destination: Some(way.destination),
         headers: Some(headers_of(outgoing, None)),
         route_set: way.route,
@@ -152,7 +158,8 @@ pub(super) async fn attempt(
         ..InviteOption::default()
     };
     loop {
-        let said = Attempt { give_up, answer_within: way.answer_within, has_rung: false };
+        let said =
+            Attempt { give_up, answer_within: way.answer_within, gone: way.gone.clone(), has_rung: false };
         let (dialog, states, response) = said.invite(shared, outgoing, invite.clone()).await?;
         if response.status_code.kind() == StatusCodeKind::Successful {
             let credentials = challenged.into_credentials();
@@ -162,6 +169,25 @@ pub(super) async fn attempt(
         // The same call, with a CSeq that is higher (RFC 3261 §22.2).
         invite.call_id = headers::value(&response, "Call-ID", Some("i"));
         invite.headers = Some(headers_of(outgoing, Some(credentials)));
+    }
+}
+
+/// Our half of what is to be agreed on with the callee.
+async fn offer_of(shared: &Inbound, outgoing: &OutgoingCall, way: &Way) -> Result<Terms, Missed> {
+    match &way.media {
+        WayMedia::Phone { codecs, srtp } => {
+            let far_host = way.destination.get_socketaddr().ok().map(|address| address.ip());
+            let (address, port) = (shared.advertised.ip(), outgoing.rtp_port);
+            let made = MediaTerms::new(address, port, codecs.clone(), *srtp, far_host);
+            made.map(Terms::from).map_err(|_| Missed::Over(NotAnswered::FAILED))
+        }
+        WayMedia::Browser => match shared.browsers.open(outgoing.call).await {
+            Ok(media) => Ok(Terms::Browser(Box::new(media))),
+            Err(error) => {
+                debug!(call = %outgoing.call, %error, "a browser's media cannot be had");
+                Err(Missed::Over(NotAnswered::FAILED))
+            }
+        },
     }
 }
 
@@ -175,12 +201,6 @@ fn headers_of(outgoing: &OutgoingCall, credentials: Option<Header>) -> Vec<Heade
     let told = outgoing.order.headers.iter().map(|header| other(&header.name, &header.value));
     let usual = [allow(), Header::Supported(SUPPORTED.into())];
     usual.into_iter().chain(reason).chain(told).chain(credentials).collect()
-}
-
-/// Where the callee's requests are to come.
-fn our_contact(shared: &Inbound, transport: Transport) -> Uri {
-    let over_tls = shared.advertised_tls.filter(|_| transport == Transport::Tls);
-    contact(over_tls.unwrap_or(shared.advertised), transport, None)
 }
 
 /// Sees to it that there is a connection where one is needed: without it the library would wait for half a minute.
@@ -198,6 +218,8 @@ async fn connect(shared: &Inbound, way: &Way) -> Result<(), Missed> {
         (Some(Transport::Tls), Some(name)) => {
             shared.secure.connect(to()?, name, patience).await.map_err(none)
         }
+        // Browsers come to us.
+        (Some(Transport::Ws | Transport::Wss), _) => Err(none(NO_CONNECTION)),
         _ => Ok(()),
     }
 }
@@ -214,6 +236,7 @@ fn answer_challenge(challenged: &mut Challenged, response: &Response, uri: &str)
 struct Attempt {
     give_up: Instant,
     answer_within: Option<Duration>,
+    gone: Option<CancellationToken>,
     has_rung: bool,
 }
 
@@ -273,6 +296,12 @@ impl Attempt {
                 () = at(silent_until) => {
                     cancel(shared, &dialog, done).await;
                     return Err(Missed::broken(408, "it does not answer"));
+                }
+                () = gone(self.gone.as_ref()) => {
+                    // There is nobody who could be told.
+                    done.abort();
+                    shared.dialogs.remove_dialog(&dialog.id());
+                    return Err(Missed::Over(refused(480)));
                 }
             }
         }
@@ -341,6 +370,13 @@ async fn cancel(shared: &Inbound, dialog: &InviteDialog, done: JoinHandle<Invite
     shared.dialogs.remove_dialog(&dialog.id());
 }
 
+async fn gone(connection: Option<&CancellationToken>) {
+    match connection {
+        Some(connection) => connection.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn at(when: Option<Instant>) {
     match when {
         Some(when) => sleep_until(when).await,
@@ -389,7 +425,7 @@ mod tests {
     }
 
     fn judged(status: &str, has_rung: bool) -> Result<u16, Missed> {
-        let attempt = Attempt { give_up: Instant::now(), answer_within: None, has_rung };
+        let attempt = Attempt { give_up: Instant::now(), answer_within: None, gone: None, has_rung };
         let text = format!("SIP/2.0 {status}\r\nRetry-After: 20 (soon)\r\nContent-Length: 0\r\n\r\n");
         let response = Response::try_from(text.as_bytes()).unwrap();
         attempt.judge(Some(response)).map(|response| response.status_code.into())

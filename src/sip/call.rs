@@ -7,9 +7,11 @@ use std::sync::Arc;
 use rsipstack::dialog::DialogId;
 use rsipstack::dialog::dialog::{Dialog, DialogState, TerminatedReason, TransactionHandle};
 use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::platform::CancellationToken;
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
 use rsipstack::sip::{Header, Method, Request, Response, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
+use rsipstack::transport::SipConnection;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info};
@@ -19,9 +21,9 @@ use super::caller::{self, Caller};
 use super::challenge::Credentials;
 use super::guard::SUPPORTED;
 use super::headers::{self, other};
-use super::inbound::{Inbound, allow, log_unanswered};
+use super::inbound::{Inbound, allow, came_over, log_unanswered};
 use super::info;
-use super::invitation::{Invitation, Refusal, agree_timer, not_acceptable, read_offer};
+use super::invitation::{Invitation, Refusal, agree_timer, read_offer};
 use super::living::{Lived, Named};
 use super::media::MediaTerms;
 use super::refer;
@@ -29,12 +31,16 @@ use super::refresh::{Refreshing, answer_to};
 use super::replaces;
 use super::session_timer::SessionTimer;
 use super::states::Happened;
+use super::stream::is_websocket;
 use super::takeover;
+use super::terms::{NotAgreed, Offered, Terms};
+use super::trunk::Line;
 use super::trunk::caller::source_of;
 use crate::call::{
     Admission, CallEnd, CallError, CallMedia, CallSid, Destination, Handle, HangUp, IncomingCall,
     NotAdmitted, ReferStep, Rejection, Signal,
 };
+use crate::webrtc::MediaNews;
 
 /// Signals that may wait for a call: to answer it and to end it.
 pub(super) const SIGNALS_MAX: usize = 4;
@@ -56,19 +62,21 @@ pub(super) async fn take_call(inbound: &Arc<Inbound>, mut transaction: Transacti
         Err(refusal) => Err(refusal),
     };
     match admitted {
-        Ok((invitation, admission)) => match prepare(inbound, &mut transaction, invitation, admission) {
-            Ok((call, states)) => {
-                start(inbound, transaction, call, states, told);
-                Ok(())
+        Ok((invitation, admission)) => {
+            match prepare(inbound, &mut transaction, invitation, admission).await {
+                Ok((call, states)) => {
+                    start(inbound, transaction, call, states, told);
+                    Ok(())
+                }
+                Err(refusal) => {
+                    inbound
+                        .calls
+                        .call_ended(admission.call, CallEnd::Failed, Some(refusal.status.clone().into()))
+                        .await;
+                    refuse(inbound, &mut transaction, refusal).await
+                }
             }
-            Err(refusal) => {
-                inbound
-                    .calls
-                    .call_ended(admission.call, CallEnd::Failed, Some(refusal.status.clone().into()))
-                    .await;
-                refuse(inbound, &mut transaction, refusal).await
-            }
-        },
+        }
         Err(refusal) => refuse(inbound, &mut transaction, refusal).await,
     }
 }
@@ -78,10 +86,22 @@ fn read(inbound: &Inbound, transaction: &Transaction) -> Result<(Caller, Invitat
     let request = &transaction.original;
     let (user, domain) = (headers::user(&request.uri), request.uri.host().to_string());
     let wanted = inbound.routes.trunk_wanted(&user, &domain);
-    let line = inbound.trunks.identify(request, source_of(transaction), wanted)?;
+    let line = line_of(inbound, transaction, wanted)?;
     let trunk = line.map(|line| &line.trunk);
     let caller = caller::identify(inbound, transaction, trunk.map(|trunk| trunk.name.as_str()))?;
     Ok((caller, Invitation::read(inbound, request, trunk)?))
+}
+
+/// The trunk that an INVITE comes over, if it does: never one that comes over a WebSocket, wherever its browser is.
+pub(super) fn line_of<'i>(
+    inbound: &'i Inbound,
+    transaction: &Transaction,
+    wanted: Option<&str>,
+) -> Result<Option<&'i Arc<Line>>, Refusal> {
+    if is_websocket(came_over(transaction)) {
+        return Ok(None);
+    }
+    inbound.trunks.identify(&transaction.original, source_of(transaction), wanted)
 }
 
 /// Refuses an INVITE.
@@ -113,7 +133,7 @@ async fn admit(
     };
     match inbound.calls.admit_call(incoming).await {
         Ok(admission) => Ok((invitation, admission)),
-        Err(NotAdmitted::ConferenceFull) => Err(StatusCode::BusyHere.into()),
+        Err(NotAdmitted::ConferenceFull | NotAdmitted::NoSeat(_)) => Err(StatusCode::BusyHere.into()),
         Err(
             NotAdmitted::NodeFull | NotAdmitted::NoPorts | NotAdmitted::Overloaded | NotAdmitted::Stopping,
         ) => Err(Refusal {
@@ -124,36 +144,66 @@ async fn admit(
 }
 
 /// Agrees on media, and makes the dialog. The call rings until the model says that it is to be answered.
-fn prepare(
+async fn prepare(
     inbound: &Arc<Inbound>,
     transaction: &mut Transaction,
-    invitation: Invitation,
+    mut invitation: Invitation,
     admission: Admission,
 ) -> Result<(Call, Happened), Refusal> {
-    let signalling = signalling_address(transaction);
-    let address = inbound.advertised.ip();
-    let codecs = invitation.codecs.as_slice().to_vec();
-    let mut terms = MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
-        .map_err(|_| StatusCode::ServerInternalError)?;
-    let unanswered = match &invitation.offer {
-        Some(offer) => {
-            let answered = terms.answer(offer);
-            let (description, media) = answered.map_err(|e| not_acceptable(&inbound.counters, e))?;
-            Unanswered { description, media: Some(media) }
-        }
-        None => Unanswered { description: terms.offer(), media: None },
-    };
+    let offer = invitation.offer.take();
+    let awaits_answer = headers::cseq(&transaction.original).filter(|_| offer.is_none());
+    let (terms, unanswered) = agree(inbound, transaction, &invitation, admission, offer).await?;
     let (dialog, happened) = set_up(inbound, transaction)?;
     let request = &transaction.original;
-    let awaits_answer = headers::cseq(request).filter(|_| invitation.offer.is_none());
     let mut call = Call::ringing(inbound, admission.call, dialog, terms, invitation.timer, request);
     call.answer_with(unanswered, awaits_answer);
+    let connection = transaction.connection.as_ref().filter(|_| is_websocket(came_over(transaction)));
+    call.rings_over(connection.and_then(SipConnection::cancel_token));
     call.answers_challenges_with(inbound.trunks.credentials(invitation.trunk.as_deref()));
     if matches!(invitation.destination, Destination::Script(_)) {
         // Its script may take a while to say what is to become of it.
         call.dialog.ringing(None, None).map_err(|_| StatusCode::ServerInternalError)?;
     }
     Ok((call, happened))
+}
+
+/// Agrees on media with whoever calls: a browser by what it offers, or by what it comes over if it wants ours.
+async fn agree(
+    inbound: &Inbound,
+    transaction: &Transaction,
+    invitation: &Invitation,
+    admission: Admission,
+    offer: Option<Offered>,
+) -> Result<(Terms, Unanswered), Refusal> {
+    let is_browser = match &offer {
+        Some(Offered::Browser(_)) => true,
+        Some(Offered::Phone(_)) => false,
+        None => is_websocket(came_over(transaction)),
+    };
+    let mut terms = if is_browser {
+        let opened = inbound.browsers.open(admission.call).await;
+        let media = opened.map_err(|e| NotAgreed::from(e).refusal(&inbound.counters))?;
+        Terms::Browser(Box::new(media))
+    } else {
+        let (address, signalling) = (inbound.advertised.ip(), signalling_address(transaction));
+        let codecs = invitation.codecs.as_slice().to_vec();
+        MediaTerms::new(address, admission.rtp_port, codecs, invitation.srtp, signalling)
+            .map(Terms::from)
+            .map_err(|_| StatusCode::ServerInternalError)?
+    };
+    let unanswered = match offer {
+        Some(offered @ Offered::Phone(_)) => {
+            let answered = terms.answer(&offered).await;
+            let (description, media) = answered.map_err(|e| e.refusal(&inbound.counters))?;
+            Unanswered::Ready { description, media: Some(media) }
+        }
+        Some(offered @ Offered::Browser(_)) => {
+            terms.can_answer(&offered).map_err(|e| e.refusal(&inbound.counters))?;
+            Unanswered::Offered(offered)
+        }
+        None => Unanswered::Ready { description: terms.offer(), media: None },
+    };
+    Ok((terms, unanswered))
 }
 
 /// Makes the dialog of an INVITE.
@@ -220,7 +270,7 @@ pub(super) struct Call {
     pub(super) calls: Handle,
     shared: Arc<Inbound>,
     pub(super) dialog: InviteDialog,
-    pub(super) terms: MediaTerms,
+    pub(super) terms: Terms,
     pub(super) timer: Option<SessionTimer>,
     pub(super) session_interval_min: u32,
     credentials: Option<Arc<Credentials>>,
@@ -233,6 +283,8 @@ pub(super) struct Call {
     connected: bool,
     /// What it will be answered with.
     unanswered: Option<Box<Unanswered>>,
+    /// Cancelled when nobody can be told any more that it is answered.
+    unreached: Option<CancellationToken>,
     /// The far end takes UPDATE, which refreshes without touching media.
     pub(super) peer_updates: bool,
     transfer: Transfer,
@@ -248,11 +300,16 @@ struct Transfer {
 }
 
 /// What a call that rings is answered with.
-pub(super) struct Unanswered {
-    /// Our session description.
-    pub(super) description: String,
-    /// What it means for the leg; none if the answer to it comes with the ACK.
-    pub(super) media: Option<CallMedia>,
+pub(super) enum Unanswered {
+    /// It is made already.
+    Ready {
+        /// Our session description.
+        description: String,
+        /// What it means for the leg; none if the answer to it comes with the ACK.
+        media: Option<CallMedia>,
+    },
+    /// The answer to this, which a browser begins a handshake upon: nobody waits for that while the call rings.
+    Offered(Offered),
 }
 
 /// Whether the call goes on.
@@ -268,7 +325,7 @@ impl Call {
         shared: &Arc<Inbound>,
         sid: CallSid,
         dialog: InviteDialog,
-        terms: MediaTerms,
+        terms: Terms,
         timer: Option<SessionTimer>,
         invite: &Request,
     ) -> Self {
@@ -286,6 +343,7 @@ impl Call {
             awaits_answer: None,
             connected: false,
             unanswered: None,
+            unreached: None,
             peer_updates: headers::lists(invite, "Allow", None, "UPDATE"),
             transfer: Transfer::default(),
         }
@@ -295,6 +353,11 @@ impl Call {
     pub(super) fn answer_with(&mut self, unanswered: Unanswered, awaits_answer: Option<u32>) {
         self.unanswered = Some(Box::new(unanswered));
         self.awaits_answer = awaits_answer;
+    }
+
+    /// It rings over a connection without which it cannot be answered.
+    pub(super) fn rings_over(&mut self, gone: Option<CancellationToken>) {
+        self.unreached = gone;
     }
 
     /// It was another's before; its media are there.
@@ -307,7 +370,7 @@ impl Call {
         shared: &Arc<Inbound>,
         sid: CallSid,
         dialog: InviteDialog,
-        terms: MediaTerms,
+        terms: Terms,
         timer: Option<SessionTimer>,
         answer: &Response,
     ) -> Self {
@@ -325,6 +388,7 @@ impl Call {
             awaits_answer: None,
             connected: true,
             unanswered: None,
+            unreached: None,
             peer_updates: headers::values(answer, "Allow", None).iter().any(|method| method == "UPDATE"),
             transfer: Transfer::default(),
         };
@@ -350,6 +414,8 @@ impl Call {
                 signal = told.recv() => Box::pin(self.told(signal)).await,
                 response = answer_to(&mut self.refreshing) => Box::pin(self.is_answered(response)).await,
                 () = at(self.act_at) => Box::pin(self.timer_is_due()).await,
+                news = self.terms.news() => Box::pin(self.heard(news)).await,
+                () = gone(self.unreached.as_ref()), if self.unanswered.is_some() => self.is_unreached().await,
             };
             if next == Next::Over {
                 return;
@@ -391,15 +457,25 @@ impl Call {
         let Some(unanswered) = self.unanswered.take() else {
             return Next::GoOn;
         };
-        if let Some(media) = unanswered.media {
+        let (description, media) = match *unanswered {
+            Unanswered::Ready { description, media } => (description, media),
+            Unanswered::Offered(offered) => match self.terms.answer(&offered).await {
+                Ok((description, media)) => (description, Some(media)),
+                Err(e) => {
+                    let status = e.refusal(&self.shared.counters).status;
+                    self.is_over(CallEnd::Failed, Some(status.clone().into())).await;
+                    return self.refuse(status);
+                }
+            },
+        };
+        if let Some(media) = media {
             if self.calls.connect_call(self.sid, media).await.is_err() {
                 self.calls.call_ended(self.sid, CallEnd::Failed, Some(503)).await;
                 return self.refuse(StatusCode::ServiceUnavailable);
             }
             self.connected = true;
         }
-        let description = unanswered.description.into_bytes();
-        if self.dialog.accept(Some(self.answer_headers(true)), Some(description)).is_err() {
+        if self.dialog.accept(Some(self.answer_headers(true)), Some(description.into_bytes())).is_err() {
             // The transaction is gone.
             return self.ended(CallEnd::Failed).await;
         }
@@ -504,11 +580,11 @@ impl Call {
             return Next::GoOn;
         };
         self.awaits_answer = None;
-        let media = match self.terms.read_answer(&ack.body) {
+        let media = match self.terms.read_answer(&ack.body).await {
             Ok(media) => media,
             Err(e) => {
-                debug!(call = %self.sid, error = %e, "answer not acceptable");
-                self.shared.counters.refuse_sdp(e);
+                debug!(call = %self.sid, error = ?e, "answer not acceptable");
+                e.refusal(&self.shared.counters);
                 return self.give_up("SIP;cause=488;text=\"answer not acceptable\"").await;
             }
         };
@@ -560,10 +636,8 @@ impl Call {
             self.awaits_answer = headers::cseq(request);
             return Ok(Some(self.terms.offer()));
         };
-        let answered = self.terms.answer(&offer);
-        let (answer, media) = answered.map_err(|e| not_acceptable(&self.shared.counters, e))?;
-        let applied = self.calls.set_call_media(self.sid, media).await;
-        applied.map_err(|_| StatusCode::ServiceUnavailable)?;
+        let answered = self.terms.renegotiate(&offer, (&self.calls, self.sid)).await;
+        let answer = answered.map_err(|e| e.refusal(&self.shared.counters))?;
         self.timer = timer;
         Ok(Some(answer))
     }
@@ -631,6 +705,26 @@ impl Call {
         self.credentials = credentials.map(Arc::new);
     }
 
+    /// What became of a browser's media by themselves.
+    async fn heard(&mut self, news: MediaNews) -> Next {
+        match news {
+            MediaNews::Flowing => Next::GoOn,
+            MediaNews::Failed(why) => {
+                debug!(call = %self.sid, why, "a browser's media failed");
+                self.is_over(CallEnd::Failed, None).await;
+                self.bye("Q.850;cause=41;text=\"media failed\"").await
+            }
+            // It says so in SIP as well, or is gone with its page.
+            MediaNews::Closed => self.give_up("Q.850;cause=16;text=\"the media were closed\"").await,
+        }
+    }
+
+    /// Nobody can be told any more that it is answered.
+    async fn is_unreached(&self) -> Next {
+        self.is_over(CallEnd::Canceled, None).await;
+        self.refuse(StatusCode::RequestTerminated)
+    }
+
     async fn ended(&self, end: CallEnd) -> Next {
         self.is_over(end, None).await;
         Next::Over
@@ -651,6 +745,13 @@ pub(super) fn sdp_follows() -> Header {
 async fn respond(handle: &TransactionHandle, status: StatusCode, headers: Vec<Header>, body: Option<String>) {
     // A transaction that is gone wants no answer.
     let _ = handle.respond(status, Some(headers), body.map(String::into_bytes)).await;
+}
+
+async fn gone(connection: Option<&CancellationToken>) {
+    match connection {
+        Some(connection) => connection.cancelled().await,
+        None => pending().await,
+    }
 }
 
 async fn at(when: Option<Instant>) {

@@ -5,9 +5,10 @@ use rsipstack::sip::{Request, StatusCode};
 use rsipstack::transaction::transaction::Transaction;
 
 use super::headers;
-use super::inbound::Inbound;
+use super::inbound::{Inbound, came_over};
 use super::invitation::Refusal;
 use super::registrar::{self, Sender};
+use super::stream::is_websocket;
 use crate::call::{AccountSid, DialTarget};
 
 /// Who calls.
@@ -20,7 +21,8 @@ pub(super) struct Caller {
 
 /// Finds out who sent an INVITE. Who says that they are an agent of ours, who calls what is for agents only, and who
 /// brings a proof without being asked, must prove it; all others are who they say, as long as they say nothing that only
-/// an agent may. Calls over a trunk are from the telephone network, whatever name they bear.
+/// an agent may. Calls over a trunk are from the telephone network, whatever name they bear. Over a WebSocket everybody must
+/// prove it: any page may open one from its visitor's network.
 pub(super) fn identify(
     inbound: &Inbound,
     transaction: &Transaction,
@@ -33,8 +35,10 @@ pub(super) fn identify(
         return Err(StatusCode::Forbidden.into());
     }
     let claimed = claimed(inbound, request).filter(|_| trunk.is_none());
-    let must_prove =
-        claimed.is_some() || is_for_agents || (trunk.is_none() && registrar.has_credentials(request));
+    let must_prove = claimed.is_some()
+        || is_for_agents
+        || is_websocket(came_over(transaction))
+        || (trunk.is_none() && registrar.has_credentials(request));
     if !must_prove {
         let name = headers::caller(request);
         if name.starts_with("client:") {

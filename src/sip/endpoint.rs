@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use rsipstack::EndpointBuilder;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::{HostWithPort, Param, Scheme, Transport, Uri};
+use rsipstack::sip::Transport;
 use rsipstack::transaction::Endpoint as LibraryEndpoint;
 use rsipstack::transaction::endpoint::EndpointOption;
 use rsipstack::transport::udp::UdpConnection;
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::task::TaskTracker;
 
+use super::advertised::Advertised;
 use super::counters::SipCounters;
 use super::dialler::Dialler;
 use super::forking::Elsewhere;
@@ -27,6 +29,7 @@ use super::living::Living;
 use super::merged::Recent;
 use super::outgoing::AsTheyWroteThem;
 use super::registrar::{self, Registrar};
+use super::resolver::Resolver;
 use super::secure::{OpenTls, SecureDialler, Trust};
 use super::states::States;
 use super::stream::Serving;
@@ -34,11 +37,13 @@ use super::tls::Certificate;
 use super::trunk::Trunks;
 use super::trunk::register::keep_registered;
 use super::udp::{Gate, GuardedUdp, KeepAlive};
+use super::websocket::WebSockets;
 use super::{outbound, tcp, tls};
 use crate::call::{self, AccountSid, OutgoingCall};
 use crate::config::{self, Agents, Codecs, Routes, SrtpPolicy};
 use crate::directory::Directory;
 use crate::telemetry::Metrics;
+use crate::webrtc::Browsers;
 
 /// Who we are in `User-Agent`.
 const USER_AGENT: &str = concat!("Confab/", env!("CARGO_PKG_VERSION"));
@@ -129,6 +134,8 @@ pub struct Settings {
     pub routes: Routes,
     /// Whose numbers are called, and what they say: before any route.
     pub directory: Directory,
+    /// Makes the media of browsers' calls, and rings at those that agents have beside their phones.
+    pub browsers: Browsers,
     /// Who vouches for those whom the node calls over TLS.
     pub trust: Trust,
     /// Ways to the telephone network.
@@ -139,6 +146,17 @@ pub struct Settings {
     pub srtp: SrtpPolicy,
     /// The shortest session interval accepted, in seconds (RFC 4028 §5).
     pub session_interval_min: u32,
+    /// Where browsers with SIP of their own come.
+    pub web: Web,
+}
+
+/// The ports of the HTTP listeners.
+#[derive(Clone, Copy, Debug)]
+pub struct Web {
+    /// The one without TLS.
+    pub http: u16,
+    /// The one over TLS, if there is one.
+    pub https: Option<u16>,
 }
 
 /// A running endpoint.
@@ -147,6 +165,8 @@ pub struct Endpoint {
     calls: TaskTracker,
     /// Cancelled first: the node unregisters while its sockets are still open.
     leaving: CancellationToken,
+    /// None: there are no agents, and nobody else may come by one.
+    web: Option<WebSockets>,
 }
 
 impl Endpoint {
@@ -161,33 +181,31 @@ impl Endpoint {
         outgoing: mpsc::Receiver<OutgoingCall>,
         metrics: &Metrics,
     ) -> io::Result<Self> {
-        let advertised = settings.advertised;
+        let advertised = advertised(&settings, &sockets);
+        let has_agents = !settings.agents.is_empty();
         let counters = Arc::new(SipCounters::new(metrics));
         let registrar = Registrar::new(settings.agents, settings.realm, settings.account, metrics)
             .map_err(io::Error::other)?;
         let (registrar, elsewhere) = (Arc::new(registrar), Arc::new(Elsewhere::default()));
-        let living = Arc::new(Living::default());
-        let stop = CancellationToken::new();
-        let public = SocketAddr::new(advertised, sockets.address.port());
-        let public_tls = sockets.tls.as_ref().map(|tls| SocketAddr::new(advertised, tls.address.port()));
+        let (living, stop) = (Arc::new(Living::default()), CancellationToken::new());
         let gate = Arc::new(Gate::new(limiter(&settings.trunks), Arc::clone(&counters)));
 
         let socket = Arc::new(GuardedUdp::new(sockets.udp, Arc::clone(&gate)));
         let keep_alive = KeepAlive(Arc::clone(&socket));
-        let transport = transport_over(socket, public, &stop).await?;
+        let transport = transport_over(socket, advertised.sip, Resolver::new(&registrar), &stop).await?;
         let open = Arc::new(OpenTls::default());
         let written = AsTheyWroteThem::new(&registrar, &elsewhere, &open, &living);
-        let endpoint = build(transport, written, advertised, &stop);
+        let endpoint = build(transport, written, advertised.ip(), &stop);
         let requests = endpoint.incoming_transactions().map_err(io::Error::other)?;
         let tasks = TaskTracker::new();
         let inner = endpoint.inner.clone();
         let serving = || Serving { endpoint: inner.clone(), gate: Arc::clone(&gate) };
-        let advertised = SipAddr { r#type: Some(Transport::Tcp), addr: public.into() };
-        let (here, known) = (public_tls.unwrap_or(public), (open, Arc::clone(&living)));
-        let secure = SecureDialler::new(serving(), settings.trust, here, known, stop.child_token());
+        let here = SipAddr { r#type: Some(Transport::Tcp), addr: advertised.sip.into() };
+        let (secure_here, known) = (advertised.over(Transport::Tls), (open, Arc::clone(&living)));
+        let secure = SecureDialler::new(serving(), settings.trust, secure_here, known, stop.child_token());
         let dialogs = Arc::new(DialogLayer::new(inner.clone()));
         let inbound = Inbound {
-            dialler: Dialler::new(serving(), advertised.clone(), Arc::clone(&living), stop.child_token()),
+            dialler: Dialler::new(serving(), here.clone(), Arc::clone(&living), stop.child_token()),
             secure,
             states: follow(&dialogs, &stop),
             dialogs,
@@ -198,11 +216,11 @@ impl Endpoint {
             routes: settings.routes,
             directory: settings.directory,
             registrar,
+            browsers: settings.browsers,
             elsewhere,
             codecs: settings.codecs,
             srtp: settings.srtp,
-            advertised: public,
-            advertised_tls: public_tls,
+            advertised,
             counters,
             tasks: tasks.clone(),
             session_interval_min: settings.session_interval_min,
@@ -218,11 +236,20 @@ impl Endpoint {
         let leaving = CancellationToken::new();
         register(&inbound, &keep_alive, &leaving);
         tokio::spawn(outbound::serve(inbound, outgoing));
-        tokio::spawn(tcp::listen(sockets.tcp, advertised, serving(), stop.child_token()));
-        if let Some((tls, public)) = sockets.tls.zip(public_tls) {
-            tokio::spawn(tls::listen(tls.tcp, tls.certificate, public, serving(), stop.child_token()));
+        tokio::spawn(tcp::listen(sockets.tcp, here, serving(), stop.child_token()));
+        if let Some(tls) = sockets.tls {
+            tokio::spawn(tls::listen(tls.tcp, tls.certificate, secure_here, serving(), stop.child_token()));
         }
-        Ok(Self { stop, calls: tasks, leaving })
+        let web = has_agents.then(|| WebSockets::new(serving(), advertised, stop.child_token()));
+        Ok(Self { stop, calls: tasks, leaving, web })
+    }
+
+    /// What it serves over HTTP, in front of `others`.
+    pub fn routes(&self, others: Router) -> Router {
+        match &self.web {
+            Some(web) => web.clone().routes(others),
+            None => others,
+        }
     }
 
     /// Waits until all calls' signalling is done, at most `patience`, then closes the sockets.
@@ -233,6 +260,17 @@ impl Endpoint {
             tracing::warn!("some far ends did not answer the end of their calls");
         }
         self.stop.cancel();
+    }
+}
+
+/// Where far ends reach what was bound.
+fn advertised(settings: &Settings, sockets: &Sockets) -> Advertised {
+    let at = |port| SocketAddr::new(settings.advertised, port);
+    Advertised {
+        sip: at(sockets.address.port()),
+        tls: sockets.tls.as_ref().map(|tls| at(tls.address.port())),
+        http: at(settings.web.http),
+        https: settings.web.https.map(at),
     }
 }
 
@@ -281,22 +319,11 @@ fn register(shared: &Arc<Inbound>, keep_alive: &KeepAlive, leaving: &Cancellatio
 async fn transport_over(
     socket: Arc<GuardedUdp>,
     public: SocketAddr,
+    resolver: Resolver,
     stop: &CancellationToken,
 ) -> io::Result<TransportLayer> {
-    let transport = TransportLayer::new(stop.clone());
+    let transport = TransportLayer::new_with_domain_resolver(stop.clone(), Box::new(resolver));
     let udp = UdpConnection::from_socket(socket, Some(public), Some(stop.child_token()));
     transport.add_transport(udp.await.map_err(io::Error::other)?.into());
     Ok(transport)
-}
-
-/// Our Contact: where requests within a dialog are to be sent. One that was called over TLS as `sips` is to be called
-/// so in the dialog as well (RFC 3261 §12.1.1), which says by itself that it is over TLS.
-pub(super) fn contact(advertised: SocketAddr, transport: Transport, called: Option<&Scheme>) -> Uri {
-    let is_sips = called == Some(&Scheme::Sips) && transport == Transport::Tls;
-    let mut uri = Uri { host_with_port: HostWithPort::from(advertised), ..Uri::default() };
-    uri.scheme = Some(if is_sips { Scheme::Sips } else { Scheme::Sip });
-    if !is_sips && matches!(transport, Transport::Tcp | Transport::Tls) {
-        uri.params.push(Param::Transport(transport));
-    }
-    uri
 }

@@ -7,7 +7,8 @@
 //!              └─ attempt ─▶ phone   486
 //! ```
 //!
-//! All attempts offer the one port of the call's leg: the leg listens to whoever answered, and to nobody before.
+//! All attempts offer the one leg of the call, be it by its port or by that of the browsers: it listens to whoever answered,
+//! and to nobody before.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use super::attempt::{Answered, Missed, NotAnswered, Way, attempt};
+use super::attempt::{Answered, Missed, NotAnswered, Way, WayMedia, attempt};
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::outbound::caller;
@@ -81,10 +82,7 @@ pub(super) async fn fork(
     give_up: Instant,
 ) -> Result<Answered, NotAnswered> {
     let found = shared.registrar.devices(name, outgoing.order.account);
-    let (mut devices, ring) = found.ok_or(NotAnswered::failed(404))?;
-    if devices.is_empty() && outgoing.order.wake.is_some() {
-        devices = woken(shared, outgoing, name, give_up).await?;
-    }
+    let (devices, ring) = found.ok_or(NotAnswered::failed(404))?;
     if devices.is_empty() {
         return Err(NotAnswered { end: CallEnd::NoAnswer, status: Some(480) });
     }
@@ -103,43 +101,22 @@ pub(super) async fn fork(
         next_at: None,
         best: None,
         begun: 0,
+        is_elsewhere: false,
     };
     fork.ring_more(outgoing, give_up);
     let result = fork.run(outgoing, &mut ended, give_up).await;
-    fork.stop(result.is_ok());
+    let is_answered = result.is_ok() || fork.is_elsewhere;
+    fork.stop(is_answered);
     // Who answers from now on hears of it by themselves.
     ended.close();
     while let Ok((_, outcome)) = ended.try_recv() {
         // Whoever was quicker does not wait until this one has said that they heard.
         let shared = Arc::clone(shared);
-        shared.tasks.clone().spawn(async move { hang_up(&shared, outcome).await });
+        if let Ok(answered) = outcome {
+            shared.tasks.clone().spawn(async move { hang_up(&shared, answered).await });
+        }
     }
     result
-}
-
-/// The phones of an agent who has none yet, when one that somebody wakes has come.
-async fn woken(
-    shared: &Inbound,
-    outgoing: &mut OutgoingCall,
-    name: &str,
-    give_up: Instant,
-) -> Result<Vec<Device>, NotAnswered> {
-    loop {
-        let registered = shared.registrar.registered();
-        let found = shared.registrar.devices(name, outgoing.order.account);
-        if let Some((devices, _)) = found.filter(|(devices, _)| !devices.is_empty()) {
-            return Ok(devices);
-        }
-        tokio::select! {
-            () = registered => {}
-            signal = outgoing.signals.recv() => {
-                if !matches!(signal, Some(Signal::Answer)) {
-                    return Err(NotAnswered::CANCELED);
-                }
-            }
-            () = sleep_until(give_up) => return Ok(Vec::new()),
-        }
-    }
 }
 
 /// What came of an attempt, by its number.
@@ -158,6 +135,8 @@ struct Fork {
     /// What is said of the call if nobody answers.
     best: Option<NotAnswered>,
     begun: usize,
+    /// It was answered by no phone of theirs.
+    is_elsewhere: bool,
 }
 
 /// An attempt that is under way. It is cancelled when this is dropped.
@@ -191,6 +170,7 @@ impl Fork {
                 }
                 signal = outgoing.signals.recv() => {
                     if !matches!(signal, Some(Signal::Answer)) {
+                        self.is_elsewhere = signal == Some(Signal::Replaced);
                         return Err(NotAnswered::CANCELED);
                     }
                 }
@@ -261,8 +241,10 @@ impl Fork {
         let (shared, outcomes) = (Arc::clone(&self.shared), self.outcomes.clone());
         self.shared.tasks.spawn(async move {
             let outcome = Box::pin(attempt(&shared, &mut its_own, way, give_up)).await;
-            if let Err(refused) = outcomes.send((number, outcome)).await {
-                hang_up(&shared, refused.0.1).await;
+            if let Err(refused) = outcomes.send((number, outcome)).await
+                && let Ok(answered) = refused.0.1
+            {
+                hang_up(&shared, answered).await;
             }
         });
     }
@@ -279,10 +261,7 @@ impl Fork {
 }
 
 /// Ends a call that was answered when another had been already.
-async fn hang_up(shared: &Inbound, outcome: Result<Answered, Missed>) {
-    let Ok(Answered { dialog, .. }) = outcome else {
-        return;
-    };
+pub(super) async fn hang_up(shared: &Inbound, Answered { dialog, .. }: Answered) {
     if let Err(e) = dialog.bye_with_headers(Some(vec![other("Reason", ELSEWHERE)])).await {
         debug!(error = %e, "BYE failed");
     }
@@ -292,15 +271,19 @@ async fn hang_up(shared: &Inbound, outcome: Result<Answered, Missed>) {
 /// The way to a phone.
 fn way(shared: &Inbound, outgoing: &OutgoingCall, device: Device, call_id: &str) -> Option<Way> {
     Some(Way {
-        caller: caller(&outgoing.order.from, &shared.advertised.to_string())?,
+        caller: caller(&outgoing.order.from, &shared.advertised.sip.to_string())?,
         callee: device.uri,
         destination: device.destination,
         is_connected: device.route.is_empty(),
         name: None,
         route: device.route,
         call_id: Some(call_id.to_owned()),
-        codecs: shared.codecs.as_slice().to_vec(),
-        srtp: shared.srtp,
+        media: if device.is_browser {
+            WayMedia::Browser
+        } else {
+            WayMedia::Phone { codecs: shared.codecs.as_slice().to_vec(), srtp: shared.srtp }
+        },
+        gone: device.gone,
         credentials: None,
         answer_within: None,
     })

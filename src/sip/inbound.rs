@@ -1,6 +1,5 @@
 //! Requests that come in: those of a dialog go to it, a new INVITE becomes a call, the rest is answered here.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use super::advertised::Advertised;
 use super::call::take_call;
 use super::counters::SipCounters;
 use super::dialler::Dialler;
-use super::endpoint::contact;
 use super::forking::Elsewhere;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
@@ -28,11 +27,13 @@ use super::merged::Recent;
 use super::registrar::{self, Registrar};
 use super::secure::SecureDialler;
 use super::states::States;
+use super::stream::transport_of;
 use super::trunk::Trunks;
 use super::udp::Gate;
 use crate::call::{self, CallEnd};
 use crate::config::{Codecs, Routes, SrtpPolicy};
 use crate::directory::Directory;
+use crate::webrtc::Browsers;
 
 /// How long a request within a call waits for the ACK of the call's INVITE: T1, within which an ACK that was sent
 /// before it has come (RFC 3261 §17.1.1.1).
@@ -61,15 +62,16 @@ pub(super) struct Inbound {
     pub(super) directory: Directory,
     /// Agents, and where they are.
     pub(super) registrar: Arc<Registrar>,
+    /// Makes the media of browsers' calls, and rings at those that agents have as well.
+    pub(super) browsers: Browsers,
     /// Calls that were answered elsewhere.
     pub(super) elsewhere: Arc<Elsewhere>,
     /// Codecs, the best liked first.
     pub(super) codecs: Codecs,
     /// Whether media are SRTP where the route does not say.
     pub(super) srtp: SrtpPolicy,
-    pub(super) advertised: SocketAddr,
-    /// The same for SIP over TLS, if it is served.
-    pub(super) advertised_tls: Option<SocketAddr>,
+    /// Where far ends reach us.
+    pub(super) advertised: Advertised,
     pub(super) counters: Arc<SipCounters>,
     pub(super) tasks: TaskTracker,
     /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
@@ -93,9 +95,7 @@ pub(super) async fn serve(inbound: Arc<Inbound>, mut requests: TransactionReceiv
 impl Inbound {
     /// Our Contact in the dialog that this request begins.
     pub(super) fn contact(&self, transaction: &Transaction) -> Uri {
-        let transport = transaction.connection.as_ref().map_or(Transport::Udp, |c| c.transport());
-        let advertised = self.advertised_tls.filter(|_| transport == Transport::Tls);
-        contact(advertised.unwrap_or(self.advertised), transport, transaction.original.uri.scheme.as_ref())
+        self.advertised.contact(came_over(transaction), transaction.original.uri.scheme.as_ref())
     }
 
     async fn take(self: Arc<Self>, mut transaction: Transaction) {
@@ -196,6 +196,11 @@ impl Inbound {
             transaction.reply(StatusCode::LoopDetected).await
         }
     }
+}
+
+/// What a request came over.
+pub(super) fn came_over(transaction: &Transaction) -> Transport {
+    transaction.connection.as_ref().map_or(Transport::Udp, transport_of)
 }
 
 pub(super) fn log_unanswered(answered: rsipstack::Result<()>) {

@@ -77,6 +77,7 @@ async fn hear(calls: &Handle, call: CallSid, key: PressedDigit) -> (StatusCode, 
             | CallError::StreamsFull
             | CallError::StreamNameTaken
             | CallError::NotStreaming
+            | CallError::NoBrowserPort
             | CallError::DigitsFull,
         ) => (StatusCode::CallTransactionDoesNotExist, Vec::new()),
     }

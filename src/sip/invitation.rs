@@ -7,10 +7,11 @@ use super::counters::SipCounters;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer::{self, SessionTimer};
+use super::terms::Offered;
 use crate::call::{AccountSid, CallEvents, Destination, JoinTerms, StatusCallback};
 use crate::config::{Codecs, Decision, SrtpPolicy, Trunk};
 use crate::directory::Called;
-use crate::sdp::{self, Offer, SdpError};
+use crate::sdp::SdpError;
 
 /// An INVITE that we understood.
 pub(super) struct Invitation {
@@ -26,7 +27,7 @@ pub(super) struct Invitation {
     /// The trunk that it came over.
     pub(super) trunk: Option<String>,
     /// None: the caller wants ours.
-    pub(super) offer: Option<Offer>,
+    pub(super) offer: Option<Offered>,
     pub(super) timer: Option<SessionTimer>,
 }
 
@@ -125,7 +126,7 @@ pub(super) fn agree_timer(request: &Request, interval_min: u32) -> Result<Option
 }
 
 /// The offer of a request, if it has one.
-pub(super) fn read_offer(counters: &SipCounters, request: &Request) -> Result<Option<Offer>, Refusal> {
+pub(super) fn read_offer(counters: &SipCounters, request: &Request) -> Result<Option<Offered>, Refusal> {
     if request.body.is_empty() {
         return Ok(None);
     }
@@ -137,7 +138,7 @@ pub(super) fn read_offer(counters: &SipCounters, request: &Request) -> Result<Op
             headers: vec![Header::Accept("application/sdp".into())],
         });
     }
-    sdp::parse_offer(&request.body).map(Some).map_err(|e| not_acceptable(counters, e))
+    Offered::parse(&request.body).map(Some).map_err(|e| not_acceptable(counters, e))
 }
 
 /// The answer to an offer that cannot be taken.

@@ -31,8 +31,8 @@ struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lived {
     pub(super) call: CallSid,
-    /// Where its leg receives.
-    pub(super) rtp_port: u16,
+    /// Where its leg receives; a browser's has no port of its own.
+    pub(super) rtp_port: Option<u16>,
 }
 
 /// What is known of a dialog.
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_dialog_is_ended_once_and_remembered_for_a_while() {
         let living = Living::default();
-        let lived = Lived { call: CallSid::generate(), rtp_port: 20_000 };
+        let lived = Lived { call: CallSid::generate(), rtp_port: Some(20_000) };
         assert_eq!(living.named(&dialog(0)), Named::Nobody);
         living.begin(dialog(0), lived);
         assert_eq!(living.named(&dialog(0)), Named::Living(lived));

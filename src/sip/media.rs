@@ -113,7 +113,7 @@ impl MediaTerms {
             direction: Direction { send: send && is_somewhere, receive },
             terms: agreed.terms,
         };
-        CallMedia { leg, srtp: self.srtp.clone() }
+        CallMedia { leg, srtp: self.srtp.clone(), ice: None }
     }
 }
 

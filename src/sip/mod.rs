@@ -1,10 +1,10 @@
 //! SIP, as an adapter on the model: calls come in here, and are told to end here.
 //!
 //! ```text
-//! UDP ─▶ guard ─┐                        ┌▶ OPTIONS, no dialog: answered at once
-//!               ├▶ library: transactions ┤
-//! TCP ─▶ guard ─┤   and dialogs          └▶ INVITE: one task a call ─▶ model
-//! TLS ─▶ guard ─┘
+//! UDP ──▶ guard ─┐                        ┌▶ OPTIONS, no dialog: answered at once
+//! TCP ──▶ guard ─┼▶ library: transactions ┤
+//! TLS ──▶ guard ─┤   and dialogs          └▶ INVITE: one task a call ─▶ model
+//! HTTP ─▶ guard ─┘
 //! ```
 //!
 //! The library's traps are shimmed in front of it (`guard`, `udp`, `stream`) and nowhere else is it known.
@@ -15,6 +15,8 @@ pub mod dtmf_info;
 pub mod guard;
 pub mod replaces;
 
+mod advertised;
+mod agent;
 mod asking;
 mod attempt;
 mod call;
@@ -35,17 +37,20 @@ mod outgoing;
 mod refer;
 mod refresh;
 pub mod registrar;
+mod resolver;
 mod secure;
 mod session_timer;
 mod states;
 mod stream;
 mod takeover;
 mod tcp;
+mod terms;
 mod tls;
 mod trunk;
 mod udp;
+mod websocket;
 
-pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, bind, bind_tls};
+pub use endpoint::{Endpoint, Settings, Sockets, TlsSocket, Web, bind, bind_tls};
 pub use secure::Trust;
 pub use session_timer::SESSION_INTERVAL_MIN;
 pub use tls::{Certificate, TlsError};

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::attempt::{Answered, Missed, NotAnswered, Way, attempt};
+use super::agent::{self, Picked};
+use super::attempt::{Answered, Missed, NotAnswered, Way, WayMedia, attempt};
 use super::call::Call;
 use super::challenge::Credentials;
-use super::forking::fork;
 use super::headers::{self, other};
 use super::inbound::Inbound;
 use super::session_timer;
@@ -23,6 +23,7 @@ use super::states::Happened;
 use super::trunk::{Choice, Line, Outcome, Place};
 use crate::call::{CallEnd, DialTarget, OutgoingCall, Progress};
 use crate::config::{TrunkAddress, TrunkTransport};
+use crate::webrtc::PickedUp;
 
 /// The port of SIP where none is said (RFC 3261 §19.1.2).
 const SIP_PORT: u16 = 5_060;
@@ -44,7 +45,8 @@ pub(super) async fn serve(shared: Arc<Inbound>, mut outgoing: mpsc::Receiver<Out
 async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     let call = outgoing.call;
     match Box::pin(reach(&shared, &mut outgoing)).await {
-        Ok((call, states, place)) => {
+        Ok(Reached::Browser(picked_up)) => picked_up.live(outgoing.signals).await,
+        Ok(Reached::Phone(call, states, place)) => {
             let id = call.dialog_id();
             call.is_living();
             call.live(states, outgoing.signals).await;
@@ -59,8 +61,13 @@ async fn dial(shared: Arc<Inbound>, mut outgoing: OutgoingCall) {
     }
 }
 
-/// A call that was answered, and its place on a trunk.
-type Reached = (Call, Happened, Option<Place>);
+/// A call that was answered.
+enum Reached {
+    /// By a phone, and its place on a trunk.
+    Phone(Box<Call>, Happened, Option<Place>),
+    /// By a browser.
+    Browser(Box<PickedUp>),
+}
 
 async fn reach(shared: &Arc<Inbound>, outgoing: &mut OutgoingCall) -> Result<Reached, NotAnswered> {
     let answered = match outgoing.order.to.clone() {
@@ -68,12 +75,15 @@ async fn reach(shared: &Arc<Inbound>, outgoing: &mut OutgoingCall) -> Result<Rea
         DialTarget::Sip(uri) => straight(shared, outgoing, &uri).await,
         DialTarget::Client(name) => {
             let give_up = begin(shared, outgoing).await;
-            fork(shared, outgoing, &name, give_up).await.map(|answered| (answered, None))
+            match agent::call(shared, outgoing, &name, give_up).await? {
+                Picked::Phone(answered) => Ok((*answered, None)),
+                Picked::Browser(picked_up) => return Ok(Reached::Browser(picked_up)),
+            }
         }
     };
     let (answered, place) = answered?;
     let (call, states) = connect(shared, outgoing, answered).await?;
-    Ok((call, states, place))
+    Ok(Reached::Phone(Box::new(call), states, place))
 }
 
 /// Calls a SIP URI, where it says.
@@ -214,11 +224,10 @@ async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<
     };
     Some(Way {
         destination: SipAddr { r#type: Some(transport), addr: address.into() },
-        caller: caller(&order.from, &shared.advertised.to_string())?,
+        caller: caller(&order.from, &shared.advertised.sip.to_string())?,
         callee,
         name: Some(name).filter(|_| is_secure),
-        codecs: shared.codecs.as_slice().to_vec(),
-        srtp: shared.srtp,
+        media: WayMedia::Phone { codecs: shared.codecs.as_slice().to_vec(), srtp: shared.srtp },
         credentials: order.credentials.as_ref().map(|credentials| Credentials {
             username: credentials.username.clone(),
             password: credentials.password.clone(),
@@ -227,6 +236,7 @@ async fn way_to(shared: &Inbound, outgoing: &OutgoingCall, uri: &str) -> Option<
         answer_within: None,
         route: Vec::new(),
         is_connected: false,
+        gone: None,
         call_id: None,
     })
 }
@@ -239,7 +249,7 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
     let callee = Uri::try_from(format!("sip:{user}@{}{parameter}", address.host_port()).as_str()).ok()?;
     let found = find(&address.host, address.port()).await?;
     shared.gate.calls_trunk(found, trunk.messages_per_second);
-    let ours = shared.advertised.to_string();
+    let ours = shared.advertised.sip.to_string();
     let keeps_caller = trunk.caller_id_of_forwarded && outgoing.order.is_forwarded;
     let from = trunk.caller_id.as_deref().filter(|_| !keeps_caller).unwrap_or(&outgoing.order.from);
     Some(Way {
@@ -247,13 +257,16 @@ async fn way_over(shared: &Inbound, outgoing: &OutgoingCall, number: &str, choic
         destination: SipAddr { r#type: Some(transport_of(address)), addr: found.into() },
         name: Some(address.host.clone()),
         caller: caller(user_of(from), trunk.from_domain.as_deref().unwrap_or(&ours))?,
-        codecs: trunk.codecs.as_ref().unwrap_or(&shared.codecs).as_slice().to_vec(),
-        srtp: trunk.srtp.unwrap_or(shared.srtp),
+        media: WayMedia::Phone {
+            codecs: trunk.codecs.as_ref().unwrap_or(&shared.codecs).as_slice().to_vec(),
+            srtp: trunk.srtp.unwrap_or(shared.srtp),
+        },
         // Whatever credentials came with the order are not meant for the trunk.
         credentials: choice.line.credentials(),
         answer_within: Some(trunk.answer_within),
         route: Vec::new(),
         is_connected: false,
+        gone: None,
         call_id: None,
     })
 }
@@ -299,11 +312,11 @@ async fn connect(
     answered: Answered,
 ) -> Result<(Call, Happened), NotAnswered> {
     let Answered { dialog, states, mut terms, response, credentials } = answered;
-    let media = match terms.read_answer(&response.body) {
+    let media = match terms.read_answer(&response.body).await {
         Ok(media) => media,
         Err(e) => {
-            debug!(error = %e, "answer not acceptable");
-            shared.counters.refuse_sdp(e);
+            debug!(error = ?e, "answer not acceptable");
+            e.refusal(&shared.counters);
             let reason = vec![other("Reason", "SIP;cause=488;text=\"answer not acceptable\"")];
             // The far end hears of it or times out.
             let _ = dialog.bye_with_headers(Some(reason)).await;

@@ -18,6 +18,7 @@ use super::forking::Elsewhere;
 use super::living::Living;
 use super::registrar::Registrar;
 use super::secure::OpenTls;
+use super::stream::is_websocket;
 
 /// Writes the URIs of others as they wrote them, and reads where phones are.
 pub(super) struct AsTheyWroteThem {
@@ -47,10 +48,13 @@ impl AsTheyWroteThem {
 }
 
 impl MessageInspector for AsTheyWroteThem {
-    fn before_send(&self, message: SipMessage, _to: Option<&SipAddr>) -> SipMessage {
+    fn before_send(&self, message: SipMessage, to: Option<&SipAddr>) -> SipMessage {
         match message {
             SipMessage::Request(mut request) => {
                 self.elsewhere.explain(&mut request);
+                if let Some(transport) = websocket(to) {
+                    goes_over(&mut request, transport);
+                }
                 SipMessage::Request(put_right(request))
             }
             // The library copies the headers of an answer.
@@ -80,6 +84,9 @@ impl MessageInspector for AsTheyWroteThem {
         {
             reach_over_tls(&mut message, source);
         }
+        if websocket(from).is_some() && is_of_call(&message) && message.record_route_headers().is_empty() {
+            is_over(&mut message, Transport::Ws);
+        }
         message
     }
 }
@@ -102,16 +109,40 @@ fn is_of_call(message: &SipMessage) -> bool {
 /// Contact names has not.
 fn reach_over_tls(message: &mut SipMessage, source: SocketAddr) {
     reach_at(message, source);
+    is_over(message, Transport::Tls);
+}
+
+/// Has the Contact of a message name this transport.
+fn is_over(message: &mut SipMessage, transport: Transport) {
     for header in message.headers_mut().iter_mut() {
         if let Header::Contact(contact) = header
             && let Ok(mut typed) = contact.typed()
             && typed.uri.scheme != Some(Scheme::Sips)
-            && typed.uri.transport() != Some(&Transport::Tls)
+            && typed.uri.transport() != Some(&transport)
         {
             typed.uri.params.retain(|param| !matches!(param, Param::Transport(_)));
-            typed.uri.params.push(Param::Transport(Transport::Tls));
+            typed.uri.params.push(Param::Transport(transport));
+            typed.uri = verbatim(typed.uri);
             *contact = typed.into();
         }
+    }
+}
+
+/// The kind of WebSocket that this is the other end of, if it is.
+fn websocket(far_end: Option<&SipAddr>) -> Option<Transport> {
+    far_end?.r#type.filter(|transport| is_websocket(*transport))
+}
+
+/// Says in a request what it goes over (RFC 3261 §18.1.1): the library takes each WebSocket for TLS.
+fn goes_over(request: &mut Request, transport: Transport) {
+    let is_via = |header: &&mut Header| matches!(header, Header::Via(_));
+    if let Some(Header::Via(via)) = request.headers.iter_mut().find(is_via)
+        && let Ok(mut typed) = via.typed()
+    {
+        typed.transport = transport;
+        // Of connections that are none of browsers (RFC 5923).
+        typed.params.retain(|param| !matches!(param, Param::Other(name, _) if name.value() == "alias"));
+        *via = typed.into();
     }
 }
 
@@ -189,6 +220,21 @@ mod tests {
             let uri = Uri::try_from(text).unwrap();
             assert_eq!(verbatim(uri).to_string(), text);
         }
+    }
+
+    #[test]
+    fn what_goes_over_a_websocket_says_so() {
+        let text = "BYE sip:a@x.invalid SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.9:5060;branch=z9hG4bK1;rport;alias\r\n\
+            Content-Length: 0\r\n\r\n";
+        let mut request = Request::try_from(text.as_bytes()).unwrap();
+        goes_over(&mut request, Transport::Wss);
+        let via = request.via_header().unwrap().value().to_owned();
+        assert_eq!(via, "SIP/2.0/WSS 192.0.2.9:5060;branch=z9hG4bK1;rport");
+        let at =
+            |transport| SipAddr { r#type: transport, addr: HostWithPort::try_from("192.0.2.1:9").unwrap() };
+        assert_eq!(websocket(Some(&at(Some(Transport::Ws)))), Some(Transport::Ws));
+        assert_eq!(websocket(Some(&at(Some(Transport::Tls)))), None);
+        assert_eq!(websocket(Some(&at(None))), None);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Call {
         let mut headers: Vec<Header> = timer.into_iter().collect();
         headers.push(Header::Supported(SUPPORTED.into()));
         let has_offer = !self.peer_updates;
-        let said = has_offer.then(|| self.terms.said().as_bytes().to_vec());
+        let said = has_offer.then(|| self.terms.offer_the_same().into_bytes());
         let method = if has_offer { Method::Invite } else { Method::Update };
         headers.extend(has_offer.then(sdp_follows));
         let asker = self.asker();
@@ -107,7 +107,7 @@ impl Call {
             return;
         }
         // We asked for nothing new; what cannot be read or done leaves all as it was.
-        if let Ok(media) = self.terms.read_answer(&response.body)
+        if let Ok(media) = self.terms.read_answer(&response.body).await
             && let Err(e) = self.calls.set_call_media(self.sid, media).await
         {
             debug!(call = %self.sid, error = %e, "media not refreshed");

@@ -33,7 +33,7 @@ use tracing::{debug, info};
 
 use super::living::Living;
 use super::stream::{Link, Served, Serving};
-use super::tls::{Writer, hand_over};
+use super::tls::{Writer, far_end, hand_over};
 use crate::webhook::{FailureKind, TrustError, authorities, tls_failure};
 
 /// How often an empty line goes over a connection, so that neither the far end nor anything on the way closes it while calls
@@ -192,7 +192,8 @@ impl SecureDialler {
         let (reader, half) = tokio::io::split(stream);
         let token = self.stop.child_token();
         let writer = Writer::new(half, self.local, token.clone());
-        let connection = hand_over(writer, to, token.clone()).await.map_err(|_| NO_CONNECTION)?;
+        let connection =
+            hand_over(Box::new(writer), far_end(to), token.clone()).await.map_err(|_| NO_CONNECTION)?;
         let link = Link::Tls(connection);
         self.serving.endpoint.transport_layer.add_connection(link.clone().into());
         self.open.living().insert(to, Open { token: token.clone(), certificate });

@@ -1,12 +1,12 @@
-//! SIP over a stream, TCP or TLS: our own framer and guard in front of the library, whose reader would close a
-//! trunk's connection, and with it all its calls, over one message it cannot parse. The library only writes.
+//! SIP over a connection, be it TCP, TLS or a WebSocket: our own framer and guard in front of the library, whose reader would
+//! close a trunk's connection, and with it all its calls, over one message it cannot parse. The library only writes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::SipMessage;
+use rsipstack::sip::{SipMessage, Transport};
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transport::tcp::TcpConnection;
 use rsipstack::transport::tls_platform::PlatformTlsConnection;
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
-use super::guard::{Framer, Transport, Verdict};
+use super::guard::{self, Framer, Verdict};
 use super::udp::Gate;
 
 /// Connections of one listener at a time. Trunks have one or a few each; more are refused, so that whoever opens
@@ -75,6 +75,7 @@ pub(super) struct Serving {
 #[derive(Clone)]
 pub(super) enum Link {
     Tcp(TcpConnection),
+    /// TLS, or a WebSocket: [`transport_of`] tells them apart.
     Tls(PlatformTlsConnection),
 }
 
@@ -86,12 +87,30 @@ impl Link {
         }
     }
 
-    fn transport(&self) -> rsipstack::sip::Transport {
+    fn transport(&self) -> Transport {
         match self {
-            Self::Tcp(_) => rsipstack::sip::Transport::Tcp,
-            Self::Tls(_) => rsipstack::sip::Transport::Tls,
+            Self::Tcp(_) => Transport::Tcp,
+            Self::Tls(connection) => said_by(connection),
         }
     }
+}
+
+/// What a connection is. The library takes all that is handed to it ([`super::tls`]) for TLS; only the address of the far end
+/// says what it is.
+pub(super) fn transport_of(connection: &SipConnection) -> Transport {
+    if let SipConnection::TlsPlatform(connection) = connection {
+        return said_by(connection);
+    }
+    connection.transport()
+}
+
+fn said_by(connection: &PlatformTlsConnection) -> Transport {
+    connection.get_remote_addr().r#type.unwrap_or(Transport::Tls)
+}
+
+/// Whether that is a WebSocket, over TLS or without.
+pub(super) const fn is_websocket(transport: Transport) -> bool {
+    matches!(transport, Transport::Ws | Transport::Wss)
 }
 
 impl From<Link> for SipConnection {
@@ -119,6 +138,11 @@ impl Served {
             () = self.read(&mut reader) => {}
             () = self.token.cancelled() => {}
         }
+        self.end().await;
+    }
+
+    /// Has everybody know that it is gone.
+    pub(super) async fn end(self) {
         self.token.cancel();
         debug!("SIP connection closed");
         // It may be closed already.
@@ -153,8 +177,13 @@ impl Served {
     }
 
     /// Handles one message; `false` when the connection is of no more use.
-    async fn take(&self, message: &[u8]) -> bool {
-        match self.serving.gate.judge(message, Transport::Tcp, self.source) {
+    pub(super) async fn take(&self, message: &[u8]) -> bool {
+        let framed_by = if is_websocket(self.link.transport()) {
+            guard::Transport::WebSocket
+        } else {
+            guard::Transport::Tcp
+        };
+        match self.serving.gate.judge(message, framed_by, self.source) {
             Verdict::Forward(message) => self.forward(&message).await,
             Verdict::Reply { message, .. } => self.link.send_raw(&message).await.is_ok(),
             Verdict::Discard(_) => true,

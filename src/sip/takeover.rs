@@ -14,16 +14,16 @@ use rsipstack::sip::StatusCode;
 use rsipstack::transaction::transaction::Transaction;
 use tokio::sync::mpsc;
 
-use super::call::{Call, SIGNALS_MAX, Unanswered, refuse, set_up, signalling_address, start};
+use super::call::{Call, SIGNALS_MAX, Unanswered, line_of, refuse, set_up, signalling_address, start};
 use super::caller;
 use super::headers;
 use super::inbound::Inbound;
-use super::invitation::{Refusal, agree_timer, not_acceptable, read_offer};
+use super::invitation::{Refusal, agree_timer, read_offer};
 use super::living::{Lived, Named};
 use super::media::MediaTerms;
 use super::replaces::Replaces;
 use super::states::Happened;
-use super::trunk::caller::source_of;
+use super::terms::Terms;
 use crate::call::{CallError, Replacer, Signal, TakeOver};
 use crate::config::Trunk;
 
@@ -47,7 +47,7 @@ async fn prepare(
     transaction: &mut Transaction,
     replaces: &Replaces,
 ) -> Result<(Call, Happened, mpsc::Receiver<Signal>), Refusal> {
-    let line = inbound.trunks.identify(&transaction.original, source_of(transaction), None)?;
+    let line = line_of(inbound, transaction, None)?;
     let trunk = line.map(|line| &line.trunk);
     let by = replacer(inbound, transaction, trunk)?;
     let credentials = inbound.trunks.credentials(by.trunk.as_deref());
@@ -58,12 +58,15 @@ async fn prepare(
     let codecs = trunk.and_then(|trunk| trunk.codecs.as_ref()).unwrap_or(&inbound.codecs);
     let srtp = trunk.and_then(|trunk| trunk.srtp).unwrap_or(inbound.srtp);
     let (address, signalling) = (inbound.advertised.ip(), signalling_address(transaction));
-    let mut terms = MediaTerms::new(address, lived.rtp_port, codecs.as_slice().to_vec(), srtp, signalling)
+    // A leg comes by a port of its own, or by that of the browsers, for life.
+    let port = lived.rtp_port.ok_or(StatusCode::NotAcceptableHere)?;
+    let mut terms = MediaTerms::new(address, port, codecs.as_slice().to_vec(), srtp, signalling)
+        .map(Terms::from)
         .map_err(|_| StatusCode::ServerInternalError)?;
     let (description, media) = match &offer {
         Some(offer) => {
-            let answered = terms.answer(offer);
-            let (description, media) = answered.map_err(|e| not_acceptable(&inbound.counters, e))?;
+            let answered = terms.answer(offer).await;
+            let (description, media) = answered.map_err(|e| e.refusal(&inbound.counters))?;
             (description, Some(media))
         }
         None => (terms.offer(), None),
@@ -79,7 +82,7 @@ async fn prepare(
         return Err(status.into());
     }
     // Its media are there already.
-    let unanswered = Unanswered { description, media: None };
+    let unanswered = Unanswered::Ready { description, media: None };
     let awaits = headers::cseq(&transaction.original).filter(|_| offer.is_none());
     let mut call = Call::ringing(inbound, lived.call, dialog, terms, timer, &transaction.original);
     call.answer_with(unanswered, awaits);

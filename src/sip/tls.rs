@@ -7,11 +7,12 @@
 //!
 //! The library takes a TLS stream of other make only from a connector that it asks to call somebody. So a stream that
 //! we accepted, or opened, is laid ready under a name that nobody else has, and the library is told to call that name.
+//! WebSockets are handed to it in the same way: it has no other for connections that are not its own.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
@@ -22,15 +23,16 @@ use rsipstack::sip::Transport;
 use rsipstack::transport::SipAddr;
 use rsipstack::transport::tls_platform::PlatformTlsConnection;
 use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use super::stream::{self, Link, Served, Serving};
-use crate::config::SipTls;
+use crate::config::{SipTls, read_certificates};
+use crate::http::Reloaded;
 
 /// How long a handshake may take. It is two round trips; a phone on a bad network needs a second or two.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +63,7 @@ pub enum TlsError {
 
 /// What makes TLS of accepted connections.
 #[derive(Clone)]
-pub struct Certificate(Arc<ServerConfig>);
+pub struct Certificate(Reloaded<ServerConfig>);
 
 impl Certificate {
     /// Reads certificate and key. TLS 1.2 and 1.3, and no certificate asked of callers.
@@ -69,28 +71,28 @@ impl Certificate {
     /// # Errors
     /// When one of the files is not what it should be, or they do not belong together.
     pub fn load(tls: &SipTls) -> Result<Self, TlsError> {
-        let certificates = read_certificates(&tls.cert)
-            .map_err(|why| TlsError::Certificate { path: tls.cert.clone(), why })?;
-        let wrong_key = |why: String| TlsError::Key { path: tls.key.clone(), why };
-        let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|e| wrong_key(e.to_string()))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| wrong_key(e.to_string()))?
-            .with_no_client_auth()
-            .with_single_cert(certificates, key)
-            .map_err(|e| wrong_key(e.to_string()))?;
-        Ok(Self(Arc::new(config)))
+        Ok(Self(Reloaded::new(read(tls)?)))
+    }
+
+    /// Reads both anew when they change, as long as anybody has this. The task runs on the current tokio runtime.
+    pub fn follow(&self, tls: &SipTls) {
+        let again = tls.clone();
+        self.0.follow(vec![tls.cert.clone(), tls.key.clone()], move || read(&again));
     }
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|e| e.to_string())?;
-    let certificates: Vec<_> = certificates.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-    if certificates.is_empty() {
-        return Err("there is no certificate in it".to_owned());
-    }
-    Ok(certificates)
+fn read(tls: &SipTls) -> Result<ServerConfig, TlsError> {
+    let certificates =
+        read_certificates(&tls.cert).map_err(|why| TlsError::Certificate { path: tls.cert.clone(), why })?;
+    let wrong_key = |why: String| TlsError::Key { path: tls.key.clone(), why };
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|e| wrong_key(e.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| wrong_key(e.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(|e| wrong_key(e.to_string()))
 }
 
 /// Accepts connections until `stop`.
@@ -101,11 +103,10 @@ pub(super) async fn listen(
     serving: Serving,
     stop: CancellationToken,
 ) {
-    let acceptor = TlsAcceptor::from(certificate.0);
     let serving = Arc::new(serving);
     let gate = Arc::clone(&serving.gate);
     stream::accept(listener, gate, stop, move |stream, source, token| {
-        let (acceptor, serving) = (acceptor.clone(), Arc::clone(&serving));
+        let (acceptor, serving) = (TlsAcceptor::from(certificate.0.get()), Arc::clone(&serving));
         async move {
             let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
             let shaken = tokio::select! {
@@ -118,7 +119,7 @@ pub(super) async fn listen(
             };
             let (reader, writer) = tokio::io::split(stream);
             let writer = Writer::new(writer, advertised, token.clone());
-            match hand_over(writer, source, token.clone()).await {
+            match hand_over(Box::new(writer), far_end(source), token.clone()).await {
                 Ok(connection) => {
                     let link = Link::Tls(connection);
                     serving.endpoint.transport_layer.add_connection(link.clone().into());
@@ -179,16 +180,21 @@ impl TlsStream for Writer {
 
 /// Streams that were accepted or opened and wait for the library to fetch them, by name. Each is there only while its own
 /// hand-over runs, so there are never more than connections that begin.
-static READY: LazyLock<Mutex<HashMap<String, Writer>>> = LazyLock::new(Mutex::default);
+static READY: LazyLock<Mutex<HashMap<String, Box<dyn TlsStream>>>> = LazyLock::new(Mutex::default);
 
-fn ready() -> MutexGuard<'static, HashMap<String, Writer>> {
+fn ready() -> MutexGuard<'static, HashMap<String, Box<dyn TlsStream>>> {
     READY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives a stream to the library.
+/// A far end over TLS.
+pub(super) fn far_end(address: SocketAddr) -> SipAddr {
+    SipAddr { r#type: Some(Transport::Tls), addr: address.into() }
+}
+
+/// Gives a stream to the library, which from then on reaches `far_end` by it.
 pub(super) async fn hand_over(
-    writer: Writer,
-    source: SocketAddr,
+    stream: Box<dyn TlsStream>,
+    far_end: SipAddr,
     token: CancellationToken,
 ) -> rsipstack::Result<PlatformTlsConnection> {
     static CONNECTOR: Once = Once::new();
@@ -196,9 +202,8 @@ pub(super) async fn hand_over(
 
     CONNECTOR.call_once(|| set_client_connector(Arc::new(Fetch)));
     let name = format!("taken-{}", TAKEN.fetch_add(1, Ordering::Relaxed));
-    ready().insert(name.clone(), writer);
-    let from = SipAddr { r#type: Some(Transport::Tls), addr: source.into() };
-    let fetched = PlatformTlsConnection::connect(&from, Some(&name), Some(token)).await;
+    ready().insert(name.clone(), stream);
+    let fetched = PlatformTlsConnection::connect(&far_end, Some(&name), Some(token)).await;
     // If it was not fetched, nobody will.
     ready().remove(&name);
     fetched
@@ -215,7 +220,7 @@ impl TlsConnector for Fetch {
         _: SocketAddr,
     ) -> rsipstack::Result<Box<dyn TlsStream>> {
         match ready().remove(&config.server_name) {
-            Some(writer) => Ok(Box::new(writer)),
+            Some(stream) => Ok(stream),
             // A call's requests go over the connection it came by, or one that was opened for it; there is no other.
             None => Err(rsipstack::Error::Error("no connection to it over TLS".to_owned())),
         }

@@ -42,6 +42,8 @@ struct Ear {
     tracks: Tracks,
     outbox: Arc<Outbox>,
     clock: Clock,
+    /// Something was left in its outbox since that was last rung at.
+    has_news: bool,
     /// To be closed when what was tapped so far has been heard.
     is_closing: bool,
 }
@@ -54,7 +56,7 @@ impl Ears {
 
     /// Lets a stream hear a leg from now on: what it hears comes into `outbox`.
     pub fn open(&self, leg: LegId, stream: StreamSid, tracks: Tracks, outbox: Arc<Outbox>) {
-        let ear = Ear { stream, tracks, outbox, clock: Clock::default(), is_closing: false };
+        let ear = Ear { stream, tracks, outbox, clock: Clock::default(), has_news: false, is_closing: false };
         self.lock().entry(leg).or_default().ears.push(ear);
         self.count.fetch_add(1, Ordering::Relaxed);
         self.bell.wake();
@@ -96,6 +98,12 @@ impl Listener for Ears {
     fn caught_up(&self) {
         let mut legs = self.lock();
         legs.retain(|_, heard| {
+            // Both tracks of a tick are there: they go out together.
+            for ear in &mut heard.ears {
+                if std::mem::take(&mut ear.has_news) {
+                    ear.outbox.ring();
+                }
+            }
             let closed = heard.ears.extract_if(.., |ear| ear.is_closing);
             let closed = closed.map(|ear| ear.outbox.close()).count();
             self.count.fetch_sub(closed, Ordering::Relaxed);
@@ -121,7 +129,7 @@ impl Heard {
         for ear in self.ears.iter_mut().filter(|ear| ear.tracks.have(track)) {
             let timestamp = ear.clock.at(track, tap.at);
             // What finds no room is counted there.
-            let _ = ear.outbox.put(Outgoing::Media(Chunk { track, timestamp, payload }));
+            ear.has_news |= ear.outbox.leave(Outgoing::Media(Chunk { track, timestamp, payload }));
         }
     }
 }

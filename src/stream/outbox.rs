@@ -80,6 +80,21 @@ impl Outbox {
     /// Puts something in. Whether it will be sent, or some older sound will not be: what is no sound is refused when too
     /// much of it waits, and everything once it is closed.
     pub fn put(&self, item: Outgoing) -> bool {
+        let is_in = self.leave(item);
+        if is_in {
+            self.ring();
+        }
+        is_in
+    }
+
+    /// Wakes whoever sends.
+    pub fn ring(&self) {
+        self.news.notify_one();
+    }
+
+    /// Puts something in as [`put`](Self::put) does, without waking whoever sends: more comes with it, and all together is
+    /// one write.
+    pub fn leave(&self, item: Outgoing) -> bool {
         let mut waiting = self.lock();
         if waiting.is_closed {
             return false;
@@ -94,8 +109,6 @@ impl Outbox {
             }
         }
         waiting.items.push_back(item);
-        drop(waiting);
-        self.news.notify_one();
         true
     }
 
@@ -190,6 +203,17 @@ mod tests {
         assert_eq!(all.len(), CHUNKS_MAX + 1);
         assert_eq!(all[..2], [Outgoing::Mark("first".to_owned()), sound(3)]);
         assert_eq!(all.last(), Some(&sound(CHUNKS_MAX as u64 + 2)));
+    }
+
+    #[tokio::test]
+    async fn what_is_left_waits_for_the_ring_and_comes_at_once() {
+        let outbox = Outbox::new();
+        let mut next = std::pin::pin!(outbox.next());
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        assert!(outbox.leave(sound(0)) && outbox.leave(sound(20)));
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        outbox.ring();
+        assert_eq!(next.await, Next::These(vec![sound(0), sound(20)]));
     }
 
     #[test]

@@ -67,11 +67,28 @@ impl World {
         let ears = Arc::new(Ears::new(Bell::default()));
         let (forks, reports) = Forks::new(dialler, Arc::clone(&ears), &Metrics::new());
         let stream = StreamSid::generate();
+        let world = Self { ears, forks, reports, servers, stream, step: Mutex::new(0) };
+        world.begin(url, stream);
+        world
+    }
+
+    fn begin(&self, url: &str, stream: StreamSid) {
         let (account, call) = (AccountSid::generate(), CallSid::generate());
         let parameters = Parameters::default();
         let opening = Opening { account, call, stream, tracks: Tracks::Inbound, parameters };
-        forks.begin(Begin { leg: LEG, url: StreamUrl::parse(url).expect("a URL"), opening, speech: None });
-        Self { ears, forks, reports, servers, stream, step: Mutex::new(0) }
+        self.forks.begin(Begin {
+            leg: LEG,
+            url: StreamUrl::parse(url).expect("a URL"),
+            opening,
+            speech: None,
+        });
+    }
+
+    /// Another stream of the same leg.
+    fn another(&self, url: &str) -> StreamSid {
+        let stream = StreamSid::generate();
+        self.begin(url, stream);
+        stream
     }
 
     async fn server(&mut self) -> WebSocketStream<DuplexStream> {
@@ -92,6 +109,7 @@ impl World {
             });
             *step += 1;
         }
+        self.ears.caught_up();
     }
 
     fn ends(&self) {
@@ -126,6 +144,10 @@ async fn next(server: &mut WebSocketStream<DuplexStream>) -> Value {
     serde_json::from_str(message.to_text().expect("text")).expect("JSON")
 }
 
+fn timestamp(message: &Value) -> u64 {
+    message["media"]["timestamp"].as_str().expect("a text").parse().expect("a number")
+}
+
 /// `connected` and `start` are heard.
 async fn is_opened(server: &mut WebSocketStream<DuplexStream>) {
     assert_eq!(next(server).await["event"], "connected");
@@ -156,6 +178,36 @@ async fn a_server_that_takes_nothing_loses_its_own_oldest_sound_and_is_told_how_
     let chunk: u64 = first["media"]["chunk"].as_str().expect("a text").parse().expect("a number");
     let dropped = 1_000 - CHUNKS_MAX as u64 - (chunk - 1);
     assert!(note.message.contains(&format!("{} ms", 20 * dropped)), "{}: {dropped}", note.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stalls_for_half_a_minute_has_a_gap_and_another_stream_of_the_call_has_none() {
+    let mut world = World::new("ws://server.example/");
+    let mut stalled = world.server().await;
+    world.is_started().await;
+    let other = world.another("ws://server.example/");
+    let mut good = world.server().await;
+    assert_eq!(world.report().await, Report::Started(other));
+    for server in [&mut stalled, &mut good] {
+        is_opened(server).await;
+    }
+    for step in 0..30 * 50 {
+        world.hears(1);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(timestamp(&next(&mut good).await), step * 20);
+    }
+    let mut times = vec![timestamp(&next(&mut stalled).await)];
+    while times[times.len() - 1] < (30 * 50 - 1) * 20 {
+        times.push(timestamp(&next(&mut stalled).await));
+    }
+    let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step != 20).collect();
+    let [gap] = gaps[..] else { panic!("{gaps:?}") };
+    // What was on the wire, and the last ten seconds.
+    assert_eq!(times.len() as u64, 30 * 50 - (gap / 20 - 1));
+    assert!(times.len() >= CHUNKS_MAX && gap > 15_000, "{gap}");
+    let note = world.note().await;
+    assert_eq!(note.code, 31_930);
+    assert!(note.message.contains(&format!("{} ms", gap - 20)), "{}: {gap}", note.message);
 }
 
 #[tokio::test(start_paused = true)]

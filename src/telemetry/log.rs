@@ -11,7 +11,7 @@
 use std::io::IsTerminal;
 
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::{MakeWriter, layer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -62,7 +62,10 @@ where
         Format::Text => boxed(layer().with_ansi(colours).with_writer(writer)),
         Format::Json => boxed(layer().json().flatten_event(true).with_writer(writer)),
     };
-    let filter = EnvFilter::try_new(filter)?.and(filter_fn(is_harmless));
+    // It lets through what the operator's does. Without that said, whatever anybody might log would be asked about, and what
+    // libraries trace with each message costs more than the message.
+    let harmless = filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE);
+    let filter = EnvFilter::try_new(filter)?.and(harmless);
     Ok(lines.with_filter(filter).boxed())
 }
 
@@ -84,9 +87,17 @@ const VERBATIM_MOST: Level = Level::WARN;
 /// that somebody should be warned of.
 const CARRIER: &str = "rsipstack::transport";
 
+/// The crate of browsers' handshakes. It warns of whatever a stranger sends and it does not know, and would tell of keys; what
+/// matters of a handshake is told by the node itself.
+const HANDSHAKES: &str = "rtc_dtls";
+
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
     // Levels are ordered by verbosity: WARN is less than INFO.
-    let verbatim = metadata.target().split("::").next() == Some(VERBATIM);
+    let library = metadata.target().split("::").next();
+    if library == Some(HANDSHAKES) {
+        return false;
+    }
+    let verbatim = library == Some(VERBATIM);
     let most = if metadata.target().starts_with(CARRIER) { Level::ERROR } else { VERBATIM_MOST };
     !verbatim || *metadata.level() <= most
 }
@@ -99,6 +110,14 @@ mod tests {
     use tracing::{debug, error, info, info_span, trace, warn};
 
     use super::*;
+
+    #[test]
+    fn what_is_beyond_the_operators_filter_is_not_even_asked_about() {
+        for (filter, most) in [("warn", LevelFilter::WARN), ("info,confab::sip=debug", LevelFilter::DEBUG)] {
+            let lines = lines(filter, Format::Text, false, io::sink).unwrap();
+            assert_eq!(lines.max_level_hint(), Some(most), "{filter}");
+        }
+    }
 
     #[test]
     fn no_filter_opens_what_the_sip_library_writes_below_warn() {
@@ -183,5 +202,14 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn nothing_is_told_of_handshakes_but_by_the_node_itself() {
+        let written = capture("trace,rtc_dtls=trace", Format::Text, || {
+            error!(target: "rtc_dtls::conn", "KEY");
+            info!(target: "confab::webrtc::desk", "hello");
+        });
+        assert!(!written.contains("KEY") && written.contains("hello"), "{written}");
     }
 }

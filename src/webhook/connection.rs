@@ -17,8 +17,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -27,6 +26,7 @@ use super::egress::Egress;
 use super::failure::FailureKind;
 use super::network::{Network, Stream};
 use super::target::Origin;
+use crate::config::read_certificates;
 
 /// Idle connections kept in all; when one more becomes idle, the oldest is closed.
 const IDLE_MAX: usize = 128;
@@ -209,15 +209,8 @@ pub fn authorities(extra: Option<&Path>) -> Result<RootCertStore, TrustError> {
     }
     let Some(path) = extra else { return Ok(roots) };
     let wrong = |why: String| TrustError::File { path: path.display().to_string(), why };
-    let certs = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-    let mut added = 0;
-    for cert in certs {
-        let cert = cert.map_err(|error| wrong(error.to_string()))?;
+    for cert in read_certificates(path).map_err(wrong)? {
         roots.add(cert).map_err(|error| wrong(error.to_string()))?;
-        added += 1;
-    }
-    if added == 0 {
-        return Err(wrong("it holds none".to_owned()));
     }
     Ok(roots)
 }

@@ -109,6 +109,7 @@ impl FanOut {
         if self.shared.listener.is_listening() {
             // So that all that was tapped before something else happened is there.
             pump.hand_out(&*self.shared.listener);
+            self.shared.listener.caught_up();
         }
         // While nobody listens it may have come to an end just now, with something left.
         self.aside.take(tap) || (!self.shared.listener.is_listening() && pump.take(tap))

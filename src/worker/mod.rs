@@ -1,7 +1,9 @@
 //! Media threads: sockets, clocks and queues around the engine. Control and media meet here and nowhere else.
 
+mod browser_port;
 mod clock;
 mod deadline;
+mod door;
 mod fan_out;
 mod ports;
 mod queue;
@@ -17,13 +19,16 @@ use std::thread::JoinHandle;
 use confab_media::EngineSettings;
 use tokio::sync::mpsc;
 
+use self::browser_port::Neighbours;
+pub use self::browser_port::{BrowserPort, HandshakeDatagram, HandshakeReader};
 pub use self::clock::{now, wall_clock};
+use self::door::Door;
 pub use self::fan_out::{Bell, FanOut, Listener};
 pub use self::ports::Ports;
 #[cfg(test)]
 pub(crate) use self::queue::Desk;
 use self::queue::Reports;
-pub use self::queue::{Order, Orders, Report};
+pub use self::queue::{LegWay, Order, Orders, Report};
 use self::socket::awaitable;
 pub use self::socket::{LegSockets, raise_descriptor_limit};
 use self::stats::WorkerStats;
@@ -51,6 +56,9 @@ pub struct Workers {
     workers: Vec<Worker>,
     /// Rung by all of them when something was tapped.
     bell: Bell,
+    /// Where browsers come in, a port a thread; none if none may.
+    ports: Vec<BrowserPort>,
+    handshakes: Vec<HandshakeReader>,
 }
 
 #[derive(Debug)]
@@ -62,18 +70,31 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts the threads. What they report comes out of the receiver, in each thread's order; the tasks that carry
+    /// Starts the threads, each with a port for browsers if there are so many. What they report comes out of the receiver, in each thread's order; the tasks that carry
     /// it run on the current tokio runtime.
     ///
     /// # Errors
     /// When the system refuses threads or event descriptors.
     pub fn start(
         settings: WorkerSettings,
+        ports: Vec<BrowserPort>,
         metrics: &Metrics,
     ) -> io::Result<(Self, mpsc::Receiver<(WorkerIndex, Report)>)> {
         let (reported, reports) = mpsc::channel(REPORTS_MAX);
         let (mut workers, bell) = (Vec::new(), Bell::default());
+        let mut handshakes = Vec::new();
+        let neighbours = Neighbours::of_all(ports.len());
+        let mut doors = ports.iter().zip(neighbours);
         for index in 0..settings.threads {
+            let door = match doors.next() {
+                Some((port, neighbours)) => {
+                    let (sink, reader) = browser_port::handshakes(metrics, &index.to_string())?;
+                    handshakes.push(reader);
+                    let legs_max = settings.engine.legs_max;
+                    Some(Door::new(index, port.clone(), legs_max, sink, neighbours, metrics))
+                }
+                None => None,
+            };
             let (orders, reports, desk) = queue::rings()?;
             let (tapped, taps) = taps::tap_ring();
             let start = thread::Start {
@@ -81,6 +102,7 @@ impl Workers {
                 desk,
                 taps: tapped,
                 bell: bell.clone(),
+                door,
                 stats: WorkerStats::new(metrics, index),
                 #[cfg(feature = "planted-faults")]
                 fault: settings.fault,
@@ -91,7 +113,7 @@ impl Workers {
             tokio::spawn(carry(index, reports, reported.clone())?);
             workers.push(Worker { orders, thread: Some(thread), taps: Some(taps) });
         }
-        Ok((Self { workers, bell }, reports))
+        Ok((Self { workers, bell, ports, handshakes }, reports))
     }
 
     /// How many there are.
@@ -108,6 +130,16 @@ impl Workers {
     /// what is tapped is dropped and counted.
     pub fn take_taps(&mut self) -> Vec<TapReader> {
         self.workers.iter_mut().filter_map(|worker| worker.taps.take()).collect()
+    }
+
+    /// Where browsers of a thread's legs come in, if they may.
+    pub fn browser_port(&self, worker: WorkerIndex) -> Option<&BrowserPort> {
+        self.ports.get(worker)
+    }
+
+    /// The ends from which handshakes of browsers are taken, with their ports; once. While nobody takes them there are none.
+    pub fn take_handshakes(&mut self) -> Vec<(BrowserPort, HandshakeReader)> {
+        self.ports.iter().cloned().zip(std::mem::take(&mut self.handshakes)).collect()
     }
 
     /// What rings when something was tapped.
@@ -139,7 +171,7 @@ impl Workers {
         let rings = (0..threads).map(|_| queue::rings().expect("the system gives event descriptors"));
         let (workers, desks) =
             rings.map(|(orders, _, desk)| (Worker { orders, thread: None, taps: None }, desk)).unzip();
-        (Self { workers, bell: Bell::default() }, desks)
+        (Self { workers, bell: Bell::default(), ports: Vec::new(), handshakes: Vec::new() }, desks)
     }
 }
 

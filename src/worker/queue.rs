@@ -4,8 +4,11 @@
 use std::io;
 use std::sync::Arc;
 
-use confab_media::{Command, CommandId, Event, Leg, Retired};
+use confab_media::ice::IceCredentials;
+use confab_media::{Command, CommandId, Event, Leg, LegId, Retired};
 
+use super::WorkerIndex;
+use super::browser_port::BrowserPort;
 use super::socket::{LegSockets, Waker};
 
 /// Commands that may wait for a media thread. It takes 64 a pass and passes at least every 20 ms; 1,024 are a
@@ -20,10 +23,25 @@ const REPORTS_MAX: usize = 4_096;
 pub enum Order {
     /// Something for the engine.
     Command(Command),
-    /// A leg for the engine, with the sockets it is polled on.
-    AddLeg(CommandId, Box<Leg>, LegSockets),
+    /// A leg for the engine, with its way to its far end.
+    AddLeg(CommandId, Box<Leg>, LegWay),
+    /// Answer for a browser's leg at this thread's port under these credentials, until told otherwise.
+    AnswerFor(LegId, IceCredentials),
+    /// A leg whose browser comes to this thread's port lives on that thread now.
+    LegIsAt(LegId, WorkerIndex),
+    /// Answer for it no more.
+    AnswerForNoMore(LegId),
     /// End the thread.
     Stop,
+}
+
+/// How a leg's datagrams come and go.
+#[derive(Debug)]
+pub enum LegWay {
+    /// By sockets of its own, which are polled where it lives.
+    Own(LegSockets),
+    /// By a port that it shares with others. They go from where it lives; they come to the thread that looks at the port.
+    Shared(BrowserPort),
 }
 
 /// What a media thread tells.
@@ -31,8 +49,10 @@ pub enum Order {
 pub enum Report {
     /// From the engine.
     Event(Event),
-    /// Memory of the engine to be freed here, and a leg's sockets to be closed here.
-    Retired(Retired, Option<LegSockets>),
+    /// Memory of the engine to be freed here, and a leg's way to be closed here.
+    Retired(Retired, Option<LegWay>),
+    /// The browser of a leg has not said for [`CONSENT`](confab_media::ice::CONSENT) that it wants to be sent anything.
+    ConsentLost(LegId),
     /// A defect made the thread panic. Its legs and conferences are gone; it runs again, empty.
     Restarted,
 }
@@ -137,6 +157,7 @@ mod tests {
         match order {
             Order::Command(command) => command.id.0,
             Order::AddLeg(id, ..) => id.0,
+            Order::AnswerFor(leg, _) | Order::LegIsAt(leg, _) | Order::AnswerForNoMore(leg) => leg.0,
             Order::Stop => u64::MAX,
         }
     }

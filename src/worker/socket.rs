@@ -67,6 +67,12 @@ impl LegSockets {
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv4() {
@@ -74,6 +80,20 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
         let _ = socket.set_tos_v4(TOS_EXPEDITED);
     }
     sys::enable_receive_stamps(SockRef::from(&socket).as_raw_fd())?;
+    Ok(socket)
+}
+
+/// What the kernel may keep of what came to a port that many share: 20 ms of 2,000 browsers, and a flood beside.
+const SHARED_BUFFER: usize = 4 << 20;
+
+/// Binds a port that many far ends share. On the unspecified address of IPv6 it takes IPv4 as well.
+pub(super) fn bind_shared(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = open(address)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // Best effort: with less, a flood pushes out more.
+    let _ = socket.set_recv_buffer_size(SHARED_BUFFER);
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -87,20 +107,54 @@ pub(crate) struct Received<'a> {
 }
 
 /// Room for one batch; made once for each thread.
-pub(crate) struct Batch(Box<sys::Buffers>);
+pub(crate) struct Batch<const N: usize = BATCH>(Box<sys::Buffers<N>>);
 
-impl Batch {
+impl<const N: usize> Batch<N> {
     pub(crate) fn new() -> Self {
         Self(sys::Buffers::new())
     }
 
-    /// Takes what has come, at most [`BATCH`] datagrams, and hands each to `take`.
-    pub(crate) fn receive(&mut self, socket: &UdpSocket, mut take: impl FnMut(Received<'_>)) {
+    /// Takes what has come, at most `N` datagrams, and hands each to `take`. How many there were.
+    pub(crate) fn receive(&mut self, socket: &UdpSocket, mut take: impl FnMut(Received<'_>)) -> usize {
         let count = self.0.receive(socket.as_raw_fd());
         for i in 0..count {
             if let Some(received) = self.0.get(i) {
                 take(received);
             }
+        }
+        count
+    }
+}
+
+/// Room for datagrams that are sent together.
+pub(crate) struct SendBatch<const N: usize> {
+    buffers: Box<sys::SendBuffers<N>>,
+    /// On which they go.
+    socket: Option<Arc<UdpSocket>>,
+}
+
+impl<const N: usize> SendBatch<N> {
+    pub(crate) fn new() -> Self {
+        Self { buffers: sys::SendBuffers::new(), socket: None }
+    }
+
+    /// Puts a datagram beside those that wait. Without room, or for another socket, those are sent first. How many the kernel
+    /// did not take.
+    pub(crate) fn push(&mut self, socket: &Arc<UdpSocket>, to: SocketAddr, datagram: &[u8]) -> u64 {
+        let is_same = self.socket.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket));
+        let mut failed = 0;
+        if !is_same || self.buffers.is_full() {
+            failed = self.flush();
+            self.socket = Some(Arc::clone(socket));
+        }
+        failed + u64::from(!self.buffers.push(to, datagram))
+    }
+
+    /// Sends what waits. How many the kernel did not take.
+    pub(crate) fn flush(&mut self) -> u64 {
+        match self.socket.take() {
+            Some(socket) => self.buffers.send(socket.as_raw_fd()),
+            None => 0,
         }
     }
 }
@@ -167,7 +221,7 @@ const NICE_MEDIA: i32 = -10;
 
 #[expect(unsafe_code, reason = "system calls; each wrapped in a safe function with its reason")]
 pub(crate) mod sys {
-    use super::{BATCH, DATAGRAM_MAX, Received, Waker};
+    use super::{DATAGRAM_MAX, Received, Waker};
     use std::io;
     use std::mem::{self, MaybeUninit};
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -297,26 +351,29 @@ pub(crate) mod sys {
 
     /// Buffers for `recvmmsg`. The headers point into the same box; they are pointed anew before each call, so
     /// moving the box cannot leave one dangling.
-    pub(crate) struct Buffers {
-        headers: [libc::mmsghdr; BATCH],
-        vectors: [libc::iovec; BATCH],
-        sources: [libc::sockaddr_storage; BATCH],
-        control: [Control; BATCH],
-        payloads: [[u8; DATAGRAM_MAX]; BATCH],
+    pub(crate) struct Buffers<const N: usize> {
+        headers: [libc::mmsghdr; N],
+        vectors: [libc::iovec; N],
+        sources: [libc::sockaddr_storage; N],
+        control: [Control; N],
+        payloads: [[u8; DATAGRAM_MAX]; N],
     }
 
     /// Aligned as `cmsghdr` must be.
     #[repr(C, align(8))]
     struct Control([u8; CONTROL_LEN]);
 
-    impl Buffers {
+    // SAFETY: what its pointers point to is in the same box, and they are pointed anew before each use.
+    unsafe impl<const N: usize> Send for Buffers<N> {}
+
+    impl<const N: usize> Buffers<N> {
         pub(crate) fn new() -> Box<Self> {
             // SAFETY: all-zero is a valid value of each field: null pointers and zero lengths.
             unsafe { Box::new(mem::zeroed()) }
         }
 
         pub(crate) fn receive(&mut self, fd: RawFd) -> usize {
-            for i in 0..BATCH {
+            for i in 0..N {
                 self.vectors[i] =
                     libc::iovec { iov_base: self.payloads[i].as_mut_ptr().cast(), iov_len: DATAGRAM_MAX };
                 let header = &mut self.headers[i].msg_hdr;
@@ -333,7 +390,7 @@ pub(crate) mod sys {
                 libc::recvmmsg(
                     fd,
                     self.headers.as_mut_ptr(),
-                    BATCH as libc::c_uint,
+                    N as libc::c_uint,
                     libc::MSG_DONTWAIT,
                     ptr::null_mut(),
                 )
@@ -349,6 +406,94 @@ pub(crate) mod sys {
                 source: address(&self.sources[i])?,
                 stamp: stamp(&header.msg_hdr),
             })
+        }
+    }
+
+    /// Datagrams for `sendmmsg`. The headers point into the same box; they are pointed anew before each call.
+    pub(crate) struct SendBuffers<const N: usize> {
+        headers: [libc::mmsghdr; N],
+        vectors: [libc::iovec; N],
+        destinations: [libc::sockaddr_storage; N],
+        payloads: [[u8; DATAGRAM_MAX]; N],
+        lens: [usize; N],
+        count: usize,
+    }
+
+    // SAFETY: as for `Buffers`.
+    unsafe impl<const N: usize> Send for SendBuffers<N> {}
+
+    impl<const N: usize> SendBuffers<N> {
+        pub(crate) fn new() -> Box<Self> {
+            // SAFETY: all-zero is a valid value of each field: null pointers and zero lengths.
+            unsafe { Box::new(mem::zeroed()) }
+        }
+
+        pub(crate) const fn is_full(&self) -> bool {
+            self.count == N
+        }
+
+        /// Whether there was room for it.
+        pub(crate) fn push(&mut self, to: SocketAddr, datagram: &[u8]) -> bool {
+            let i = self.count;
+            let Some(room) = self.payloads.get_mut(i).and_then(|room| room.get_mut(..datagram.len())) else {
+                return false;
+            };
+            room.copy_from_slice(datagram);
+            self.lens[i] = datagram.len();
+            self.headers[i].msg_hdr.msg_namelen = write_address(to, &mut self.destinations[i]);
+            self.count += 1;
+            true
+        }
+
+        /// Sends all. How many were not taken.
+        pub(crate) fn send(&mut self, fd: RawFd) -> u64 {
+            for i in 0..self.count {
+                self.vectors[i] =
+                    libc::iovec { iov_base: self.payloads[i].as_mut_ptr().cast(), iov_len: self.lens[i] };
+                let header = &mut self.headers[i].msg_hdr;
+                header.msg_name = ptr::from_mut(&mut self.destinations[i]).cast();
+                header.msg_iov = &raw mut self.vectors[i];
+                header.msg_iovlen = 1;
+            }
+            let (count, mut done, mut failed) = (mem::take(&mut self.count), 0, 0);
+            while done < count {
+                let headers = &mut self.headers[done..count];
+                // SAFETY: each header points to buffers of self with their true lengths, which outlive the call.
+                let sent = unsafe {
+                    let len = headers.len() as libc::c_uint;
+                    libc::sendmmsg(fd, headers.as_mut_ptr(), len, libc::MSG_DONTWAIT)
+                };
+                match usize::try_from(sent) {
+                    Ok(sent) if sent > 0 => done += sent,
+                    // The first of them is not taken; those behind it may be.
+                    _ => (done, failed) = (done + 1, failed + 1),
+                }
+            }
+            failed
+        }
+    }
+
+    /// Writes an address as the kernel wants it; how long it is.
+    fn write_address(address: SocketAddr, storage: &mut libc::sockaddr_storage) -> libc::socklen_t {
+        match address {
+            SocketAddr::V4(v4) => {
+                // SAFETY: the storage is larger than a sockaddr_in and aligned for any of them.
+                let to = unsafe { &mut *ptr::from_mut(storage).cast::<libc::sockaddr_in>() };
+                to.sin_family = libc::AF_INET as libc::sa_family_t;
+                to.sin_port = v4.port().to_be();
+                to.sin_addr.s_addr = u32::from(*v4.ip()).to_be();
+                size_of::<libc::sockaddr_in>() as libc::socklen_t
+            }
+            SocketAddr::V6(v6) => {
+                // SAFETY: as above, for sockaddr_in6.
+                let to = unsafe { &mut *ptr::from_mut(storage).cast::<libc::sockaddr_in6>() };
+                to.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                to.sin6_port = v6.port().to_be();
+                to.sin6_flowinfo = v6.flowinfo();
+                to.sin6_addr.s6_addr = v6.ip().octets();
+                to.sin6_scope_id = v6.scope_id();
+                size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            }
         }
     }
 
@@ -408,7 +553,7 @@ mod tests {
                 far.send_to(b"hello", ("127.0.0.1", near.port())).unwrap();
                 let after = clock();
                 let mut stamp = None;
-                Batch::new().receive(&near.rtp, |received| {
+                Batch::<BATCH>::new().receive(&near.rtp, |received| {
                     assert_eq!(received.payload, b"hello");
                     assert_eq!(received.source, far.local_addr().unwrap());
                     stamp = received.stamp;
@@ -425,7 +570,7 @@ mod tests {
         let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
         let count = |near: &LegSockets| {
             let mut seen = 0;
-            Batch::new().receive(&near.rtp, |_| seen += 1);
+            Batch::<BATCH>::new().receive(&near.rtp, |_| seen += 1);
             seen
         };
         near.connect(far.local_addr().unwrap()).unwrap();

@@ -7,7 +7,7 @@
 //! engine.take_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take
 //! ```
 
-use confab_media::{ConferenceId, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
+use confab_media::{ConferenceId, LegId, SampleRate, Tap, TapHead, TapSide, Tapped, Tick, Time};
 
 /// Words of 16 bits in the ring of one thread: 8 MiB, a second of 230 legs at 8 kHz, both ways. They are touched
 /// for the first time when the first leg is recorded.
@@ -79,9 +79,8 @@ impl TapReader {
         if !self.read(&mut head) {
             return false;
         }
-        set_head(tap, &head);
         // Both were put in together.
-        self.read(tap.frame.samples_mut())
+        self.read(tap.begin(head_from(&head)))
     }
 
     fn read(&mut self, out: &mut [i16]) -> bool {
@@ -119,8 +118,7 @@ fn head_of(tap: &Tap, dropped_before: u32) -> [i16; HEAD_WORDS] {
     head
 }
 
-/// Makes `tap` the frame that a head announces, still silent.
-fn set_head(tap: &mut Tap, head: &[i16; HEAD_WORDS]) {
+fn head_from(head: &[i16; HEAD_WORDS]) -> TapHead {
     let word = head[16].cast_unsigned();
     let rate = SampleRate::ALL[usize::from(word >> RATE_SHIFT & 3).min(SampleRate::ALL.len() - 1)];
     let id = number(&head[..4]);
@@ -132,17 +130,14 @@ fn set_head(tap: &mut Tap, head: &[i16; HEAD_WORDS]) {
         4 => TapSide::Rest,
         _ => TapSide::Seat(LegId(number(&head[4..8]))),
     };
-    tap.of = match side {
+    let of = match side {
         TapSide::Received | TapSide::Sent => Tapped::Leg(LegId(id)),
         TapSide::Mix | TapSide::Apart | TapSide::Rest | TapSide::Seat(_) => {
             Tapped::Conference(ConferenceId(id))
         }
     };
-    tap.tick = Tick(number(&head[8..12]));
-    tap.at = Time::from_nanos(number(&head[12..16]));
-    tap.side = side;
-    tap.frame.silence_at(rate);
-    tap.dropped_before = u32::from(word >> DROPPED_SHIFT);
+    let (tick, at) = (Tick(number(&head[8..12])), Time::from_nanos(number(&head[12..16])));
+    TapHead { of, tick, at, side, rate, dropped_before: u32::from(word >> DROPPED_SHIFT) }
 }
 
 const fn id_of(of: Tapped) -> u64 {

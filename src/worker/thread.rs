@@ -13,10 +13,12 @@ use confab_media::{
     Retired, Tap, Tick, TickTimes, Time, Transmit,
 };
 
+use super::browser_port::BrowserPort;
 use super::clock::{self, Stamps};
 use super::deadline::{Deadline, Due};
+use super::door::Door;
 use super::fan_out::Bell;
-use super::queue::{Desk, Order, Report};
+use super::queue::{Desk, LegWay, Order, Report};
 use super::socket::{Batch, LegSockets, raise_priority};
 use super::stats::WorkerStats;
 use super::taps::TapSink;
@@ -34,6 +36,8 @@ pub(crate) struct Start {
     pub(crate) desk: Desk,
     pub(crate) taps: TapSink,
     pub(crate) bell: Bell,
+    /// The port of its browsers, if it has one.
+    pub(crate) door: Option<Door>,
     pub(crate) stats: WorkerStats,
     #[cfg(feature = "planted-faults")]
     pub(crate) fault: Option<confab_media::Fault>,
@@ -64,8 +68,12 @@ struct Thread<'a> {
     /// The frame that was tapped last.
     tap: Tap,
     stats: &'a WorkerStats,
+    /// Outlives a panic, as its browsers do.
+    door: Option<&'a mut Door>,
     legs: Vec<Polled>,
     places: HashMap<LegId, usize>,
+    /// Legs that share a port with others.
+    shared: HashMap<LegId, BrowserPort>,
     batch: Batch,
     deadline: Deadline,
     last_look: Time,
@@ -88,11 +96,13 @@ impl<'a> Thread<'a> {
             engine: engine(start),
             legs: Vec::with_capacity(start.settings.legs_max),
             places: HashMap::with_capacity(start.settings.legs_max),
+            shared: HashMap::with_capacity(2 * start.settings.legs_max),
             desk: &mut start.desk,
             taps: &mut start.taps,
             bell: &start.bell,
             tap: Tap::empty(),
             stats: &start.stats,
+            door: start.door.as_mut(),
             batch: Batch::new(),
             deadline: Deadline::first_after(now),
             last_look: now,
@@ -121,10 +131,20 @@ impl<'a> Thread<'a> {
             match self.desk.next_order() {
                 None => break,
                 Some(Order::Stop) => return false,
-                Some(Order::AddLeg(id, leg, sockets)) => {
-                    self.poll(leg.id(), sockets);
+                Some(Order::AddLeg(id, leg, way)) => {
+                    match way {
+                        LegWay::Own(sockets) => self.poll(leg.id(), sockets),
+                        LegWay::Shared(port) => {
+                            self.shared.insert(leg.id(), port);
+                        }
+                    }
                     self.engine.handle_command(Command { id, ask: Ask::AddLeg(leg) });
                 }
+                Some(Order::AnswerFor(leg, credentials)) => {
+                    self.at_door(|door| door.answer_for(leg, credentials));
+                }
+                Some(Order::AnswerForNoMore(leg)) => self.at_door(|door| door.answer_for_no_more(leg)),
+                Some(Order::LegIsAt(leg, worker)) => self.at_door(|door| door.leg_is_at(leg, worker)),
                 Some(Order::Command(command)) => {
                     self.forget_far_end(&command.ask);
                     self.engine.handle_command(command);
@@ -132,6 +152,12 @@ impl<'a> Thread<'a> {
             }
         }
         true
+    }
+
+    fn at_door(&mut self, what: impl FnOnce(&mut Door)) {
+        if let Some(door) = self.door.as_deref_mut() {
+            what(door);
+        }
     }
 
     fn tick(&mut self, due: Due) {
@@ -169,6 +195,9 @@ impl<'a> Thread<'a> {
         let stamps = Stamps::since(self.last_look);
         let stamps_of_rtcp = Stamps::since(self.last_look - RTCP_LOOK_INTERVAL);
         self.last_look = clock::now();
+        if let Some(door) = self.door.as_deref_mut() {
+            door.receive(&mut self.engine, stamps);
+        }
         for (place, polled) in self.legs.iter().enumerate() {
             let engine = &mut self.engine;
             let mut take = |port, stamps: Stamps, received: super::socket::Received<'_>| {
@@ -191,12 +220,16 @@ impl<'a> Thread<'a> {
     fn send(&mut self) {
         while let Some(transmit) = self.engine.poll_transmit() {
             let Some(&place) = self.places.get(&transmit.leg) else {
+                if let (Some(port), Some(door)) = (self.shared.get(&transmit.leg), self.door.as_deref_mut()) {
+                    door.send(port.socket(), transmit.destination, transmit.datagram);
+                }
                 continue;
             };
             if !send_on(&self.legs[place], &transmit) {
                 self.stats.send_failed();
             }
         }
+        self.at_door(Door::flush);
     }
 
     fn report(&mut self) {
@@ -229,6 +262,9 @@ impl<'a> Thread<'a> {
             };
             return Some(Report::Retired(retired, sockets));
         }
+        if let Some(leg) = self.door.as_deref_mut().and_then(Door::take_lost) {
+            return Some(Report::ConsentLost(leg));
+        }
         let event = self.engine.poll_event()?;
         if let Event::Leg { leg, event: LegEvent::Latched { source } } = event {
             self.connect(leg, source);
@@ -241,13 +277,15 @@ impl<'a> Thread<'a> {
         self.legs.push(Polled { leg, sockets, connected: false });
     }
 
-    fn unpoll(&mut self, leg: LegId) -> Option<LegSockets> {
-        let place = self.places.remove(&leg)?;
+    fn unpoll(&mut self, leg: LegId) -> Option<LegWay> {
+        let Some(place) = self.places.remove(&leg) else {
+            return self.shared.remove(&leg).map(LegWay::Shared);
+        };
         let polled = self.legs.swap_remove(place);
         if let Some(moved) = self.legs.get(place) {
             self.places.insert(moved.leg, place);
         }
-        Some(polled.sockets)
+        Some(LegWay::Own(polled.sockets))
     }
 
     fn connect(&mut self, leg: LegId, source: std::net::SocketAddr) {

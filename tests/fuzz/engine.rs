@@ -71,6 +71,7 @@ struct Tally {
     received: u64,
     transmitted: u64,
     digits: u64,
+    captured: u64,
     /// Keys that signalling told.
     told: u64,
     tap_gaps: u64,
@@ -267,6 +268,7 @@ impl Run {
                 "a stranger's datagram is dropped: {reason:?}"
             );
         }
+        self.model.may_tell(leg);
         self.traceless.push(matches!(
             reason,
             Some(Discard::NoLeg | Discard::NotFarEnd | Discard::Malformed | Discard::NotRtp)
@@ -289,10 +291,17 @@ impl Run {
             self.tally.tap_gaps += u64::from(tap.dropped_before);
         }
         let home = std::iter::from_fn(|| self.engine.poll_retired());
-        let home =
-            home.filter(|retired| !matches!(retired, Retired::LegChange(_) | Retired::Presses(_))).count();
+        let home = home
+            .filter(|retired| {
+                !matches!(retired, Retired::LegChange(_) | Retired::Presses(_) | Retired::Capture(_))
+            })
+            .count();
         assert_eq!(home, self.model.take_homeward(), "what is not held comes home");
         assert_eq!(self.engine.load(), self.model.load());
+        for digit in self.model.captured() {
+            self.tally.captured += 1;
+            self.given_out.add(&[digit.expose() as u8]);
+        }
     }
 
     fn check_event(&mut self, event: Event) {
@@ -311,7 +320,10 @@ impl Run {
             Event::Leg { leg, event: LegEvent::Latched { source } } if !WITNESSES.contains(&leg) => {
                 self.model.check_latched(leg, source);
             }
-            Event::Leg { event: LegEvent::Digit(_), .. } => self.tally.digits += 1,
+            Event::Leg { leg, event: LegEvent::Digit(_) } => {
+                self.tally.digits += 1;
+                self.model.check_digit(leg);
+            }
             Event::Leg { leg, event: LegEvent::Speech(change) } => self.model.check_speech(leg, change),
             Event::Conference { conference, event } => self.check_conference(conference, event),
             Event::Leg { leg, event: LegEvent::Played { player, end } } => {
@@ -345,7 +357,7 @@ impl Run {
         let taken = received - discarded;
         assert!(taken >= 2 * ticks, "the witnesses' packets are taken");
         assert!(
-            self.tally.digits + digits_dropped <= taken + self.tally.told,
+            self.tally.digits + self.tally.captured + digits_dropped <= taken + self.tally.told,
             "a key takes a packet, or is told"
         );
         assert!(self.tally.tap_gaps <= taps_dropped, "gaps are told once");

@@ -117,6 +117,14 @@ def tune(leg, programme):
     return sounded(leg, 0, 5, bytes([programme]))
 
 
+def start_capture(leg):
+    return sounded(leg, 0, 6)
+
+
+def stop_capture(leg):
+    return sounded(leg, 0, 7)
+
+
 def detach(leg):
     return ask(leg, 0, 9, b"\7")
 
@@ -177,6 +185,14 @@ ENGINE = {
     "taps-nobody-fetches": TWO_LEGS + ask(1, 0, 9, b"\1\0") + datagram(1, audio()) + FETCHING + TICK * 6 + FETCHING + TICK * 2,
     "digits-told-in-signalling": TWO_LEGS + b"".join(
         told(1, n % 16) + datagram(1, key(n % 16, True, 10 * n)) + TICK for n in range(20)),
+    "digits-captured-from-first-to-last": TWO_LEGS + start_capture(1) + start_capture(1) + b"".join(
+        told(1, n) + datagram(1, key(n + 1, True, 10 * n)) + TICK for n in range(12)) + stop_capture(1) + TICK * 4
+        + stop_capture(1) + TICK * 30 + told(1, 5) + TICK * 3,
+    "digits-captured-on-hold-moved-and-beside-others": TWO_LEGS + told(1, 1) + told(2, 2) + start_capture(1) + told(1, 3)
+        + told(2, 4) + TICK + play(1, 90) + hear(1, PLAYED) + ask(1, 0, 3, b"\x18") + datagram(1, key(5, True)) + TICK * 2
+        + stop_capture(1) + start_capture(1) + told(1, 6) + TICK + ask(1, 0, 3, b"\0") + ask(1, 0, 7) + told(1, 7) + TICK
+        + FETCHING + told(1, 8) + stop_capture(1) + TICK * 30 + FETCHING + start_capture(1) + told(1, 9) + TICK + detach(1)
+        + start_capture(1) + stop_capture(9) + TICK,
     "digits-pressed-as-events": TWO_LEGS + press(1, 5, 100, 2) + TICK * 8 + press(1, 7, 60, 1) + TICK * 20,
     "digits-pressed-as-tones": add_conference(1) + add_leg(1, 32) + add_leg(2) + join(1, 1) + join(2, 1)
         + press(1, 9, 100, 2) + (datagram(2, audio()) + TICK) * 25,

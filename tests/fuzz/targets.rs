@@ -18,9 +18,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use confab::config::Secret;
+use confab::pay::{Capture, Payment, Terms, read_reply};
 use confab::script::verbs::{Gather, Redirect};
 use confab::script::{Document, Gathering, Use, Verb};
+use confab::sdp::browser::{self, BrowserLocal, Fingerprint};
 use confab::sdp::{self, Codec, Local, Security};
+use confab::signal::{Said, parse_message};
 use confab::sip::challenge::{self, Challenged};
 use confab::sip::digest::{self, Asked, Credentials, Verifier};
 use confab::sip::guard::{Framer, Guard, MESSAGE_MAX, Transport, Verdict, redact};
@@ -28,7 +31,10 @@ use confab::sip::registrar::Contacts;
 use confab::sip::replaces;
 use confab::sound::Limits;
 use confab::stream::protocol::{FromServer, MARK_NAME_MAX, read_bytes};
+use confab::token::{TOKEN_LEN_MAX, TokenError, Unverified};
+use confab_media::LegId;
 use confab_media::codec::PACKET_SAMPLES_MAX;
+use confab_media::ice::{Agents, CONSENT, IceCredentials, Message, REPLY_MAX, Taken};
 use confab_media::rtp::rtcp::{Compound, Packet};
 use confab_media::rtp::{
     DigitReceiver, PacketView, RtpHeader, SequenceNumber, Ssrc, TelephoneEvent, is_rtcp, is_rtp_or_rtcp,
@@ -54,6 +60,8 @@ pub(crate) const ALL: &[Target] = &[
     ("replaces", replaces),
     ("sdp_offer", sdp_offer),
     ("sdp_answer", sdp_answer),
+    ("browser_offer", browser_offer),
+    ("ice", ice),
     ("rtp", rtp),
     ("srtp", srtp),
     ("telephone_event", telephone_event),
@@ -64,13 +72,50 @@ pub(crate) const ALL: &[Target] = &[
     ("twiml", twiml),
     ("sound", sound),
     ("stream_message", stream_message),
+    ("pay_reply", pay_reply),
+    ("access_token", access_token),
+    ("signal_message", signal_message),
 ];
+
+/// A token is refused with one of the original's numbers, or read; what it was signed over is a part of it, whole.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn access_token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match Unverified::read(text) {
+        Ok(read) => {
+            assert!(text.len() <= TOKEN_LEN_MAX && text.starts_with(read.signed));
+            assert_eq!(read.signed.matches('.').count(), 1, "a header and claims");
+            assert_eq!(text.as_bytes()[read.signed.len()], b'.');
+        }
+        Err(refused) => assert!(matches!(
+            refused,
+            TokenError::Malformed(_) | TokenError::Header(_) | TokenError::Issuer | TokenError::Signature
+        )),
+    }
+}
+
+/// Whatever a browser says, it is read or refused, and nothing that may be a secret is shown.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn signal_message(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let read = parse_message(text);
+    if matches!(read, Ok(Said::Listen(_) | Said::Dtmf(_))) {
+        assert!(format!("{read:?}").contains("[redacted]"));
+    }
+    if let Err(why) = read {
+        assert!(why.len() < 100, "{why}");
+    }
+}
 
 /// What the guard forwards, the library parses, and a second look changes nothing; what it answers is
 /// a message; what it lets a log see is one.
 #[allow(dead_code, reason = "each fuzz binary uses one target only")]
 pub(crate) fn guard(data: &[u8]) {
-    for transport in [Transport::Udp, Transport::Tcp] {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::WebSocket] {
         match Guard.inspect(data, source(), transport) {
             Verdict::Forward(message) => {
                 SipMessage::try_from(&*message).expect("what is forwarded can be parsed");
@@ -139,6 +184,53 @@ pub(crate) fn stream_message(data: &[u8]) {
         let text = flaw.to_string();
         assert!(text.len() < 400 && !text.contains(char::is_control), "{text:?}");
         assert!(matches!(flaw.code(), 31_950 | 31_951));
+    }
+}
+
+/// Whatever a connector answers, with any status: what is told of it is bounded, has a code of the contract, and does not have
+/// the card that it was sent.
+#[allow(dead_code, reason = "each fuzz binary uses one target only")]
+pub(crate) fn pay_reply(data: &[u8]) {
+    const CARD: &str = "4111111111111111";
+    let Some((kind, body)) = data.split_first() else {
+        return;
+    };
+    let amount = (kind & 1 == 1).then_some("12.50");
+    let terms =
+        Terms::read(|name| amount.filter(|_| name == "ChargeAmount"), false).expect("terms that can be");
+    let mut payment = Payment::new(terms).expect("memory for a card");
+    payment.capture(Capture::parse("payment-card-number").expect("an item")).expect("it is asked for");
+    for key in CARD.chars() {
+        payment.press(
+            Digit::from_char(key).expect("a key"),
+            Instant::now(),
+            std::time::SystemTime::UNIX_EPOCH.into(),
+        );
+    }
+    let status = [200, 201, 302, 400, 402, 404, 500, 99][usize::from(kind >> 1 & 7)];
+    let mut said = Vec::new();
+    match read_reply(status, body, &payment) {
+        Ok(receipt) => {
+            assert!(receipt.parameters.len() <= 50 && !receipt.id.is_empty());
+            said.push(receipt.id);
+            for (name, value) in receipt.parameters {
+                said.extend([name, value.as_str().expect("parameters are texts").to_owned()]);
+            }
+        }
+        Err(declined) => {
+            assert!((64_005..=64_012).contains(&declined.code), "{}", declined.code);
+            said.push(declined.message);
+            said.extend(declined.error);
+        }
+    }
+    for text in said {
+        assert!(text.chars().count() <= 500 && !text.contains(char::is_control), "{text:?}");
+        let digits: Vec<(usize, char)> = text.char_indices().filter(|(_, c)| c.is_ascii_digit()).collect();
+        for window in digits.windows(CARD.len()) {
+            // Digits far apart are those of something else.
+            let is_near = window[CARD.len() - 1].0 - window[0].0 < 2 * CARD.len();
+            assert!(!is_near || window.iter().map(|(_, digit)| *digit).ne(CARD.chars()), "{text:?}");
+        }
     }
 }
 
@@ -477,4 +569,51 @@ fn source() -> SocketAddr {
 fn local() -> Local {
     let security = Some(Security::new(false, &[7; Security::ENTROPY]));
     Local { security, ..Local::new([192, 0, 2, 50].into(), 20_000, Codec::ALL.to_vec()) }
+}
+
+/// What a browser offers: refused, or answered with as many streams.
+pub(crate) fn browser_offer(data: &[u8]) {
+    let credentials = IceCredentials::new(&[3; IceCredentials::ENTROPY]);
+    let local = BrowserLocal {
+        local: Local::new([192, 0, 2, 9].into(), 19_000, Codec::ALL.to_vec()),
+        candidates: vec![([192, 0, 2, 9], 19_000).into()],
+        credentials,
+        fingerprint: Fingerprint::new([1; 32]),
+        mid: None,
+    };
+    let Ok(offer) = browser::parse_offer(data) else {
+        return;
+    };
+    if let Ok((answer, agreed)) = browser::answer(&offer, &local) {
+        let taken = answer.lines().filter(|line| line.starts_with("m=") && !line.contains(" 0 ")).count();
+        assert_eq!(taken, 1, "one stream is taken:\n{answer}");
+        assert!(agreed.agreed.terms.ice && !agreed.remote.fingerprints.is_empty());
+        assert!(!answer.contains("\r\n\r\n"), "no line of theirs breaks ours:\n{answer}");
+    }
+    // As an answer to an offer of ours.
+    let _ = browser::read_answer(data, &local);
+}
+
+/// What comes to the port of browsers, a datagram behind each length: nobody is answered who does not hold the password.
+pub(crate) fn ice(data: &[u8]) {
+    let mut agents = Agents::new(2);
+    let credentials = IceCredentials::new(&[3; IceCredentials::ENTROPY]);
+    let source: SocketAddr = ([192, 0, 2, 7], 4_000).into();
+    assert!(agents.set(LegId(1), credentials.clone(), 0, Time::ZERO));
+    let mut rest = data;
+    let mut reply = [0; REPLY_MAX];
+    while let Some((&len, after)) = rest.split_first() {
+        let (datagram, after) = after.split_at(after.len().min(len.into()));
+        rest = after;
+        let holds = Message::parse(datagram)
+            .is_ok_and(|message| message.is_from_holder_of(credentials.expose_password().as_bytes()));
+        match agents.handle(source, datagram, Time::ZERO, &mut reply) {
+            Ok(Taken::Answer { len, .. }) => {
+                assert!(holds, "only who holds the password is answered");
+                assert!(Message::parse(&reply[..len]).is_ok(), "answers are well-formed");
+            }
+            Ok(Taken::Dtls(_) | Taken::Media { .. }) | Err(_) => {}
+        }
+    }
+    agents.find_lost(Time::ZERO + CONSENT, 2, |leg| assert_eq!(leg, LegId(1)));
 }

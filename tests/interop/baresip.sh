@@ -2,24 +2,12 @@
 # Two baresip phones call into one conference, each with a tone of its own. Each must hear the other's tone and not
 # its own: what they decoded is recorded by baresip itself and measured here.
 set -euo pipefail
-work=$(mktemp -d)
-pids=()
-finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    rm -rf "$work"
-}
-trap finish EXIT
+name=baresip
+source "$(dirname "$0")/../node.sh"
 modules=$(dirname "$(find /usr/lib -name ausine.so -path '*baresip*' | head -n 1)")
 
-"$CONFAB" serve --http-listen 127.0.0.1:0 --sip-listen 127.0.0.1:0 --data-dir "$work/data" --log warn \
-    >"$work/node.out" 2>"$work/node.err" &
-pids+=($!)
-for _ in $(seq 100); do
-    grep -q '^confab ready' "$work/node.out" && break
-    sleep 0.1
-done
-sip=$(sed -n 's/^confab ready .*sip=\([^ ]*\).*/\1/p' "$work/node.out")
-[ -n "$sip" ] || { cat "$work/node.err" >&2; echo "baresip: the node did not start" >&2; exit 1; }
+start_node --sip-listen 127.0.0.1:0
+sip=$(ready sip)
 
 # phone NAME HERTZ: its tone source wants 48 kHz stereo, and resamples it for the call.
 phone() {

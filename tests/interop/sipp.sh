@@ -3,24 +3,10 @@
 # the node must have sent its RTP.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d)
-node=
-finish() {
-    [ -z "$node" ] || kill "$node" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap finish EXIT
-
-"$CONFAB" serve --http-listen 127.0.0.1:0 --sip-listen 127.0.0.1:0 --data-dir "$work/data" --log warn \
-    >"$work/node.out" 2>"$work/node.err" &
-node=$!
-for _ in $(seq 100); do
-    grep -q '^confab ready' "$work/node.out" && break
-    sleep 0.1
-done
-sip=$(sed -n 's/^confab ready .*sip=\([^ ]*\).*/\1/p' "$work/node.out")
-http=$(sed -n 's/^confab ready http=\([^ ]*\).*/\1/p' "$work/node.out")
-[ -n "$sip" ] || { cat "$work/node.err" >&2; echo "sipp: the node did not start" >&2; exit 1; }
+name=sipp
+source "$here/../node.sh"
+start_node --sip-listen 127.0.0.1:0
+sip=$(ready sip) http=$(ready http)
 
 cd "$work"
 for transport in u1 t1; do

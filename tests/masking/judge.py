@@ -28,6 +28,9 @@ HERE = pathlib.Path(__file__).parent
 MULTIMON_RATE = 22_050
 # What the engine's corpus limits are about.
 LIMIT = -60.0
+RATES = {"PCMU": 8_000, "G722": 16_000, "opus": 48_000}
+# Of the texts that are spoken, one in so many is played through all codecs with and without loss.
+OTHERS_EVERY = 6
 VOICES = ["en", "en-us", "en+f2", "en+f4", "en+m3", "en+m7", "de", "fr", "es", "it", "pt", "nl", "en+croak", "pl"]
 DOCUMENTS = ["README.md", "docs/api.md", "docs/configuration.md", "docs/recipes.md", "docs/load.md"]
 
@@ -112,39 +115,68 @@ def judge(folder, clips):
             tallies["all"]["open typed"] += len(clip["typed"])
         for group in ["all", f"{clip['codec']}", f"{clip['loss']} % loss", f"{clip['level']} dBm0"]:
             tallies[group].add(clip, heard)
+        if float(clip["residual"]) > LIMIT or int(clip["heard"]) or heard["multimon"] or heard["dtmf"]:
+            print(clip, heard, file=sys.stderr)
         path.unlink()
         beside.unlink(missing_ok=True)
     return tallies
 
 
 def play(arguments, folder):
+    """The clips one after the other, each when its files are there."""
     command = [os.environ["MASKING"], "--seed", str(arguments.seed), "--every", str(arguments.every)]
-    told = subprocess.run([*command, "--wav", str(folder)], stdout=subprocess.PIPE, check=True, text=True).stdout
-    lines = [line.split("\t") for line in told.splitlines()]
-    return [dict(zip(lines[0], line)) for line in lines[1:]]
+    with subprocess.Popen([*command, "--wav", str(folder)], stdout=subprocess.PIPE, text=True) as player:
+        names = player.stdout.readline().rstrip("\n").split("\t")
+        for line in player.stdout:
+            yield dict(zip(names, line.rstrip("\n").split("\t")))
+    if player.returncode:
+        sys.exit("the player failed")
+
+
+class Kept(collections.Counter):
+    """Of speech without keys: seconds, keys that were captured, and how many 10 ms were spoken and withheld."""
+
+    def hear(self, path, codec, loss):
+        command = [os.environ["MASKING"], "--speech", str(path), "--codec", codec, "--loss", str(loss)]
+        told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+        _, seconds, *counts = told.split("\t")
+        self["seconds"] += float(seconds)
+        for name, count in zip(["captured", "spoken", "withheld"], counts):
+            self[name] += int(count)
+
+    def line(self, name):
+        share = 100 * (1 - self["withheld"] / self["spoken"])
+        return f"| {name} | {self['seconds'] / 60:.0f} min | {self['captured']} | {share:.1f} % |"
+
+
+def say(turn, words, folder):
+    """A text in one voice, at each codec's rate."""
+    path = folder / "speech.wav"
+    text = " ".join(words[(turn * 397 + n) % len(words)] for n in range(500))
+    voice = ["-v", VOICES[turn % len(VOICES)], "-p", str(20 + turn * 17 % 70), "-s", str(130 + turn * 29 % 70)]
+    subprocess.run(["espeak-ng", *voice, "-w", str(path), text], check=True)
+    sound, rate = samples(path)
+    loudness = [0.1, 0.3, 0.6, 1.0][turn % 4]
+    for wanted in RATES.values():
+        with wave.open(str(folder / f"speech-{wanted}.wav"), "w") as spoken:
+            spoken.setparams((1, 2, wanted, 0, "NONE", ""))
+            spoken.writeframes((at_rate(sound, rate, wanted) * loudness).astype("<i2").tobytes())
 
 
 def speak(folder, minutes):
-    """Captured keys, and the share of spoken 10 ms that was not let through, in speech without keys."""
+    """What becomes of speech without keys: all of it in PCMU, and every few texts in other codecs and with loss."""
     words = " ".join((HERE / "../.." / name).read_text() for name in DOCUMENTS)
     words = [word for word in words.split() if word.isascii()]
-    seconds, captured, spoken, withheld, turn = 0.0, 0, 0, 0, 0
-    while seconds < 60 * minutes:
-        path = folder / "speech.wav"
-        text = " ".join(words[(turn * 397 + n) % len(words)] for n in range(500))
-        voice = ["-v", VOICES[turn % len(VOICES)], "-p", str(20 + turn * 17 % 70), "-s", str(130 + turn * 29 % 70)]
-        subprocess.run(["espeak-ng", *voice, "-w", str(path), text], check=True)
-        sound, rate = samples(path)
-        loudness = [0.1, 0.3, 0.6, 1.0][turn % 4]
-        with wave.open(str(path), "w") as narrow:
-            narrow.setparams((1, 2, 8_000, 0, "NONE", ""))
-            narrow.writeframes((at_rate(sound, rate, 8_000) * loudness).astype("<i2").tobytes())
-        told = subprocess.run([os.environ["MASKING"], "--speech", str(path)], capture_output=True, check=True, text=True)
-        figures = told.stdout.split("\t")
-        seconds += float(figures[1])
-        captured, spoken, withheld = captured + int(figures[2]), spoken + int(figures[3]), withheld + int(figures[4])
+    tallies = collections.defaultdict(Kept)
+    turn = 0
+    while tallies["PCMU", 0]["seconds"] < 60 * minutes:
+        say(turn, words, folder)
+        for codec, rate in RATES.items():
+            for loss in [0, 2, 5]:
+                if (codec, loss) == ("PCMU", 0) or turn % OTHERS_EVERY == 0:
+                    tallies[codec, loss].hear(folder / f"speech-{rate}.wav", codec, loss)
         turn += 1
-    return seconds / 60, captured, 100 * (1 - withheld / spoken)
+    return tallies
 
 
 def main():
@@ -158,16 +190,20 @@ def main():
         folder = pathlib.Path(arguments.keep or folder)
         folder.mkdir(parents=True, exist_ok=True)
         tallies = judge(folder, play(arguments, folder))
-        minutes, captured, kept = speak(folder, arguments.speech_minutes)
+        spoken = speak(folder, arguments.speech_minutes)
     print("| clips | | captured | too many | residual | over the limit | heard by us | by multimon-ng | by dtmf |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, tally in tallies.items():
         print(tally.line(name))
     total = tallies["all"]
     print(f"\nLet through: {total['open typed']} keys, of which multimon-ng heard {total['open multimon']} and dtmf "
-          f"{total['open dtmf']}. {minutes:.0f} minutes of speech: {captured} keys captured, {kept:.1f} % let through.")
-    if total["ours"] + total["multimon"]:
-        sys.exit("keys were heard")
+          f"{total['open dtmf']}.\n")
+    print("| speech without keys | | captured | let through |")
+    print("|---|---|---|---|")
+    for (codec, loss), kept in spoken.items():
+        print(kept.line(f"{codec}, {loss} % lost"))
+    if total["ours"] + total["multimon"] + total["over"]:
+        sys.exit("keys were heard, or more is left of them than may be")
 
 
 main()

@@ -5,7 +5,7 @@
 #   run.sh [--every N] [--seed N] [--speech-minutes N] [--keep DIR]
 #
 # $MASKING is the corpus' player (cargo build -p confab-media --example masking). multimon-ng and espeak-ng are Debian
-# packages; Python packages go into .venv beside this file. The whole corpus takes some ten minutes and 400 MB.
+# packages; Python packages go into .venv beside this file. The whole corpus takes some ten minutes.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 

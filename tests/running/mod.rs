@@ -1,5 +1,9 @@
-//! A node of a test's own, in the test's process, on free ports, with a data directory that goes with it.
+//! A node of a test's own, in the test's process, on free ports, with a data directory that goes with it, and that is searched
+//! for card numbers then.
 
+pub(crate) mod planted;
+
+use std::ops::Deref;
 use std::path::Path;
 
 use clap::Parser;
@@ -19,7 +23,32 @@ pub(crate) struct Running {
     pub(crate) node: Node,
     pub(crate) account_sid: String,
     pub(crate) auth_token: String,
-    pub(crate) data: TempDir,
+    pub(crate) data: Kept,
+}
+
+/// What a node keeps. It is searched when it goes.
+pub(crate) struct Kept(TempDir);
+
+impl Deref for Kept {
+    type Target = TempDir;
+
+    fn deref(&self) -> &TempDir {
+        &self.0
+    }
+}
+
+impl From<TempDir> for Kept {
+    fn from(folder: TempDir) -> Self {
+        Self(folder)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            planted::search(self.0.path());
+        }
+    }
 }
 
 impl Running {
@@ -46,16 +75,20 @@ impl Running {
 
     /// Stops it, and leaves what it kept.
     #[allow(dead_code, reason = "most nodes end with their test")]
-    pub(crate) async fn stop(self) -> TempDir {
+    pub(crate) async fn stop(self) -> Kept {
         self.node.stop().await;
         self.data
     }
 
     /// Starts one with what another kept.
-    pub(crate) async fn start_in(data: TempDir, options: Options, flags: &[&str]) -> Self {
+    pub(crate) async fn start_in(data: impl Into<Kept>, options: Options, flags: &[&str]) -> Self {
+        let data = data.into();
         let directory = data.path().to_str().expect("a path in UTF-8");
         let ours = ["node", "--http-listen=127.0.0.1:0", "--sip-listen=127.0.0.1:0", "--data-dir", directory];
-        let cli = Cli::parse_from(ours.iter().chain(flags));
+        // What a test says itself goes before.
+        let name = |flag: &str| flag.split('=').next().map(str::to_owned);
+        let ours = ours.iter().filter(|ours| !flags.iter().any(|flag| name(flag) == name(ours)));
+        let cli = Cli::parse_from(ours.chain(flags));
         let nothing = Environment::of(std::iter::empty::<(std::ffi::OsString, std::ffi::OsString)>())
             .expect("nothing is no mistake");
         let effective =

@@ -8,6 +8,8 @@
 #                           is an application with one of them, which has the node call a phone and itself
 #   run.sh validate-python | validate-node
 #                           has one of them judge the node's requests, which come on standard input
+#   run.sh token-python | token-node
+#                           has one of them make access tokens, which come out on standard output
 #
 # A drive wants at least three calls in the conference, and ends them all. From the environment:
 #   CONFAB_URL             e.g. http://127.0.0.1:8080
@@ -100,5 +102,13 @@ validate-node)
     installed node
     exec node validate.mjs
     ;;
-*) fail "usage: run.sh install | install-agent | python | node | calls-python | calls-node | validate-python | validate-node" ;;
+token-python)
+    installed python
+    exec .venv/bin/python access_token.py
+    ;;
+token-node)
+    installed node
+    exec node access_token.mjs
+    ;;
+*) fail "usage: run.sh install | install-agent | python | node | calls-python | calls-node | validate-python | validate-node | token-python | token-node" ;;
 esac

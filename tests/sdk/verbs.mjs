@@ -236,7 +236,8 @@ async function driveStreams(drive) {
   await drive.app.told("end", { CallSid: sid });
   await isOver(drive, sid);
   await settles("the server that is not there is on record", async () => (await codes(drive, sid)).includes("31902"));
-  assert.deepEqual((await codes(drive, sid)).filter((code) => code !== "31902"), []);
+  // The fork may be over before it is stopped, which is said (12200).
+  assert.deepEqual((await codes(drive, sid)).filter((code) => !["31902", "12200"].includes(code)), []);
 }
 
 // A stream and a payment of a call, over the API.

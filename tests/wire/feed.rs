@@ -131,6 +131,10 @@ async fn a_key_that_is_told_in_two_ways_is_one_with_its_duration_and_method() {
         assert!(["telephone-event", "info"].contains(&method), "{told}");
         assert!(told["digit"]["duration_ms"].as_u64().is_some_and(|duration| duration > 0), "{told}");
     }
+    // Nothing of it is told again: what comes next is the end.
+    peer.hang_up().await;
+    let next = feed.next().await;
+    assert_eq!(next["type"], "participant.left", "{next}");
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;

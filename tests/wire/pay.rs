@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use crate::app::{App, Told};
 use crate::peer::{Peer, within};
+use crate::rtp::{KEY_TONES, Rtp};
 use crate::running::Running;
 
 const CARD: &str = "4111111111111111";
 
-async fn node() -> Running {
+pub(crate) async fn node() -> Running {
     Running::start_with(Options::default(), &["--egress-allow=127.0.0.0/8"]).await
 }
 
@@ -40,7 +41,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// A payment under way.
-struct Payment<'a> {
+pub(crate) struct Payment<'a> {
     node: &'a Running,
     app: App,
     call: String,
@@ -50,7 +51,7 @@ struct Payment<'a> {
 }
 
 impl<'a> Payment<'a> {
-    async fn start(node: &'a Running, call: &str, more: &str) -> Self {
+    pub(crate) async fn start(node: &'a Running, call: &str, more: &str) -> Self {
         let app = App::start().await;
         app.says("pay", "");
         // Each has an application of its own, on a port of its own.
@@ -64,7 +65,7 @@ impl<'a> Payment<'a> {
         Self { node, app, call: call.to_owned(), sid, asked: 0, key }
     }
 
-    async fn update(&mut self, what: &str) -> (u16, Value) {
+    pub(crate) async fn update(&mut self, what: &str) -> (u16, Value) {
         self.asked += 1;
         self.update_as(&format!("update-{}", self.asked), what).await
     }
@@ -76,13 +77,13 @@ impl<'a> Payment<'a> {
     }
 
     /// Asks for an item.
-    async fn ask(&mut self, item: &str) {
+    pub(crate) async fn ask(&mut self, item: &str) {
         let (status, answer) = self.update(&format!("Capture={item}")).await;
         assert_eq!(status, 202, "{answer}");
     }
 
     /// What was told with this in it.
-    async fn told(&self, name: &str, value: &str) -> Told {
+    pub(crate) async fn told(&self, name: &str, value: &str) -> Told {
         within(&format!("{name}={value} to be told"), async {
             let mut times = 1;
             loop {
@@ -96,8 +97,25 @@ impl<'a> Payment<'a> {
         .await
     }
 
+    /// What was told when an item was whole for the so many-th time.
+    pub(crate) async fn captured_again(&self, item: &str, times: usize) -> Told {
+        within(&format!("{item} to be captured again"), async {
+            let mut enough = 1;
+            loop {
+                let told = self.app.told("pay", enough).await;
+                let of_item =
+                    |told: &&Told| told.get("Capture") == item && told.get("PartialResult") == "false";
+                if let Some(found) = told.iter().filter(of_item).nth(times - 1) {
+                    return found.clone();
+                }
+                enough = told.len() + 1;
+            }
+        })
+        .await
+    }
+
     /// What was told when an item was whole.
-    async fn captured(&self, item: &str) -> Told {
+    pub(crate) async fn captured(&self, item: &str) -> Told {
         within(&format!("{item} to be captured"), async {
             let mut times = 1;
             loop {
@@ -113,7 +131,7 @@ impl<'a> Payment<'a> {
         .await
     }
 
-    async fn attested(&self) -> Value {
+    pub(crate) async fn attested(&self) -> Value {
         let path = format!("/v1/payments/{}/attestation", self.sid);
         within("an attestation", async {
             loop {
@@ -276,7 +294,7 @@ async fn a_star_and_a_hang_up_end_it_whatever_was_typed() {
 async fn holding_muting_and_ending_the_conference_leak_nothing_and_are_survived_or_told() {
     let node = node().await;
     let (customer, call) = caller(&node, "conf-desk").await;
-    let (_agent, _) = caller(&node, "conf-desk").await;
+    let (agent, _) = caller(&node, "conf-desk").await;
     let conferences = node.get("Conferences.json?Status=in-progress").await;
     let conference = conferences["conferences"][0]["sid"].as_str().unwrap().to_owned();
     let mut payment = Payment::start(&node, &call, "").await;
@@ -294,6 +312,8 @@ async fn holding_muting_and_ending_the_conference_leak_nothing_and_are_survived_
     assert_eq!(told.get("PaymentCardNumber"), "xxxxxxxxxxxx1111");
     node.post(&format!("Conferences/{conference}.json"), "Status=completed").await;
     payment.told("Result", "caller-hung-up").await;
+    assert!(agent.rtp.packets().iter().all(|packet| packet.payload_type == 0));
+    assert!(KEY_TONES.iter().all(|hertz| !Rtp::any_has(&agent.rtp.packets(), *hertz)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

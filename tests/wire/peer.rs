@@ -1,4 +1,4 @@
-//! A scripted phone: a SIP socket (UDP or TCP), an RTP socket and one call. It does what the test says, right or
+//! A scripted phone: a SIP socket (UDP, TCP or a WebSocket), an RTP socket and one call. It does what the test says, right or
 //! wrong, retransmits nothing by itself, and knows nothing of the node but what comes over the wire.
 
 use std::collections::{HashSet, VecDeque};
@@ -6,9 +6,13 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::message::{Message, audio_port, head_len};
 use crate::rtp::Rtp;
@@ -34,6 +38,24 @@ enum Wire {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
     Tls(Box<TlsStream<TcpStream>>, Vec<u8>),
+    Web(Box<Web>),
+}
+
+/// A WebSocket, and the name that stands for the address that a browser has not.
+pub(crate) struct Web {
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    host: String,
+}
+
+impl Web {
+    pub(crate) async fn open(http: SocketAddr) -> Self {
+        let mut request = format!("ws://{http}/sip").into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "sip".parse().unwrap());
+        let opened = within("a WebSocket", tokio_tungstenite::connect_async(request)).await;
+        let (socket, answer) = opened.expect("the node opens it");
+        assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "sip");
+        Self { socket, host: format!("{}.invalid", fresh("browser")) }
+    }
 }
 
 /// The phone.
@@ -78,6 +100,25 @@ impl Peer {
         Self::new(Wire::Tcp(stream, Vec::new()), node, &contact, Rtp::new().await)
     }
 
+    /// One over a WebSocket, as in browsers.
+    pub(crate) async fn web(node: SocketAddr, http: SocketAddr) -> Self {
+        let web = Web::open(http).await;
+        let contact = format!("sip:peer@{};transport=ws;ob", web.host);
+        Self::new(Wire::Web(Box::new(web)), node, &contact, Rtp::new().await)
+    }
+
+    /// Goes on over another WebSocket, as the same.
+    pub(crate) async fn comes_back(&mut self, http: SocketAddr) {
+        let Wire::Web(web) = &mut self.wire else { panic!("it has no WebSocket") };
+        web.socket = Web::open(http).await.socket;
+    }
+
+    /// Its WebSocket.
+    pub(crate) fn socket(&mut self) -> &mut WebSocketStream<MaybeTlsStream<TcpStream>> {
+        let Wire::Web(web) = &mut self.wire else { panic!("it has no WebSocket") };
+        &mut web.socket
+    }
+
     /// One at the other end of a connection that the node opened.
     pub(crate) async fn of_stream(stream: TcpStream) -> Self {
         let (here, node) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
@@ -103,6 +144,11 @@ impl Peer {
             Wire::Udp(_) => {}
             Wire::Tcp(stream, _) => stream.shutdown().await.unwrap(),
             Wire::Tls(stream, _) => stream.shutdown().await.unwrap(),
+            Wire::Web(web) => {
+                web.socket.close(None).await.unwrap();
+                // Until the node knows.
+                while let Some(Ok(_)) = web.socket.next().await {}
+            }
         }
     }
 
@@ -147,6 +193,10 @@ impl Peer {
             Wire::Udp(socket) => socket.local_addr(),
             Wire::Tcp(stream, _) => stream.local_addr(),
             Wire::Tls(stream, _) => stream.get_ref().0.local_addr(),
+            Wire::Web(web) => match web.socket.get_ref() {
+                MaybeTlsStream::Plain(stream) => stream.local_addr(),
+                _ => panic!("it is over TLS"),
+            },
         }
         .unwrap()
     }
@@ -236,10 +286,11 @@ impl Peer {
     }
 
     fn via(&self) -> String {
-        let transport = match self.wire {
+        let transport = match &self.wire {
             Wire::Udp(_) => "UDP",
             Wire::Tcp(..) => "TCP",
             Wire::Tls(..) => "TLS",
+            Wire::Web(web) => return format!("SIP/2.0/WS {};branch=z9hG4bK{}", web.host, fresh("branch")),
         };
         format!("SIP/2.0/{transport} {};branch=z9hG4bK{};rport", self.address(), fresh("branch"))
     }
@@ -252,6 +303,13 @@ impl Peer {
             Wire::Tls(stream, _) => {
                 stream.write_all(bytes).await.unwrap();
                 stream.flush().await.unwrap();
+            }
+            Wire::Web(web) => {
+                let frame = match std::str::from_utf8(bytes) {
+                    Ok(text) => Frame::text(text),
+                    Err(_) => Frame::binary(bytes.to_vec()),
+                };
+                web.socket.send(frame).await.unwrap();
             }
         }
     }
@@ -324,6 +382,15 @@ impl Peer {
             }
             Wire::Tcp(stream, read) => next_of(stream, read).await,
             Wire::Tls(stream, read) => next_of(stream, read).await,
+            Wire::Web(web) => loop {
+                let frame = web.socket.next().await.expect("the node keeps it open").unwrap();
+                // Only what is a message is one: pings are answered by themselves.
+                if let Frame::Text(text) = frame
+                    && let Some(message) = Message::parse(text.as_bytes())
+                {
+                    break message;
+                }
+            },
         }
     }
 
@@ -446,12 +513,18 @@ impl Peer {
 
     /// Takes the call of the node, and is in it when this returns.
     pub(crate) async fn pick_up(&mut self, invite: &Message) {
-        let answer = self.answer_to(invite, "200 OK").set("To", &self.from);
-        let answer = answer.with("Contact", format!("<{}>", self.contact)).sdp(&self.description());
-        self.send(&answer).await;
         self.rtp.aim(SocketAddr::new(self.node.ip(), audio_port(&invite.description())));
-        let ack = self.request_of("ACK").await;
-        assert_eq!(ack.header("CSeq"), invite.header("CSeq").replace("INVITE", "ACK"));
+        self.pick_up_with(invite, &self.description()).await;
+    }
+
+    /// The same with another's sound.
+    pub(crate) async fn pick_up_with(&mut self, invite: &Message, description: &str) {
+        let answer = self.answer_to(invite, "200 OK").set("To", &self.from);
+        let answer = answer.with("Contact", format!("<{}>", self.contact)).sdp(description);
+        self.send(&answer).await;
+        let expected = invite.header("CSeq").replace("INVITE", "ACK");
+        // That of a refusal before may still be on its way.
+        while self.request_of("ACK").await.header("CSeq") != expected {}
     }
 
     /// Ends its call.

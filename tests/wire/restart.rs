@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::app::{App, Told};
 use crate::peer::Peer;
-use crate::running::Running;
+use crate::running::{Kept, Running};
 
 const FLAGS: [&str; 2] = ["--outbound-allow=sip:*@127.0.0.1:*", "--egress-allow=127.0.0.0/8"];
 
@@ -17,7 +17,7 @@ async fn node() -> Running {
     Running::start_with(Options::default(), &FLAGS).await
 }
 
-async fn node_in(data: TempDir) -> Running {
+async fn node_in(data: impl Into<Kept>) -> Running {
     Running::start_in(data, Options::default(), &FLAGS).await
 }
 
@@ -50,10 +50,10 @@ fn statuses(told: &[Told]) -> Vec<&str> {
 }
 
 /// The files as a kill would leave them now.
-fn killed(data: &Path) -> TempDir {
+fn killed(data: &Path) -> Kept {
     let copy = TempDir::new().unwrap();
     copy_all(data, copy.path());
-    copy
+    copy.into()
 }
 
 fn copy_all(from: &Path, to: &Path) {

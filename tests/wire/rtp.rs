@@ -1,6 +1,7 @@
 //! A peer's media: an RTP socket that speaks a tone, or is silent, every 20 ms, and keeps all that comes. What was
 //! heard is found in the decoded samples, tone by tone.
 
+use std::collections::VecDeque;
 use std::f64::consts::TAU;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +18,17 @@ const FRAME: usize = 160;
 
 /// How loud peers speak: clearly audible, and three of them together are far from the limit.
 const LOUDNESS: f64 = 6_000.0;
+
+/// The two tones of a key, each at this peak, and for so many packets; then so many without.
+const KEY_LOUDNESS: f64 = 8_000.0;
+const KEY_DOWN: u32 = 3;
+const KEY_UP: u32 = 2;
+
+/// What keys are made of, in Hz (ITU-T Q.23): rows and columns.
+pub(crate) const KEY_TONES: [u32; 8] = [697, 770, 852, 941, 1_209, 1_336, 1_477, 1_633];
+
+/// The keys, row by row.
+const KEYS: [&str; 4] = ["123A", "456B", "789C", "*0#D"];
 
 /// A click, which mu-law has exactly.
 const CLICK: i16 = 7_932;
@@ -93,6 +105,9 @@ struct Voice {
     payload_type: u8,
     /// 20 ms of it, encoded.
     frame: Vec<u8>,
+    /// Keys that sound yet, as tones; for so many packets the first does.
+    keys: VecDeque<char>,
+    sounded: u32,
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
@@ -128,6 +143,8 @@ impl Rtp {
             clicks: false,
             payload_type: PCMU,
             frame: Vec::new(),
+            keys: VecDeque::new(),
+            sounded: 0,
             sequence: 1,
             timestamp: 1,
             ssrc,
@@ -190,6 +207,18 @@ impl Rtp {
             let mut packet = header(payload_type, first.0.wrapping_add(i), first.1, ssrc);
             packet.extend([event, end, 0x03, 0x20]);
             self.send(&packet).await;
+        }
+    }
+
+    /// Presses keys as tones in what is said, one after the other.
+    pub(crate) fn sound_keys(&self, keys: &str) {
+        self.voice().keys.extend(keys.chars());
+    }
+
+    /// Waits until no key is left.
+    pub(crate) async fn has_sounded_all(&self) {
+        while !self.voice().keys.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -315,6 +344,22 @@ impl Voice {
             .map_or_else(Vec::new, |hertz| (0..FRAME).map(|i| encode(sample(hertz, i) as i16)).collect());
     }
 
+    /// The next 20 ms of a key, in what is said.
+    fn sounding(&self, key: char) -> Vec<u8> {
+        let place = |row: &&str| row.find(key);
+        let (row, column) = KEYS.iter().enumerate().find_map(|(n, row)| Some((n, place(row)?))).unwrap();
+        let decode = if self.payload_type == PCMA { from_a_law } else { from_mu_law };
+        let encode = if self.payload_type == PCMA { to_a_law } else { to_mu_law };
+        let sample = |n: usize| {
+            let at = TAU * (self.sounded as usize * FRAME + n) as f64 / 8_000.0;
+            let [low, high] =
+                [KEY_TONES[row], KEY_TONES[4 + column]].map(|hertz| (at * f64::from(hertz)).sin());
+            let down = if self.sounded < KEY_DOWN { KEY_LOUDNESS } else { 0.0 };
+            encode((f64::from(decode(self.frame[n])) + down * (low + high)) as i16)
+        };
+        (0..FRAME).map(sample).collect()
+    }
+
     /// A sample in some two hundred is a click.
     fn clicking(&self, sample: u32) -> u8 {
         let mixed = (sample ^ self.ssrc).wrapping_mul(0x9e37_79b9);
@@ -326,7 +371,14 @@ impl Voice {
         self.hertz?;
         let to = self.to?;
         let mut packet = header(self.payload_type, self.sequence, self.timestamp, self.ssrc);
-        if self.clicks {
+        if let Some(&key) = self.keys.front() {
+            packet.extend(self.sounding(key));
+            self.sounded += 1;
+            if self.sounded == KEY_DOWN + KEY_UP {
+                self.sounded = 0;
+                self.keys.pop_front();
+            }
+        } else if self.clicks {
             packet.extend((0..FRAME as u32).map(|n| self.clicking(self.timestamp.wrapping_add(n))));
         } else {
             packet.extend_from_slice(&self.frame);
@@ -345,7 +397,7 @@ fn header(payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32) -> Vec<u8>
     packet
 }
 
-fn from_mu_law(byte: u8) -> i16 {
+pub(crate) fn from_mu_law(byte: u8) -> i16 {
     let byte = !byte;
     let magnitude = ((i16::from(byte & 0x0f) << 3) + 132) << (byte >> 4 & 7);
     if byte & 0x80 == 0 { magnitude - 132 } else { 132 - magnitude }

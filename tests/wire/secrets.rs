@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::peer::{Peer, within};
+use crate::running::planted::search;
 
 /// The keys of the two SDES lines of an offer (RFC 4568), as base64 of 30 bytes is.
 const MEDIA_KEYS: [&str; 2] =
@@ -128,6 +129,13 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
+    /// Lets it write its memory to a file when it crashes, if the system allows that.
+    pub(crate) fn may_dump_its_core(&self) {
+        let limit = format!("prlimit --pid {} --core=unlimited", self.child.id());
+        // Without it nothing is dumped, and there is less to search.
+        let _ = Command::new("sh").args(["-c", &limit]).status();
+    }
+
     /// Its status when it has ended.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         loop {
@@ -155,5 +163,8 @@ impl Drop for Process {
         // It has usually ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let (false, Some(home)) = (std::thread::panicking(), self.log.parent()) {
+            search(home);
+        }
     }
 }

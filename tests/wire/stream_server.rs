@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -39,26 +41,45 @@ pub(crate) struct Connection {
 
 pub(crate) struct StreamServer {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     connections: Arc<Mutex<Vec<Connection>>>,
     bell: Arc<Notify>,
 }
 
 impl StreamServer {
     pub(crate) async fn start() -> Self {
+        Self::start_over(None).await
+    }
+
+    /// One that wants TLS, and has a certificate that whoever calls may not like.
+    pub(crate) async fn secure(acceptor: TlsAcceptor) -> Self {
+        Self::start_over(Some(acceptor)).await
+    }
+
+    async fn start_over(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Self { address, connections: Arc::default(), bell: Arc::default() };
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        let server = Self { address, scheme, connections: Arc::default(), bell: Arc::default() };
         let (connections, bell) = (Arc::clone(&server.connections), Arc::clone(&server.bell));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&connections), Arc::clone(&bell)));
+                let (connections, bell) = (Arc::clone(&connections), Arc::clone(&bell));
+                match tls.clone() {
+                    None => drop(tokio::spawn(serve(stream, connections, bell))),
+                    Some(tls) => drop(tokio::spawn(async move {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            serve(stream, connections, bell).await;
+                        }
+                    })),
+                }
             }
         });
         server
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("ws://{}/{path}", self.address)
+        format!("{}://{}/{path}", self.scheme, self.address)
     }
 
     /// The connection of this number, from 0, when it is there.
@@ -124,7 +145,10 @@ async fn until<T>(bell: &Notify, what: &str, found: impl Fn() -> Option<T>) -> T
     .await
 }
 
-async fn serve(stream: TcpStream, connections: Arc<Mutex<Vec<Connection>>>, bell: Arc<Notify>) {
+async fn serve<S>(stream: S, connections: Arc<Mutex<Vec<Connection>>>, bell: Arc<Notify>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let (mut path, mut headers) = (String::new(), Vec::new());
     #[expect(clippy::result_large_err, reason = "the library's own type")]
     let look = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
@@ -150,7 +174,10 @@ async fn serve(stream: TcpStream, connections: Arc<Mutex<Vec<Connection>>>, bell
     bell.notify_waiters();
 }
 
-async fn hear(mut socket: WebSocketStream<TcpStream>, to: &Connection, mut orders: mpsc::Receiver<Order>) {
+async fn hear<S>(mut socket: WebSocketStream<S>, to: &Connection, mut orders: mpsc::Receiver<Order>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     loop {
         tokio::select! {
             message = socket.next() => match message {

@@ -22,12 +22,12 @@ async fn node() -> Running {
     Running::start_with(Options::default(), &flags).await
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// A phone that is called and follows a script; the call's SID.
-async fn called(node: &Running, script: &str) -> (Peer, String) {
+pub(crate) async fn called(node: &Running, script: &str) -> (Peer, String) {
     let mut phone = Peer::udp(node.node.sip).await;
     let script = encoded(&format!("<Response>{script}</Response>"));
     let form = format!("To=sip:a@{}&From=b&Twiml={script}", phone.address());
@@ -40,9 +40,9 @@ async fn called(node: &Running, script: &str) -> (Peer, String) {
     (phone, sid)
 }
 
-const WAIT: &str = "<Pause length=\"600\"/>";
+pub(crate) const WAIT: &str = "<Pause length=\"600\"/>";
 
-fn samples(sounds: &[Value]) -> Vec<i16> {
+pub(crate) fn samples(sounds: &[Value]) -> Vec<i16> {
     let mut decoder = Decoder::new(Codec::Pcmu).unwrap();
     let decoded = sounds.iter().flat_map(|sound| {
         let payload = STANDARD.decode(sound["media"]["payload"].as_str().unwrap()).unwrap();
@@ -83,7 +83,7 @@ fn events(told: &[Told]) -> Vec<&str> {
 }
 
 /// What the author of a call's application is told, by this code.
-async fn noted(node: &Running, call: &str, code: &str) -> Value {
+pub(crate) async fn noted(node: &Running, call: &str, code: &str) -> Value {
     within(&format!("a note {code}"), async {
         loop {
             let list = node.get(&format!("Calls/{call}/Notifications.json")).await;
@@ -387,4 +387,34 @@ async fn a_call_is_streamed_and_recorded_at_once_and_neither_ends_the_other() {
     assert!(loudest(inbound, 700.0) > THERE && loudest(inbound, 1_100.0) > THERE);
     // What was said before it began was streamed, and is not part of it.
     assert!(inbound.len() as f64 / 8_000.0 <= longest.as_secs_f64(), "{} in {longest:?}", inbound.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_goes_on_over_mute_and_hold_and_both_are_heard_as_what_they_are() {
+    let (node, server) = (node().await, StreamServer::start().await);
+    let (mut phone, call) = called(&node, "<Dial><Conference>desk</Conference></Dial>").await;
+    phone.rtp.speak(700);
+    let form = format!("Track=both_tracks&Url={}", encoded(&server.url("x")));
+    node.post(&format!("Calls/{call}/Streams.json"), &form).await;
+    let stream = server.connection(0).await;
+    stream.sounds_from_now("inbound", 30).await;
+    let list = node.get("Conferences.json?FriendlyName=desk").await;
+    let seat =
+        format!("Conferences/{}/Participants/{call}.json", list["conferences"][0]["sid"].as_str().unwrap());
+    for form in ["Muted=true", "Hold=true&HoldUrl=", "Hold=false", "Muted=false"] {
+        node.post(&seat, form).await;
+        let sounds = stream.sounds_from_now("inbound", 10).await;
+        // Who is muted or on hold is streamed all the same: who streams a call wants to know what is said in it.
+        assert!(loudest(&samples(&sounds), 700.0) > THERE, "{form}");
+    }
+    phone.hang_up().await;
+    let all = stream.over().await;
+    assert_in_order(&all, 1);
+    for track in ["inbound", "outbound"] {
+        let times = all.iter().filter(|message| message["media"]["track"] == track);
+        let times: Vec<u64> = times.map(|message| number(&message["media"]["timestamp"])).collect();
+        assert!(times.len() > 60, "{track}");
+        // One step may be given up by a machine that stalls; a hold lasts longer.
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 100), "{track}: {times:?}");
+    }
 }

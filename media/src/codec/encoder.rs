@@ -115,6 +115,15 @@ impl Encoder {
         }
     }
 
+    /// Starts afresh after a payload of silence that lasts so many samples, which is given: it stops what a decoder still has
+    /// to say. `None` of a codec that has no such thing, or not of that length; then nothing has changed.
+    pub(crate) fn cut(&mut self, samples: usize) -> Option<[u8; 3]> {
+        match &mut self.state {
+            State::Opus(encoder) => encoder.cut(samples),
+            State::Ulaw | State::Alaw | State::L16 | State::G722(_) => None,
+        }
+    }
+
     /// Starts afresh as if `previous` had just been encoded, so that a decoder that played it from another
     /// encoder's stream can go on with this one's. Settings stay. Costs as much as encoding `previous`, the last
     /// sound before the next frame. Of Opus, 40 ms of it are enough: the change is as far from who stays with the

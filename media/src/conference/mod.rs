@@ -28,6 +28,7 @@ use self::talkers::take_turns;
 use self::voices::Voices;
 use self::whispers::Whispers;
 use self::whole::Said;
+pub(crate) use self::whole::TapBench;
 pub use self::whole::{ConferenceTap, TapParts};
 use crate::codec::CodecError;
 use crate::command::{Audience, Hearing};
@@ -65,6 +66,7 @@ pub(crate) struct Step<'a> {
     pub(crate) now: Time,
     pub(crate) legs: &'a mut Legs,
     pub(crate) taps: &'a mut Taps,
+    pub(crate) tap_bench: &'a mut TapBench,
     pub(crate) counters: &'a mut Counters,
     pub(crate) faults: Planted,
     pub(crate) broadcast: &'a mut Broadcast,
@@ -253,7 +255,7 @@ impl Conference {
         self.announcements.mix(&mut self.buses);
         if let Some(tap) = &mut self.tap {
             let said = Said { participants: &self.participants, voices: &self.voices, buses: &self.buses };
-            tap.copy((step.tick, step.now), self.id, &said, step.taps);
+            tap.copy((step.tick, step.now), self.id, &said, (step.tap_bench, step.taps));
         }
         self.mix(step.counters);
         self.whispers.hear(&self.participants, &self.voices, step.legs);

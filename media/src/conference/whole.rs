@@ -20,7 +20,7 @@ use crate::command::Audience;
 use crate::dsp::converter::{RateConverter, conversion_delay};
 use crate::dsp::limiter::Limiter;
 use crate::event::{TapSide, Tapped};
-use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
+use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::id::{ConferenceId, LegId};
 use crate::tap::Taps;
 use crate::time::{Tick, Time};
@@ -51,11 +51,23 @@ pub struct ConferenceTap {
     mix_limiter: Limiter,
     one_limiter: Limiter,
     rest_limiter: Limiter,
+}
+
+/// Where a tick of a conference is brought together to be copied. One is enough for all conferences of an engine, and
+/// stays near the processor where one of each would have to be fetched.
+pub(crate) struct TapBench {
     mix: [i32; FRAME_LEN_MAX],
     alone: [i32; FRAME_LEN_MAX],
     /// What the one apart says, as wide as sums are.
     wide: [i32; FRAME_LEN_MAX],
-    frame: Frame,
+    sound: [i16; FRAME_LEN_MAX],
+}
+
+impl TapBench {
+    pub(crate) fn new() -> Box<Self> {
+        let nothing = [0; FRAME_LEN_MAX];
+        Box::new(Self { mix: nothing, alone: nothing, wide: nothing, sound: [0; FRAME_LEN_MAX] })
+    }
 }
 
 /// What a tick of a conference is copied from.
@@ -79,10 +91,6 @@ impl ConferenceTap {
             mix_limiter: Limiter::default(),
             one_limiter: Limiter::default(),
             rest_limiter: Limiter::default(),
-            mix: [0; FRAME_LEN_MAX],
-            alone: [0; FRAME_LEN_MAX],
-            wide: [0; FRAME_LEN_MAX],
-            frame: Frame::silence(rate),
         })
     }
 
@@ -104,24 +112,27 @@ impl ConferenceTap {
     }
 
     /// Copies what is said in this tick.
-    pub(super) fn copy(&mut self, when: (Tick, Time), id: ConferenceId, said: &Said<'_>, taps: &mut Taps) {
+    pub(super) fn copy(
+        &mut self,
+        when: (Tick, Time),
+        id: ConferenceId,
+        said: &Said<'_>,
+        (bench, taps): (&mut TapBench, &mut Taps),
+    ) {
         if self.parts.are_summed() {
-            self.sum(said);
+            self.sum(said, bench);
         }
         let (of, rate) = (Tapped::Conference(id), self.rate);
         let len = rate.frame_len();
+        let TapBench { mix, alone, sound, .. } = bench;
+        let (mix, alone, sound) = (&mut mix[..len], &alone[..len], &mut sound[..len]);
         if self.parts.mix {
-            let sound = limited(&mut self.mix_limiter, &self.mix[..len], &mut self.frame);
-            taps.copy(when, of, TapSide::Mix, rate, sound);
+            taps.copy(when, of, TapSide::Mix, rate, limited(&mut self.mix_limiter, mix, sound));
         }
         if self.parts.apart.is_some() {
-            for (mixed, alone) in self.mix[..len].iter_mut().zip(&self.alone[..len]) {
-                *mixed -= alone;
-            }
-            let sound = limited(&mut self.one_limiter, &self.alone[..len], &mut self.frame);
-            taps.copy(when, of, TapSide::Apart, rate, sound);
-            let sound = limited(&mut self.rest_limiter, &self.mix[..len], &mut self.frame);
-            taps.copy(when, of, TapSide::Rest, rate, sound);
+            mix.iter_mut().zip(alone).for_each(|(mixed, alone)| *mixed -= alone);
+            taps.copy(when, of, TapSide::Apart, rate, limited(&mut self.one_limiter, alone, sound));
+            taps.copy(when, of, TapSide::Rest, rate, limited(&mut self.rest_limiter, mix, sound));
         }
         if self.parts.each {
             copy_each(when, of, said, taps);
@@ -129,9 +140,10 @@ impl ConferenceTap {
     }
 
     /// Brings what is said at all rates to that of the copies.
-    fn sum(&mut self, said: &Said<'_>) {
+    fn sum(&mut self, said: &Said<'_>, bench: &mut TapBench) {
         let len = self.rate.frame_len();
-        let (mix, alone) = (&mut self.mix[..len], &mut self.alone[..len]);
+        let TapBench { mix, alone, wide, .. } = bench;
+        let (mix, alone) = (&mut mix[..len], &mut alone[..len]);
         mix.fill(0);
         for bus in said.buses.iter().flatten() {
             let sum = bus.speaks().then(|| bus.said());
@@ -144,7 +156,6 @@ impl ConferenceTap {
         let one = said.participants.iter().find(|participant| participant.leg == leg);
         let one = one.and_then(|one| Some((one.rate(), one.mixed(said.voices)?)));
         for rate in SampleRate::ALL {
-            let wide = &mut self.wide;
             let sound = one.filter(|(at, _)| *at == rate).map(|(_, frame)| {
                 wide.iter_mut().zip(frame).for_each(|(wide, sample)| *wide = i32::from(*sample));
                 &wide[..frame.len()]
@@ -166,10 +177,9 @@ fn copy_each(when: (Tick, Time), of: Tapped, said: &Said<'_>, taps: &mut Taps) {
     }
 }
 
-fn limited<'a>(limiter: &mut Limiter, mix: &[i32], frame: &'a mut Frame) -> &'a [i16] {
-    let gain = limiter.follow(mix);
-    gain.apply(mix, frame.samples_mut());
-    frame.samples()
+fn limited<'a>(limiter: &mut Limiter, mix: &[i32], sound: &'a mut [i16]) -> &'a [i16] {
+    limiter.follow(mix).apply(mix, sound);
+    sound
 }
 
 /// From each rate to one, all equally long.

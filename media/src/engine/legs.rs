@@ -9,6 +9,7 @@ use crate::event::{Event, Refusal};
 use crate::id::LegId;
 use crate::leg::{Capture, Leg};
 use crate::playout::PlayoutCounters;
+use crate::time::Time;
 use crate::transmit::Transmit;
 
 /// A place in the table. It is only ever used while the leg it was given for is there.
@@ -61,7 +62,7 @@ impl Legs {
         }
     }
 
-    pub(crate) fn add(&mut self, mut leg: Box<Leg>) -> Result<LegIndex, (Box<Leg>, Refusal)> {
+    pub(crate) fn add(&mut self, mut leg: Box<Leg>, now: Time) -> Result<LegIndex, (Box<Leg>, Refusal)> {
         if self.by_id.contains_key(&leg.id()) {
             return Err((leg, Refusal::Exists));
         }
@@ -70,7 +71,7 @@ impl Legs {
         };
         let index = LegIndex(slot);
         self.by_id.insert(leg.id(), index);
-        leg.arrive();
+        leg.arrive(now);
         self.slots[slot as usize] = Some(leg);
         self.unseated.push(index);
         Ok(index)

@@ -9,7 +9,7 @@ use self::legs::{IdMap, LegIndex, Legs, id_map};
 use self::programme::{Air, Broadcast};
 pub use self::programme::{PROGRAMMES_MAX, Programme};
 use crate::command::{Ask, Audience, Command, LegChange};
-use crate::conference::{Conference, ConferenceTap, Equipment, Participant, Seat, Step};
+use crate::conference::{Conference, ConferenceTap, Equipment, Participant, Seat, Step, TapBench};
 use crate::costs::TickTimes;
 use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide, Tapped};
 use crate::fault::Planted;
@@ -51,6 +51,7 @@ pub struct Engine {
     leaving: VecDeque<Box<Leg>>,
     farewells: usize,
     taps: Taps,
+    tap_bench: Box<TapBench>,
     broadcast: Broadcast,
     tick: Tick,
     /// The time the tick under way is for.
@@ -87,6 +88,7 @@ impl Engine {
             leaving: VecDeque::with_capacity(COMMANDS_PER_DRAIN),
             farewells: 0,
             taps: Taps::new(settings.tap_frames_max),
+            tap_bench: TapBench::new(),
             broadcast: Broadcast::new(settings.legs_max),
             tick: Tick::default(),
             now: Time::ZERO,
@@ -165,6 +167,7 @@ impl Engine {
             now: self.now,
             legs: &mut self.legs,
             taps: &mut self.taps,
+            tap_bench: &mut self.tap_bench,
             counters: &mut self.counters,
             faults: self.faults,
             broadcast: &mut self.broadcast,
@@ -288,7 +291,7 @@ impl Engine {
     }
 
     fn add_leg(&mut self, leg: Box<Leg>) -> Result<(), Refusal> {
-        match self.legs.add(leg) {
+        match self.legs.add(leg, self.now) {
             Ok(index) => {
                 // One that comes from another engine may have something to tell.
                 self.legs.list_events(index);

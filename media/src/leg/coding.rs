@@ -6,9 +6,11 @@ use super::outbox::Outbox;
 use super::rtcp::REPORT_LEN_MAX;
 use crate::codec::{Codec, CodecError, Decoder, Encoder, EncoderSettings, L16Rate};
 use crate::dsp::converter::RateConverter;
+use crate::dsp::level::Level;
 use crate::frame::{Frame, SampleRate};
 use crate::id::ProgrammeId;
 use crate::playout::{Decoding, Replaced, Sound};
+use crate::rtp::AudioLevel;
 
 /// The longest payload that 20 ms are encoded to: L16 at 16 kHz. Opus is told to stay below.
 pub(crate) const PAYLOAD_MAX: usize = 640;
@@ -25,11 +27,13 @@ pub(crate) struct Encoded {
     first: usize,
     len: usize,
     bytes: [u8; PAYLOAD_MAX],
+    /// How loud the sound is.
+    level: Level,
 }
 
 impl Default for Encoded {
     fn default() -> Self {
-        Self { first: 0, len: 0, bytes: [0; PAYLOAD_MAX] }
+        Self { first: 0, len: 0, bytes: [0; PAYLOAD_MAX], level: Level::SILENCE }
     }
 }
 
@@ -37,6 +41,7 @@ impl Encoded {
     pub(crate) fn fill(&mut self, encoder: &mut Encoder, samples: &[i16]) {
         self.first = encoder.encode(samples, &mut self.bytes);
         self.len = self.first;
+        self.level = Level::of(samples);
     }
 
     /// The same in two payloads.
@@ -45,6 +50,23 @@ impl Encoded {
         let half = PAYLOAD_MAX / 2;
         self.first = encoder.encode(first, &mut self.bytes[..half]);
         self.len = self.first + encoder.encode(second, &mut self.bytes[self.first..][..half]);
+        self.level = Level::of(samples);
+    }
+
+    /// Silence that needs no encoder, and stops what a decoder still has to say, in one payload or two.
+    fn fill_silence(&mut self, silence: &[u8], halves: bool) {
+        let payloads = if halves { 2 } else { 1 };
+        self.first = silence.len();
+        self.len = payloads * silence.len();
+        self.level = Level::SILENCE;
+        self.bytes[..self.len]
+            .chunks_exact_mut(silence.len())
+            .for_each(|payload| payload.copy_from_slice(silence));
+    }
+
+    /// How loud it is.
+    pub(crate) const fn level(&self) -> Level {
+        self.level
     }
 
     /// What was made, of equal lengths in time. There is at least one.
@@ -70,6 +92,8 @@ pub struct Coding {
     own_always: bool,
     /// Its encoder makes frames of 10 ms: Opus cannot be cut afterwards.
     halves: bool,
+    /// What was sent is not to be heard any more, if what comes is silence.
+    is_cut: bool,
     /// Packets of the length that the far end wants.
     pub(super) framing: Framing,
     /// What is sent in this tick.
@@ -111,6 +135,7 @@ impl Coding {
             origin: Origin::Shared,
             own_always: halves || settings.bitrate < EncoderSettings::default().bitrate,
             halves,
+            is_cut: false,
             framing,
             outbox: Outbox::new(room),
             voice: others.map(|other| RateConverter::new(rate, other)).collect(),
@@ -227,8 +252,19 @@ impl Coding {
         self.encode(samples);
     }
 
+    /// What the leg was sent until now is not to be heard any more: neither what its encoder still holds of it nor what a
+    /// decoder makes of that.
+    pub(super) const fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
     fn encode(&mut self, samples: &[i16]) {
-        if self.halves {
+        if std::mem::take(&mut self.is_cut)
+            && samples.iter().all(|sample| *sample == 0)
+            && let Some(silence) = self.encoder.cut(samples.len() / if self.halves { 2 } else { 1 })
+        {
+            self.encoded.fill_silence(&silence, self.halves);
+        } else if self.halves {
             self.encoded.fill_halves(&mut self.encoder, samples);
         } else {
             self.encoded.fill(&mut self.encoder, samples);
@@ -260,8 +296,8 @@ const fn frame_bytes(codec: Codec) -> usize {
     }
 }
 
-/// A header and the longest tag of SRTP; and a report with what SRTCP adds.
-const PACKET_OVERHEAD: usize = 12 + 16;
+/// A header with its extension and the longest tag of SRTP; and a report with what SRTCP adds.
+const PACKET_OVERHEAD: usize = 12 + AudioLevel::EXTENSION_LEN + 16;
 const REPORT_OVERHEAD: usize = REPORT_LEN_MAX + 24;
 
 /// G.711 needs no decoder.

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! When there is no more to play there is silence, and both its edges are rounded off: what was heard last rings out in
-//! 2.5 ms, what comes then swells as quickly. As long as samples are there they are played as they are.
+//! 2.5 ms, what comes then swells as quickly. As long as samples are there they are played as they are. After a clear nothing
+//! rings out: whoever clears wants silence, and has it from the next packet on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,8 +26,7 @@ const AHEAD: Duration = Duration::from_secs(1);
 const MARKS_AHEAD: usize = 256;
 
 /// Edges of a silence are rounded off over so much of a second: a four-hundredth, 2.5 ms. A loud tone that ends so makes no
-/// sharp click; and after a clear, what resampler and encoder still hold (9.5 ms for 8 kHz through Opus) is over well
-/// within the same 20 ms.
+/// sharp click.
 const EDGE_FRACTION: usize = 400;
 
 /// An edge at the highest rate.
@@ -123,7 +123,7 @@ impl FeedWriter {
         is_placed
     }
 
-    /// What was written and not played is not wanted any more: the next 20 ms end in silence, or in what is written from
+    /// What was written and not played is not wanted any more: the next 20 ms are silence, or what is written from
     /// now on. All marks before are passed with it, and so many that were not placed yet.
     pub fn clear(&mut self, unplaced: u64) {
         self.marked += unplaced;
@@ -175,16 +175,19 @@ impl Feed {
         self.encoding_delay = delay;
     }
 
-    /// Writes the next 20 ms.
-    pub(super) fn play(&mut self, out: &mut [i16]) {
+    /// Writes the next 20 ms. Whether what was played before is cut off by them, with all that is still held of it: then
+    /// they are silence, or begin with something else.
+    pub(super) fn play(&mut self, out: &mut [i16]) -> bool {
         self.passed.now = self.passed.next;
-        if self.skip_cleared() {
-            self.edges.ring_out();
+        let is_cut = self.skip_cleared();
+        if is_cut {
+            self.edges.cut();
         }
         let from = self.read;
         let played = self.read(out);
         self.edges.round_off(out, played);
         self.pass_marks(from, out.len());
+        is_cut
     }
 
     /// Whether anything that was to be heard is not any more.
@@ -269,6 +272,12 @@ impl Edges {
         for (n, rest) in self.rest[..self.len].iter_mut().enumerate() {
             *rest = scaled(self.past[self.len - 1 - n], self.len - n, self.len + 1);
         }
+    }
+
+    /// What was played last is not to be heard any more.
+    fn cut(&mut self) {
+        self.is_silent = true;
+        self.heard = self.len;
     }
 
     /// Goes over 20 ms of which the first `played` samples are sound.

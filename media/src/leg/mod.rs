@@ -253,9 +253,11 @@ impl Leg {
         before
     }
 
-    /// It is in an engine, maybe another one than before: nobody there knows where its far end is, or that it has
-    /// something to report.
-    pub(crate) fn arrive(&mut self) {
+    /// It is in an engine that has come as far as `now`, maybe another one than before: nobody there knows where its
+    /// far end is, or that it has something to report. What it is told before its first tick has happened now, not at
+    /// the beginning of time.
+    pub(crate) fn arrive(&mut self, now: Time) {
+        self.now = self.now.max(now);
         self.listed = false;
         // What is on here is not where it was there.
         self.coding.leave_broadcast();

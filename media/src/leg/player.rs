@@ -102,6 +102,8 @@ pub struct Player {
     phase: Phase,
     /// Somebody wants it to end.
     is_stopped: bool,
+    /// What it played before is cut off by the frame that it played last: a feed was cleared.
+    is_cut: bool,
     /// Samples played, of all plays.
     played: u64,
 }
@@ -160,7 +162,7 @@ impl Player {
             SampleRate::Hz48000 => [SampleRate::Hz8000, SampleRate::Hz16000],
         };
         let ways = others.map(|other| RateConverter::new(rate, other));
-        Box::new(Self { id, material, ways, phase, is_stopped: false, played: 0 })
+        Box::new(Self { id, material, ways, phase, is_stopped: false, is_cut: false, played: 0 })
     }
 
     /// Its name.
@@ -237,15 +239,25 @@ impl Player {
             Phase::Over(_) => {}
         }
         match self.ways.iter_mut().find(|way| way.to() == out.rate()) {
-            Some(way) => way.convert(read, out.samples_mut()),
+            Some(way) => {
+                if self.is_cut {
+                    way.reset();
+                }
+                way.convert(read, out.samples_mut());
+            }
             None => out.samples_mut().copy_from_slice(read),
         }
+    }
+
+    /// Whether what it played before was cut off by the frame that it played last. Once.
+    pub(super) fn take_cut(&mut self) -> bool {
+        std::mem::take(&mut self.is_cut)
     }
 
     fn read(&mut self, out: &mut [i16]) {
         match &mut self.material {
             Material::Feed(feed) => {
-                feed.play(out);
+                self.is_cut = feed.play(out);
                 self.played += out.len() as u64;
             }
             Material::Sound { sound, at, left } => {

@@ -30,6 +30,18 @@ const IDLE: u8 = 71;
 impl Leg {
     /// Takes a datagram in, or says why not.
     pub(crate) fn receive(&mut self, datagram: &Datagram<'_>, counters: &mut Counters) {
+        if self.media.terms.ice {
+            if self.transport.follow(datagram.source) {
+                self.pending.latched(datagram.source);
+            }
+            // It only tells where the far end is.
+            if datagram.payload.is_empty() {
+                return;
+            }
+            if self.srtp.is_none() {
+                return counters.count(Discard::NoKeys);
+            }
+        }
         let taken = match datagram.port {
             Port::Rtcp => self.receive_rtcp(datagram, counters),
             Port::Rtp if is_rtcp(datagram.payload) => self.receive_rtcp(datagram, counters),

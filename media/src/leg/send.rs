@@ -8,7 +8,7 @@ use super::rtcp::Sent;
 use super::security::LegSrtp;
 use crate::leg::Port;
 use crate::rtp::SequenceNumber;
-use crate::rtp::{RtpHeader, Ssrc};
+use crate::rtp::{AudioLevel, RtpHeader, Ssrc};
 use crate::srtp::SrtpError;
 use crate::time::Time;
 
@@ -123,12 +123,24 @@ impl Sender {
 pub(super) struct Way<'a> {
     pub(super) now: Time,
     pub(super) clock_rate: u32,
+    /// What follows the headers of packets of sound.
+    pub(super) extension: Option<[u8; AudioLevel::EXTENSION_LEN]>,
     pub(super) srtp: Option<&'a mut LegSrtp>,
     pub(super) outbox: &'a mut Outbox,
 }
 
 impl Way<'_> {
-    fn rtp(&mut self, header: &[u8; RtpHeader::LEN], payload: &[u8]) -> Result<(), SrtpError> {
+    fn rtp(&mut self, fixed: &[u8; RtpHeader::LEN], payload: &[u8]) -> Result<(), SrtpError> {
+        let mut header = [0; RtpHeader::LEN + AudioLevel::EXTENSION_LEN];
+        header[..RtpHeader::LEN].copy_from_slice(fixed);
+        let header = match self.extension {
+            None => &header[..RtpHeader::LEN],
+            Some(extension) => {
+                header[0] |= RtpHeader::EXTENSION_BIT;
+                header[RtpHeader::LEN..].copy_from_slice(&extension);
+                &header[..]
+            }
+        };
         let srtp = self.srtp.as_deref_mut();
         self.outbox.write(Port::Rtp, |out| {
             let Some(srtp) = srtp else {

@@ -8,7 +8,11 @@ use crate::engine::programme::Broadcast;
 use crate::fault::Planted;
 use crate::frame::{Frame, SampleRate};
 use crate::id::ProgrammeId;
+use crate::rtp::AudioLevel;
 use crate::stats::Counters;
+
+/// What is softer than this, in dBov below the loudest, is said to be no speech: a quiet voice is at some 45.
+const QUIET_MINUS_DBOV: u8 = 60;
 
 /// Ticks in a second.
 pub(super) const TICKS_PER_SECOND: u32 = 50;
@@ -153,6 +157,9 @@ impl Leg {
         };
         player.is_heard_through(self.media.codec);
         player.play(frame);
+        if player.take_cut() {
+            self.coding.cut();
+        }
         if let Some(end) = player.end() {
             self.pending.played(player.id(), end);
         }
@@ -164,15 +171,19 @@ impl Leg {
         self.end_unheard();
         let codec = self.media.codec;
         let tick = codec.clock_rate() / TICKS_PER_SECOND;
+        let may_send = self.media.direction.send && self.may_send();
         let event = self.event();
         let coding = &mut *self.coding;
+        let level = shared.unwrap_or(&coding.encoded).level();
+        let said = AudioLevel { voice: level.minus_dbov() < QUIET_MINUS_DBOV, level };
         let mut way = Way {
             now: self.now,
             clock_rate: codec.clock_rate(),
+            extension: self.media.terms.audio_level_sent.and_then(|id| said.to_extension(id)),
             srtp: self.srtp.as_deref_mut(),
             outbox: &mut coding.outbox,
         };
-        if !self.media.direction.send {
+        if !may_send {
             self.sender.pass(tick, &mut coding.framing);
         } else if let Some((packet, payload_type)) = event {
             self.sender.event(&packet, payload_type, tick, &mut coding.framing, &mut way);
@@ -206,7 +217,7 @@ impl Leg {
     }
 
     fn report(&mut self) {
-        if self.transport.rtcp_destination().is_none() || !self.rtcp.is_due(self.now) {
+        if !self.may_send() || self.transport.rtcp_destination().is_none() || !self.rtcp.is_due(self.now) {
             return;
         }
         let mut report = [0; REPORT_LEN_MAX];
@@ -217,17 +228,23 @@ impl Leg {
     }
 
     fn send_report(&mut self, report: &[u8]) {
-        let Some((port, _)) = self.transport.rtcp_destination() else {
+        let Some((port, _)) = self.transport.rtcp_destination().filter(|_| self.may_send()) else {
             return;
         };
         let mut way = Way {
             now: self.now,
             clock_rate: self.media.codec.clock_rate(),
+            extension: None,
             srtp: self.srtp.as_deref_mut(),
             outbox: &mut self.coding.outbox,
         };
         // Without room, or with keys used up, there is no report this time.
         let _ = way.rtcp(port, report);
+    }
+
+    /// Whether anything may be sent at all: over ICE not before it is known where to, and how it is protected.
+    fn may_send(&self) -> bool {
+        !self.media.terms.ice || (self.srtp.is_some() && self.transport.is_known())
     }
 
     /// Makes a last report with a goodbye (RFC 3550 §6.6), if the far end wants RTCP and was ever sent anything.

@@ -27,6 +27,8 @@ pub(crate) struct Transport {
     rtcp_signalled: Option<SocketAddr>,
     rtcp_learnt: Option<SocketAddr>,
     rtcp_mux: bool,
+    /// The source of what is handed in is the far end: ICE has seen to that.
+    ice: bool,
 }
 
 /// What a packet's source turned out to be.
@@ -57,12 +59,13 @@ impl Transport {
             rtcp_signalled: media.terms.rtcp,
             rtcp_learnt: None,
             rtcp_mux: media.terms.rtcp_mux,
+            ice: media.terms.ice,
         }
     }
 
     /// Signalling named the far end again; if it is the same, what was learnt stays.
     pub(crate) fn renegotiate(&mut self, media: &LegMedia) {
-        if media.remote != self.signalled {
+        if media.remote != self.signalled && !self.ice {
             *self = Self::new(media);
         }
         self.rtcp_signalled = media.terms.rtcp;
@@ -83,6 +86,7 @@ impl Transport {
     pub(crate) fn judge(&mut self, source: SocketAddr, packet: &PacketView<'_>) -> Source {
         match self.latched {
             Some(latched) if latched == source => Source::FarEnd,
+            _ if self.ice => self.latch(source),
             Some(_) => Source::Stranger,
             None if source == self.signalled => self.latch(source),
             None if Some(source.ip()) == self.nat => self.probe(source, packet),
@@ -93,6 +97,7 @@ impl Transport {
     /// Whether `source` may turn out to be the far end, or is it: what could be told without looking into a packet.
     pub(crate) fn may_be(&self, source: SocketAddr) -> bool {
         match self.latched {
+            _ if self.ice => true,
             Some(latched) => latched == source,
             None => source == self.signalled || Some(source.ip()) == self.nat,
         }
@@ -101,7 +106,17 @@ impl Transport {
     /// Whether RTCP from `source` may be the far end's: RTCP comes from another port, so only the host is
     /// compared.
     pub(crate) fn is_far_host(&self, source: SocketAddr) -> bool {
-        source.ip() == self.destination().ip()
+        self.ice || source.ip() == self.destination().ip()
+    }
+
+    /// ICE says that the far end is there now. Whether that is news.
+    pub(crate) fn follow(&mut self, source: SocketAddr) -> bool {
+        self.ice && self.latched.replace(source) != Some(source)
+    }
+
+    /// Whether it is known where to send: with ICE not before the far end has proved itself.
+    pub(crate) const fn is_known(&self) -> bool {
+        !self.ice || self.latched.is_some()
     }
 
     /// RTCP of the far end came from here, by the port for it.

@@ -179,6 +179,9 @@ impl RtpHeader {
     /// Bytes of the fixed header.
     pub const LEN: usize = 12;
 
+    /// In the first byte: a header extension follows the fixed header.
+    pub const EXTENSION_BIT: u8 = EXTENSION_BIT;
+
     /// The header as it is on the wire.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let marker = if self.marker { MARKER_BIT } else { 0 };

@@ -109,7 +109,7 @@ impl Stage {
         stage
     }
 
-    fn add(&mut self, id: u64, media: LegMedia) {
+    pub(crate) fn add(&mut self, id: u64, media: LegMedia) {
         let leg = Leg::new(LegSettings {
             id: LegId(id),
             coding: coding(&media),

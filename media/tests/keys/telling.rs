@@ -65,6 +65,17 @@ fn a_press_that_is_told_in_three_ways_is_given_once() {
 }
 
 #[test]
+fn a_press_that_is_told_before_the_first_tick_of_its_leg_is_given_once_too() {
+    let mut stage = Stage::new(DigitPassage::Withheld, &[], true);
+    (0..10).for_each(|_| stage.tick(&[]));
+    stage.add(0, media(0, Codec::Pcmu, true));
+    info(&mut stage, '7');
+    press(&mut stage, '7', 6, |_| false);
+    stage.quiet(100);
+    assert_eq!(stage.keys(), [('7', 120, Event)]);
+}
+
+#[test]
 fn a_tone_waits_for_its_event_where_events_were_agreed_and_nowhere_else() {
     for agreed in [true, false] {
         let mut stage = Stage::new(DigitPassage::Withheld, &[Codec::Pcmu], agreed);

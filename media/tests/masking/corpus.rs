@@ -2,8 +2,9 @@
 //! else hears, what of the keys is left in it, and which were captured.
 //!
 //! Each clip holds all sixteen keys once, in an order, at places and of lengths of its own (70 to 120 ms, pauses of 70 to
-//! 150). It is played with the capture on and without, and the keys alone without: so it is known which
-//! sound was replaced and where there is anything of a key.
+//! 150). It is played with the capture on and without, and without the keys or without the rest through the same losses: so it
+//! is known which sound was replaced and where there is anything of a key. All packets come as late as each other, so that
+//! the playout of all is the same.
 #![allow(dead_code, reason = "each user needs a part")]
 
 use std::f64::consts::TAU;
@@ -116,11 +117,12 @@ impl Random {
     }
 }
 
-/// A clip: what is said, and the keys in it alone.
+/// A clip: all that is to be heard, the keys in it alone, and the rest without them.
 struct Clip {
     typed: String,
     all: Vec<i16>,
     keys: Vec<i16>,
+    rest: Vec<i16>,
     lost: Vec<bool>,
 }
 
@@ -152,22 +154,24 @@ fn clip(condition: &Condition) -> Clip {
     keys.resize(keys.len() + rate * 300 / 1_000, 0.0);
     let power = (peak_of_dbm0(condition.level) / 2f64.sqrt()).powi(2);
     let below = |decibels: f64| (power / 10f64.powf(decibels / 10.0)).sqrt();
-    let mut all = keys.clone();
+    let mut rest = vec![0.0; keys.len()];
     if let Some(noise) = condition.noise {
         // In the 4 kHz of a telephone: a wider line has as much more in all.
         let gain = below(noise) * (rate as f64 / 8_000.0).sqrt();
-        all.iter_mut().for_each(|sample| *sample += gain * random.gaussian());
+        rest.iter_mut().for_each(|sample| *sample += gain * random.gaussian());
     }
     if let Some(talk) = condition.talk {
         let gain = below(talk);
         let mut speech = Speech::new(rate as u32, condition.seed);
-        all.iter_mut().for_each(|sample| *sample += gain * speech.next());
+        rest.iter_mut().for_each(|sample| *sample += gain * speech.next());
     }
+    let all: Vec<f64> = keys.iter().zip(&rest).map(|(key, other)| key + other).collect();
     let to_pcm =
         |samples: &[f64]| samples.iter().map(|s| s.round().clamp(-32_768.0, 32_767.0) as i16).collect();
     let ticks = keys.len().div_ceil(rate / 50);
     let lost = (0..ticks).map(|_| random.below(100) < condition.loss.into()).collect();
-    Clip { typed: typed.into_iter().collect(), all: to_pcm(&all), keys: to_pcm(&keys), lost }
+    let [all, keys, rest] = [all, keys, rest].map(|samples| to_pcm(&samples));
+    Clip { typed: typed.into_iter().collect(), all, keys, rest, lost }
 }
 
 /// A telephone with a capture on, and one that listens to it.
@@ -230,16 +234,21 @@ impl Line {
 pub(crate) fn play(condition: &Condition) -> Outcome {
     let clip = clip(condition);
     let rate = condition.codec.sample_rate();
-    let mut reference = Line::new(condition.codec, false);
-    reference.play(&clip.keys, &clip.lost);
-    reference.quiet(30);
-    let [open, mut masked] = [false, true].map(|capture| {
+    let played = |sound: &[i16], capture: bool| {
         let mut line = Line::new(condition.codec, capture);
-        line.play(&clip.all, &clip.lost);
+        line.play(sound, &clip.lost);
         line.quiet(30);
         line
-    });
-    let keys = aligned(&reference.egress, &open.egress, rate);
+    };
+    let (open, mut masked) = (played(&clip.all, false), played(&clip.all, true));
+    // Each sample of G.711 is coded by itself, so that what differs without the keys is the keys. Other codecs make something
+    // else of the rest, too, when they have heard keys.
+    let keys = if Codec::G711.contains(&condition.codec) {
+        let rest = played(&clip.rest, false).egress;
+        open.egress.iter().zip(rest).map(|(&all, rest)| all.saturating_sub(rest)).collect()
+    } else {
+        played(&clip.keys, false).egress
+    };
     let (residual, residual_at) = residual(&keys, &open.egress, &masked.egress, rate);
     Outcome {
         typed: clip.typed,
@@ -264,11 +273,14 @@ pub(crate) struct Kept {
     pub(crate) withheld: usize,
 }
 
-/// Plays sound without keys, with and without a capture.
-pub(crate) fn speak(codec: Codec, sound: &[i16]) -> Kept {
+/// Plays sound without keys, with and without a capture, while so many of a hundred packets get lost.
+pub(crate) fn speak(codec: Codec, sound: &[i16], loss: u32) -> Kept {
     let mut lines = [false, true].map(|capture| Line::new(codec, capture));
+    let mut random = Random::new(sound.len() as u64);
+    let ticks = sound.len().div_ceil(codec.sample_rate().frame_len());
+    let lost: Vec<bool> = (0..ticks).map(|_| random.below(100) < loss.into()).collect();
     for line in &mut lines {
-        line.play(sound, &[]);
+        line.play(sound, &lost);
         line.quiet(10);
     }
     let [open, masked] = lines;
@@ -298,44 +310,22 @@ fn frames(samples: &[i16], rate: SampleRate) -> impl Iterator<Item = Frame> {
     })
 }
 
-/// The keys by themselves, each moved to where it is in the whole: playout follows what it plays, so that a key may come up
-/// to 50 ms earlier or later in another sound.
-fn aligned(keys: &[i16], whole: &[i16], rate: SampleRate) -> Vec<i16> {
-    let millis = rate.hertz() as usize / 1_000;
-    let (quiet, reach, step) = (20 * millis, 50 * millis, millis / 8);
-    let mut aligned = vec![0; keys.len()];
-    let mut at = 0;
-    while let Some(begins) = keys[at..].iter().position(|sample| sample.unsigned_abs() > 2) {
-        let first = at + begins;
-        let pause = keys[first..].windows(quiet).position(|run| run.iter().all(|s| s.unsigned_abs() <= 2));
-        let end = pause.map_or(keys.len(), |pause| first + pause);
-        let likeness = |to: usize| -> f64 {
-            let pairs = keys[first..end]
-                .iter()
-                .step_by(step)
-                .zip(whole.get(to..).unwrap_or(&[]).iter().step_by(step));
-            pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
-        };
-        let places = (first.saturating_sub(reach)..=first + reach).step_by(step);
-        let best = places.max_by(|&a, &b| likeness(a).total_cmp(&likeness(b))).unwrap_or(first);
-        for (to, from) in aligned[best..].iter_mut().zip(&keys[first..end]) {
-            *to = *from;
-        }
-        at = end;
-    }
-    aligned
-}
+/// From sound that is let through to what takes the place of keys, in pieces of a millisecond: there speech fades, and may be
+/// anywhere in two of them.
+const FADE: usize = 3;
 
 /// The most that is left of keys, and where: each 20 ms, in steps of 5, in which the keys by themselves are above the limit.
-/// Where the sound was replaced, what is measured is what took its place; where it was let through, what the keys by
-/// themselves are there, since speech and noise have a part in the same bands.
+/// Where the sound was replaced, what is measured is what took its place. Where it was let through or fades, what the keys by
+/// themselves are there, at full level, as speech and noise have a part in the same bands; but no more than what is there.
 fn residual(keys: &[i16], open: &[i16], masked: &[i16], rate: SampleRate) -> (f64, f64) {
     let (len, step) = (rate.frame_len(), rate.frame_len() / 4);
     let masked = &masked[DELAY_TICKS * len..];
     // A millisecond at a time: noise and sound may meet in single samples.
     let piece = rate.hertz() as usize / 1_000;
-    let pieces = masked.chunks(piece).zip(open.chunks(piece)).zip(keys.chunks(piece));
-    let left = pieces.flat_map(|((masked, open), keys)| if masked == open { keys } else { masked }).copied();
+    let passes: Vec<bool> = masked.chunks(piece).zip(open.chunks(piece)).map(|(a, b)| a == b).collect();
+    let is_near = |n: usize| passes[n.saturating_sub(FADE)..(n + FADE + 1).min(passes.len())].contains(&true);
+    let pieces = masked.chunks(piece).zip(keys.chunks(piece)).enumerate();
+    let left = pieces.flat_map(|(n, (masked, keys))| if is_near(n) { keys } else { masked }).copied();
     let left: Vec<i16> = left.collect();
     let measure = |samples: &[i16]| {
         let mut frame = Frame::silence(rate);
@@ -346,7 +336,7 @@ fn residual(keys: &[i16], open: &[i16], masked: &[i16], rate: SampleRate) -> (f6
     let mut worst = (f64::from(Dbfs::FLOOR.hundredths()) / 100.0, 0.0);
     for at in (0..left.len().saturating_sub(len)).step_by(step) {
         if measure(&keys[at..at + len]) > LIMIT {
-            let left = measure(&left[at..at + len]);
+            let left = measure(&left[at..at + len]).min(measure(&masked[at..at + len]));
             if left > worst.0 {
                 worst = (left, (at + DELAY_TICKS * len) as f64 / f64::from(rate.hertz()));
             }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report, helpers included")]
 
+mod asked;
 mod capture;
 mod corpus;
 #[path = "../keys/ear.rs"]

@@ -27,7 +27,7 @@ fn nothing_is_heard(condition: &Condition, outcome: &Outcome) {
 
 #[test]
 fn keys_without_loss_are_captured_and_nothing_is_left_of_them() {
-    for condition in drawn(20, |condition| condition.loss == 0) {
+    for condition in drawn(12, |condition| condition.loss == 0) {
         let outcome = play(&condition);
         assert_eq!(outcome.captured, outcome.typed, "{condition:?}");
         assert!(outcome.residual <= LIMIT, "{condition:?}: {} at {}", outcome.residual, outcome.residual_at);
@@ -39,15 +39,38 @@ fn keys_without_loss_are_captured_and_nothing_is_left_of_them() {
 #[test]
 fn of_keys_in_packets_that_get_lost_nothing_can_be_made_out() {
     let (mut typed, mut captured) = (0, 0);
-    for condition in drawn(20, |condition| condition.loss > 0) {
+    for condition in drawn(12, |condition| condition.loss > 0) {
         let outcome = play(&condition);
-        // A decoder that finds its place again after a loss can ring.
-        assert!(outcome.residual <= -50.0, "{condition:?}: {} at {}", outcome.residual, outcome.residual_at);
+        assert!(outcome.residual <= LIMIT, "{condition:?}: {} at {}", outcome.residual, outcome.residual_at);
         nothing_is_heard(&condition, &outcome);
         typed += outcome.typed.len();
         captured += outcome.captured.len();
     }
     assert!(captured * 100 >= typed * 97, "{captured} of {typed} captured, seed {SEED}");
+}
+
+/// By their numbers in the corpus of seed 1: speech takes up to half of the energy for as long as the key sounds.
+#[test]
+fn keys_among_speech_that_is_almost_as_loud_are_captured() {
+    for clip in [276, 555, 996] {
+        let condition = conditions(1)[clip];
+        let outcome = play(&condition);
+        assert_eq!(outcome.captured, outcome.typed, "{condition:?}");
+        assert!(outcome.residual <= LIMIT, "{condition:?}: {} at {}", outcome.residual, outcome.residual_at);
+    }
+}
+
+/// After a loss, Opus gives one tone of a key without the other, in which no ear hears a key, or goes on with one that has ended.
+/// By their numbers in the corpus of seed 1: the row alone at the loudest among speech, the row alone by itself, a tone
+/// that rings.
+#[test]
+fn nothing_is_left_of_a_key_of_which_opus_has_lost_a_part() {
+    for clip in [1_222, 1_487, 1_379] {
+        let condition = conditions(1)[clip];
+        let outcome = play(&condition);
+        assert!(outcome.residual <= LIMIT, "{condition:?}: {} at {}", outcome.residual, outcome.residual_at);
+        nothing_is_heard(&condition, &outcome);
+    }
 }
 
 #[test]
@@ -56,7 +79,7 @@ fn speech_holds_no_key_and_passes() {
         let rate = codec.sample_rate().hertz();
         let mut voice = Speech::new(rate, seed);
         let speech: Vec<i16> = (0..rate * 10).map(|_| (voice.next() * 2_500.0) as i16).collect();
-        let kept = speak(codec, &speech);
+        let kept = speak(codec, &speech, 0);
         assert_eq!(kept.captured, 0, "{codec:?}, seed {seed}");
         assert!(kept.spoken > 400, "{codec:?}: {kept:?}");
         assert!(kept.withheld * 10 < kept.spoken, "{codec:?}, seed {seed}: {kept:?}");

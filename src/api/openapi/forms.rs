@@ -273,6 +273,22 @@ pub(in super::super) struct NewStream {
     status_callback_method: Option<WebhookMethod>,
 }
 
+/// What is said to a page.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct NewUserDefinedMessage {
+    /// JSON, at most 10,000 bytes.
+    content: String,
+}
+
+/// Who is told what a page says.
+#[derive(ToSchema)]
+#[schema(rename_all = "PascalCase")]
+pub(in super::super) struct NewUserDefinedMessageSubscription {
+    callback: String,
+    method: Option<WebhookMethod>,
+}
+
 /// What a stream can become.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]

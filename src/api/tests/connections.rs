@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::api::serve;
+use crate::http::serve;
 
 /// A node that serves on a port of its own.
 pub(super) struct Served {

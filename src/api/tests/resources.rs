@@ -377,7 +377,7 @@ async fn health_tells_the_addresses_until_the_node_stops() {
         json!({
             "status": status,
             "version": env!("CARGO_PKG_VERSION"),
-            "http": "127.0.0.1:8080",
+            "http": "127.0.0.1:8080", "https": null,
             "sip_udp": "127.0.0.1:5060",
             "sip_tcp": "127.0.0.1:5061",
         })

@@ -86,9 +86,12 @@ impl Model {
     /// The one whom a call is connected with and nobody else.
     fn alone_with(&self, conference: ConferenceSid, sid: CallSid) -> Option<CallSid> {
         let found = self.conferences.get(conference).filter(|found| !found.view.is_listed)?;
-        let other = found.seats.iter().copied().find(|other| *other != sid)?;
-        let seat = self.calls.get(other)?.seat.as_ref()?;
-        (self.seated(other).is_ok() && seat.status == ParticipantStatus::Connected).then_some(other)
+        let others = found.seats.iter().copied().filter(|other| *other != sid);
+        let seat = |sid| self.calls.get(sid).and_then(|call| call.seat.as_ref());
+        // Who listens in is not whom they talk with.
+        let other = others.into_iter().find(|&other| seat(other).is_some_and(|seat| seat.start_on_enter))?;
+        let is_connected = seat(other).is_some_and(|seat| seat.status == ParticipantStatus::Connected);
+        (self.seated(other).is_ok() && is_connected).then_some(other)
     }
 
     fn account_of(&self, sid: CallSid) -> Option<crate::call::sid::AccountSid> {

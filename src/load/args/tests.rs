@@ -43,6 +43,21 @@ fn legs_of_a_conference_alternate_among_the_codecs() {
 }
 
 #[test]
+fn browsers_are_some_of_the_legs_and_are_not_in_what_has_none() {
+    let plan = parse("load --spawn --legs 6 --browser 3 --codec pcmu,g722 --srtp").unwrap().plan().unwrap();
+    let codecs: Vec<_> = (0..6).map(|leg| plan.codec_of(LegNumber(leg)).name()).collect();
+    assert_eq!(codecs, ["opus", "PCMU", "opus", "G722", "opus", "PCMU"]);
+    for line in [
+        "load --spawn --browser 2 --reflect-baseline",
+        "load --spawn --browser 2 --scenario floor",
+        "load --spawn --browser 2 --streams 8",
+    ] {
+        let refusal = parse(line).unwrap_err().to_string();
+        assert!(refusal.contains("--browser"), "{refusal}");
+    }
+}
+
+#[test]
 fn a_suite_alone_asks_for_srtp() {
     let suites = |line| parse(line).unwrap().plan().unwrap().suites().to_vec();
     assert_eq!(suites("load --spawn --srtp").len(), 2);
@@ -66,6 +81,9 @@ async fn what_cannot_be_done_exits_with_2() {
         "load --target nowhere --legs 1 --talkers 1",
         "load --spawn --json /nowhere/at/all.json",
         "load --target 127.0.0.1:9 --api 127.0.0.1:8080 --auth token",
+        "load --target 127.0.0.1:9 --legs 4 --browser 2",
+        "load --spawn --legs 4 --browser 5",
+        "load --spawn --legs 4 --browser 2 --network mobile",
     ] {
         assert_eq!(format!("{:?}", codes(line).await.unwrap()), usage, "{line}");
     }
@@ -84,4 +102,23 @@ fn a_scenario_is_planned_and_has_no_options_that_it_does_not_heed() {
     assert!(parse("load --spawn --scenario floor --loss 5%").is_err());
     assert!(parse("load --spawn --scenario leak --talkers 3").is_err());
     assert!(parse("load --spawn --churn 80").is_err());
+}
+
+#[test]
+fn streams_are_a_scenario_with_options_of_their_own() {
+    let plan = |line| parse(line).unwrap().scenario_plan().unwrap();
+    assert!(plan("load --spawn --streams 500 --seconds 60 --seed 3").is_ok());
+    assert!(plan("load --spawn --streams 8 --streams-talking 2 --streams-misbehaving 12").is_ok());
+    assert!(plan("load --spawn --streams 8 --streams-talking 3").unwrap_err().contains("--streams-talking"));
+    assert!(plan("load --spawn --streams 8 --codec opus").unwrap_err().contains("--codec"));
+    assert!(plan("load --spawn --streams 0").unwrap_err().contains("--streams"));
+    for line in [
+        "load --spawn --streams-talking 3",
+        "load --spawn --streams 8 --legs 8",
+        "load --spawn --streams 8 --scenario floor",
+        "load --spawn --streams 8 --loss 5%",
+        "load --spawn --scenario streams",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
 }

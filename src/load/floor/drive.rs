@@ -11,19 +11,31 @@ use serde_json::Value;
 
 use super::finding::FloorFinding;
 use super::judge::{Cast, Noted};
-use super::phones::{Phone, Phones, Record};
+use super::pay::{Keypad, Way};
+use super::phones::{Phone, Phones, Record, Voice};
 use super::recording::clicking;
 use super::served::Served;
 use super::switchboard::Switchboard;
 use super::truth::{Act, Floor, Place, Spot, Who};
 use super::voices::sound;
-use crate::load::codec::Codec;
+use crate::load::codec::{Codec, Track};
 use crate::load::histogram::{Histogram, Times};
 use crate::load::node_api::{Connection, NodeApi};
 use crate::load::wire;
 
 /// Rounds of a sound that are encoded beforehand: enough for a codec with a memory to come to rest.
 const ROUNDS: usize = 50;
+
+/// How everybody speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// In tones.
+    Tones,
+    /// Besides, they click, at moments that this decides.
+    Clicks(u64),
+    /// Besides, they press keys when they are told to.
+    Keys,
+}
 
 /// Somebody's call.
 #[derive(Clone, Debug)]
@@ -40,8 +52,7 @@ pub(super) struct Driver {
     pub(super) cast: Cast,
     pub(super) records: Vec<Arc<Record>>,
     pub(super) codecs: Vec<Codec>,
-    /// Everybody clicks too, at moments that this decides.
-    clicks: Option<u64>,
+    manner: Manner,
     /// What conferences, queues and callers of this run have in front.
     name: String,
     api: Option<(NodeApi, Served)>,
@@ -62,7 +73,7 @@ impl Driver {
     /// For these people, each with a record; with an API, if more than calling is to be done.
     pub(super) fn new(
         name: String,
-        (cast, records, codecs, clicks): (Cast, Vec<Arc<Record>>, Vec<Codec>, Option<u64>),
+        (cast, records, codecs, manner): (Cast, Vec<Arc<Record>>, Vec<Codec>, Manner),
         switchboard: Switchboard,
         api: Option<(NodeApi, Served)>,
     ) -> io::Result<Self> {
@@ -72,7 +83,7 @@ impl Driver {
             cast,
             records,
             codecs,
-            clicks,
+            manner,
             name,
             api,
             lines: Mutex::default(),
@@ -168,8 +179,8 @@ impl Driver {
         let line = self.switchboard.dial(format!("conf-{conference}"), self.caller(who), codec).await;
         let line = line.map_err(anyhow::Error::msg)?;
         let number = self.next_phone.fetch_add(1, Ordering::Relaxed);
-        let (round, record) = (self.round_of(who, codec), Arc::clone(&self.records[who.0]));
-        let phone = Phone::new(number, codec, &round, (line.socket, &line.answer), record)?;
+        let (voice, record) = (self.voice_of(who, codec), Arc::clone(&self.records[who.0]));
+        let phone = Phone::new(number, codec, voice, (line.socket, &line.answer), record)?;
         self.phones.add(phone)?;
         self.note(act, asked_ns);
         lock(&self.lines).insert(who, OnLine { call_id: line.call_id, phone: number });
@@ -179,17 +190,37 @@ impl Driver {
 
     /// Who clicks has the codec of the one they talk to: nothing between them changes a sample.
     pub(super) fn codec_of(&self, who: Who) -> Codec {
-        let turn = if self.clicks.is_some() { who.0 / 2 } else { who.0 };
+        let turn = if matches!(self.manner, Manner::Clicks(_)) { who.0 / 2 } else { who.0 };
         self.codecs[turn % self.codecs.len()]
     }
 
-    /// What somebody says, over and over.
-    fn round_of(&self, who: Who, codec: Codec) -> Vec<i16> {
-        let voice = self.cast.voices[who.0];
-        match self.clicks {
-            Some(seed) => clicking(voice, codec.factor(), (seed, who)),
-            None => sound(voice, codec.factor()).repeat(ROUNDS),
+    /// What somebody says.
+    fn voice_of(&self, who: Who, codec: Codec) -> Voice {
+        let (voice, factor) = (self.cast.voices[who.0], codec.factor());
+        match self.manner {
+            Manner::Tones => Voice::Round(Track::of(codec, &sound(voice, factor).repeat(ROUNDS), 0)),
+            Manner::Clicks(seed) => Voice::Round(Track::of(codec, &clicking(voice, factor, (seed, who)), 0)),
+            Manner::Keys => Voice::Keypad(Box::new(Keypad::new(codec, sound(voice, factor)))),
         }
+    }
+
+    /// Has somebody press keys, one after the other. As tones and events they are pressed when the phone is at it, in signalling
+    /// when the node has answered each.
+    pub(super) async fn press(&self, who: Who, keys: &str, way: Way) -> anyhow::Result<()> {
+        let line = lock(&self.lines).get(&who).cloned().context("there is no call")?;
+        if way != Way::Info {
+            return Ok(self.phones.press(line.phone, keys, way)?);
+        }
+        for key in keys.chars() {
+            let is_taken = self.switchboard.press(line.call_id.clone(), key).await;
+            ensure!(is_taken, "an INFO was not taken");
+        }
+        Ok(())
+    }
+
+    /// What is in front of all names of this run.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The phone is quiet as soon as the node has agreed, and what it heard until then is kept.
@@ -279,7 +310,8 @@ impl Driver {
         Ok(("POST", form))
     }
 
-    async fn sid_of(&self, api: &NodeApi, who: Who) -> anyhow::Result<String> {
+    /// The SID of somebody's call.
+    pub(super) async fn sid_of(&self, api: &NodeApi, who: Who) -> anyhow::Result<String> {
         if let Some(known) = lock(&self.sids).get(&who) {
             return Ok(known.clone());
         }
@@ -304,6 +336,6 @@ impl Driver {
     }
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

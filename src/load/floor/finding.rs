@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::pay::PayFault;
 use super::recording::Fault;
+use super::streams::StreamFault;
 
 /// In which way somebody heard what they should not, or did not hear what they should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -116,6 +118,24 @@ pub enum FloorFinding {
         /// What exactly, of the first.
         what: String,
     },
+    /// A stream is not what it should be.
+    Stream {
+        /// In which way.
+        fault: StreamFault,
+        /// Of which callers; of all, if of none.
+        streams: Vec<String>,
+        /// What exactly, of the first.
+        what: String,
+    },
+    /// A payment is not what it should be, or somebody learned of it.
+    Pay {
+        /// In which way.
+        fault: PayFault,
+        /// Who or what.
+        whose: Vec<String>,
+        /// What exactly, of the first.
+        what: String,
+    },
     /// The run was ended before its time.
     Interrupted,
 }
@@ -152,6 +172,13 @@ impl fmt::Display for FloorFinding {
             Self::Recording { fault, conferences, what } => {
                 write!(f, "{} ({}): {what}", fault.words(), list(conferences))
             }
+            Self::Stream { fault, streams, what } if streams.is_empty() => {
+                write!(f, "{}: {what}", fault.words())
+            }
+            Self::Stream { fault, streams, what } => {
+                write!(f, "{} ({}): {what}", fault.words(), list(streams))
+            }
+            Self::Pay { fault, whose, what } => write!(f, "{} ({}): {what}", fault.words(), list(whose)),
             Self::Interrupted => f.write_str("interrupted: what was heard until then is not judged"),
         }
     }

@@ -12,6 +12,8 @@ pub(super) enum Names {
     Visitors { stay: usize },
     /// By their number.
     Callers,
+    /// By their place where payments are taken.
+    Counters,
 }
 
 impl Names {
@@ -24,6 +26,10 @@ impl Names {
             Self::Visitors { stay } if who.0 < stay => format!("the one who stays in conference {}", who.0),
             Self::Visitors { stay } => format!("visitor {}", who.0 - stay),
             Self::Callers => format!("caller {}", who.0),
+            Self::Counters => {
+                let role = ["customer", "agent", "supervisor"][who.0 % super::pay::PEOPLE_EACH];
+                format!("the {role} of desk {}", who.0 / super::pay::PEOPLE_EACH)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! As in the thread of the steady callers, a frame's 20 ms are cut into 20 slots, and the schedule is absolute.
 
+use std::fmt;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,13 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::pay::{Event, Keypad, Way};
 use super::recording::Note;
-use super::voices::{Eye, Glimpse};
-use crate::load::codec::{Codec, Decoder, Track};
+use super::voices::{Eye, Glimpse, Tones};
+use crate::load::codec::{Codec, Decoder, PAYLOAD_MAX, Track};
 use crate::load::histogram::{Histogram, Times};
 use crate::load::plan::random_u32;
 use crate::load::rtp::{self, HEADER, Header, PACKET_MAX};
-use crate::load::sdp::Answer;
+use crate::load::sdp::{Answer, EVENTS};
 use crate::load::wire;
 
 /// A slot for each millisecond of a packet.
@@ -35,6 +37,15 @@ const DATAGRAM_MAX: usize = 2_048;
 /// Datagrams taken from one phone in one slot.
 const TAKE_MAX: usize = 64;
 
+/// One who takes note of a phone's packets in their own way, instead of the phone.
+pub(super) trait Attendant: fmt::Debug + Send + Sync {
+    /// The phone's next packet leaves at this moment.
+    fn spoke(&self, at_ns: i64);
+
+    /// A packet came.
+    fn heard(&self, header: &Header, at_ns: i64, sound: &[i16]);
+}
+
 /// A packet's sound, and when it came.
 type Heard = (i64, Box<[i16]>);
 
@@ -46,7 +57,11 @@ pub(super) struct Record {
     sounds: Option<Mutex<Vec<Heard>>>,
     /// What a recording can be held against, if that is wanted.
     notes: Option<Mutex<Vec<Note>>>,
+    /// Who takes note of all that instead.
+    attendant: Option<Arc<dyn Attendant>>,
     lost: AtomicU64,
+    /// Packets that tell of keys.
+    events: AtomicU64,
 }
 
 impl Record {
@@ -58,6 +73,11 @@ impl Record {
     /// One that notes what a recording can be held against.
     pub(super) fn with_notes() -> Self {
         Self { notes: Some(Mutex::default()), ..Self::default() }
+    }
+
+    /// One that leaves it to somebody else to take note.
+    pub(super) fn attended_by(attendant: Arc<dyn Attendant>) -> Self {
+        Self { attendant: Some(attendant), ..Self::default() }
     }
 
     /// What was noted, in order.
@@ -81,10 +101,38 @@ impl Record {
         within.flat_map(|(_, sound)| sound.iter().copied()).collect()
     }
 
+    /// The sound that has come since this was asked last.
+    pub(super) fn take_sound(&self) -> Vec<i16> {
+        let Some(sounds) = &self.sounds else {
+            return Vec::new();
+        };
+        let sounds = std::mem::take(&mut *sounds.lock().unwrap_or_else(PoisonError::into_inner));
+        sounds.iter().flat_map(|(_, sound)| sound.iter().copied()).collect()
+    }
+
+    /// Whether these are in what came last.
+    pub(super) fn hears_now(&self, tones: Tones) -> bool {
+        let glimpses = self.glimpses.lock().unwrap_or_else(PoisonError::into_inner);
+        glimpses.last().is_some_and(|glimpse| glimpse.heard.has(tones))
+    }
+
+    /// Packets that told of keys (RFC 4733).
+    pub(super) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
     /// Packets missing by sequence number.
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
+}
+
+/// What is said on a phone.
+pub(super) enum Voice {
+    /// The same over and over.
+    Round(Track),
+    /// The same with keys in it.
+    Keypad(Box<Keypad>),
 }
 
 /// One phone on the line.
@@ -92,13 +140,15 @@ pub(super) struct Phone {
     number: u64,
     socket: UdpSocket,
     codec: Codec,
-    voice: Track,
+    voice: Voice,
     payload_type: u8,
     level_id: Option<u8>,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
     frame: u64,
+    /// The timestamp at which the key that is down went down.
+    pressed: u32,
     decoder: Decoder,
     sound: Box<[i16]>,
     last_heard: Option<u16>,
@@ -106,14 +156,14 @@ pub(super) struct Phone {
 }
 
 impl Phone {
-    /// A phone that says this over and over, to where the answer says.
+    /// A phone that says this, to where the answer says.
     ///
     /// # Errors
     /// When the socket cannot be connected or its stamps cannot be switched on.
     pub(super) fn new(
         number: u64,
         codec: Codec,
-        round: &[i16],
+        voice: Voice,
         (socket, answer): (UdpSocket, &Answer),
         record: Arc<Record>,
     ) -> io::Result<Self> {
@@ -125,13 +175,14 @@ impl Phone {
             number,
             socket,
             codec,
-            voice: Track::of(codec, round, 0),
+            voice,
             payload_type: answer.payload_type,
             level_id: answer.audio_level,
             ssrc: seed,
             sequence: (seed >> 8) as u16,
             timestamp: seed.rotate_left(7),
             frame: 0,
+            pressed: 0,
             decoder: Decoder::new(codec),
             sound: vec![0; codec.samples_max()].into(),
             last_heard: None,
@@ -140,6 +191,20 @@ impl Phone {
     }
 
     fn speak(&mut self) {
+        let mut payload = [0; PAYLOAD_MAX];
+        let (length, level, event) = match &mut self.voice {
+            Voice::Round(track) => (track.write(self.frame, &mut payload), track.level(self.frame), None),
+            Voice::Keypad(keypad) => keypad.speak(&mut payload),
+        };
+        self.send_sound(&payload[..length], level);
+        if let Some(event) = event {
+            self.send_event(event);
+        }
+        self.timestamp = self.timestamp.wrapping_add(self.codec.frame_ticks());
+        self.frame += 1;
+    }
+
+    fn send_sound(&mut self, payload: &[u8], level: Option<u8>) {
         let header = Header {
             payload_type: self.payload_type,
             marker: self.frame == 0,
@@ -149,19 +214,45 @@ impl Phone {
         };
         let mut packet = [0; PACKET_MAX];
         header.write(&mut packet);
-        let start = match self.level_id.zip(self.voice.level(self.frame)) {
+        let start = match self.level_id.zip(level) {
             Some((id, level)) => {
                 rtp::write_level(&mut packet, id, level);
                 HEADER + rtp::LEVEL_EXTENSION
             }
             None => HEADER,
         };
-        let length = self.voice.write(self.frame, &mut packet[start..]);
+        packet[start..start + payload.len()].copy_from_slice(payload);
+        if let Some(attendant) = &self.record.attendant {
+            attendant.spoke(wire::monotonic_ns());
+        }
+        self.send(&packet[..start + payload.len()]);
+    }
+
+    /// Tells of a key that is down, or has gone up: that is said three times (RFC 4733 §2.5.1.4).
+    fn send_event(&mut self, event: Event) {
+        if event.is_first {
+            self.pressed = self.timestamp;
+        }
+        for _ in 0..if event.is_last { 3 } else { 1 } {
+            let header = Header {
+                payload_type: EVENTS,
+                marker: event.is_first,
+                sequence: self.sequence,
+                timestamp: self.pressed,
+                ssrc: self.ssrc,
+            };
+            let mut packet = [0; PACKET_MAX];
+            header.write(&mut packet);
+            let body = event.body(self.codec.frame_ticks());
+            packet[HEADER..HEADER + body.len()].copy_from_slice(&body);
+            self.send(&packet[..HEADER + body.len()]);
+        }
+    }
+
+    fn send(&mut self, packet: &[u8]) {
         // What the kernel does not take is a packet that the node misses, and is heard as that.
-        let _ = self.socket.send(&packet[..start + length]);
+        let _ = self.socket.send(packet);
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(self.codec.frame_ticks());
-        self.frame += 1;
     }
 
     fn listen(&mut self, eyes: &Eyes, buffer: &mut [u8; DATAGRAM_MAX]) {
@@ -179,6 +270,9 @@ impl Phone {
         let Some((header, payload)) = rtp::parse(datagram) else {
             return;
         };
+        if header.payload_type == EVENTS {
+            self.record.events.fetch_add(1, Ordering::Relaxed);
+        }
         if header.payload_type != self.codec.payload_type() {
             return;
         }
@@ -192,6 +286,10 @@ impl Phone {
             self.record.lost.fetch_add(u64::from(step) - 1, Ordering::Relaxed);
         }
         let sound = &self.sound[..samples];
+        if let Some(attendant) = &self.record.attendant {
+            attendant.heard(&header, at_ns, sound);
+            return;
+        }
         if let Some(sounds) = &self.record.sounds {
             sounds.lock().unwrap_or_else(PoisonError::into_inner).push((at_ns, sound.into()));
         }
@@ -223,6 +321,7 @@ impl Eyes {
 
 enum Order {
     Add(Box<Phone>),
+    Press(u64, String, Way),
     Remove(u64),
 }
 
@@ -285,6 +384,14 @@ impl Phones {
         self.order(Order::Add(Box::new(phone)))
     }
 
+    /// Has keys pressed on a phone that has a keypad, one after the other.
+    ///
+    /// # Errors
+    /// When the thread has died or does not keep up.
+    pub(super) fn press(&self, number: u64, keys: &str, way: Way) -> io::Result<()> {
+        self.order(Order::Press(number, keys.to_owned(), way))
+    }
+
     /// Ends a phone.
     ///
     /// # Errors
@@ -340,6 +447,12 @@ fn serve(orders: &Receiver<Order>, stop: &AtomicBool) -> Punctuality {
 fn obey(order: Order, slots: &mut [Vec<Phone>; SLOTS as usize]) {
     match order {
         Order::Add(phone) => slots[(phone.number % SLOTS) as usize].push(*phone),
+        Order::Press(number, keys, way) => {
+            let pressed = slots[(number % SLOTS) as usize].iter_mut().find(|phone| phone.number == number);
+            if let Some(Voice::Keypad(keypad)) = pressed.map(|phone| &mut phone.voice) {
+                keypad.press(&keys, way);
+            }
+        }
         Order::Remove(number) => {
             slots[(number % SLOTS) as usize].retain(|phone| phone.number != number);
         }

@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub(super) use self::clicks::{Note, clicking};
+pub(super) use self::clicks::{Note, clicking, clicks};
 use self::held::{Matter, hold};
 use self::parts::Parts;
 pub use self::parts::{Lateness, RecordingCost};
@@ -127,7 +127,7 @@ pub(super) async fn run(
 }
 
 /// The voices of a pair. No two of hundreds of pairs have the same two.
-fn two_voices(pair: usize) -> [Tones; 2] {
+pub(super) fn two_voices(pair: usize) -> [Tones; 2] {
     let all = pairs();
     let (one, turn) = (pair % all.len(), pair / all.len());
     [all[one], all[(one + 1 + turn % (all.len() - 1)) % all.len()]]

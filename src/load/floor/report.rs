@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::finding::FloorFinding;
 use super::leak::Leak;
 use super::music::MusicCost;
+use super::pay::Paid;
 use super::reaction::Group;
 use super::recording::Taped;
+use super::streams::Streamed;
 use crate::load::histogram::Times;
 use crate::load::report::Cost;
 
@@ -42,6 +44,10 @@ pub struct FloorReport {
     pub music: Option<MusicCost>,
     /// What became of the recordings, and what they cost.
     pub recording: Option<Taped>,
+    /// What became of the streams.
+    pub streams: Option<Streamed>,
+    /// What became of the payments, and what others heard of them.
+    pub paid: Option<Paid>,
     /// How late the callers' own packets left, ms.
     pub own_lateness_ms: Times,
     /// What the node cost, where that could be measured.
@@ -106,6 +112,12 @@ impl fmt::Display for FloorReport {
         }
         if let Some(taped) = &self.recording {
             taped.tell(|what, value| line(f, what, value))?;
+        }
+        if let Some(streamed) = &self.streams {
+            streamed.tell(|what, value| line(f, what, value))?;
+        }
+        if let Some(paid) = &self.paid {
+            paid.tell(|what, value| line(f, what, value))?;
         }
         line(f, "callers' own lateness", &times(&self.own_lateness_ms))?;
         if let Some(cost) = &self.node {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use super::drive::Driver;
+use super::drive::{Driver, Manner};
 use super::finding::FloorFinding;
 use super::judge::{self, Cast, Judgement};
 use super::naming::Names;
@@ -21,14 +21,15 @@ use super::served::Served;
 use super::switchboard::Switchboard;
 use super::truth::{Act, Floor};
 use super::voices::pairs;
-use super::{churn, leak, music, recording};
+use super::{churn, leak, music, pay, recording, streams};
 use crate::load::plan::random_u32;
 use crate::load::process::{self, Reading};
+use crate::load::report::Cost;
 use crate::load::run::{Meter, Surroundings, cost};
 use crate::load::wire;
 
 /// More late packets of our own than this share of 100, and the run proves nothing.
-const OWN_LATE_PERCENT_MAX: f64 = 1.0;
+pub(super) const OWN_LATE_PERCENT_MAX: f64 = 1.0;
 /// How long everybody rests once all have called.
 const REST: Duration = Duration::from_millis(500);
 /// How long music may take to begin.
@@ -50,6 +51,8 @@ pub async fn run_scenario(
         What::Leak => leak::run(target, plan, surroundings).await,
         What::Music => music::run(target, plan, surroundings).await,
         What::Record => recording::run(target, plan, surroundings).await,
+        What::Streams => streams::run(target, plan, surroundings).await,
+        What::Pay => pay::run(target, plan, surroundings).await,
     }
 }
 
@@ -71,8 +74,12 @@ pub(super) async fn driver(
         None => None,
     };
     let name = format!("{}-{:08x}", plan.what.name(), random_u32());
-    let clicks = (plan.what == What::Record).then_some(plan.seed);
-    Ok(Driver::new(name, (cast, records, plan.codecs.clone(), clicks), switchboard, api)?)
+    let manner = match plan.what {
+        What::Record | What::Streams => Manner::Clicks(plan.seed),
+        What::Pay => Manner::Keys,
+        What::Floor | What::Churn | What::Leak | What::Music => Manner::Tones,
+    };
+    Ok(Driver::new(name, (cast, records, plan.codecs.clone(), manner), switchboard, api)?)
 }
 
 /// What is measured of the node while something goes on.
@@ -93,6 +100,14 @@ impl Meters {
         self.first = self.pid.and_then(|pid| process::read(pid).ok());
         self.start = Instant::now();
     }
+
+    /// What the process cost since then for so many legs.
+    pub(super) fn cost(&self, legs: usize) -> Option<Cost> {
+        let last = self.pid.and_then(|pid| process::read(pid).ok());
+        let elapsed = self.start.elapsed();
+        let meter = self.first.zip(last).map(|(first, last)| Meter { first, last, elapsed });
+        cost(self.before, meter, legs)
+    }
 }
 
 /// Ends a run and judges it.
@@ -103,8 +118,7 @@ pub(super) async fn conclude(
     interrupt: &AtomicBool,
 ) -> anyhow::Result<FloorReport> {
     let end_ns = wire::monotonic_ns();
-    let last = meters.pid.and_then(|pid| process::read(pid).ok());
-    let elapsed = meters.start.elapsed();
+    let (elapsed, node) = (meters.start.elapsed(), meters.cost(plan.legs));
     driver.hang_up_all().await;
     let (answers, people) = (driver.answers(), driver.cast.voices.len());
     let judged = tokio::task::spawn_blocking(move || Judged::of(driver, end_ns)).await.context("judging")?;
@@ -113,7 +127,6 @@ pub(super) async fn conclude(
     if interrupt.load(Ordering::Relaxed) {
         findings = vec![FloorFinding::Interrupted];
     }
-    let meter = meters.first.zip(last).map(|(first, last)| Meter { first, last, elapsed });
     Ok(FloorReport {
         scenario: plan.what.name().to_owned(),
         seed: plan.seed,
@@ -134,8 +147,10 @@ pub(super) async fn conclude(
         leaks: Vec::new(),
         music: None,
         recording: None,
+        streams: None,
+        paid: None,
         own_lateness_ms: punctuality.times(),
-        node: cost(meters.before, meter, plan.legs),
+        node,
     })
 }
 

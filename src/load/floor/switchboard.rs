@@ -32,6 +32,7 @@ pub(super) struct Line {
 
 enum Order {
     Dial { user: String, caller: String, codec: Codec, done: oneshot::Sender<Result<Line, String>> },
+    Press { call_id: String, key: char, done: oneshot::Sender<bool> },
     HangUp { call_id: String, done: oneshot::Sender<bool> },
 }
 
@@ -90,6 +91,13 @@ impl Switchboard {
         answer.await.map_err(|_| gone(()))?
     }
 
+    /// Tells in signalling that a key was pressed, and says whether the node has taken it.
+    pub(super) async fn press(&self, call_id: String, key: char) -> bool {
+        let (done, answer) = oneshot::channel();
+        let asked = self.orders.send(Order::Press { call_id, key, done }).await;
+        asked.is_ok() && answer.await.unwrap_or(false)
+    }
+
     /// Hangs up, and says whether the node has agreed.
     pub(super) async fn hang_up(&self, call_id: String) -> bool {
         let (done, answer) = oneshot::channel();
@@ -116,6 +124,8 @@ struct Known {
     /// Until it is answered.
     dialled: Option<(StdSocket, oneshot::Sender<Result<Line, String>>)>,
     leaving: Option<oneshot::Sender<bool>>,
+    /// Who waits for the answer to a key.
+    pressing: Option<oneshot::Sender<bool>>,
 }
 
 impl Desk {
@@ -145,6 +155,14 @@ impl Desk {
                     let _ = done.send(Err(format!("no socket: {error}")));
                 }
             }
+            Order::Press { call_id, key, done } => {
+                // Who is not on the line has no key: `done` is dropped, and that is a no.
+                if let Some(known) = self.calls.get_mut(&call_id)
+                    && known.call.press(key, Instant::now(), &mut self.outbox)
+                {
+                    known.pressing = Some(done);
+                }
+            }
             Order::HangUp { call_id, done } => match self.calls.get_mut(&call_id) {
                 Some(known) => {
                     known.leaving = Some(done);
@@ -171,7 +189,8 @@ impl Desk {
         let (local, target) = (self.local, self.target);
         let mut call = Call::new(Dialling { local, target, user, caller: caller.clone(), offer });
         call.dial(Instant::now(), &mut self.outbox);
-        let known = Known { caller, codec, dialled: Some((media, done)), leaving: None, call };
+        let known =
+            Known { caller, codec, dialled: Some((media, done)), leaving: None, pressing: None, call };
         self.calls.insert(known.call.call_id.clone(), known);
         Ok(())
     }
@@ -217,6 +236,12 @@ impl Desk {
             self.answered(call_id, &sdp);
             return;
         }
+        if let Happening::Informed { is_taken } = happening {
+            let asker = self.calls.get_mut(call_id).and_then(|known| known.pressing.take());
+            // Who asked may have gone.
+            let _ = asker.map(|asker| asker.send(is_taken));
+            return;
+        }
         let Some(known) = self.calls.remove(call_id) else {
             return;
         };
@@ -224,7 +249,7 @@ impl Desk {
             Happening::Refused { status, reason } => format!("refused with {status} {reason}"),
             Happening::Unanswered => "no answer".to_owned(),
             Happening::Answered { .. } | Happening::EndedByNode => "the node hung up".to_owned(),
-            Happening::HungUp | Happening::HangUpUnanswered => String::new(),
+            Happening::HungUp | Happening::HangUpUnanswered | Happening::Informed { .. } => String::new(),
         };
         if let Some((_, done)) = known.dialled {
             let _ = done.send(Err(problem));

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 pub use generic::Generic;
 pub use order::Order;
+pub use reply::read as read_reply;
 
 use super::terms::DEFAULT_CONNECTOR;
 

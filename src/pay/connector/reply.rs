@@ -33,8 +33,11 @@ struct Reply {
     parameters: Option<Map<String, Value>>,
 }
 
-/// Reads an answer.
-pub(super) fn read(status: u16, body: &[u8], payment: &Payment) -> Result<Receipt, Declined> {
+/// Reads an answer to what was asked for this payment. No more than the card's last digits is taken over from it.
+///
+/// # Errors
+/// When the connector refuses, or what it says is not the contract's.
+pub fn read(status: u16, body: &[u8], payment: &Payment) -> Result<Receipt, Declined> {
     let is_charge = payment.terms().amount.is_some();
     let nonsense = |why: &str| Declined {
         code: if is_charge { CHARGE_NONSENSE } else { TOKEN_NONSENSE },
@@ -44,7 +47,7 @@ pub(super) fn read(status: u16, body: &[u8], payment: &Payment) -> Result<Receip
     let Ok(reply) = serde_json::from_slice::<Reply>(body) else {
         return Err(nonsense("what is not the contract's JSON"));
     };
-    let text = |value: &Value| text(value).map(|text| scrub(&text, payment));
+    let text = |value: &Value| text(value).map(|text| cut(scrub(&text, payment)));
     let error = reply.error_code.as_ref().and_then(text).filter(|code| !code.is_empty());
     let message = reply.error_message.as_ref().and_then(text).filter(|message| !message.is_empty());
     if error.is_some() || message.is_some() {
@@ -58,7 +61,7 @@ pub(super) fn read(status: u16, body: &[u8], payment: &Payment) -> Result<Receip
         return Err(nonsense("no error in it"));
     }
     let id = if is_charge { reply.charge_id } else { reply.token_id };
-    let given = id.as_ref().and_then(self::text).filter(|id| !id.is_empty());
+    let given = id.as_ref().and_then(self::text).map(cut).filter(|id| !id.is_empty());
     let Some(id) = given else {
         return Err(nonsense(if is_charge { "no charge_id" } else { "no token_id" }));
     };
@@ -68,7 +71,7 @@ pub(super) fn read(status: u16, body: &[u8], payment: &Payment) -> Result<Receip
     }
     let parameters = reply.parameters.unwrap_or_default().into_iter().take(PARAMETERS_MAX);
     let parameters = parameters
-        .filter_map(|(name, value)| Some((scrub(&cut(&name), payment), Value::String(text(&value)?))));
+        .filter_map(|(name, value)| Some((cut(scrub(&plain(&name), payment)), Value::String(text(&value)?))));
     Ok(Receipt { id, parameters: parameters.collect() })
 }
 
@@ -81,14 +84,20 @@ pub(super) fn unanswered(why: &str, payment: &Payment) -> Declined {
 
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(cut(text)),
-        Value::Number(_) | Value::Bool(_) => Some(cut(&value.to_string())),
+        Value::String(text) => Some(plain(text)),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn cut(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_MAX).collect()
+/// The text without what could be read as something else.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Its beginning. Only of what was scrubbed: the first half of a card's number is not known as one.
+fn cut(text: String) -> String {
+    text.chars().take(TEXT_MAX).collect()
 }
 
 /// The text with an `x` for each digit of what was typed, also where something stands between them.
@@ -176,6 +185,15 @@ mod tests {
         );
         let token = json!({"token_id": format!("tok_{CARD}")});
         assert_eq!(reply(200, &token, &[]).unwrap_err().code, TOKEN_NONSENSE);
+    }
+
+    #[test]
+    fn a_number_at_the_end_of_a_text_that_is_cut_does_not_come_back_by_halves() {
+        let long = format!("{}{CARD}", "-".repeat(TEXT_MAX - 8));
+        let declined = reply(200, &json!({"error_message": long}), &[]).unwrap_err();
+        assert_eq!(declined.message, format!("{}xxxxxxxx", "-".repeat(TEXT_MAX - 8)));
+        let spread = "4111\u{7}1111\u{7}1111\u{7}1111";
+        assert_eq!(reply(200, &json!({"error_message": spread}), &[]).unwrap_err().message, "x".repeat(16));
     }
 
     proptest! {

@@ -38,6 +38,7 @@ impl Runner {
     fn join_terms(&self, conference: &Conference) -> JoinTerms {
         JoinTerms {
             conference: conference.name.clone(),
+            listens_in: None,
             label: conference.label.clone(),
             muted: conference.muted,
             start_on_enter: conference.start_on_enter,

@@ -167,7 +167,11 @@ impl Runner {
     fn destination(&self, called: &Called) -> Destination {
         let whisper = called.whisper.as_ref().and_then(|callback| self.voice_url(callback));
         match whisper {
-            Some(url) => Destination::Whisper(Voice { source: VoiceSource::Url(url), fallback: None }),
+            Some(url) => Destination::Whisper(Voice {
+                source: VoiceSource::Url(url),
+                fallback: None,
+                parameters: Vec::new(),
+            }),
             None => Destination::Wait,
         }
     }
@@ -182,6 +186,7 @@ impl Runner {
             account: self.call.account,
             to,
             headers: Vec::new(),
+            parameters: Vec::new(),
             from: dial.caller_id.clone().unwrap_or_else(|| self.call.from.clone()),
             display_name: None,
             credentials,
@@ -206,6 +211,7 @@ impl Runner {
             }
             Party::Client(client) => {
                 let mut order = order(DialTarget::Client(client.identity.clone()), None);
+                order.parameters.clone_from(&client.parameters);
                 order.wake = client.wake.as_ref().and_then(|wake| self.voice_url(wake));
                 vec![order]
             }

@@ -115,7 +115,8 @@ impl Runner {
                     }
                 }
                 Flow::Redirected(errand) => {
-                    let to = Voice { source: errand.source, fallback: errand.fallback };
+                    let to =
+                        Voice { source: errand.source, fallback: errand.fallback, parameters: Vec::new() };
                     match self.scripts.calls.leave_queue(self.call.sid, QueueResult::Redirected).await {
                         Ok(exit) => return QueueExit { to: Some(to), ..exit },
                         // It was sent elsewhere again, or hung up, and that is the last word. What we are about to be told

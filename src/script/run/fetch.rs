@@ -20,7 +20,7 @@ pub(super) struct Errand {
 
 impl Errand {
     pub(super) fn begin(voice: Voice) -> Self {
-        Self { source: voice.source, fallback: voice.fallback, parameters: Vec::new() }
+        Self { source: voice.source, fallback: voice.fallback, parameters: voice.parameters }
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) enum Misshapen {
 /// Writes an address without whitespace around `;` and `=`, and without quotes, brackets or escapes in
 /// its display name that would mislead the library.
 pub(super) fn tidy(value: &str) -> Result<String, Misshapen> {
-    let mut tidy = Tidy { text: String::with_capacity(value.len()), place: Place::Outside };
+    let mut tidy =
+        Tidy { text: String::with_capacity(value.len()), place: Place::Outside, is_behind_uri: false };
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
         let escaped = (c == '\\' && tidy.place == Place::Quotes).then(|| chars.next()).flatten();
@@ -79,6 +80,8 @@ pub(super) fn tidy(value: &str) -> Result<String, Misshapen> {
 struct Tidy {
     text: String,
     place: Place,
+    /// The brackets of this address came already: what is quoted behind them, an instance say, misleads nobody.
+    is_behind_uri: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,17 +97,19 @@ impl Tidy {
             (Place::Outside, '"') => self.enter(Place::Quotes, c),
             (Place::Outside, '<') => self.enter(Place::Brackets, c),
             (Place::Outside, ';' | '=' | ',') => {
+                self.is_behind_uri &= c != ',';
                 self.text.truncate(self.text.trim_end().len());
                 self.text.push(c);
             }
             (Place::Outside, c) if c.is_whitespace() => self.space(),
             (Place::Outside, c) => self.text.push(c),
             (Place::Quotes, '"') => self.enter(Place::Outside, c),
-            (Place::Quotes, '<') => self.text.push('('),
-            (Place::Quotes, '>') => self.text.push(')'),
+            (Place::Quotes, '<') if !self.is_behind_uri => self.text.push('('),
+            (Place::Quotes, '>') if !self.is_behind_uri => self.text.push(')'),
             (Place::Quotes, c) => self.text.push(c),
             (Place::Brackets, '>') => {
                 self.text.truncate(self.text.trim_end().len());
+                self.is_behind_uri = true;
                 self.enter(Place::Outside, c);
             }
             (Place::Brackets, c) if c.is_whitespace() && self.text.ends_with('<') => {}
@@ -228,6 +233,17 @@ mod tests {
             tidy(r#""x <sip:evil@a.example> \"y\", z" <sip:b@c.example>"#).as_deref(),
             Ok(r#""x (sip:evil@a.example) 'y', z" <sip:b@c.example>"#)
         );
+    }
+
+    #[test]
+    fn an_instance_behind_an_address_stays_as_it_is() {
+        let instance = "<sip:a@b.invalid>;+sip.instance=\"<urn:uuid:1>\";reg-id=1";
+        assert_eq!(tidy(instance).as_deref(), Ok(instance));
+        assert_eq!(
+            tidy(&format!("{instance}, \"<x>\" <sip:c@d.example>")).as_deref(),
+            Ok(format!("{instance},\"(x)\" <sip:c@d.example>").as_str())
+        );
+        assert_eq!(tidy("sip:a@b.example;x=\"<y>\"").as_deref(), Ok("sip:a@b.example;x=\"(y)\""));
     }
 
     #[test]

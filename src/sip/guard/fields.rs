@@ -118,7 +118,7 @@ pub(super) fn body<'m>(head: &Head<'m>, transport: Transport) -> Result<&'m [u8]
     let rest = head.rest();
     let length = match (head.content_length()?, transport) {
         (Some(length), _) => length,
-        (None, Transport::Udp) => rest.len(),
+        (None, Transport::Udp | Transport::WebSocket) => rest.len(),
         (None, Transport::Tcp) => 0,
     };
     if length > BODY_MAX {

@@ -40,6 +40,8 @@ pub enum Transport {
     Udp,
     /// One message that a [`Framer`] cut from a stream.
     Tcp,
+    /// One message of a WebSocket, which has its length from that (RFC 7118 §5).
+    WebSocket,
 }
 
 /// What to do with a message.
@@ -48,7 +50,7 @@ pub enum Verdict<'m> {
     /// Hand these bytes to the library: the message as it came, or repaired.
     Forward(Cow<'m, [u8]>),
     /// Answer with `message` and forget the request. On UDP it goes to `to` (RFC 3261 §18.2.2, RFC
-    /// 3581 §4), on TCP back over the connection it came on.
+    /// 3581 §4), otherwise back over the connection it came on.
     Reply {
         /// A whole SIP response, or the CRLF that answers a keep-alive.
         message: Vec<u8>,
@@ -161,7 +163,9 @@ impl Guard {
 /// On UDP there is no such thing, and answering would let a forged source make us send.
 fn keep_alive(message: &[u8], source: SocketAddr, transport: Transport) -> Verdict<'_> {
     match (message, transport) {
-        (b"\r\n\r\n", Transport::Tcp) => Verdict::Reply { message: b"\r\n".to_vec(), to: source },
+        (b"\r\n\r\n", Transport::Tcp | Transport::WebSocket) => {
+            Verdict::Reply { message: b"\r\n".to_vec(), to: source }
+        }
         _ => Verdict::Discard(Discard::KeepAlive),
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn finish<'m>(
 
     let longest = match transport {
         Transport::Udp => DATAGRAM_MAX,
-        Transport::Tcp => MESSAGE_MAX,
+        Transport::Tcp | Transport::WebSocket => MESSAGE_MAX,
     };
     if message.len() > longest {
         return Err(Refusal::new(513, "Message Too Large"));

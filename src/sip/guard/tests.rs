@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use proptest::prelude::*;
 use rsipstack::sip::message::HeadersExt;
 use rsipstack::sip::{Request, SipMessage};
 
@@ -383,4 +384,35 @@ fn replied(message: &str) -> String {
 
 fn header(request: &Request, name: &str) -> String {
     request.header_value(name).unwrap()
+}
+
+proptest! {
+    /// A message of a WebSocket means the same whether it says how long it is or not (RFC 7118 §5), and nothing that comes as one
+    /// makes the guard panic.
+    #[test]
+    fn a_message_of_a_websocket_has_its_length_from_the_frame(body in "[ -~\r\n]{0,60}", cut in 0_usize..400, byte in any::<u8>()) {
+        let head = "OPTIONS sip:a@b.example SIP/2.0\r\nVia: SIP/2.0/WS x.invalid;branch=z9hG4bK1\r\nMax-Forwards: 69\r\n\
+            From: <sip:a@b.example>;tag=1\r\nTo: <sip:a@b.example>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+            Content-Type: text/plain\r\n";
+        let counted = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let uncounted = format!("{head}\r\n{body}");
+        let source = "192.0.2.9:40001".parse().unwrap();
+        let inspect = |message: &[u8]| match Guard.inspect(message, source, Transport::WebSocket) {
+            Verdict::Forward(message) => Some(message.into_owned()),
+            Verdict::Reply { .. } | Verdict::Discard(_) => None,
+        };
+        prop_assert_eq!(inspect(uncounted.as_bytes()), inspect(counted.as_bytes()));
+        prop_assert!(inspect(counted.as_bytes()).is_some());
+        // More than it says it has is passed over, less is refused.
+        prop_assert_eq!(inspect(format!("{counted}more").as_bytes()), inspect(counted.as_bytes()));
+        let short = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len() + 1);
+        prop_assert_eq!(inspect(short.as_bytes()), None);
+        let mut broken = counted.into_bytes();
+        let at = cut.min(broken.len() - 1);
+        broken[at] = byte;
+        if let Some(forwarded) = inspect(&broken) {
+            prop_assert_eq!(inspect(&forwarded), Some(forwarded.clone()), "repaired for good");
+        }
+        let _ = inspect(&broken[..at]);
+    }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::contact::{Contact, Contacts};
 use crate::sip::guard::decode_user;
+use crate::sip::stream::is_websocket;
 
 /// Bindings of all agents together, some 500 bytes each. When there are so many, the next is refused with 503.
 pub(super) const BINDINGS_MAX: usize = 50_000;
@@ -157,6 +158,16 @@ impl Bindings {
     pub(super) fn of(&self, agent: &str, now: Instant) -> Vec<Binding> {
         let bindings = self.agents.get(agent).into_iter().flatten();
         in_order(bindings.filter(|binding| binding.is_living(now)).cloned().collect())
+    }
+
+    /// How the phone is reached that calls itself by this host in its Contact, and has no place of its own there.
+    pub(super) fn flow_of(&self, host: &str, now: Instant) -> Option<Flow> {
+        let all = self.agents.values().flatten();
+        let theirs = all.filter(|binding| {
+            is_websocket(binding.flow.transport) && binding.path.is_empty() && binding.is_living(now)
+        });
+        let named = theirs.filter(|binding| binding.contact.host().eq_ignore_ascii_case(host));
+        named.max_by_key(|binding| binding.turn).map(|binding| binding.flow.clone())
     }
 
     /// Whether a phone is reached at this address over UDP.

@@ -85,6 +85,19 @@ impl Contact {
     }
 }
 
+impl Contact {
+    /// The host of its URI, without port and parameters.
+    pub(super) fn host(&self) -> &str {
+        let rest = self.uri.split_once(':').map_or("", |(_, rest)| rest);
+        // A user may have `;` and `?` in it, and nothing behind the host an `@` (RFC 3261 §25.1).
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let host = host.split(['?', ';']).next().unwrap_or_default();
+        let end = if host.starts_with('[') { host.find(']').map_or(host.len(), |at| at + 1) } else { 0 };
+        let port = host[end..].find(':').map_or(host.len(), |at| end + at);
+        &host[..port]
+    }
+}
+
 /// A number of seconds; one that is too large for us is as good as the largest.
 pub(super) fn seconds(text: &str) -> Option<u32> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -194,6 +207,19 @@ mod tests {
         assert_eq!(Contacts::read([]), Ok(Contacts::These(Vec::new())));
         assert_eq!(Contacts::read(["*"]), Ok(Contacts::Every));
         assert_eq!(these("<sip:a@b>;q=0").first().map(|contact| contact.q), Some(0));
+    }
+
+    #[test]
+    fn a_contact_has_a_host() {
+        for (uri, host) in [
+            ("sip:a@x.invalid;transport=ws;ob", "x.invalid"),
+            ("sip:x.invalid", "x.invalid"),
+            ("sips:a;b@192.0.2.1:5060", "192.0.2.1"),
+            ("sip:a@[2001:db8::1]:5060;x=y", "[2001:db8::1]"),
+            ("sip:a@b?Subject=c", "b"),
+        ] {
+            assert_eq!(contact(uri).host(), host, "{uri}");
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@
 //!
 //! A phone is reached where its REGISTER came from, whatever its Contact says: over the connection it opened, or at the
 //! address that its NAT shows (as RFC 5626 wants it for connections, and as all do it for UDP). Only if the REGISTER came
-//! through proxies that want to be on the way back (Path, RFC 3327) do calls go through them, to the Contact.
+//! through proxies that want to be on the way back (Path, RFC 3327) do calls go through them, to the Contact. A browser's Contact
+//! names nothing that could be found; whoever looks for it, because the connection of its call is gone, finds the one by which it
+//! registered last.
 
 mod bindings;
 mod contact;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::typed::Route;
+use rsipstack::sip::uri::ParamsExt;
 use rsipstack::sip::{Header, HostWithPort, Request, StatusCode, Transport, Uri};
 use rsipstack::transaction::transaction::Transaction;
 use rsipstack::transport::SipAddr;
@@ -44,8 +47,9 @@ use super::headers::{self, other};
 use super::inbound::{Inbound, allow};
 use super::invitation::Refusal;
 use super::outgoing::written;
+use super::stream::{is_websocket, transport_of};
 use super::udp::KeepAlive;
-use crate::call::{self, AccountSid};
+use crate::call::{self, AccountSid, Reach};
 use crate::config::{Agent, Agents, Ring, Secret};
 use crate::telemetry::Metrics;
 
@@ -108,6 +112,11 @@ pub(in crate::sip) struct Device {
     pub(in crate::sip) destination: SipAddr,
     /// The proxies on the way.
     pub(in crate::sip) route: Vec<Route>,
+    /// It is a browser: it speaks SIP over a WebSocket, be that with us or with a proxy on the way, and has media of its own
+    /// kind (RFC 7118, RFC 8827).
+    pub(in crate::sip) is_browser: bool,
+    /// Cancelled when the connection by which it is reached is gone, if it is by one.
+    pub(in crate::sip) gone: Option<CancellationToken>,
 }
 
 impl Registrar {
@@ -158,6 +167,13 @@ impl Registrar {
         let agent = self.agent(name).filter(|agent| self.account_of(agent) == account)?;
         let bindings = self.bindings().of(name, Instant::now());
         Some((bindings.iter().filter_map(device).collect(), agent.ring))
+    }
+
+    /// Where whoever calls themselves by this name in their Contact is reached now: a name that nobody else could find, as those of
+    /// browsers are (RFC 7118 §5).
+    pub(in crate::sip) fn reached_by(&self, host: &str) -> Option<SipAddr> {
+        let flow = self.bindings().flow_of(host, Instant::now())?;
+        Some(SipAddr { r#type: Some(flow.transport), addr: flow.source.into() })
     }
 
     /// When a phone registers next, counted from when this is asked.
@@ -281,8 +297,9 @@ impl Registrar {
         self.bell.notify_waiters();
         let contacts = bindings.iter().map(|binding| other("Contact", listed(binding, now)));
         let path = registration.path.iter().map(|uri| other("Path", uri));
+        let outbound = is_outbound(request, &registration).then(|| Header::Require("outbound".into()));
         let news = changed.map(|devices| self.news(agent, devices));
-        Ok((contacts.chain(path).collect(), news))
+        Ok((contacts.chain(path).chain(outbound).collect(), news))
     }
 
     fn news(&self, agent: &Agent, devices: usize) -> News {
@@ -308,7 +325,7 @@ struct News {
 impl News {
     async fn tell(self, calls: &call::Handle) {
         info!(agent = self.agent, devices = self.devices, "phones of an agent");
-        calls.agent_is_at(self.account, self.agent, self.devices).await;
+        calls.agent_is_at(self.account, self.agent, Reach::Phone, self.devices).await;
     }
 }
 
@@ -366,7 +383,7 @@ pub(in crate::sip) async fn sweep(inbound: Arc<Inbound>, keep_alive: KeepAlive, 
 /// How a request's sender is reached again.
 pub(in crate::sip) fn flow(transaction: &Transaction) -> Option<Flow> {
     let connection = transaction.connection.as_ref()?;
-    let transport = connection.transport();
+    let transport = transport_of(connection);
     if transport == Transport::Udp {
         let source = headers::udp_source(&transaction.original)?;
         return Some(Flow { transport, source, gone: None });
@@ -390,6 +407,18 @@ fn read(request: &Request, flow: Flow) -> Option<Registration> {
         flow,
         path,
     })
+}
+
+/// Whether calls go over the connection that the phone opened because it asked for that (RFC 5626 §6): it is told so. Only those
+/// over a WebSocket are; all others are reached in the same way without being told.
+fn is_outbound(request: &Request, registration: &Registration) -> bool {
+    let Contacts::These(contacts) = &registration.contacts else {
+        return false;
+    };
+    is_websocket(registration.flow.transport)
+        && registration.path.is_empty()
+        && headers::lists(request, "Supported", Some("k"), "outbound")
+        && contacts.iter().any(|contact| contact.instance.is_some())
 }
 
 fn refusal_of(refused: Refused) -> Refusal {
@@ -423,18 +452,28 @@ fn device(binding: &Binding) -> Option<Device> {
         binding.path.iter().filter_map(|line| Route::parse_header_list(line).ok()).flatten().collect();
     if let Some(first) = route.first() {
         let destination = SipAddr::try_from(&first.uri).ok()?;
-        return Some(Device { uri, destination, route });
+        return Some(Device { is_browser: says_websocket(&uri), uri, destination, route, gone: None });
     }
-    let Flow { transport, source, .. } = binding.flow;
+    let Flow { transport, source, ref gone } = binding.flow;
     if transport == Transport::Udp {
         // Requests of the call find their way by it, CANCEL among them.
         uri.host_with_port = HostWithPort::from(source);
     }
-    Some(Device { uri, destination: SipAddr { r#type: Some(transport), addr: source.into() }, route })
+    Some(Device {
+        uri,
+        destination: SipAddr { r#type: Some(transport), addr: source.into() },
+        route,
+        is_browser: is_websocket(transport),
+        gone: gone.clone(),
+    })
+}
+
+fn says_websocket(uri: &Uri) -> bool {
+    uri.transport().copied().is_some_and(is_websocket)
 }
 
 /// What counts as one source: an IPv4 address, or an IPv6 /64, which one host can fill by itself.
-fn network(source: IpAddr) -> IpAddr {
+pub(in crate::sip) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             let prefix = u128::from(address) & !u128::from(u64::MAX);

@@ -182,3 +182,31 @@ proptest! {
         prop_assert!((0..6).all(|port| !bindings.is_source(([192, 0, 2, 7], port).into())));
     }
 }
+
+#[test]
+fn a_browser_is_found_by_its_name_where_it_registered_last_and_only_while_that_is_open() {
+    let (mut bindings, now) = (Bindings::default(), Instant::now());
+    let contact = "<sip:a@x1.invalid;transport=ws;ob>;+sip.instance=\"<urn:uuid:1>\";reg-id=1";
+    let by = |port: u16, cseq: u32| {
+        let (source, gone) = (SocketAddr::from(([192, 0, 2, 7], port)), CancellationToken::new());
+        let flow = Flow { transport: Transport::Wss, source, gone: Some(gone.clone()) };
+        (Registration { flow, ..registration(contact, "c", cseq) }, gone)
+    };
+    let ((first, first_gone), (second, second_gone)) = (by(1, 1), by(2, 2));
+    bindings.register("alice", 5, &first, now).unwrap();
+    let found = |bindings: &Bindings, host: &str| bindings.flow_of(host, now).map(|flow| flow.source.port());
+    assert_eq!((found(&bindings, "X1.invalid"), found(&bindings, "x2.invalid")), (Some(1), None));
+    // The same browser by another connection takes the place of the first.
+    assert_eq!(bindings.register("alice", 5, &second, now).unwrap().bindings.len(), 1);
+    first_gone.cancel();
+    assert_eq!(found(&bindings, "x1.invalid"), Some(2));
+    let device = device(&bindings.of("alice", now)[0]).unwrap();
+    assert!(device.is_browser && device.gone.is_some());
+    assert_eq!(device.uri.host().to_string(), "x1.invalid", "the phone looks whether it is meant");
+    assert_eq!(device.destination.to_string(), "WSS 192.0.2.7:2");
+    second_gone.cancel();
+    assert_eq!(found(&bindings, "x1.invalid"), None);
+    // A phone that names a place that is none is reached at its own address, and is not looked for by that.
+    bindings.register("bob", 5, &registration("<sip:b@x3.invalid>", "d", 1), now).unwrap();
+    assert_eq!(found(&bindings, "x3.invalid"), None);
+}

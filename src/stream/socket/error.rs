@@ -85,3 +85,39 @@ impl SocketError {
         matches!(self, Self::Closed(None | Some(NORMAL)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_the_code_that_the_reference_has_for_it() {
+        use FailureKind as Kind;
+        let reach = SocketError::Reach;
+        for (error, code) in [
+            (SocketError::NoKey, 31900),
+            (reach(Kind::ConnectTimedOut), 31901),
+            (SocketError::HandshakeTimedOut(5), 31901),
+            (SocketError::Stalled(60), 31901),
+            (reach(Kind::ConnectRefused), 31902),
+            (SocketError::Broken, 31903),
+            (reach(Kind::Broken), 31903),
+            (reach(Kind::UnknownHost), 31904),
+            (reach(Kind::Refused), 31904),
+            (reach(Kind::NotConnected), 31904),
+            (reach(Kind::Tls), 31910),
+            (reach(Kind::CertificateName), 31910),
+            (reach(Kind::CertificateExpired), 31910),
+            (reach(Kind::CertificateUntrusted), 31910),
+            (SocketError::Status(302), 31920),
+            (SocketError::Handshake("no".to_owned()), 31920),
+            (SocketError::Closed(None), 31921),
+            (SocketError::Scheme, 31922),
+            (SocketError::Url("none"), 31923),
+            (reach(Kind::BadUrl("none")), 31923),
+            (SocketError::Protocol("mask".to_owned()), 31924),
+        ] {
+            assert_eq!(error.code(), code, "{error}");
+        }
+    }
+}

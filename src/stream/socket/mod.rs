@@ -42,8 +42,8 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take nothing. Longer stalls are broken connections that have not shown yet.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Bytes read at a time. A message of 20 ms has some 350.
-const READ_BUFFER: usize = 8 * 1024;
+/// Bytes read at a time, of which all are cleared before each look, whatever comes. A message of 20 ms has some 350.
+const READ_BUFFER: usize = 2 * 1024;
 
 /// Bytes written at a time at most; a message is written whole.
 const WRITE_BUFFER: usize = 8 * 1024;

@@ -6,16 +6,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use confab_media::{
-    Ask, Audience, ConferenceId, ConferenceSettings, ConferenceTap, EngineSettings, Equipment, Hearing, Leg,
-    LegId, LegMedia, LegSettings, LevelReport, PlayEnd, Player, PlayerId, Plays, Programme, ProgrammeId,
-    QualityReport, Refusal, SampleRate, Seat, SpeechChange,
+    Ask, Audience, Capture, CaptureId, CapturedDigit, CapturedDigits, ConferenceId, ConferenceSettings,
+    ConferenceTap, EngineSettings, Equipment, Hearing, Leg, LegId, LegMedia, LegSettings, LevelReport,
+    PlayEnd, Player, PlayerId, Plays, Programme, ProgrammeId, QualityReport, Refusal, SampleRate, Seat,
+    SpeechChange,
 };
 
 use super::super::engine_leg;
 use super::super::engine_leg::{address, change, settings};
 use super::super::played::{Announced, PlayedTo, Programmes, Sounding, sound};
 use super::super::witnesses::{CONFERENCE, WITNESSES};
-use super::script::{Script, nat};
+use super::script::{LEGS, Script, nat};
 
 /// What the engine is built for: little, so that scripts fill it.
 pub(super) const SETTINGS: EngineSettings =
@@ -38,6 +39,10 @@ pub(super) struct Model {
     programmes: Programmes,
     /// What is played to somebody is named by its number.
     sounds: u64,
+    /// For each of the scripts' legs, how many keys it may be reported to have pressed: what came while no capture was on.
+    tellable: [u64; LEGS as usize],
+    /// Who may take captured keys.
+    holders: Vec<CapturedDigits>,
     /// What must come home.
     pub(super) homeward: usize,
 }
@@ -52,6 +57,8 @@ struct Held {
     played: PlayedTo,
     /// Whether it was last said to speak.
     speaks: bool,
+    /// Whether a capture is on that was not told to stop.
+    captured: bool,
 }
 
 impl Model {
@@ -106,7 +113,10 @@ impl Model {
                 let hearing = script.hearing();
                 (Ask::SetHearing(id, hearing), self.set_hearing(id, hearing))
             }
-            2 => (Ask::HearDigit(id, script.told_digit()), self.held(id).map(drop)),
+            2 => {
+                self.may_tell(id);
+                (Ask::HearDigit(id, script.told_digit()), self.held(id).map(drop))
+            }
             3 => (Ask::PressDigits(id, script.presses()), self.held(id).map(drop)),
             4 => {
                 self.homeward += 1;
@@ -143,7 +153,7 @@ impl Model {
     ) -> (Ask, Result<(), Refusal>) {
         self.sounds += 1;
         let number = PlayerId(self.sounds);
-        match script.byte() % 6 {
+        match script.byte() % 8 {
             0 => {
                 let (len, plays) = (script.samples(), script.plays());
                 let played = self.play(id, Sounding::new(number, len, plays));
@@ -168,11 +178,46 @@ impl Model {
                 let on = script.programme();
                 (Ask::TakeOff(on), self.programmes.take_off(on))
             }
-            _ => {
+            5 => {
                 let on = script.programme();
                 (Ask::Tune(id, on), self.tune(id, on))
             }
+            6 => {
+                let (capture, digits) = Capture::new(CaptureId(number.0));
+                self.holders.push(digits);
+                (Ask::StartCapture(id, capture), self.start_capture(id))
+            }
+            _ => (Ask::StopCapture(id), self.stop_capture(id)),
         }
+    }
+
+    fn start_capture(&mut self, id: LegId) -> Result<(), Refusal> {
+        let was_on = std::mem::replace(&mut self.held(id)?.captured, true);
+        if was_on { Err(Refusal::Capturing) } else { Ok(()) }
+    }
+
+    fn stop_capture(&mut self, id: LegId) -> Result<(), Refusal> {
+        let was_on = std::mem::take(&mut self.held(id)?.captured);
+        if was_on { Ok(()) } else { Err(Refusal::NotCapturing) }
+    }
+
+    /// Something came of a leg's far end, which may be a key; while a capture is on it is nobody else's.
+    pub(super) fn may_tell(&mut self, id: LegId) {
+        if self.legs.get(&id.0).is_some_and(|held| !held.captured) {
+            self.tellable[id.0 as usize] += 1;
+        }
+    }
+
+    /// A key was reported.
+    pub(super) fn check_digit(&mut self, id: LegId) {
+        let tellable = &mut self.tellable[id.0 as usize];
+        assert!(*tellable > 0, "a key of {id} was captured, and is reported");
+        *tellable -= 1;
+    }
+
+    /// All keys that were captured since this was last asked.
+    pub(super) fn captured(&mut self) -> Vec<CapturedDigit> {
+        self.holders.iter_mut().flat_map(|digits| std::iter::from_fn(|| digits.take())).collect()
     }
 
     fn play(&mut self, id: LegId, player: Sounding) -> Result<(), Refusal> {
@@ -256,7 +301,10 @@ impl Model {
         }
         let (audience, hearing) = (Audience::Nobody, Hearing::Conference);
         let played = PlayedTo::default();
-        self.legs.insert(id.0, Held { media, seat: None, audience, hearing, played, speaks: false });
+        self.legs.insert(
+            id.0,
+            Held { media, seat: None, audience, hearing, played, speaks: false, captured: false },
+        );
         Ok(())
     }
 

@@ -93,6 +93,10 @@ const fn is_grains(out: &[i16]) -> bool {
     !out.is_empty() && out.len().is_multiple_of(GRAIN)
 }
 
+/// The configuration of a frame of 10 ms of all that can be heard, without linear prediction (RFC 6716 §3.1, table 2). The next
+/// one is that of 20 ms.
+const CELT_FULLBAND_10_MS: u8 = 30;
+
 pub(super) struct Encoder {
     libopus: ::opus::Encoder,
 }
@@ -136,6 +140,23 @@ impl Encoder {
         let bitrate = bitrate.clamp(*range.start(), *range.end());
         // Fails only for rates that are not positive.
         let _ = self.libopus.set_bitrate(::opus::Bitrate::Bits(bitrate as i32));
+    }
+
+    /// Starts afresh after a packet of silence, which is given if there is one of that length.
+    ///
+    /// The packet is of the kind without linear prediction, which has a flag for silence (RFC 6716 §4.3: nothing but ones is
+    /// how the range coder writes it at its end). Gains of linear prediction fall by 22 dB a frame at most (§4.2.7.4), and
+    /// what is coded behind loud sound is not silent before the third; a decoder that changes to the other kind forgets them
+    /// (§4.5.2), and libopus fades out what it has within 5 ms.
+    pub(super) fn cut(&mut self, samples: usize) -> Option<[u8; 3]> {
+        let config = match samples {
+            480 => CELT_FULLBAND_10_MS,
+            960 => CELT_FULLBAND_10_MS + 1,
+            _ => return None,
+        };
+        // Fails only for a request that libopus does not know.
+        let _ = self.libopus.reset_state();
+        Some([config << 3, 0xff, 0xfe])
     }
 
     pub(super) fn warm_up(&mut self, previous: &[i16]) {

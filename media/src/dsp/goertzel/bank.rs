@@ -146,6 +146,8 @@ pub(super) struct Pair {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Halves {
     older: Half,
+    /// Part of the window's energy that the strongest of all rows and columns has.
+    strongest_part: f32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -166,10 +168,12 @@ impl Halves {
         let newer = Half::new(samples, sense);
         let older = std::mem::replace(&mut self.older, newer);
         let energy = older.energy + newer.energy;
+        self.strongest_part = 0.0;
         if energy < sense.energy_min {
             return None;
         }
         let power = older.values.followed_by(&newer.values, &HOP_TURNS).power();
+        self.strongest_part = power.iter().copied().fold(0.0, f32::max) / (energy * HOP as f32);
         let (rows, columns) = power.split_at(ROWS.len());
         let (row, row_power) = strongest(rows)?;
         let (column, column_power) = strongest(columns)?;
@@ -177,6 +181,11 @@ impl Halves {
         let needed = sense.energy_part_min * energy * HOP as f32;
         let is_edge = older.energy.min(newer.energy) < EDGE * older.energy.max(newer.energy);
         (row_power + column_power >= needed).then_some(Pair { row, column, is_edge })
+    }
+
+    /// Part of the last window's energy that one row or column has; nothing of a quiet one.
+    pub(super) const fn strongest_part(&self) -> f32 {
+        self.strongest_part
     }
 }
 

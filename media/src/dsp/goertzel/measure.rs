@@ -140,6 +140,11 @@ fn hann_spectrum(bins: f32) -> f32 {
 }
 
 impl Tones {
+    /// Of the row and of the column.
+    pub(super) const fn peaks(&self) -> [f32; 2] {
+        [self.row.peak, self.column.peak]
+    }
+
     pub(super) fn are_within(&self, limits: &Limits) -> bool {
         let (row, column) = (self.row.peak * self.row.peak, self.column.peak * self.column.peak);
         let each = |tone: &Measured| {

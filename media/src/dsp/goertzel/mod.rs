@@ -51,6 +51,12 @@ const PURE_HITS: u32 = 1;
 /// Hits in a row that make a key among other sound: 60 ms.
 const HITS_LASTING: u32 = 5;
 
+/// Hits in a row that make a key among as much other sound, if its tones stay as they are: 80 ms.
+const HITS_STEADY: u32 = 7;
+
+/// How much a tone's peak may differ from its first and stay as it is: 2 dB.
+const STEADY: f32 = 1.26;
+
 /// Misses in a row that end it.
 const MISSES: u32 = 3;
 
@@ -87,6 +93,8 @@ pub enum Mark {
     /// Nothing.
     #[default]
     Clear,
+    /// A row or a column by itself: what a decoder may make of a key while it finds its place again after a gap.
+    Lone,
     /// Something that resembles a part of one.
     Maybe,
     /// The same that was there 10 ms before.
@@ -216,7 +224,11 @@ impl KeyListener {
     fn look(&mut self, newer: &[f32; HOP], hop: usize) -> Option<Hit> {
         let sense = self.sense;
         let resembled = self.resembled.take();
-        let pair = self.halves.add(newer, sense)?;
+        let pair = self.halves.add(newer, sense);
+        if self.halves.strongest_part() >= sense.lone_part {
+            self.marks[hop] = Mark::Lone;
+        }
+        let pair = pair?;
         let tones = measure(&self.window, pair.row, pair.column);
         let holds = |limits: &Limits| tones.are_within(limits);
         let is_likely = holds(if pair.is_edge { &sense.edge_suspicion } else { &sense.suspicion });
@@ -227,10 +239,17 @@ impl KeyListener {
             self.resembled = Some((pair.row, pair.column));
         }
         let (is_firm, lasts) = (holds(&sense.limits), sense.lasting.as_ref().is_some_and(holds));
-        if !is_firm && !lasts {
+        let steady = sense.steady.as_ref().is_some_and(holds).then(|| tones.peaks());
+        if !is_firm && !lasts && steady.is_none() {
             return None;
         }
-        Some(Hit { event: key_at(pair.row, pair.column)?, is_pure: holds(&sense.pure), is_firm, lasts })
+        Some(Hit {
+            event: key_at(pair.row, pair.column)?,
+            is_pure: holds(&sense.pure),
+            is_firm,
+            lasts,
+            steady,
+        })
     }
 }
 
@@ -276,6 +295,8 @@ struct Hit {
     is_firm: bool,
     /// Some more like it do, too.
     lasts: bool,
+    /// The peaks of its tones: still more like it do, if these stay as they are.
+    steady: Option<[f32; 2]>,
 }
 
 /// Turns hits and misses into keys.
@@ -287,6 +308,9 @@ struct Verdicts {
     firm: u32,
     lasting: u32,
     pure: u32,
+    /// Hits in a row whose tones have these peaks.
+    steady: u32,
+    peaks: [f32; 2],
     sounding: Option<Sounding>,
 }
 
@@ -322,7 +346,9 @@ impl Verdicts {
         }
         let ended = self.sounding.take().map(Sounding::ended);
         if let Some(event) = hit
-            && (self.lasting >= HITS_LASTING || (self.firm >= HITS && self.pure >= PURE_HITS))
+            && (self.lasting >= HITS_LASTING
+                || self.steady >= HITS_STEADY
+                || (self.firm >= HITS && self.pure >= PURE_HITS))
         {
             self.sounding = Some(Sounding { event, windows: self.hits, misses: 0, forgiven: 0 });
         }
@@ -333,12 +359,27 @@ impl Verdicts {
         let event = hit.map(|hit| hit.event);
         if event != self.candidate {
             (self.candidate, self.hits, self.firm, self.pure) = (event, 0, 0, 0);
-            self.lasting = 0;
+            (self.lasting, self.steady) = (0, 0);
         }
+        self.count_steady(hit.and_then(|hit| hit.steady));
         self.hits = self.hits.saturating_add(1);
         self.firm = self.firm.saturating_add(u32::from(hit.is_some_and(|hit| hit.is_firm)));
         self.lasting = self.lasting.saturating_add(u32::from(hit.is_some_and(|hit| hit.lasts)));
         self.pure = self.pure.saturating_add(u32::from(hit.is_some_and(|hit| hit.is_pure)));
+    }
+}
+
+impl Verdicts {
+    fn count_steady(&mut self, peaks: Option<[f32; 2]>) {
+        let Some(peaks) = peaks else {
+            self.steady = 0;
+            return;
+        };
+        let stays = |(&now, first): (&f32, f32)| now <= first * STEADY && first <= now * STEADY;
+        if self.steady == 0 || !peaks.iter().zip(self.peaks).all(stays) {
+            (self.steady, self.peaks) = (0, peaks);
+        }
+        self.steady = self.steady.saturating_add(1);
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) struct Sense {
     pub(super) limits: Limits,
     /// What is one too, if it sounds for longer.
     pub(super) lasting: Option<Limits>,
+    /// What is one too, if it sounds for still longer and does not change.
+    pub(super) steady: Option<Limits>,
     /// A window in which there is nothing but a key.
     pub(super) pure: Limits,
     /// What may be a part of one.
@@ -17,6 +19,8 @@ pub(super) struct Sense {
     pub(super) edge_suspicion: Limits,
     /// What resembles a part of one among other sound: it counts when it is there twice in a row.
     pub(super) resemblance: Limits,
+    /// Part of a window's energy that a row or a column by itself must have to be told.
+    pub(super) lone_part: f32,
     /// Quieter windows hold no key.
     pub(super) energy_min: f32,
     /// Part of a window's energy that the strongest row and column must have before they are measured, where frequencies
@@ -41,7 +45,7 @@ const KEY: Limits = Limits {
 
 /// What may be a part of a key: 7 dB quieter, a little farther off, and with other sound.
 const SUSPICION: Limits =
-    Limits { off: 0.03, peak: 227.0, row_over_column: 10.0, column_over_row: 5.0, harmonic: 0.1, part: 0.65 };
+    Limits { off: 0.03, peak: 227.0, row_over_column: 10.0, column_over_row: 5.0, harmonic: 0.1, part: 0.7 };
 
 /// As always. Pure is what noise 10 dB below it is left over in; half of a tone leaves half of the energy over, as the
 /// curve is cut off. Sound that is quieter than two tones of −40 dBm0 in every sample of a half holds no key: 160² of
@@ -49,10 +53,12 @@ const SUSPICION: Limits =
 pub(super) static USUAL: Sense = Sense {
     limits: KEY,
     lasting: None,
+    steady: None,
     pure: Limits { part: 0.9, ..KEY },
     suspicion: SUSPICION,
-    edge_suspicion: Limits { part: 0.4, ..SUSPICION },
+    edge_suspicion: Limits { part: 0.5, ..SUSPICION },
     resemblance: SUSPICION,
+    lone_part: f32::INFINITY,
     energy_min: 160.0 * 160.0 * HOP as f32,
     energy_part_min: 0.15,
     quiet: 56,
@@ -68,15 +74,19 @@ const KEEN_KEY: Limits =
 const KEEN_SUSPICION: Limits =
     Limits { off: 0.03, peak: 40.0, row_over_column: 16.0, column_over_row: 8.0, harmonic: 0.3, part: 0.6 };
 
-/// While a capture is on. Among speech a key has fewer parts of the energy, but for longer than vowels keep two of their
-/// harmonics where keys have theirs; and what resembles one must do so twice in a row.
+/// While a capture is on. Of what makes a key at once, something is no farther off than Q.24 lets keys be: two harmonics of a high
+/// voice can be as pure. Among speech a key has fewer parts of the energy, but for longer than vowels keep two of their
+/// harmonics where keys have theirs, and with half of it for longer than vowels keep them as loud; and what resembles one must do
+/// so twice in a row.
 pub(super) static KEEN: Sense = Sense {
     limits: KEEN_KEY,
-    lasting: Some(Limits { off: 0.015, part: 0.65, ..KEEN_KEY }),
-    pure: Limits { part: 0.85, ..KEEN_KEY },
+    lasting: Some(Limits { off: 0.015, harmonic: 0.05, part: 0.65, ..KEEN_KEY }),
+    steady: Some(Limits { off: 0.008, part: 0.5, ..KEEN_KEY }),
+    pure: Limits { off: 0.015, part: 0.85, ..KEEN_KEY },
     suspicion: KEEN_SUSPICION,
     edge_suspicion: Limits { part: 0.4, ..KEEN_SUSPICION },
     resemblance: Limits { part: 0.5, ..KEEN_SUSPICION },
+    lone_part: 0.4,
     energy_min: 48.0 * 48.0 * HOP as f32,
     energy_part_min: 0.1,
     quiet: 16,

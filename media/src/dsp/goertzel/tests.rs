@@ -390,7 +390,7 @@ fn little_of_speech_is_suspected() {
             listener.suspects()
         })
         .count();
-    assert!(suspected < 15, "{suspected} of 3,000 frames");
+    assert!(suspected < 8, "{suspected} of 3,000 frames");
 }
 
 #[test]

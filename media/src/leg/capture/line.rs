@@ -44,6 +44,16 @@ const BACK_ONCE: usize = 2;
 /// fade.
 const WARY: u8 = 7;
 
+/// How far from a gap that was hidden a decoder that predicts may give one tone of a key without the other, or go on with one
+/// that has ended, in 10 ms: as long as a key, and 20 ms.
+const UNSETTLED: u8 = 14;
+
+/// Closed after the last mark of a key in that time, in 10 ms.
+const ONWARDS_UNSETTLED: u8 = 10;
+
+/// Closed before a tone by itself, in 10 ms: its window, and over what a codec spreads its beginning.
+const BACK_LONE: usize = 4;
+
 /// Closed from the beginning of a gap that follows a key, in 10 ms: the gap's tick, and as much after it.
 const AFTER_GAP: u8 = 3 * HOPS as u8;
 
@@ -81,6 +91,8 @@ pub(super) struct Line {
     wary: u8,
     /// Of the newest 10 ms on, so many are near a key that was heard.
     near_key: u8,
+    /// Of the newest 10 ms on, in so many a tone by itself is believed: a gap was just hidden by a decoder that predicts.
+    unsettled: u8,
     /// Whether the last 10 ms that left were.
     was_closed: bool,
     background: Background,
@@ -118,6 +130,7 @@ impl Line {
             onwards: 0,
             wary: 0,
             near_key: 0,
+            unsettled: 0,
             was_closed: true,
             background: Background::new(rate),
             is_new: true,
@@ -131,6 +144,7 @@ impl Line {
         if self.slots[self.free()].frame.rate() != frame.rate() {
             self.begin_at(frame.rate());
         }
+        let marks = self.believed(sound, frame.rate(), marks);
         self.take_in(sound, frame, marks);
         let leaves = self.oldest;
         let mut passed = self.give(leaves, frame);
@@ -149,6 +163,7 @@ impl Line {
     /// Does the same, and lets go of the delay if it can: then what was played last has left too, and what lies between
     /// is left out. From then on what comes leaves at once.
     pub(super) fn pass_and_let_go(&mut self, sound: Sound, frame: &mut Frame, marks: [Mark; HOPS]) -> Passed {
+        let marks = self.believed(sound, frame.rate(), marks);
         let is_clear = marks == [Mark::Clear; HOPS];
         if self.let_go && is_clear {
             return Passed { sound, closed: [false; HOPS], is_noise: false };
@@ -206,6 +221,16 @@ impl Line {
         (self.oldest + SLOTS - 1) % SLOTS
     }
 
+    /// A tone by itself is one of a key only where a decoder may have lost the other. Of the codecs, Opus predicts so much of a
+    /// frame from the one before that it may.
+    fn believed(&mut self, sound: Sound, rate: SampleRate, marks: [Mark; HOPS]) -> [Mark; HOPS] {
+        if sound == Sound::Concealed && rate == SampleRate::Hz48000 {
+            self.unsettled = UNSETTLED;
+        }
+        let is_settled = self.unsettled == 0;
+        marks.map(|mark| if mark == Mark::Lone && is_settled { Mark::Clear } else { mark })
+    }
+
     fn take_in(&mut self, sound: Sound, frame: &Frame, marks: [Mark; HOPS]) {
         let place = self.free();
         let slot = &mut self.slots[place];
@@ -228,10 +253,15 @@ impl Line {
         for (half, mark) in marks.into_iter().enumerate() {
             let at = NEWEST + half;
             if mark == Mark::Likely || (mark == Mark::Maybe && self.wary > 0) {
-                (self.onwards, self.wary, self.near_key) = (ONWARDS, WARY, WARY);
+                (self.wary, self.near_key) = (WARY, WARY);
+                self.onwards = if self.unsettled > 0 { ONWARDS_UNSETTLED } else { ONWARDS };
                 self.close(at - BACK, at);
                 self.believe_marks(at);
                 self.close_gap(at - BACK);
+            } else if mark == Mark::Lone {
+                self.onwards = self.onwards.max(ONWARDS);
+                self.close(at - BACK_LONE, at);
+                self.close_gap(at - BACK_LONE);
             } else {
                 if self.onwards > 0 {
                     self.close(at, at);
@@ -240,6 +270,7 @@ impl Line {
                 self.wary = self.wary.saturating_sub(1);
                 self.near_key = self.near_key.saturating_sub(1);
             }
+            self.unsettled = self.unsettled.saturating_sub(1);
         }
     }
 

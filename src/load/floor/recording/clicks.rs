@@ -36,7 +36,7 @@ pub(in crate::load::floor) fn clicking(voice: Tones, factor: usize, (seed, who):
 }
 
 /// Where clicks are.
-pub(super) fn clicks(sound: &[i16]) -> impl Iterator<Item = usize> {
+pub(in crate::load::floor) fn clicks(sound: &[i16]) -> impl Iterator<Item = usize> {
     sound.iter().enumerate().filter(|(_, sample)| sample.unsigned_abs() > LOUD).map(|(at, _)| at)
 }
 
@@ -75,7 +75,7 @@ pub(super) fn print_of(sound: &[i16]) -> u64 {
 }
 
 /// Silence is what stands for nothing; µ-law and A-law have it a little off zero.
-pub(super) fn is_silent(sound: &[i16]) -> bool {
+pub(in crate::load::floor) fn is_silent(sound: &[i16]) -> bool {
     sound.iter().all(|sample| sample.unsigned_abs() <= 8)
 }
 

@@ -60,7 +60,9 @@ pub struct Taped {
     pub clicks: u64,
     /// Packets that were heard and are held against the files.
     pub packets: u64,
-    /// Those of them that are not in the files sample for sample.
+    /// Those of them that are in the files but for the steps of their codec, as what stood for a packet that came too late.
+    pub packets_coarser: u64,
+    /// Those of them that are not in the files as they were heard.
     pub packets_other: u64,
     /// Gaps that the manifests list, where those could be read.
     pub gaps: Option<u64>,
@@ -79,6 +81,7 @@ impl Taped {
         self.misalignment_samples = self.misalignment_samples.max(held.misalignment);
         self.clicks += held.clicks;
         self.packets += held.packets;
+        self.packets_coarser += held.coarser;
         self.packets_other += held.other;
         held.faults
     }
@@ -88,10 +91,13 @@ impl Taped {
         &self,
         mut line: impl FnMut(&str, &str) -> fmt::Result,
     ) -> fmt::Result {
-        let Self { recordings, seconds, misalignment_samples, clicks, packets, packets_other, .. } = self;
-        line("recordings", &format!("{recordings}, {seconds:.1} s"))?;
+        let Self {
+            recordings, misalignment_samples, clicks, packets, packets_coarser, packets_other, ..
+        } = self;
+        line("recordings", &format!("{recordings}, {:.1} s", self.seconds))?;
         line("misalignment", &format!("{misalignment_samples} samples, by {clicks} clicks"))?;
-        line("packets not in the files as heard", &format!("{packets_other} of {packets}"))?;
+        let coarser = format!("{packets_coarser} finer than their code");
+        line("packets not in the files as heard", &format!("{packets_other} of {packets}; {coarser}"))?;
         if let Some(gaps) = self.gaps {
             line("gaps that manifests list", &gaps.to_string())?;
         }

@@ -151,11 +151,27 @@ fn what_is_missing_or_other_than_it_was_heard_is_named() {
     scene.tracks[0][80_000..80_000 + 3 * FRAME].fill(0);
     assert_eq!(scene.faults(), [Fault::SoundMissing]);
     let mut scene = Scene::new();
-    scene.tracks[0].iter_mut().skip(50).step_by(20 * FRAME).for_each(|sample| *sample ^= 1);
+    scene.tracks[0].iter_mut().skip(50).step_by(20 * FRAME).for_each(|sample| *sample ^= 0x400);
     assert_eq!(scene.faults(), [Fault::Altered]);
     let mut scene = Scene::new();
     scene.tracks[1].iter_mut().for_each(|sample| *sample /= 3);
     assert!(scene.faults().contains(&Fault::VoiceMissing));
+}
+
+#[test]
+fn what_has_no_code_of_its_own_is_heard_as_the_nearest_that_has_and_counted() {
+    let mut scene = Scene::new();
+    // One frame in ten is heard through the law and lies in the file as it was.
+    for tick in (BEGIN..END).step_by(10) {
+        let at = (tick - BEGIN) * FRAME;
+        let frame = &mut scene.tracks[0][at..at + FRAME];
+        frame.iter_mut().for_each(|sample| *sample += 1);
+        scene.notes[0][tick] = note(tick, 0, &Codec::Pcmu.as_heard(frame));
+    }
+    let held = scene.held();
+    assert_eq!(held.faults, []);
+    assert_eq!(held.other, 0);
+    assert!((100..=120).contains(&held.coarser), "{held:?}");
 }
 
 #[test]

@@ -1,0 +1,8 @@
+//! Explores what a connector of payments may answer.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::pay_reply(data));
