@@ -230,6 +230,8 @@ impl BrowserMedia {
         let is_known = self.remote.as_ref().is_some_and(|before| before.fingerprints == remote.fingerprints);
         if self.news.is_none() || !is_known {
             self.begin_handshake(&remote).await?;
+            // What it shares with us is not agreed yet, and what the one before shared is none of its business.
+            (self.keys, self.keys_are_due) = (None, false);
         }
         self.remote = Some(remote);
         self.call_media(Some(self.local.credentials.clone())).ok_or(BrowserError::Ended)

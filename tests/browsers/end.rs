@@ -309,6 +309,19 @@ impl Browser {
         .await
     }
 
+    /// It has proved where it is, and has no keys yet.
+    pub(crate) async fn is_sent_no_sound_for(&self, long: Duration) {
+        let sent = async {
+            let mut datagram = [0; 2_048];
+            loop {
+                self.socket.recv_from(&mut datagram).await.unwrap();
+                assert!(!(128..192).contains(&datagram[0]), "no sound under keys that it has not");
+            }
+        };
+        // That nothing comes is what is waited for.
+        let _: Result<(), _> = tokio::time::timeout(long, sent).await;
+    }
+
     /// A check, by whoever believes the password to be this.
     pub(crate) fn request(&mut self, node: &Node, password: &str) -> Vec<u8> {
         self.transactions += 1;
@@ -610,7 +623,15 @@ impl Line {
         if !is_rtp {
             return;
         }
-        let packet = self.open.decrypt_rtp(datagram).expect("what the node sends is protected as agreed");
+        let packet = self.open.decrypt_rtp(datagram);
+        let packet = packet.unwrap_or_else(|error| {
+            let [_, _, high, low, ..] = datagram else { panic!("it is an RTP packet") };
+            panic!(
+                "what the node sends is protected as agreed: {error}, packet {} to the browser that says {} Hz",
+                u16::from_be_bytes([*high, *low]),
+                self.sound.lock().unwrap().hertz.unwrap_or_default(),
+            )
+        });
         if packet[1] & 0x7f != self.browser.opus {
             return;
         }

@@ -1,5 +1,7 @@
 //! The way in of the official browser SDK, with its messages written by hand: calls both ways, several devices, and coming back.
 
+use std::time::Duration;
+
 use confab::server::Options;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -188,11 +190,14 @@ async fn another_page_goes_on_with_a_call_and_talks_with_its_application() {
     // It has a certificate of its own.
     let mut other = Device::open(&node).await;
     other.listen(&token).await;
-    let elsewhere = Browser::new().await;
+    let mut elsewhere = Browser::new().await;
     let taken = json!({"callsid": sid, "reconnect": reconnect, "sdp": elsewhere.offer(), "twilio": {}});
     other.say("invite", taken).await;
     let answer = other.told("answer").await;
-    let moved = elsewhere.talk(Node::of(text(&answer["sdp"])), format!("/{sid}"), String::new()).await;
+    let place = Node::of(text(&answer["sdp"]));
+    elsewhere.prove(&place).await;
+    elsewhere.is_sent_no_sound_for(Duration::from_millis(200)).await;
+    let moved = elsewhere.talk(place, format!("/{sid}"), String::new()).await;
     moved.speak(1_900);
     tokio::join!(moved.hears(1_300), phone.rtp.hears(1_900));
     drop(call);

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The peer is `rtc`, the sans-I/O library that the crate `webrtc` is a layer over: full ICE, DTLS, SRTP and SDP by somebody
-//! else than the node's. The layer itself has a task and a socket's worth of channels for each connection, which was
-//! measured to cost seven times as much; two hundred and fifty of them would not keep time beside a node.
+//! else than the node's. The layer itself has tasks, a socket and channels for each connection, which two hundred and
+//! fifty callers beside a node would have to share two cores with.
 
 mod application;
 mod desk;
