@@ -225,6 +225,7 @@ impl Endpoint {
             tasks: tasks.clone(),
             session_interval_min: settings.session_interval_min,
             recent: Recent::default(),
+            in_order: Arc::default(),
             living,
             gate: Arc::clone(&gate),
             acknowledged: Notify::new(),

@@ -22,6 +22,7 @@ use super::dialler::Dialler;
 use super::forking::Elsewhere;
 use super::guard::{ALLOW, SUPPORTED};
 use super::headers::{self, merge_key, other};
+use super::in_order::{InOrder, Turn};
 use super::living::Living;
 use super::merged::Recent;
 use super::registrar::{self, Registrar};
@@ -77,6 +78,7 @@ pub(super) struct Inbound {
     /// The shortest session interval that is accepted, in seconds (RFC 4028 §5).
     pub(super) session_interval_min: u32,
     pub(super) recent: Recent,
+    pub(super) in_order: Arc<InOrder>,
     pub(super) living: Arc<Living>,
     pub(super) gate: Arc<Gate>,
     /// Rung when a call's INVITE is acknowledged, or its transaction is over without.
@@ -88,7 +90,9 @@ pub(super) async fn serve(inbound: Arc<Inbound>, mut requests: TransactionReceiv
     while let Some(transaction) = requests.recv().await {
         let inbound = Arc::clone(&inbound);
         let tasks = inbound.tasks.clone();
-        tasks.spawn(async move { inbound.take(transaction).await });
+        // Tasks overtake each other, so a request's place is settled here.
+        let turn = inbound.turn(&transaction);
+        tasks.spawn(async move { inbound.take(transaction, turn).await });
     }
 }
 
@@ -98,11 +102,18 @@ impl Inbound {
         self.advertised.contact(came_over(transaction), transaction.original.uri.scheme.as_ref())
     }
 
-    async fn take(self: Arc<Self>, mut transaction: Transaction) {
-        let is_in_dialog =
-            transaction.original.to_header().and_then(|to| to.tag()).is_ok_and(|tag| tag.is_some());
+    /// The place of a request of a dialog. An ACK has none: the INVITE that it acknowledges waits for it.
+    fn turn(&self, transaction: &Transaction) -> Option<Turn> {
+        if transaction.original.method == Method::Ack || !is_in_dialog(transaction) {
+            return None;
+        }
+        let call_id = headers::value(&transaction.original, "Call-ID", Some("i"))?;
+        Some(self.in_order.queue(&call_id))
+    }
+
+    async fn take(self: Arc<Self>, mut transaction: Transaction, turn: Option<Turn>) {
         let answered = match transaction.original.method {
-            _ if is_in_dialog => Box::pin(self.take_in_dialog(&mut transaction)).await,
+            _ if is_in_dialog(&transaction) => Box::pin(self.take_in_dialog(&mut transaction, turn)).await,
             Method::Invite => return log_unanswered(self.take_invite(transaction).await),
             Method::Register => registrar::register(&self, &mut transaction).await,
             Method::Options => transaction.reply_with(StatusCode::OK, capabilities(), None).await,
@@ -118,7 +129,24 @@ impl Inbound {
         log_unanswered(answered);
     }
 
-    async fn take_in_dialog(&self, transaction: &mut Transaction) -> rsipstack::Result<()> {
+    async fn take_in_dialog(
+        &self,
+        transaction: &mut Transaction,
+        mut turn: Option<Turn>,
+    ) -> rsipstack::Result<()> {
+        if let Some(turn) = &mut turn {
+            turn.comes().await;
+        }
+        if transaction.original.method == Method::Invite {
+            // It is over when it is acknowledged, which others need not wait for.
+            turn = None;
+        }
+        let answered = self.serve_in_dialog(transaction).await;
+        drop(turn);
+        answered
+    }
+
+    async fn serve_in_dialog(&self, transaction: &mut Transaction) -> rsipstack::Result<()> {
         match self.find_dialog(transaction).await {
             Some(dialog) => self.hand_over(dialog, transaction).await,
             None if transaction.original.method == Method::Ack => Ok(()),
@@ -196,6 +224,10 @@ impl Inbound {
             transaction.reply(StatusCode::LoopDetected).await
         }
     }
+}
+
+fn is_in_dialog(transaction: &Transaction) -> bool {
+    transaction.original.to_header().and_then(|to| to.tag()).is_ok_and(|tag| tag.is_some())
 }
 
 /// What a request came over.

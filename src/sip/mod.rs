@@ -26,6 +26,7 @@ mod dialler;
 mod endpoint;
 mod forking;
 mod headers;
+mod in_order;
 mod inbound;
 mod info;
 mod invitation;

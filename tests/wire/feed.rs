@@ -137,6 +137,25 @@ async fn a_key_that_is_told_in_two_ways_is_one_with_its_duration_and_method() {
     assert_eq!(next["type"], "participant.left", "{next}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_typed_faster_than_they_are_answered_come_in_their_order() {
+    let node = Running::start(Options::default()).await;
+    let mut feed = Feed::of(&node).await;
+    for mut peer in [Peer::udp(node.node.sip).await, Peer::tcp(node.node.sip).await] {
+        peer.dial("conf-keys").await;
+        for key in "4000056655665556003#".chars() {
+            let info = peer.within_call("INFO").body("application/dtmf", key.to_string());
+            peer.send(&info).await;
+        }
+        let mut typed = String::new();
+        while typed.len() < 20 {
+            typed.push_str(feed.next_of("call.digit").await["digit"]["digit"].as_str().unwrap());
+        }
+        assert_eq!(typed, "4000056655665556003#");
+        peer.hang_up().await;
+    }
+}
+
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<TcpStream>>;
 
 /// Asks for the feed over a WebSocket.

@@ -54,8 +54,9 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_millis(1_000);
 /// 150 ms later if all ends are lost; the rest is the network's.
 pub const PREFERENCE_HOLD: Duration = Duration::from_millis(300);
 
-/// Presses that are remembered. Nobody presses more in a second.
-const PRESSES_MAX: usize = 16;
+/// Presses that are remembered. Nobody presses more in a second, but a softphone into which a card number was pasted, with 19
+/// digits and a key that ends it, sends INFOs as fast as it can.
+const PRESSES_MAX: usize = 24;
 
 /// The presses of one leg, each once. All its memory is inside.
 #[derive(Clone, Debug)]
