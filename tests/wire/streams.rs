@@ -226,6 +226,22 @@ async fn a_stop_in_a_script_ends_the_stream_of_that_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn to_stop_a_stream_that_is_over_by_itself_is_no_mistake() {
+    let node = node().await;
+    let script = format!(
+        "<Start><Stream url=\"ws://127.0.0.1:1/\" name=\"desk\"/></Start><Pause length=\"1\"/>\
+         <Stop><Stream name=\"desk\"/><Stream name=\"other\"/></Stop>{WAIT}",
+    );
+    let (_phone, call) = called(&node, &script).await;
+    noted(&node, &call, "12200").await;
+    let list = node.get(&format!("Calls/{call}/Notifications.json")).await;
+    let mut codes: Vec<_> =
+        list["notifications"].as_array().unwrap().iter().map(|note| &note["error_code"]).collect();
+    codes.sort_by_key(|code| code.to_string());
+    assert_eq!(codes, ["12200", "31902"], "one stream was never there: {list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_lost_is_found_again_and_the_time_has_gone_on() {
     let (node, app, server) = (node().await, App::start().await, StreamServer::start().await);
     app.gives("told", "text/plain", Vec::new());

@@ -105,6 +105,8 @@ struct Runner {
     is_queued: bool,
     /// Recordings that were started with a name.
     named: Vec<(String, RecordingSid)>,
+    /// Names of streams that were started.
+    streamed: Vec<String>,
 }
 
 /// Where a document came from.
@@ -150,6 +152,7 @@ impl Runner {
             purpose: Use::Call,
             is_queued: false,
             named: Vec::new(),
+            streamed: Vec::new(),
         }
     }
 

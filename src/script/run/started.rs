@@ -11,7 +11,8 @@ use crate::call::{
 };
 use crate::stream::StreamUrl;
 
-/// Names of recordings that are kept. Of a script that starts more the oldest cannot be stopped by name any more.
+/// Names of recordings that are kept, and of streams. Of a script that starts more the oldest recording cannot be stopped by
+/// name any more, and a stream is called unknown that is over.
 const NAMES_MAX: usize = 64;
 
 impl Runner {
@@ -75,14 +76,28 @@ impl Runner {
     }
 
     /// The script does not wait for its server either.
-    async fn start_stream(&self, stream: StreamNoun) {
+    async fn start_stream(&mut self, stream: StreamNoun) {
+        let name = stream.name.clone();
         let Some(terms) = self.stream_terms(stream) else {
             return;
         };
-        if let Err(error) = self.scripts.calls.start_stream(self.call.sid, terms).await {
-            let code = if error == CallError::StreamsFull { STREAM_TRACK } else { SCHEMA };
-            self.note(code, &format!("Not streamed: {error}."));
+        match self.scripts.calls.start_stream(self.call.sid, terms).await {
+            Ok(_) => self.remember_streamed(name),
+            Err(error) => {
+                let code = if error == CallError::StreamsFull { STREAM_TRACK } else { SCHEMA };
+                self.note(code, &format!("Not streamed: {error}."));
+            }
         }
+    }
+
+    fn remember_streamed(&mut self, name: Option<String>) {
+        let Some(name) = name.filter(|name| !self.streamed.contains(name)) else {
+            return;
+        };
+        if self.streamed.len() >= NAMES_MAX {
+            self.streamed.remove(0);
+        }
+        self.streamed.push(name);
     }
 
     /// What a stream is to be; nothing, which is noted, if its URL is none.
@@ -103,8 +118,10 @@ impl Runner {
 
     async fn stop_stream(&self, name: String) {
         // Without a name it was given, it has its SID for one.
-        match self.scripts.calls.stop_stream(self.call.sid, StreamKey::Name(name)).await {
+        match self.scripts.calls.stop_stream(self.call.sid, StreamKey::Name(name.clone())).await {
             Ok(_) => {}
+            // Its server has gone, or was never there, which was told.
+            Err(CallError::NoStream) if self.streamed.contains(&name) => {}
             Err(CallError::NoStream) => {
                 self.warn(SCHEMA, "No stream of the name that is to be stopped is under way; skipped.");
             }
