@@ -67,7 +67,7 @@ docs: ## The documentation of the code, warnings are errors
 # Tests over the wire wait most of their time, so more of them at a time than there are cores take no longer.
 .PHONY: unit
 unit:
-	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace --locked --features planted-faults
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace --locked --features planted-faults --no-fail-fast
 
 # Each script calls the node with somebody else's SIP and ends with 0 if it was heard. It finds the binary in
 # $$CONFAB (not a CONFAB_* name: the node refuses those that it does not know). The console's crowd takes a minute and a half

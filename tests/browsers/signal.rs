@@ -302,7 +302,7 @@ async fn who_rejects_is_busy_for_all_and_who_is_not_there_does_not_answer() {
     let there = async || node.figure("confab_signal_connections", "").await;
     within("it to be noticed", async {
         while there().await > 1.0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
