@@ -62,15 +62,15 @@ fn more_commands_than_one_drain_has_place_for_are_answered_all_the_same_and_in_o
 }
 
 #[test]
-fn keys_that_nobody_fetches_are_dropped_from_the_seventeenth_on_and_counted() {
+fn keys_that_nobody_fetches_are_dropped_from_the_twenty_fifth_on_and_counted() {
     let mut engine = engine();
     assert_eq!(ask(&mut engine, Ask::AddLeg(leg(1))), Ok(()));
-    (0..20).for_each(|press| give_key(&mut engine, press));
+    (0..28).for_each(|press| give_key(&mut engine, press));
     assert_eq!(engine.counters().digits_dropped, 4);
-    assert_eq!(keys(&mut engine), "0123456789*#ABCD");
+    assert_eq!(keys(&mut engine), "0123456789*#ABCD01234567");
     // Once they were fetched there is place again, and none is told twice.
-    (20..23).for_each(|press| give_key(&mut engine, press));
-    assert_eq!(keys(&mut engine), "456");
+    (28..31).for_each(|press| give_key(&mut engine, press));
+    assert_eq!(keys(&mut engine), "ABC");
     assert_eq!(engine.counters().digits_dropped, 4);
 }
 

@@ -113,8 +113,9 @@ Exit status:
   2  the command line asks for something that cannot be done";
 
 /// What there is not in scenarios.
-const SCENARIO_HAS_NOT: [&str; 20] = [
+const SCENARIO_HAS_NOT: [&str; 21] = [
     "browser",
+    "no_microphone",
     "talkers",
     "ramp",
     "set_ups",
@@ -194,6 +195,11 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "reflect_baseline")]
     pub browser: usize,
 
+    /// Browsers that only listen have no microphone and send no sound, as a supervisor's that listens in. Without it they send
+    /// silence, as those of muted callers do.
+    #[arg(long, requires = "browser")]
+    pub no_microphone: bool,
+
     /// Conferences they are spread over.
     #[arg(long, value_name = "C", default_value_t = 1)]
     pub conferences: usize,
@@ -269,6 +275,9 @@ impl LoadArgs {
         let mut plan = self.network.apply(plan)?.with_browsers(self.browser)?;
         if self.no_audio_level {
             plan = plan.without_audio_levels();
+        }
+        if self.no_microphone {
+            plan = plan.without_microphones();
         }
         if let Some(file) = &self.speech {
             let mut codecs = self.codec.clone();

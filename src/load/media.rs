@@ -177,8 +177,16 @@ impl MediaLeg {
         Some((self.heard_ns? - self.offered_ns?) as f64 / 1e6)
     }
 
-    /// Sends the packet of this frame, due at `due_ns`; returns how late it left.
-    fn speak(&mut self, frame: u64, due_ns: i64, stage: &Stage) -> i64 {
+    /// Sends the packet of this frame, due at `due_ns`; returns how late it left, if there is one.
+    fn speak(&mut self, frame: u64, due_ns: i64, stage: &Stage) -> Option<i64> {
+        if let Cover::Browser(peer) = &mut self.cover
+            && !peer.has_microphone()
+        {
+            self.closed_early |= peer.is_closed() && stage.part_of(frame) != Part::After;
+            // What is lost of it is sent again.
+            peer.keep_up(Instant::now(), |datagram| drop(self.socket.send(datagram)));
+            return None;
+        }
         let mut packet = [0; PACKET_MAX];
         let said = self.voice.say(frame, stage, &mut packet);
         let now = wire::monotonic_ns();
@@ -198,7 +206,7 @@ impl MediaLeg {
             }
         };
         self.send_errors += u64::from(!is_sent);
-        now - due_ns
+        Some(now - due_ns)
     }
 }
 
@@ -380,8 +388,9 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
                 leg.speak_ahead(frame, due, (slot, place), stage, &mut line);
                 continue;
             }
-            let late = leg.speak(frame, due, stage);
-            harvest.punctuality.note(leg, late, stage.part_of(frame), stage);
+            if let Some(late) = leg.speak(frame, due, stage) {
+                harvest.punctuality.note(leg, late, stage.part_of(frame), stage);
+            }
         }
         send_due(due, &mut line, &mut slots, &mut harvest.punctuality, stage);
         tick += 1;

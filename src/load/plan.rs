@@ -71,6 +71,7 @@ pub struct Plan {
     codecs: Vec<Codec>,
     suites: Vec<Suite>,
     audio_levels: bool,
+    microphones: bool,
     network: Impairment,
     seed: u64,
     speech: Option<Speech>,
@@ -110,6 +111,7 @@ impl Plan {
             codecs: vec![Codec::Pcmu],
             suites: Vec::new(),
             audio_levels: true,
+            microphones: true,
             network: Impairment::default(),
             seed: 0,
             speech: None,
@@ -155,6 +157,12 @@ impl Plan {
     #[must_use]
     pub fn without_audio_levels(self) -> Self {
         Self { audio_levels: false, ..self }
+    }
+
+    /// The same, with browsers that send no sound if they only listen.
+    #[must_use]
+    pub fn without_microphones(self) -> Self {
+        Self { microphones: false, ..self }
     }
 
     /// The same, with each caller behind such a network; the seed decides what becomes of each packet.
@@ -394,6 +402,16 @@ impl Plan {
     /// Whether the leg talks.
     pub fn is_talker(&self, leg: LegNumber) -> bool {
         leg.0 < self.talkers()
+    }
+
+    /// Whether everybody sends sound, were it silence.
+    pub(super) fn all_have_microphones(&self) -> bool {
+        self.microphones
+    }
+
+    /// Whether a leg sends sound, were it silence.
+    pub fn has_microphone(&self, leg: LegNumber) -> bool {
+        self.microphones || self.is_talker(leg) || !self.is_browser(leg)
     }
 
     /// Whether `listener` should hear `talker`.

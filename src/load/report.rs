@@ -438,14 +438,15 @@ impl Report {
 
 /// Codecs, how they are protected, and who is in a browser.
 fn spoken(plan: &Plan) -> String {
+    let listeners = if plan.all_have_microphones() { "" } else { ", listeners without microphones" };
     if plan.browsers() == plan.legs() {
-        return "all in browsers".to_owned();
+        return format!("all in browsers{listeners}");
     }
     let codecs: Vec<_> = plan.codecs().iter().map(|codec| codec.name()).collect();
     let srtp = if plan.suites().is_empty() { "" } else { ", SRTP" };
     let browsers = match plan.browsers() {
         0 => String::new(),
-        browsers => format!("; {browsers} of the legs in browsers"),
+        browsers => format!("; {browsers} of the legs in browsers{listeners}"),
     };
     format!("{}{srtp}{browsers}", codecs.join(" and "))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 
-use super::browser::{Connected, Desk, News, Order, Reached};
+use super::browser::{Connected, Desk, Has, News, Order, Reached};
 use super::call::{Call, Dialling, Happening, Outbox};
 use super::caller::{BrowserCall, Caller};
 use super::message::{Message, Start};
@@ -237,7 +237,8 @@ impl<'a> Signalling<'a> {
     fn dial_browser(&mut self, leg: LegNumber) -> io::Result<()> {
         let desk = self.desk.as_mut().ok_or_else(|| io::Error::other("browsers have nowhere to call"))?;
         let (identity, to) = (self.plan.caller(leg), self.plan.dialled(leg));
-        desk.dial(leg, Order { identity, to, audio_level: self.plan.says_level(leg) })?;
+        let has = Has { microphone: self.plan.has_microphone(leg), audio_level: self.plan.says_level(leg) };
+        desk.dial(leg, Order { identity, to, has })?;
         self.calls.push(Caller::Browser(BrowserCall::Pending));
         self.waiting.push(None);
         Ok(())

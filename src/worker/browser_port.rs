@@ -1,5 +1,5 @@
 //! The UDP port that all browsers of a media thread share, and what of its traffic is not for that thread: handshakes, which
-//! take milliseconds, and sound of legs that live on another thread.
+//! take milliseconds, and sound of legs that live on another thread (`passing`).
 //!
 //! ```text
 //!            ┌ STUN: answered by the thread        ┌ legs that live there
@@ -15,9 +15,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use confab_media::LegId;
-use confab_media::ice::Place;
 
-use super::WorkerIndex;
 use super::socket::{AsyncWaker, Waker, awaitable, bind_shared};
 use crate::telemetry::{Counter, Metrics};
 
@@ -27,13 +25,6 @@ const HANDSHAKES_MAX: usize = 256;
 
 /// The longest datagram of a handshake: what goes through any network in one piece. Longer ones are no handshake's.
 pub(super) const HANDSHAKE_LEN_MAX: usize = 1_500;
-
-/// Datagrams that may wait to be passed on to another thread: 160 ms of 250 browsers who are all in one conference of another
-/// thread than the one they called at. One more is dropped and counted. A ring in use touches all of its 3 MB, one that never is none.
-const PASSED_MAX: usize = 2_048;
-
-/// The longest datagram that is passed on. Sound of 120 ms is shorter.
-pub(super) const PASSED_LEN_MAX: usize = 1_500;
 
 /// A socket that browsers of one thread share.
 #[derive(Clone, Debug)]
@@ -155,81 +146,4 @@ pub(super) fn handshakes(metrics: &Metrics, worker: &str) -> io::Result<(Handsha
     );
     let sink = HandshakeSink { ring: put, waker: Arc::clone(&waker), is_due: false, dropped };
     Ok((sink, HandshakeReader { ring: taken, waker, awaitable: None }))
-}
-
-/// A datagram for a leg that lives on another thread than the one that looks at its port.
-pub(super) struct Passed {
-    pub(super) leg: LegId,
-    pub(super) far_end: SocketAddr,
-    /// When it came, on the monotonic clock that all threads share.
-    pub(super) received_at: confab_media::Time,
-    pub(super) len: usize,
-    pub(super) bytes: [u8; PASSED_LEN_MAX],
-}
-
-/// The rings between one thread and all others.
-#[derive(Default)]
-pub(super) struct Neighbours {
-    /// By the thread's number; none to itself.
-    pub(super) to: Vec<Option<rtrb::Producer<Passed>>>,
-    pub(super) from: Vec<rtrb::Consumer<Passed>>,
-}
-
-impl Neighbours {
-    /// Those of so many threads.
-    pub(super) fn of_all(threads: usize) -> Vec<Self> {
-        let mut all: Vec<Self> = (0..threads).map(|_| Self::default()).collect();
-        for from in 0..threads {
-            for to in 0..threads {
-                let (put, taken) = match from == to {
-                    true => (None, None),
-                    false => {
-                        let (put, taken) = rtrb::RingBuffer::new(PASSED_MAX);
-                        (Some(put), Some(taken))
-                    }
-                };
-                all[from].to.push(put);
-                all[to].from.extend(taken);
-            }
-        }
-        all
-    }
-
-    /// The ring to the thread of this number, if there is one.
-    pub(super) fn to(&mut self, place: Place) -> Option<&mut rtrb::Producer<Passed>> {
-        let place: WorkerIndex = place;
-        self.to.get_mut(place)?.as_mut()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn datagram(n: usize) -> Passed {
-        let far_end = SocketAddr::from(([127, 0, 0, 1], 9));
-        let received_at = confab_media::Time::ZERO;
-        Passed {
-            leg: LegId(n as u64),
-            far_end,
-            received_at,
-            len: n % PASSED_LEN_MAX,
-            bytes: [0; PASSED_LEN_MAX],
-        }
-    }
-
-    #[test]
-    fn a_conference_of_browsers_that_called_at_another_thread_may_wait_for_eight_packets_each() {
-        let mut threads = Neighbours::of_all(2);
-        let mut passed = 0;
-        while threads[0].to(1).unwrap().push(datagram(passed)).is_ok() {
-            passed += 1;
-        }
-        assert!(passed >= 250 * 8, "one is dropped after {passed}");
-        let ring = &mut threads[1].from[0];
-        for n in 0..passed {
-            assert_eq!(ring.pop().unwrap().len, n % PASSED_LEN_MAX);
-        }
-        assert!(ring.pop().is_err());
-    }
 }

@@ -9,8 +9,9 @@ use confab_media::ice::{Agents, IceCredentials, IceDiscard, Place, REPLY_MAX, Re
 use confab_media::{Datagram, Engine, LegId, Port, Time};
 
 use super::WorkerIndex;
-use super::browser_port::{BrowserPort, HandshakeSink, Neighbours, PASSED_LEN_MAX, Passed};
+use super::browser_port::{BrowserPort, HandshakeSink};
 use super::clock::{self, Stamps};
+use super::passing::{Neighbours, PASSED_LEN_MAX, Passed};
 use super::socket::{Batch, Received, SendBatch};
 use crate::telemetry::{Counter, Metrics};
 
@@ -139,15 +140,11 @@ impl Door {
     }
 
     fn take_passed(&mut self, engine: &mut Engine) {
+        let mut buffer = [0; PASSED_LEN_MAX];
         for ring in &mut self.neighbours.from {
-            while let Ok(passed) = ring.pop() {
-                let datagram = Datagram {
-                    port: Port::Rtp,
-                    source: passed.far_end,
-                    payload: &passed.bytes[..passed.len],
-                    received_at: passed.received_at,
-                };
-                engine.handle_datagram(passed.leg, &datagram);
+            while let Some(Passed { leg, far_end, received_at, payload }) = ring.take(&mut buffer) {
+                let datagram = Datagram { port: Port::Rtp, source: far_end, payload, received_at };
+                engine.handle_datagram(leg, &datagram);
             }
         }
     }
@@ -216,15 +213,10 @@ impl Inwards<'_> {
             let datagram = Datagram { port: Port::Rtp, source, payload, received_at };
             return self.engine.handle_datagram(leg, &datagram);
         }
-        let mut bytes = [0; PASSED_LEN_MAX];
-        let (Some(room), Some(ring)) = (bytes.get_mut(..payload.len()), self.neighbours.to(place)) else {
-            return self.figures.not_passed.increment();
-        };
-        room.copy_from_slice(payload);
-        let passed = Passed { leg, far_end: source, received_at, len: payload.len(), bytes };
-        match ring.push(passed) {
-            Ok(()) => self.figures.passed.increment(),
-            Err(rtrb::PushError::Full(_)) => self.figures.not_passed.increment(),
+        let passed = Passed { leg, far_end: source, received_at, payload };
+        match self.neighbours.to(place).is_some_and(|ring| ring.put(&passed)) {
+            true => self.figures.passed.increment(),
+            false => self.figures.not_passed.increment(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod clock;
 mod deadline;
 mod door;
 mod fan_out;
+mod passing;
 mod ports;
 mod queue;
 mod socket;
@@ -19,11 +20,11 @@ use std::thread::JoinHandle;
 use confab_media::EngineSettings;
 use tokio::sync::mpsc;
 
-use self::browser_port::Neighbours;
 pub use self::browser_port::{BrowserPort, HandshakeDatagram, HandshakeReader};
 pub use self::clock::{now, wall_clock};
 use self::door::Door;
 pub use self::fan_out::{Bell, FanOut, Listener};
+use self::passing::Neighbours;
 pub use self::ports::Ports;
 #[cfg(test)]
 pub(crate) use self::queue::Desk;

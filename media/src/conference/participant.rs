@@ -53,16 +53,15 @@ impl Participant {
             self.talker = Talker::default();
         }
         let samples = frame.samples();
-        let kept = voices.now_mut(self.slot, samples.len());
         self.power = match sound {
             Sound::Voice | Sound::Concealed | Sound::Noise => Power::of(samples),
             Sound::Silence => Power::SILENCE,
         };
         self.speech.hear(sound, self.power);
         if self.sounds() {
-            kept.copy_from_slice(samples);
+            voices.set(self.slot, samples);
         } else {
-            kept.fill(0);
+            voices.set_silent(self.slot);
         }
     }
 

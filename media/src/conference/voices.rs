@@ -16,6 +16,8 @@ pub(super) struct Voices {
     unused: usize,
     /// Slots that were given back.
     free: Vec<usize>,
+    /// Slots in which all is silence, at any rate. It need not be written there again.
+    silent: Vec<bool>,
 }
 
 impl Voices {
@@ -29,12 +31,21 @@ impl Voices {
             slots,
             unused: 0,
             free: Vec::with_capacity(slots),
+            silent: Vec::with_capacity(slots),
         }
     }
 
     /// No room for anybody.
     pub(super) const fn none() -> Self {
-        Self { frames: Vec::new(), remembered: Vec::new(), stride: 0, slots: 0, unused: 0, free: Vec::new() }
+        Self {
+            frames: Vec::new(),
+            remembered: Vec::new(),
+            stride: 0,
+            slots: 0,
+            unused: 0,
+            free: Vec::new(),
+            silent: Vec::new(),
+        }
     }
 
     /// Whether it has room for sound of a higher rate.
@@ -54,6 +65,7 @@ impl Voices {
         self.unused += 1;
         // Within the room that was asked for.
         self.frames.resize(self.unused * self.stride, 0);
+        self.silent.resize(self.unused, true);
         Some(slot)
     }
 
@@ -66,8 +78,17 @@ impl Voices {
         &self.frames[slot * self.stride..][..len]
     }
 
-    pub(super) fn now_mut(&mut self, slot: usize, len: usize) -> &mut [i16] {
-        &mut self.frames[slot * self.stride..][..len]
+    /// It says this.
+    pub(super) fn set(&mut self, slot: usize, said: &[i16]) {
+        self.silent[slot] = false;
+        self.frames[slot * self.stride..][..said.len()].copy_from_slice(said);
+    }
+
+    /// It says nothing.
+    pub(super) fn set_silent(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.silent[slot], true) {
+            self.frames[slot * self.stride..][..self.stride].fill(0);
+        }
     }
 
     /// Remembers the first `kept` samples of this tick's frame, and silence up to `len`.
@@ -98,5 +119,31 @@ impl Voices {
                 Some(&self.remembered[(slot * PLACES + place) * self.stride..][..len])
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_spoken_and_is_silent_says_nothing_at_any_rate() {
+        let mut voices = Voices::new(2, SampleRate::Hz16000);
+        let (one, other) = (voices.take_slot().unwrap(), voices.take_slot().unwrap());
+        voices.set(other, &[3; 320]);
+        for said in [&[5; 320][..], &[6; 160]] {
+            voices.set(one, said);
+            assert_eq!(voices.now(one, said.len()), said);
+            voices.set_silent(one);
+            voices.set_silent(one);
+            assert_eq!(voices.now(one, 320), [0; 320]);
+        }
+        assert_eq!(voices.now(other, 320), [3; 320]);
+        // Whoever comes next to where somebody spoke has said nothing yet.
+        voices.set(one, &[5; 320]);
+        voices.give_back(one);
+        let next = voices.take_slot().unwrap();
+        voices.set_silent(next);
+        assert_eq!((next, voices.now(next, 320)), (one, &[0; 320][..]));
     }
 }

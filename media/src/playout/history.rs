@@ -15,13 +15,16 @@ pub(super) struct History {
     tick: usize,
     /// The tick that is overwritten next.
     oldest: usize,
+    /// Of the last ticks so many were silence. When all were, one more changes nothing, and nothing of a line that is silent
+    /// needs to be near the processor.
+    silent: usize,
 }
 
 impl History {
     /// Silence at `rate`, with room for sound of up to `rate_max`.
     pub(super) fn new(rate: SampleRate, rate_max: SampleRate) -> Self {
         let samples = vec![0; TICKS * rate_max.frame_len()].into_boxed_slice();
-        Self { samples, tick: rate.frame_len().min(rate_max.frame_len()), oldest: 0 }
+        Self { samples, tick: rate.frame_len().min(rate_max.frame_len()), oldest: 0, silent: TICKS }
     }
 
     /// How many samples it holds.
@@ -31,6 +34,13 @@ impl History {
 
     /// Remembers a tick that was played, whatever was in it.
     pub(super) fn remember(&mut self, tick: &[i16]) {
+        if tick.iter().fold(0, |any, sample| any | sample) != 0 {
+            self.silent = 0;
+        } else if self.silent == TICKS {
+            return;
+        } else {
+            self.silent += 1;
+        }
         for (kept, &sample) in self.samples[self.oldest * self.tick..][..self.tick].iter_mut().zip(tick) {
             *kept = sample;
         }
@@ -64,6 +74,7 @@ impl History {
         self.oldest = 0;
         let len = self.len();
         self.samples[..len].copy_from_slice(&past[..len]);
+        self.silent = 0;
     }
 
     /// Takes all that another one remembers, at its rate.
@@ -74,11 +85,13 @@ impl History {
         let mut past = [0; HISTORY_MAX];
         other.write_to(&mut past, &[]);
         self.samples[..len].copy_from_slice(&past[..len]);
+        self.silent = 0;
     }
 
     /// Silence again.
     pub(super) fn forget(&mut self) {
         self.samples.fill(0);
+        self.silent = TICKS;
     }
 }
 
@@ -103,6 +116,27 @@ mod tests {
         let with_current = past(&history, &[6; 100]);
         assert_eq!(with_current[..60], [3; 60]);
         assert_eq!(with_current[380..], [6; 100]);
+    }
+
+    #[test]
+    fn silence_is_remembered_as_any_other_tick() {
+        let mut history = History::new(SampleRate::Hz8000, SampleRate::Hz16000);
+        let mut played = vec![[0; 160]; TICKS];
+        for said in [0, 0, 7, 0, 0, 0, 0, 0, 9, 8, 0, 6, 0, 0, 0, 0, 5] {
+            history.remember(&[said; 160]);
+            played.push([said; 160]);
+            assert_eq!(past(&history, &[]), played[played.len() - TICKS..].concat());
+        }
+        // What is at hand at another rate is not what counted as silent before.
+        history.convert(SampleRate::Hz8000, SampleRate::Hz16000);
+        for _ in 0..TICKS {
+            history.remember(&[0; 320]);
+        }
+        assert_eq!(past(&history, &[]), [0; TICKS * 320]);
+        history.remember(&[1; 320]);
+        history.forget();
+        history.remember(&[0; 320]);
+        assert_eq!(past(&history, &[]), [0; TICKS * 320]);
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn keys_that_nobody_fetches_are_dropped_and_counted() {
     stage.quiet(1);
     let dropped = stage.engine.counters().digits_dropped;
     assert_eq!(stage.keys().len() as u64 + dropped, 40);
-    assert_eq!(dropped, 24);
+    assert_eq!(dropped, 16);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-use super::peer::{Peer, level_id};
+use super::peer::{Has, Peer, level_id};
 use super::request::{self, Unanswered};
 use super::{Application, Connected, reach};
 use crate::load::codec::Codec;
@@ -25,8 +25,8 @@ pub(in crate::load) struct Order {
     pub(in crate::load) identity: String,
     /// Whom.
     pub(in crate::load) to: String,
-    /// Whether it would say how loud its packets are.
-    pub(in crate::load) audio_level: bool,
+    /// What it has.
+    pub(in crate::load) has: Has,
 }
 
 /// What has become of a call.
@@ -109,7 +109,7 @@ impl Desk {
 }
 
 async fn set_up(api: &NodeApi, application: &Application, order: Order, socket: UdpSocket) -> News {
-    let (mut peer, offer) = match offer_of(&socket, order.audio_level) {
+    let (mut peer, offer) = match offer_of(&socket, order.has) {
         Ok(offered) => offered,
         Err(problem) => return News::BadAnswer(problem),
     };
@@ -127,7 +127,7 @@ async fn set_up(api: &NodeApi, application: &Application, order: Order, socket: 
         Ok(reached) => reached,
         Err(error) => return News::NotReached(error.to_string(), answered.location),
     };
-    let audio_level = level_id(&answered.sdp).filter(|_| order.audio_level);
+    let audio_level = level_id(&answered.sdp).filter(|_| order.has.audio_level);
     let payload_type = Codec::Opus.payload_type();
     News::Connected(Box::new(Reached {
         socket,
@@ -138,9 +138,9 @@ async fn set_up(api: &NodeApi, application: &Application, order: Order, socket: 
     }))
 }
 
-fn offer_of(socket: &UdpSocket, audio_level: bool) -> Result<(Peer, String), String> {
+fn offer_of(socket: &UdpSocket, has: Has) -> Result<(Peer, String), String> {
     let (local, now) = (socket.local_addr().map_err(|error| error.to_string())?, Instant::now());
-    let mut peer = Peer::new(local, audio_level, now).map_err(|error| error.to_string())?;
+    let mut peer = Peer::new(local, has, now).map_err(|error| error.to_string())?;
     let offer = peer.offer(now).map_err(|error| error.to_string())?;
     Ok((peer, offer))
 }

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub(super) use application::Application;
 pub(super) use desk::{Desk, News, Order, Reached};
-pub(super) use peer::{Peer, Taken};
+pub(super) use peer::{Has, Peer, Taken};
 
 use super::histogram::Times;
 

@@ -20,11 +20,11 @@ use rtc::peer_connection::state::{RTCIceConnectionState, RTCPeerConnectionState}
 use rtc::peer_connection::transport::{RTCDtlsTransportState, RTCIceCandidateInit};
 use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
 use rtc::rtp::Packet;
-use rtc::rtp_transceiver::RTCRtpSenderId;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
     RTCRtpHeaderExtensionCapability, RtpCodecKind,
 };
+use rtc::rtp_transceiver::{RTCRtpSenderId, RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use rtc::sansio::Protocol as _;
 use rtc::shared::error::Error;
 use rtc::shared::marshal::Unmarshal as _;
@@ -64,10 +64,20 @@ pub(super) enum State {
     Closed,
 }
 
+/// What a browser has.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::load) struct Has {
+    /// A microphone. Without it listens, as a supervisor may.
+    pub(in crate::load) microphone: bool,
+    /// It would say how loud its packets are.
+    pub(in crate::load) audio_level: bool,
+}
+
 /// One browser's connection.
 pub(in crate::load) struct Peer {
     connection: RTCPeerConnection,
-    sender: RTCRtpSenderId,
+    /// It has none if it only listens.
+    sender: Option<RTCRtpSenderId>,
     ssrc: u32,
     local: SocketAddr,
     /// Where its media goes, once a path was chosen.
@@ -87,18 +97,25 @@ impl fmt::Debug for Peer {
 }
 
 impl Peer {
-    /// One that receives at `local`, and whether it would say how loud its packets are.
+    /// One that receives at `local`.
     ///
     /// # Errors
     /// What the library has against it.
-    pub(super) fn new(local: SocketAddr, audio_level: bool, now: Instant) -> Result<Self, Error> {
+    pub(super) fn new(local: SocketAddr, has: Has, now: Instant) -> Result<Self, Error> {
         let mut connection = RTCPeerConnectionBuilder::new()
-            .with_media_engine(media_engine(audio_level)?)
+            .with_media_engine(media_engine(has.audio_level)?)
             .with_setting_engine(settings())
             .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
             .build(now)?;
         let ssrc = random_u32();
-        let sender = connection.add_track(microphone(ssrc))?;
+        let sender = if has.microphone {
+            Some(connection.add_track(microphone(ssrc))?)
+        } else {
+            let direction = RTCRtpTransceiverDirection::Recvonly;
+            let listens = RTCRtpTransceiverInit { direction, ..Default::default() };
+            connection.add_transceiver_from_kind(RtpCodecKind::Audio, Some(listens))?;
+            None
+        };
         let (ip, port) = (local.ip(), local.port());
         // The greatest priority of a host's (RFC 8445 §5.1.2.1).
         let candidate = format!("candidate:1 1 udp 2130706431 {ip} {port} typ host");
@@ -204,18 +221,33 @@ impl Peer {
         now: Instant,
         mut send: impl FnMut(&[u8]) -> bool,
     ) -> bool {
+        self.look(now);
+        let Ok(packet) = Packet::unmarshal(&mut Bytes::copy_from_slice(packet)) else {
+            return false;
+        };
+        let sender = self.sender.and_then(|sender| self.connection.rtp_sender(sender));
+        let mut is_sent = sender.is_some_and(|mut sender| sender.write_rtp(now, packet).is_ok());
+        self.send_all(&mut |datagram, _| is_sent &= send(datagram));
+        is_sent
+    }
+
+    /// Sends whatever there is to send besides sound.
+    pub(in crate::load) fn keep_up(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
+        self.look(now);
+        self.send_all(&mut |datagram, _| send(datagram));
+    }
+
+    fn look(&mut self, now: Instant) {
         if now >= self.look_at {
             self.look_at = now + LOOK_EVERY;
             self.heed_time(now);
             self.heed_events();
         }
-        let Ok(packet) = Packet::unmarshal(&mut Bytes::copy_from_slice(packet)) else {
-            return false;
-        };
-        let written = self.connection.rtp_sender(self.sender).map(|mut sender| sender.write_rtp(now, packet));
-        let mut is_sent = matches!(written, Some(Ok(())));
-        self.send_all(&mut |datagram, _| is_sent &= send(datagram));
-        is_sent
+    }
+
+    /// Whether it can be heard.
+    pub(in crate::load) fn has_microphone(&self) -> bool {
+        self.sender.is_some()
     }
 
     /// Whether the far end has closed it.
@@ -225,8 +257,12 @@ impl Peer {
 
     /// That the far end closed the handshake's connection is no event.
     fn look_for_end(&mut self) {
-        let sender = self.connection.rtp_sender(self.sender);
-        let state = sender.as_ref().and_then(|sender| sender.transport()).map(|transport| transport.state());
+        let Some(receiver) = self.connection.get_receivers().next() else {
+            return;
+        };
+        let receiver = self.connection.rtp_receiver(receiver);
+        let state =
+            receiver.as_ref().and_then(|receiver| receiver.transport()).map(|transport| transport.state());
         if state == Some(RTCDtlsTransportState::Closed) {
             self.state = State::Closed;
         }
@@ -369,15 +405,24 @@ mod tests {
     #[test]
     fn it_offers_as_a_browser_does() {
         let now = Instant::now();
-        let mut peer = Peer::new("127.0.0.1:4000".parse().unwrap(), true, now).unwrap();
+        let has = Has { microphone: true, audio_level: true };
+        let mut peer = Peer::new("127.0.0.1:4000".parse().unwrap(), has, now).unwrap();
         let offer = peer.offer(now).unwrap();
-        for line in
-            ["UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 opus/48000/2", "a=setup:actpass", "a=fingerprint:sha-256 "]
-        {
+        for line in [
+            "UDP/TLS/RTP/SAVPF 96",
+            "a=rtpmap:96 opus/48000/2",
+            "a=setup:actpass",
+            "a=fingerprint:sha-256 ",
+            "a=sendrecv",
+        ] {
             assert!(offer.contains(line), "{line} is not in {offer}");
         }
         assert!(level_id(&offer).is_some());
-        let mut silent = Peer::new("[::1]:4000".parse().unwrap(), false, now).unwrap();
-        assert_eq!(level_id(&silent.offer(now).unwrap()), None);
+        let has = Has { audio_level: false, ..has };
+        let mut mum = Peer::new("[::1]:4000".parse().unwrap(), has, now).unwrap();
+        assert_eq!(level_id(&mum.offer(now).unwrap()), None);
+        let has = Has { microphone: false, ..has };
+        let mut listener = Peer::new("127.0.0.1:4000".parse().unwrap(), has, now).unwrap();
+        assert!(listener.offer(now).unwrap().contains("a=recvonly"));
     }
 }
