@@ -33,8 +33,12 @@ pub(crate) struct Due {
 }
 
 impl Deadline {
-    pub(crate) fn first_after(now: Time) -> Self {
-        Self { next: now + Tick::DURATION, in_a_row: 0 }
+    /// Those that are whole ticks from `phase`, from the first one that is after `now` on.
+    pub(crate) fn first_after(now: Time, phase: Time) -> Self {
+        let tick = Tick::DURATION.as_nanos() as u64;
+        let since = now.since(phase).as_nanos() as u64;
+        let next = if now < phase { phase } else { now + Duration::from_nanos(tick - since % tick) };
+        Self { next, in_a_row: 0 }
     }
 
     /// How long to sleep.
@@ -78,8 +82,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_one_is_in_phase() {
+        for (now, phase, first) in
+            [(0, 0, 20), (1_007, 3, 1_023), (1_003, 3, 1_023), (1_002, 3, 1_003), (5, 13, 13)]
+        {
+            assert_eq!(
+                Deadline::first_after(ms(now), ms(phase)).due(ms(2_000)).unwrap().at,
+                ms(first),
+                "{now}"
+            );
+        }
+    }
+
+    #[test]
     fn deadlines_do_not_drift_with_lateness() {
-        let mut deadline = Deadline::first_after(ms(0));
+        let mut deadline = Deadline::first_after(ms(0), ms(0));
         for tick in 1..1_000 {
             let due = deadline.due(ms(tick * 20 + 7)).unwrap();
             assert_eq!(due.at, ms(tick * 20));
@@ -93,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_short_stall_is_caught_up_tick_by_tick() {
-        let mut deadline = Deadline::first_after(ms(0));
+        let mut deadline = Deadline::first_after(ms(0), ms(0));
         let dues: Vec<Due> = std::iter::from_fn(|| deadline.due(ms(75))).collect();
         assert_eq!(dues.iter().map(|d| d.at).collect::<Vec<_>>(), [ms(20), ms(40), ms(60)]);
         assert_eq!(dues.iter().map(|d| d.catches_up).collect::<Vec<_>>(), [false, true, true]);
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_long_stall_is_given_up_after_three_and_counted() {
-        let mut deadline = Deadline::first_after(ms(0));
+        let mut deadline = Deadline::first_after(ms(0), ms(0));
         let dues: Vec<Due> = std::iter::from_fn(|| deadline.due(ms(1_010))).collect();
         // One that was due, three to catch up, and the last whose time has come.
         assert_eq!(dues.len(), 5);

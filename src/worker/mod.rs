@@ -17,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use confab_media::EngineSettings;
+use confab_media::{EngineSettings, Tick};
 use tokio::sync::mpsc;
 
 pub use self::browser_port::{BrowserPort, HandshakeDatagram, HandshakeReader};
@@ -71,8 +71,11 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts the threads, each with a port for browsers if there are so many. What they report comes out of the receiver, in each thread's order; the tasks that carry
-    /// it run on the current tokio runtime.
+    /// Starts the threads, each with a port for browsers if there are so many. What they report comes out of the receiver, in
+    /// each thread's order; the tasks that carry it run on the current tokio runtime.
+    ///
+    /// Their ticks are spread over the 20 ms, so that not all streams, recorders and sockets of the node have their work at the
+    /// same moment.
     ///
     /// # Errors
     /// When the system refuses threads or event descriptors.
@@ -86,6 +89,7 @@ impl Workers {
         let mut handshakes = Vec::new();
         let neighbours = Neighbours::of_all(ports.len());
         let mut doors = ports.iter().zip(neighbours);
+        let began = now();
         for index in 0..settings.threads {
             let door = match doors.next() {
                 Some((port, neighbours)) => {
@@ -104,6 +108,7 @@ impl Workers {
                 taps: tapped,
                 bell: bell.clone(),
                 door,
+                phase: began + Tick::DURATION * index as u32 / settings.threads.max(1) as u32,
                 stats: WorkerStats::new(metrics, index),
                 #[cfg(feature = "planted-faults")]
                 fault: settings.fault,

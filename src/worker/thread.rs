@@ -39,6 +39,8 @@ pub(crate) struct Start {
     /// The port of its browsers, if it has one.
     pub(crate) door: Option<Door>,
     pub(crate) stats: WorkerStats,
+    /// A time at which one of its ticks is due.
+    pub(crate) phase: Time,
     #[cfg(feature = "planted-faults")]
     pub(crate) fault: Option<confab_media::Fault>,
 }
@@ -104,7 +106,7 @@ impl<'a> Thread<'a> {
             stats: &start.stats,
             door: start.door.as_mut(),
             batch: Batch::new(),
-            deadline: Deadline::first_after(now),
+            deadline: Deadline::first_after(now, start.phase),
             last_look: now,
             ticks: 0,
             held_back: None,
