@@ -199,7 +199,7 @@ impl Browsers {
     ) -> Result<BrowserCall, BrowserError> {
         let offer = browser::parse_offer(&order.offer)?;
         let calls = self.0.calls.clone();
-        let (signals, told) = mpsc::channel(SIGNALS_MAX);
+        let (signals, mut told) = mpsc::channel(SIGNALS_MAX);
         let incoming = IncomingCall {
             account: order.account,
             from: format!("client:{}", order.identity),
@@ -214,7 +214,7 @@ impl Browsers {
             Ok(prepared) => prepared,
             Err(error) => {
                 calls.call_ended(call, CallEnd::Failed, None).await;
-                return Err(error);
+                return Err(why(&mut told).unwrap_or(error));
             }
         };
         let (live, ends) = Live::new(self, call, media, told);
@@ -338,7 +338,7 @@ impl Live {
             }
         };
         let connected = match decided {
-            Ok(()) => self.connect(media).await,
+            Ok(()) => self.connect(media).await.map_err(|error| why(&mut self.told).unwrap_or(error)),
             refused => refused,
         };
         let is_connected = connected.is_ok();
@@ -361,12 +361,7 @@ impl Live {
                 () = sleep(patience) => return Ok(()),
             },
         };
-        match signal {
-            Some(Signal::Reject(Rejection::Busy)) => Err(BrowserError::Busy),
-            Some(Signal::Reject(Rejection::Declined)) => Err(BrowserError::Refused),
-            Some(Signal::HangUp(_) | Signal::Replaced) | None => Err(BrowserError::Ended),
-            Some(Signal::Answer | Signal::Refer(_) | Signal::ReferAnswered(_)) => Ok(()),
-        }
+        decided(signal)
     }
 
     /// Lets the call's media begin.
@@ -462,5 +457,39 @@ impl Live {
                 Next::Over(Over::HungUp)
             }
         }
+    }
+}
+
+/// Why a call got no media: a script that is faster than its browser's task has refused it or hung up, and what is over cannot be
+/// connected.
+fn why(told: &mut mpsc::Receiver<Signal>) -> Option<BrowserError> {
+    std::iter::from_fn(|| told.try_recv().ok()).find_map(|signal| decided(Some(signal)).err())
+}
+
+/// Whether a call is to be answered, by the first that its task is told.
+fn decided(signal: Option<Signal>) -> Result<(), BrowserError> {
+    match signal {
+        Some(Signal::Reject(Rejection::Busy)) => Err(BrowserError::Busy),
+        Some(Signal::Reject(Rejection::Declined)) => Err(BrowserError::Refused),
+        Some(Signal::HangUp(_) | Signal::Replaced) | None => Err(BrowserError::Ended),
+        Some(Signal::Answer | Signal::Refer(_) | Signal::ReferAnswered(_)) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_call_got_no_media_is_the_first_end_that_was_told() {
+        let (tell, mut told) = mpsc::channel(4);
+        assert!(why(&mut told).is_none(), "nothing was told");
+        for signal in [Signal::Answer, Signal::HangUp(HangUp::Asked), Signal::Reject(Rejection::Busy)] {
+            tell.try_send(signal).unwrap();
+        }
+        assert!(matches!(why(&mut told), Some(BrowserError::Ended)));
+        assert!(matches!(why(&mut told), Some(BrowserError::Busy)));
+        drop(tell);
+        assert!(why(&mut told).is_none(), "who tells nothing more has not refused it");
     }
 }

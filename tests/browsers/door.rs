@@ -55,7 +55,10 @@ async fn a_script_that_rejects_is_a_refusal_and_leaves_no_call() {
     app.says("voice", "<Reject reason=\"busy\"/>");
     let application = application(&node, &app.url("voice")).await;
     let token = token(&node, "alice", &application).await;
-    let answered = Browser::new().await.post(&node, &token, "").await;
-    assert_eq!(answered.status, 403, "{}", answered.body);
-    node.wait_for_calls("busy", 1).await;
+    // Now the script is faster, now the browser's media.
+    for calls in 1..=10 {
+        let answered = Browser::new().await.post(&node, &token, "").await;
+        assert_eq!(answered.status, 403, "{}", answered.body);
+        node.wait_for_calls("busy", calls).await;
+    }
 }
