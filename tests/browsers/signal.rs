@@ -81,6 +81,18 @@ impl Device {
         told["payload"].clone()
     }
 
+    /// The end of its call. A script that is fast may have ended it before it rang.
+    pub(crate) async fn hung_up(&mut self) -> Value {
+        loop {
+            let told = self.next().await.expect("an end that is told");
+            match told["type"].as_str() {
+                Some("hangup") => return told["payload"].clone(),
+                Some("ringing" | "answer") => {}
+                _ => panic!("{told} in place of hangup"),
+            }
+        }
+    }
+
     /// The number of the error it is told next.
     pub(crate) async fn error(&mut self) -> u64 {
         self.told("error").await["error"]["code"].as_u64().unwrap()
