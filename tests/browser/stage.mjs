@@ -2,13 +2,14 @@
 // the node's API, and an application that answers with scripts.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
 import { PATIENCE } from "./caller.mjs";
+import { microphone } from "./microphone.mjs";
 
 export const { CONSOLE_URL: NODE, CONSOLE_HTTP: NODE_HTTP, CONSOLE_SIP: NODE_SIP, CONSOLE_SID: SID, CONSOLE_TOKEN: TOKEN } = process.env;
 export const { CHROMIUM, SCREENSHOTS, WORK, CONFAB } = process.env;
@@ -47,28 +48,6 @@ export async function conference(name) {
   return found.find((one) => one.friendly_name === name && one.status !== "completed") ?? null;
 }
 
-/** A file of a tone, for the browser's microphone. */
-export function microphone(hertz) {
-  const [rate, seconds] = [48_000, 10];
-  const data = Buffer.alloc(44 + rate * seconds * 2);
-  data.write("RIFF", 0);
-  data.writeUInt32LE(data.length - 8, 4);
-  data.write("WAVEfmt ", 8);
-  data.writeUInt32LE(16, 16);
-  data.writeUInt16LE(1, 20);
-  data.writeUInt16LE(1, 22);
-  data.writeUInt32LE(rate, 24);
-  data.writeUInt32LE(rate * 2, 28);
-  data.writeUInt16LE(2, 32);
-  data.writeUInt16LE(16, 34);
-  data.write("data", 36);
-  data.writeUInt32LE(data.length - 44, 40);
-  for (let i = 0; i < rate * seconds; i += 1) data.writeInt16LE(Math.sin((2 * Math.PI * hertz * i) / rate) * 8000, 44 + 2 * i);
-  const path = join(mkdtempSync(join(tmpdir(), "confab-")), `${hertz}.wav`);
-  writeFileSync(path, data);
-  return path;
-}
-
 /** An application: what it is asked at a path it answers with the script of that path. */
 export async function application(scripts) {
   const server = createServer((request, response) => {
@@ -91,9 +70,10 @@ function takeMicrophoneAsItIs() {
 }
 
 export async function open() {
+  const voice = microphone(mkdtempSync(join(tmpdir(), "confab-")), VOICES.supervisor);
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${microphone(VOICES.supervisor)}`,
+    args: ["--no-sandbox", "--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${voice}`,
       "--autoplay-policy=no-user-gesture-required", "--host-resolver-rules=MAP confab.test 127.0.0.1"],
   });
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1440, height: 900 }, colorScheme: "light" });

@@ -55,6 +55,14 @@ async fn answered(peer: &mut Peer) {
     peer.dial_with(&invite).await;
 }
 
+/// Whoever pays, and their call, which is the first.
+async fn customer(node: &Process, api: &mut Api) -> (Peer, String) {
+    let mut customer = Peer::udp(node.sip).await;
+    answered(&mut customer).await;
+    let calls = api.ask("GET", "Calls.json", "").await;
+    (customer, calls["calls"][0]["sid"].as_str().unwrap().to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_is_in_no_byte_that_the_node_wrote() {
     let home = TempDir::new().unwrap();
@@ -62,10 +70,7 @@ async fn a_card_is_in_no_byte_that_the_node_wrote() {
     let mut api = Api::of(&node, &home);
     let app = App::start().await;
     app.says("pay", "");
-    let mut customer = Peer::udp(node.sip).await;
-    answered(&mut customer).await;
-    let calls = api.ask("GET", "Calls.json", "").await;
-    let call = calls["calls"][0]["sid"].as_str().unwrap().to_owned();
+    let (mut customer, call) = customer(&node, &mut api).await;
     let mut agent = Peer::udp(node.sip).await;
     answered(&mut agent).await;
     agent.rtp.speak(1_100);
@@ -144,10 +149,7 @@ async fn a_process_that_is_aborted_with_a_card_in_its_memory_leaves_none_of_it_b
     let mut api = Api::of(&node, &home);
     let app = App::start().await;
     app.says("pay", "");
-    let mut customer = Peer::udp(node.sip).await;
-    answered(&mut customer).await;
-    let calls = api.ask("GET", "Calls.json", "").await;
-    let call = calls["calls"][0]["sid"].as_str().unwrap().to_owned();
+    let (customer, call) = customer(&node, &mut api).await;
     let url: String = form_urlencoded::byte_serialize(app.url("pay").as_bytes()).collect();
     let path = format!("Calls/{call}/Payments");
     let payment =

@@ -274,8 +274,10 @@ impl Leg {
     /// The `n`th datagram of this tick.
     pub(crate) fn transmit(&self, n: usize) -> Option<Transmit<'_>> {
         let (port, datagram) = self.coding.outbox.get(n)?;
-        let destination = match self.transport.rtcp_destination() {
-            Some((Port::Rtcp, place)) if port == Port::Rtcp => place,
+        // Seldom is one a report to another port than sound goes to.
+        let apart = (port == Port::Rtcp).then(|| self.transport.rtcp_destination()).flatten();
+        let destination = match apart {
+            Some((Port::Rtcp, place)) => place,
             Some(_) | None => self.transport.destination(),
         };
         Some(Transmit { leg: self.id, port, destination, datagram })
