@@ -216,7 +216,7 @@ impl Leg {
         self.begin_press();
         self.watch(now);
         let said = Tainted::play(&mut self.playout, &mut self.coding, now, frame);
-        let said = if self.media.direction.receive { said } else { said.silenced() };
+        let said = if self.media.direction.receive { said } else { said.held() };
         self.keys.listen(now, self.playout.counters().resets, said, counters)
     }
 

@@ -6,6 +6,7 @@
 mod asked;
 mod capture;
 mod corpus;
+mod cut;
 #[path = "../keys/ear.rs"]
 mod ear;
 #[path = "../keys/phone.rs"]

@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use super::background::Background;
+use super::gap::{FRAGMENT, Gap};
 use crate::dsp::goertzel::{HOPS, Mark};
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::playout::Sound;
@@ -61,7 +62,10 @@ const AFTER_GAP: u8 = 3 * HOPS as u8;
 const NEWEST: usize = (SLOTS - 1) * HOPS;
 
 /// It must be known what is closed before it leaves: a mark of the older half of the newest tick reaches back so far.
-const _: () = assert!(BACK < (SLOTS - 1) * HOPS);
+const _: () = assert!(BACK < NEWEST);
+
+/// And a fragment, and the gap's last tick, that end in it.
+const _: () = assert!(FRAGMENT as usize + BACK_ONCE <= NEWEST + 1);
 
 /// How long it takes to fade from sound to noise and back: 2 ms do not click, and leave no tone.
 const FADES_PER_SECOND: u32 = 500;
@@ -93,6 +97,7 @@ pub(super) struct Line {
     near_key: u8,
     /// Of the newest 10 ms on, in so many a tone by itself is believed: a gap was just hidden by a decoder that predicts.
     unsettled: u8,
+    gap: Gap,
     /// Whether the last 10 ms that left were.
     was_closed: bool,
     background: Background,
@@ -131,6 +136,7 @@ impl Line {
             wary: 0,
             near_key: 0,
             unsettled: 0,
+            gap: Gap::default(),
             was_closed: true,
             background: Background::new(rate),
             is_new: true,
@@ -188,6 +194,11 @@ impl Line {
         Passed { sound: newest.sound, closed: passed.closed, is_noise: false }
     }
 
+    /// The far end is on hold: of what is played next the beginning is closed, as nobody heard what it is a part of.
+    pub(super) const fn hold(&mut self) {
+        self.gap.hold();
+    }
+
     /// Whether what comes leaves at once.
     pub(super) const fn has_let_go(&self) -> bool {
         self.let_go
@@ -241,6 +252,9 @@ impl Line {
                 slot.frame.samples_mut().copy_from_slice(frame.samples());
             }
         }
+        if self.gap.follow(sound, self.near_key > 0) {
+            self.close_rest(frame.rate());
+        }
         if sound == Sound::Concealed {
             // What is left of a key on either side of a gap may be too short to be marked twice.
             self.wary = WARY;
@@ -250,8 +264,13 @@ impl Line {
                 self.onwards = self.onwards.max(AFTER_GAP);
             }
         }
-        for (half, mark) in marks.into_iter().enumerate() {
+        let halves = frame.samples().chunks_exact(frame.samples().len() / HOPS);
+        for (half, (mark, samples)) in marks.into_iter().zip(halves).enumerate() {
             let at = NEWEST + half;
+            if let Some(since) = self.gap.ended_fragment(sound, samples) {
+                self.onwards = self.onwards.max(ONWARDS);
+                self.close(at + 1 - since - BACK_ONCE, at);
+            }
             if mark == Mark::Likely || (mark == Mark::Maybe && self.wary > 0) {
                 (self.wary, self.near_key) = (WARY, WARY);
                 self.onwards = if self.unsettled > 0 { ONWARDS_UNSETTLED } else { ONWARDS };
@@ -271,6 +290,16 @@ impl Line {
                 self.near_key = self.near_key.saturating_sub(1);
             }
             self.unsettled = self.unsettled.saturating_sub(1);
+        }
+    }
+
+    /// Closes the beginning of what may go on in the middle of a key.
+    fn close_rest(&mut self, rate: SampleRate) {
+        // The fade into noise is to lie before it.
+        self.close(NEWEST - 1, NEWEST);
+        (self.wary, self.onwards) = (WARY, self.onwards.max(AFTER_GAP));
+        if rate == SampleRate::Hz48000 {
+            (self.unsettled, self.onwards) = (UNSETTLED, self.onwards.max(ONWARDS_UNSETTLED));
         }
     }
 

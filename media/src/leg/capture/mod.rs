@@ -30,6 +30,7 @@
 mod attestation;
 mod background;
 mod digits;
+mod gap;
 mod line;
 mod tainted;
 
@@ -159,6 +160,11 @@ impl Capture {
     /// How much later what is said is heard.
     pub(super) const fn delay(&self) -> Duration {
         self.line.delay()
+    }
+
+    /// What was played in this tick came before a hold, or nothing was.
+    pub(in crate::leg) const fn hold(&mut self) {
+        self.line.hold();
     }
 
     /// Takes keys out of what was played in a tick, and leaves in `frame` what is heard in its place.

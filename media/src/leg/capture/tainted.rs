@@ -14,6 +14,7 @@ use crate::time::Time;
 pub(in crate::leg) struct Tainted<'a> {
     sound: Sound,
     frame: &'a mut Frame,
+    is_held: bool,
     cleared: bool,
 }
 
@@ -27,13 +28,18 @@ impl<'a> Tainted<'a> {
     ) -> Self {
         let sound = playout.play(now, frame);
         let sound = coding.follow(sound, frame);
-        Self { sound, frame, cleared: false }
+        Self { sound, frame, is_held: false, cleared: false }
     }
 
     /// What came before a hold must not be heard after it was agreed.
-    pub(in crate::leg) fn silenced(mut self) -> Self {
-        self.sound = Sound::Silence;
+    pub(in crate::leg) fn held(mut self) -> Self {
+        (self.sound, self.is_held) = (Sound::Silence, true);
         self
+    }
+
+    /// Whether the far end is on hold: what it says next may go on in the middle of a key.
+    pub(in crate::leg) const fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// For the ear, and for what takes keys out.
@@ -65,7 +71,7 @@ mod tests {
     fn what_was_not_cleared_is_silence() {
         let mut frame = Frame::silence(SampleRate::Hz8000);
         frame.samples_mut().fill(1_000);
-        drop(Tainted { sound: Sound::Voice, frame: &mut frame, cleared: false });
+        drop(Tainted { sound: Sound::Voice, frame: &mut frame, is_held: false, cleared: false });
         assert!(frame.samples().iter().all(|&sample| sample == 0));
     }
 
@@ -73,7 +79,7 @@ mod tests {
     fn what_was_cleared_is_whoevers_frame_it_is() {
         let mut frame = Frame::silence(SampleRate::Hz8000);
         frame.samples_mut().fill(1_000);
-        let mut tainted = Tainted { sound: Sound::Voice, frame: &mut frame, cleared: false };
+        let mut tainted = Tainted { sound: Sound::Voice, frame: &mut frame, is_held: false, cleared: false };
         assert_eq!(tainted.look().0, Sound::Voice);
         assert_eq!(tainted.clear(Sound::Noise), Sound::Noise);
         assert!(frame.samples().iter().all(|&sample| sample == 1_000));

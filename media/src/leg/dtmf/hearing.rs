@@ -102,6 +102,11 @@ impl Keys {
         mut said: Tainted<'_>,
         counters: &mut Counters,
     ) -> Sound {
+        if said.is_held()
+            && let Some(capture) = &mut self.capture
+        {
+            capture.hold();
+        }
         let (sound, frame) = said.look();
         if self.streams != streams {
             self.streams = streams;
