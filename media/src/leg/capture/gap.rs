@@ -8,7 +8,7 @@ pub(super) const FRAGMENT: u8 = 6;
 
 /// How much quieter than a fragment what comes after it is, in dB. Speech seldom falls so far in so short a time, and little of
 /// it is lost if it does.
-const ENDED: u8 = 10;
+const ENDED: u8 = 16;
 
 /// What is quieter, in -dBov, is below what may be left of a key, or the fade of a gap that was hidden in silence.
 const AUDIBLE: u8 = 60;
