@@ -53,7 +53,7 @@ enum Step {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn keys_reach_whose_they_are_and_nobody_else_whatever_is_asked(
