@@ -54,7 +54,9 @@ pub use command::{
 pub use conference::{Conference, ConferenceSettings, ConferenceTap, Equipment, Seat, TapParts};
 pub use costs::TickTimes;
 pub use dsp::level::{Level, SpeechChange};
-pub use engine::{COMMANDS_PER_DRAIN, Engine, EngineSettings, Mixed, PROGRAMMES_MAX, Programme};
+pub use engine::{
+    COMMANDS_PER_DRAIN, Engine, EngineSettings, IdHasher, IdMap, Mixed, PROGRAMMES_MAX, Programme, id_map,
+};
 pub use event::{
     ConferenceEvent, Digit, Event, LegEvent, LevelReport, Refusal, Retired, Tap, TapHead, TapSide, Tapped,
 };

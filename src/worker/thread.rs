@@ -4,13 +4,12 @@
 //! Sockets are looked at once a tick, just before it: the mixer cannot use a datagram earlier, and the kernel's
 //! stamps keep the true arrival times. So a thread wakes 50 times a second however many legs it has.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use confab_media::{
-    Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, LegEvent, LegId, Port,
-    Retired, Tap, Tick, TickTimes, Time, Transmit,
+    Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, IdMap, LegEvent, LegId, Port,
+    Retired, Tap, Tick, TickTimes, Time, Transmit, id_map,
 };
 
 use super::browser_port::BrowserPort;
@@ -73,15 +72,22 @@ struct Thread<'a> {
     /// Outlives a panic, as its browsers do.
     door: Option<&'a mut Door>,
     legs: Vec<Polled>,
-    places: HashMap<LegId, usize>,
-    /// Legs that share a port with others.
-    shared: HashMap<LegId, BrowserPort>,
+    /// By leg.
+    ways: IdMap<LegId, Way>,
     batch: Batch,
     deadline: Deadline,
     last_look: Time,
     ticks: u64,
     /// What did not fit in the ring of reports, to be reported first next time.
     held_back: Option<Report>,
+}
+
+/// What a leg is sent on.
+enum Way {
+    /// Sockets of its own, at this place of those that are looked at.
+    Own(usize),
+    /// A port that it shares with others.
+    Shared(BrowserPort),
 }
 
 /// A leg's sockets.
@@ -97,8 +103,7 @@ impl<'a> Thread<'a> {
         Self {
             engine: engine(start),
             legs: Vec::with_capacity(start.settings.legs_max),
-            places: HashMap::with_capacity(start.settings.legs_max),
-            shared: HashMap::with_capacity(2 * start.settings.legs_max),
+            ways: id_map(start.settings.legs_max),
             desk: &mut start.desk,
             taps: &mut start.taps,
             bell: &start.bell,
@@ -137,7 +142,7 @@ impl<'a> Thread<'a> {
                     match way {
                         LegWay::Own(sockets) => self.poll(leg.id(), sockets),
                         LegWay::Shared(port) => {
-                            self.shared.insert(leg.id(), port);
+                            self.ways.insert(leg.id(), Way::Shared(port));
                         }
                     }
                     self.engine.handle_command(Command { id, ask: Ask::AddLeg(leg) });
@@ -221,14 +226,16 @@ impl<'a> Thread<'a> {
 
     fn send(&mut self) {
         while let Some(transmit) = self.engine.poll_transmit() {
-            let Some(&place) = self.places.get(&transmit.leg) else {
-                if let (Some(port), Some(door)) = (self.shared.get(&transmit.leg), self.door.as_deref_mut()) {
+            match (self.ways.get(&transmit.leg), self.door.as_deref_mut()) {
+                (Some(Way::Own(place)), _) => {
+                    if !send_on(&self.legs[*place], &transmit) {
+                        self.stats.send_failed();
+                    }
+                }
+                (Some(Way::Shared(port)), Some(door)) => {
                     door.send(port.socket(), transmit.destination, transmit.datagram);
                 }
-                continue;
-            };
-            if !send_on(&self.legs[place], &transmit) {
-                self.stats.send_failed();
+                (Some(Way::Shared(_)), None) | (None, _) => {}
             }
         }
         self.at_door(Door::flush);
@@ -275,24 +282,32 @@ impl<'a> Thread<'a> {
     }
 
     fn poll(&mut self, leg: LegId, sockets: LegSockets) {
-        self.places.insert(leg, self.legs.len());
+        self.ways.insert(leg, Way::Own(self.legs.len()));
         self.legs.push(Polled { leg, sockets, connected: false });
     }
 
     fn unpoll(&mut self, leg: LegId) -> Option<LegWay> {
-        let Some(place) = self.places.remove(&leg) else {
-            return self.shared.remove(&leg).map(LegWay::Shared);
+        let place = match self.ways.remove(&leg)? {
+            Way::Own(place) => place,
+            Way::Shared(port) => return Some(LegWay::Shared(port)),
         };
         let polled = self.legs.swap_remove(place);
         if let Some(moved) = self.legs.get(place) {
-            self.places.insert(moved.leg, place);
+            self.ways.insert(moved.leg, Way::Own(place));
         }
         Some(LegWay::Own(polled.sockets))
     }
 
+    /// The leg's sockets, if it has its own.
+    fn polled(&mut self, leg: LegId) -> Option<&mut Polled> {
+        match self.ways.get(&leg)? {
+            Way::Own(place) => self.legs.get_mut(*place),
+            Way::Shared(_) => None,
+        }
+    }
+
     fn connect(&mut self, leg: LegId, source: std::net::SocketAddr) {
-        if let Some(&place) = self.places.get(&leg) {
-            let polled = &mut self.legs[place];
+        if let Some(polled) = self.polled(leg) {
             // A failure leaves the socket open to all; the engine discards what is not from the far end.
             polled.connected = polled.sockets.connect(source).is_ok();
         }
@@ -303,11 +318,8 @@ impl<'a> Thread<'a> {
         let Ask::SetLegMedia(leg, ..) = ask else {
             return;
         };
-        if let Some(&place) = self.places.get(leg) {
-            let polled = &mut self.legs[place];
-            if polled.connected {
-                polled.connected = polled.sockets.disconnect().is_err();
-            }
+        if let Some(polled) = self.polled(*leg).filter(|polled| polled.connected) {
+            polled.connected = polled.sockets.disconnect().is_err();
         }
     }
 }

@@ -212,15 +212,16 @@ impl Legs {
 
 /// A map from ids to places. The ids are counted up by the control side and nobody outside chooses them, so a
 /// multiplication spreads them well enough; the standard hasher would draw entropy.
-pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
-/// Twice the room: a map at its capacity would have to be rebuilt when ids come and go.
-pub(crate) fn id_map<K, V>(capacity: usize) -> IdMap<K, V> {
+/// A map for so many. Twice the room: one at its capacity would have to be rebuilt when ids come and go.
+pub fn id_map<K, V>(capacity: usize) -> IdMap<K, V> {
     IdMap::with_capacity_and_hasher(capacity * 2, BuildHasherDefault::default())
 }
 
-#[derive(Default)]
-pub(crate) struct IdHasher(u64);
+/// Spreads ids that are counted up.
+#[derive(Debug, Default)]
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {

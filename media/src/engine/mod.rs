@@ -5,7 +5,8 @@ pub(crate) mod programme;
 
 use std::collections::VecDeque;
 
-use self::legs::{IdMap, LegIndex, Legs, id_map};
+pub use self::legs::{IdHasher, IdMap, id_map};
+use self::legs::{LegIndex, Legs};
 use self::programme::{Air, Broadcast};
 pub use self::programme::{PROGRAMMES_MAX, Programme};
 use crate::command::{Ask, Audience, Command, LegChange};

@@ -73,7 +73,10 @@ impl Kept {
 impl Leg {
     /// Its part in a tick is done, and its packet goes as the `place`th of all. `true` when it was looked at.
     pub(crate) fn observe(&mut self, place: usize, costs: &TickCosts) -> bool {
-        self.condition.kept.add(self.playout.delay(), self.keys.delay(), self.playout.wait_for_tick());
+        // While it rests nothing is kept.
+        if self.resting.is_none() {
+            self.condition.kept.add(self.playout.delay(), self.keys.delay(), self.playout.wait_for_tick());
+        }
         self.condition.wait -= 1;
         if self.condition.wait > 0 {
             return false;

@@ -55,6 +55,7 @@ use self::transport::Transport;
 use crate::codec::Codec;
 use crate::command::{LegChange, LegMedia};
 use crate::event::{LegEvent, Refusal};
+use crate::frame::SampleRate;
 use crate::id::{LegId, ProgrammeId};
 use crate::playout::{Playout, PlayoutCounters, PlayoutSettings};
 use crate::rtp::Ssrc;
@@ -147,6 +148,8 @@ pub struct Leg {
     last_sign_of_life: Option<Time>,
     reported_silent: bool,
     now: Time,
+    /// It says nothing, at this rate, until something comes: neither its receive buffer nor what hears keys is looked at.
+    resting: Option<SampleRate>,
     pending: Pending,
     /// Whether what it says and hears is copied.
     pub(crate) tapped: bool,
@@ -191,6 +194,7 @@ impl Leg {
             last_sign_of_life: None,
             reported_silent: false,
             now: Time::ZERO,
+            resting: None,
             pending: Pending::default(),
             tapped: false,
             listed: false,
@@ -227,6 +231,7 @@ impl Leg {
     /// A far end that stays where it is is reported as latched again: whoever opened the way for another one may
     /// close it.
     pub(crate) fn become_other(&mut self, change: &mut LegChange) {
+        self.wake();
         self.transport.renegotiate(&change.media);
         if let Some(source) = self.transport.latched() {
             self.pending.latched(source);
@@ -257,6 +262,7 @@ impl Leg {
     /// far end is, or that it has something to report. What it is told before its first tick has happened now, not at
     /// the beginning of time.
     pub(crate) fn arrive(&mut self, now: Time) {
+        self.wake();
         self.now = self.now.max(now);
         self.listed = false;
         // What is on here is not where it was there.
@@ -284,7 +290,7 @@ impl Leg {
     }
 
     pub(crate) fn has_events(&self) -> bool {
-        !self.pending.is_empty() || self.keys.is_ready(self.now)
+        !self.pending.is_empty() || (self.resting.is_none() && self.keys.is_ready(self.now))
     }
 
     pub(crate) fn take_event(&mut self) -> Option<LegEvent> {
@@ -299,6 +305,7 @@ impl Leg {
         capture: &mut Option<Box<Capture>>,
         tick: Tick,
     ) -> Result<(), Refusal> {
+        self.wake();
         self.keys.start_capture(capture, tick)
     }
 
@@ -319,7 +326,7 @@ impl Leg {
 
     /// Whether its capture has ended and was not fetched.
     pub(crate) const fn has_ended_capture(&self) -> bool {
-        self.keys.has_ended_capture()
+        self.resting.is_none() && self.keys.has_ended_capture()
     }
 }
 

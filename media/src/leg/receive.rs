@@ -124,6 +124,7 @@ impl Leg {
         if !is_event && !is_noise && codec.is_none() {
             return Err(Discard::UnknownPayloadType);
         }
+        self.wake();
         let clock_rate = self.media.codec.clock_rate();
         self.rtcp.note_rtp(&Arrival {
             ssrc: packet.ssrc(),
@@ -200,6 +201,7 @@ impl Leg {
 
     /// Takes in a key that signalling told.
     pub(crate) fn hear_digit(&mut self, key: PressedDigit, counters: &mut Counters) {
+        self.wake();
         counters.digits_dropped += u64::from(!self.keys.hear(key, self.now));
     }
 
@@ -212,12 +214,29 @@ impl Leg {
     pub(crate) fn hear(&mut self, now: Time, counters: &mut Counters, frame: &mut Frame) -> Sound {
         self.now = now;
         self.coding.outbox.clear();
-        self.keys.expire(now, counters);
         self.begin_press();
         self.watch(now);
+        if let Some(rate) = self.resting {
+            if frame.rate() != rate {
+                *frame = Frame::silence(rate);
+            }
+            return Sound::Silence;
+        }
+        self.keys.expire(now, counters);
         let said = Tainted::play(&mut self.playout, &mut self.coding, now, frame);
         let said = if self.media.direction.receive { said } else { said.held() };
-        self.keys.listen(now, self.playout.counters().resets, said, counters)
+        let heard = self.keys.listen(now, self.playout.counters().resets, said, counters);
+        if heard == Sound::Silence && self.playout.is_at_rest() && self.keys.are_at_rest() {
+            self.resting = Some(self.codec().sample_rate());
+        }
+        heard
+    }
+
+    /// Something comes: what it rests from is looked at again, as if it had been in each tick.
+    pub(super) fn wake(&mut self) {
+        if self.resting.take().is_some() {
+            self.playout.has_rested(self.now);
+        }
     }
 
     /// Only one with whom sound flows both ways is missed when nothing comes: others have agreed to be silent, or send

@@ -217,7 +217,11 @@ impl Leg {
     }
 
     fn report(&mut self) {
-        if !self.may_send() || self.transport.rtcp_destination().is_none() || !self.rtcp.is_due(self.now) {
+        if !self.rtcp.may_be_due(self.now)
+            || !self.may_send()
+            || self.transport.rtcp_destination().is_none()
+            || !self.rtcp.is_due(self.now)
+        {
             return;
         }
         let mut report = [0; REPORT_LEN_MAX];

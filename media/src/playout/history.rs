@@ -32,6 +32,11 @@ impl History {
         TICKS * self.tick
     }
 
+    /// Whether nothing but silence is remembered.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.silent == TICKS
+    }
+
     /// Remembers a tick that was played, whatever was in it.
     pub(super) fn remember(&mut self, tick: &[i16]) {
         if tick.iter().fold(0, |any, sample| any | sample) != 0 {

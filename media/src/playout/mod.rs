@@ -201,6 +201,21 @@ impl Playout {
         sound
     }
 
+    /// Whether each tick brings silence and leaves all as it is until something comes: nothing has, or it was forgotten and has
+    /// faded away.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.phase == Phase::Idle
+            && self.last == Sound::Silence
+            && self.pause.is_none()
+            && !self.sound.concealer.is_active()
+            && self.sound.history.is_silent()
+    }
+
+    /// Its ticks up to that at `now` were passed over in such a rest.
+    pub(crate) fn has_rested(&mut self, now: Time) {
+        self.timeline.end_tick(now);
+    }
+
     /// What has happened to the packets so far.
     pub fn counters(&self) -> &PlayoutCounters {
         &self.counters

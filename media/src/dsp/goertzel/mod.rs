@@ -159,6 +159,11 @@ impl KeyListener {
         ended
     }
 
+    /// Whether one more tick of silence changes nothing.
+    pub(crate) const fn is_at_rest(&self) -> bool {
+        self.at_rest && !self.suspected
+    }
+
     /// Takes in a frame of which a part was made to hide a gap: it can hold a key, and not be the end of one.
     pub fn hear_made(&mut self, frame: &Frame) -> Option<HeardKey> {
         let before = (self.verdicts, self.suspected);

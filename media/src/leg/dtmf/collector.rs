@@ -171,6 +171,11 @@ impl DigitCollector {
         self.presses.rotate_left(1);
     }
 
+    /// Whether nothing waits, and nothing is remembered for its duplicates.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.presses[0].is_none()
+    }
+
     /// Presses that were not given yet.
     pub(super) const fn waiting(&self) -> u8 {
         self.waiting

@@ -129,6 +129,20 @@ impl Keys {
         said.clear(passed)
     }
 
+    /// Whether nothing is heard and nothing waits, so that silence leaves all as it is.
+    pub(in crate::leg) fn are_at_rest(&self) -> bool {
+        let is_open = match &self.passage {
+            Passage::Withheld(gate) => gate.is_open(),
+            Passage::Heard(rendering) => rendering.is_silent(),
+        };
+        is_open
+            && self.capture.is_none()
+            && self.ended.is_none()
+            && !self.events.is_held()
+            && self.listener.is_at_rest()
+            && self.collector.is_empty()
+    }
+
     /// Begins a capture with the next tick. What is not needed is left in `capture`: the one before, which was told to
     /// stop, or the new one if that was not.
     pub(in crate::leg) fn start_capture(

@@ -29,6 +29,11 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// Whether all passes, and did in the tick before.
+    pub(super) const fn is_open(self) -> bool {
+        !self.closed
+    }
+
     /// Closes over a frame, stays closed, or opens with it.
     pub(super) fn pass(&mut self, close: bool, frame: &mut Frame) {
         let was_closed = std::mem::replace(&mut self.closed, close);
@@ -89,6 +94,11 @@ impl std::fmt::Debug for Key {
 }
 
 impl Rendering {
+    /// Whether no key is down, nor fades away.
+    pub(super) const fn is_silent(&self) -> bool {
+        self.key.is_none()
+    }
+
     /// No key is down any more, without a sound.
     pub(super) fn stop(&mut self) {
         self.key = None;

@@ -243,6 +243,11 @@ impl LegRtcp {
         });
     }
 
+    /// Whether it is worth asking whether one [is due](Self::is_due). It sets nothing going.
+    pub fn may_be_due(&self, now: Time) -> bool {
+        self.schedule.may_be_due(now)
+    }
+
     /// Whether a report should be made now. The first time it is asked sets the clock going.
     pub fn is_due(&mut self, now: Time) -> bool {
         self.schedule.is_due(now)

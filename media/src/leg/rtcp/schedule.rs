@@ -19,6 +19,11 @@ impl Schedule {
         Self { interval, random: seed, next: None }
     }
 
+    /// Whether it is due, or would begin to be planned.
+    pub(super) fn may_be_due(&self, now: Time) -> bool {
+        self.next.is_none_or(|next| now >= next)
+    }
+
     pub(super) fn is_due(&mut self, now: Time) -> bool {
         let next = match self.next {
             Some(next) => next,
