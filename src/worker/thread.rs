@@ -206,6 +206,9 @@ impl<'a> Thread<'a> {
             door.receive(&mut self.engine, stamps);
         }
         for (place, polled) in self.legs.iter().enumerate() {
+            if let Some(next) = self.legs.get(place + 1) {
+                self.engine.look_ahead(next.leg);
+            }
             let engine = &mut self.engine;
             let mut take = |port, stamps: Stamps, received: super::socket::Received<'_>| {
                 let datagram = Datagram {

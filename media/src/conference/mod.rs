@@ -267,13 +267,16 @@ impl Conference {
         // so that one must not have gone on yet.
         for turn in [Turn::Own, Turn::Shared] {
             for seat in 0..self.participants.len() {
+                look_ahead(&self.participants, seat, step.legs);
                 self.give(seat, turn, step);
             }
         }
     }
 
     fn hear(&mut self, step: &mut Step<'_>) {
-        for participant in &mut self.participants {
+        for seat in 0..self.participants.len() {
+            look_ahead(&self.participants, seat, step.legs);
+            let participant = &mut self.participants[seat];
             let leg = step.legs.at(participant.index);
             let frame = &mut self.scratch.heard;
             let sound = leg.hear(step.now, step.counters, frame);
@@ -439,6 +442,12 @@ impl Conference {
         let gain = self.participants[seat].limiter.follow(own_mix);
         gain.apply(own_mix, self.scratch.heard.samples_at(rate));
     }
+}
+
+/// Has what will be needed of the next two after this seat fetched from memory.
+fn look_ahead(participants: &[Participant], seat: usize, legs: &Legs) {
+    let ahead = |n: usize| participants.get(seat + n).map(|participant| participant.index);
+    legs.look_ahead(ahead(1), ahead(2));
 }
 
 /// Whose turn it is to be given what they hear.

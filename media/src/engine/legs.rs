@@ -107,6 +107,17 @@ impl Legs {
         self.slots[index.0 as usize].as_mut().expect("an index is dropped with its leg")
     }
 
+    /// Reads what will be needed of the leg that is next, and of the one after it, while another has its turn.
+    pub(crate) fn look_ahead(&self, next: Option<LegIndex>, after: Option<LegIndex>) {
+        let leg = |index: LegIndex| self.slots.get(index.0 as usize).and_then(Option::as_deref);
+        if let Some(after) = after.and_then(leg) {
+            after.look_at();
+        }
+        if let Some(next) = next.and_then(leg) {
+            next.look_into();
+        }
+    }
+
     pub(crate) fn get(&mut self, id: LegId) -> Option<&mut Leg> {
         let index = self.index(id)?;
         Some(self.at(index))
@@ -181,6 +192,10 @@ impl Legs {
         loop {
             let index = *self.to_send.get(self.sent)?;
             let nth = self.sent_of_leg;
+            if nth == 0 {
+                let ahead = |n: usize| self.to_send.get(self.sent + n).copied();
+                self.look_ahead(ahead(1), ahead(2));
+            }
             let leg = self.slots[index.0 as usize].as_ref();
             if leg.is_some_and(|leg| leg.transmit(nth).is_some()) {
                 self.sent_of_leg += 1;

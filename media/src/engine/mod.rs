@@ -129,6 +129,11 @@ impl Engine {
         self.legs.list_events(index);
     }
 
+    /// Has what datagrams of this leg will need fetched from memory, if somebody knows that some are to come soon.
+    pub fn look_ahead(&self, leg: LegId) {
+        self.legs.look_ahead(None, self.legs.index(leg));
+    }
+
     /// Plays one 20 ms step: afterwards each leg's packet is there to be fetched.
     ///
     /// `now` is the time the step is for, which may be a little before the time it is made.

@@ -1,6 +1,8 @@
 //! What a leg's codec remembers of what it is sent, and its voice at other rates. Built on the control side; a
 //! leg whose codec changes is given another one.
 
+use std::hint::black_box;
+
 use super::framing::Framing;
 use super::outbox::Outbox;
 use super::rtcp::REPORT_LEN_MAX;
@@ -180,6 +182,11 @@ impl Coding {
             }
             Some(_) | None => Sound::Silence,
         }
+    }
+
+    /// Reads what a tick needs of it (`look_ahead`).
+    pub(super) fn look_at(&self) {
+        black_box((self.codec(), self.origin, self.outbox.len(), self.outbox.first_byte()));
     }
 
     /// Prepares for the loss that the far end reports, in per cent.

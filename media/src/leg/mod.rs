@@ -14,6 +14,7 @@ mod condition;
 mod dtmf;
 mod feed;
 mod framing;
+mod look_ahead;
 mod outbox;
 mod pending;
 mod player;

@@ -40,6 +40,11 @@ impl Outbox {
         self.len
     }
 
+    /// The first byte of what was written, now or before.
+    pub(super) fn first_byte(&self) -> Option<u8> {
+        self.bytes.first().copied()
+    }
+
     /// Lets `write` write a datagram and say how long it is. Without room, or if it fails, there is none.
     pub(super) fn write(
         &mut self,

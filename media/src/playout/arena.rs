@@ -77,6 +77,11 @@ impl Arena {
         &scratch[..len]
     }
 
+    /// The first byte of a payload, if it has any.
+    pub(super) fn first_byte(&self, stored: Stored) -> Option<u8> {
+        self.block.get(stored.pieces.trailing_zeros() as usize)?.first().copied()
+    }
+
     /// Lets go of a payload.
     pub(super) fn release(&mut self, stored: Stored) {
         self.free |= stored.pieces;

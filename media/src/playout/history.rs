@@ -32,6 +32,11 @@ impl History {
         TICKS * self.tick
     }
 
+    /// That which is overwritten next.
+    pub(super) fn oldest_sample(&self) -> Option<i16> {
+        self.samples.get(self.oldest * self.tick).copied()
+    }
+
     /// Whether nothing but silence is remembered.
     pub(super) const fn is_silent(&self) -> bool {
         self.silent == TICKS

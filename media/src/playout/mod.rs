@@ -39,6 +39,7 @@ mod time_stretch;
 mod timeline;
 mod transit;
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use self::arrivals::Arrivals;
@@ -199,6 +200,17 @@ impl Playout {
         self.counters.concealed += u64::from(sound == Sound::Concealed);
         self.last = sound;
         sound
+    }
+
+    /// Reads what a tick needs of it, so that the processor has it near by then.
+    pub(crate) fn look_at(&self) {
+        black_box((self.phase, self.last, self.delay, self.codec, self.counters.concealed));
+        black_box((self.timeline, self.buffer.is_empty(), self.buffer.head().map(|head| head.at)));
+    }
+
+    /// Reads what it points to.
+    pub(crate) fn look_into(&self) {
+        black_box((self.sound.history.oldest_sample(), self.buffer.head_byte()));
     }
 
     /// Whether each tick brings silence and leaves all as it is until something comes: nothing has, or it was forgotten and has

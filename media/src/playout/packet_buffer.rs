@@ -118,6 +118,12 @@ impl PacketBuffer {
         (!self.is_empty()).then(|| &self.waiting[slot_of(self.head)])
     }
 
+    /// The first byte of the payload with the lowest number, wherever it is.
+    pub(super) fn head_byte(&self) -> Option<u8> {
+        let head = self.stored.get(slot_of(self.head)).filter(|_| !self.is_empty())?;
+        self.payloads.first_byte(*head)
+    }
+
     /// The payload of the packet with the lowest number; empty if there is none. `scratch` is for long ones.
     pub(super) fn head_payload<'a>(&'a self, scratch: &'a mut [u8; PAYLOAD_MAX]) -> &'a [u8] {
         if self.is_empty() {

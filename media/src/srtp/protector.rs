@@ -2,7 +2,7 @@
 
 use super::stream::{Streams, nearest_index};
 use super::transform::{PacketIndex, Transform};
-use super::{RtpParts, SrtpError, SrtpKeys, place, rtcp_ssrc};
+use super::{Profile, RtpParts, SrtpError, SrtpKeys, place, rtcp_ssrc};
 
 /// The last index of RTP under one pair of keys (RFC 3711 §9.2): at 50 packets a second, in 178,000 years.
 const RTP_INDEX_MAX: u64 = (1 << 48) - 1;
@@ -33,6 +33,11 @@ impl Protector {
             streams: Streams::default(),
             rtcp_packets: 0,
         }
+    }
+
+    /// How it protects.
+    pub(crate) const fn profile(&self) -> Profile {
+        self.keys.profile()
     }
 
     /// Goes on with the keys of `newer`. If they are the same, nothing happens: to count from the beginning again
