@@ -37,7 +37,9 @@ macro_rules! sid {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str($prefix)?;
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                // At once: names are in every message of a media stream.
+                let mut digits = [0; 32];
+                f.write_str(hex(&self.0, &mut digits))
             }
         }
 
@@ -126,6 +128,14 @@ sid!(
     /// One HTTP request.
     RequestSid, "RQ"
 );
+
+fn hex<'a>(bytes: &[u8; 16], digits: &'a mut [u8; 32]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
+    }
+    str::from_utf8(digits).unwrap_or_default()
+}
 
 fn parse_hex(hex: &str) -> Option<[u8; 16]> {
     let digits = hex.as_bytes();

@@ -5,6 +5,8 @@
 //! wideband participant costs a narrowband one one conversion that all of them share; and nothing changes
 //! for anybody when participants of another rate come or go.
 
+use std::hint::black_box;
+
 use crate::codec::{Codec, CodecError, Encoder, EncoderSettings};
 use crate::dsp::limiter::{Gain, Limiter};
 use crate::dsp::mix;
@@ -28,7 +30,11 @@ pub(crate) struct Bus {
     /// The same of the two ticks before, silence where nobody wanted it: who leaves or joins the listeners goes on
     /// from there. One tick is not enough for Opus to find its voice.
     heard_before: Box<[i16]>,
+    /// So many of the newest of these are silence. When all are, one more changes nothing.
+    silent_before: usize,
     groups: Vec<EncodeGroup>,
+    /// No group has encoded anything in this tick or the one before.
+    groups_rest: bool,
 }
 
 /// Ticks of sound that an encoder is warmed up with: 40 ms, after which a far end cannot tell the change from an
@@ -63,7 +69,9 @@ impl Bus {
             heard: vec![0; len].into(),
             is_heard: false,
             heard_before: vec![0; BEFORE_TICKS * len].into(),
+            silent_before: BEFORE_TICKS,
             groups: codecs.map(EncodeGroup::new).collect::<Result<_, _>>()?,
+            groups_rest: true,
         })
     }
 
@@ -73,20 +81,37 @@ impl Bus {
 
     /// Forgets the tick before.
     pub(crate) fn begin(&mut self) {
-        self.said.fill(0);
-        self.speaks = false;
+        if std::mem::take(&mut self.speaks) {
+            self.said.fill(0);
+        }
+        self.keep_heard();
+        if !self.groups_rest {
+            self.groups.iter_mut().for_each(EncodeGroup::begin);
+            self.groups_rest = self.groups.iter().all(|group| !group.was_encoded);
+        }
+    }
+
+    /// What was heard in this tick was heard before.
+    fn keep_heard(&mut self) {
+        let is_heard = std::mem::take(&mut self.is_heard);
+        if !is_heard && self.silent_before == BEFORE_TICKS {
+            return;
+        }
         let len = self.heard.len();
         self.heard_before.copy_within(len.., 0);
         let newest = &mut self.heard_before[(BEFORE_TICKS - 1) * len..];
-        if self.is_heard {
+        if is_heard {
             newest.copy_from_slice(&self.heard);
+            self.silent_before = 0;
         } else {
             newest.fill(0);
+            self.silent_before += 1;
         }
-        self.is_heard = false;
-        for group in &mut self.groups {
-            group.begin();
-        }
+    }
+
+    /// Reads what a tick needs of it, so that the processor has it near by then.
+    pub(super) fn look_at(&self) {
+        black_box((self.speaks, self.said.first(), self.mix.first(), self.limiter));
     }
 
     /// Adds what somebody says.
@@ -150,6 +175,7 @@ impl Bus {
         counters: &mut Counters,
     ) -> Option<&Encoded> {
         self.render();
+        self.groups_rest = false;
         let group = self.groups.iter_mut().find(|group| group.encoder.codec() == codec)?;
         group.loss_wanted = group.loss_wanted.max(loss);
         if !group.is_encoded {

@@ -10,14 +10,10 @@ const RATES: usize = SampleRate::ALL.len();
 /// A converter for each pair of rates that is there, by the rate it converts from and the one it converts to.
 #[derive(Default)]
 pub(super) struct Converters {
-    paths: [[Option<Box<Path>>; RATES]; RATES],
-}
-
-/// From one rate to another.
-struct Path {
-    converter: RateConverter,
-    /// Whether sound of an earlier tick is still in it.
-    rings: bool,
+    paths: [[Option<Box<RateConverter>>; RATES]; RATES],
+    /// Whether sound of an earlier tick is still in one. It is asked in each tick of paths that nobody uses, so it lies with the
+    /// others and not with its path.
+    rings: [[bool; RATES]; RATES],
 }
 
 impl Converters {
@@ -26,8 +22,7 @@ impl Converters {
         let mut converters = Self::default();
         for other in SampleRate::ALL.into_iter().filter(|other| *other != rate) {
             for (from, to) in [(rate, other), (other, rate)] {
-                let path = Path { converter: RateConverter::new(from, to), rings: false };
-                converters.paths[from.index()][to.index()] = Some(Box::new(path));
+                converters.paths[from.index()][to.index()] = Some(Box::new(RateConverter::new(from, to)));
             }
         }
         converters
@@ -46,28 +41,26 @@ impl Converters {
 
     /// Adds what was said at one rate to what is heard at the other.
     pub(super) fn convert(&mut self, from: &Bus, to: &mut Bus) {
-        let Some(path) = &mut self.paths[from.rate().index()][to.rate().index()] else {
+        let (at, until) = (from.rate().index(), to.rate().index());
+        let (path, rings) = (&mut self.paths[at][until], &mut self.rings[at][until]);
+        let Some(path) = path.as_mut().filter(|_| from.speaks() || *rings) else {
             return;
         };
-        if !from.speaks() && !path.rings {
-            return;
-        }
         // A tick is longer than the filters are, so one tick of silence empties them.
-        path.rings = from.speaks();
+        *rings = from.speaks();
         let mut converted = [0; FRAME_LEN_MAX];
         let converted = &mut converted[..to.rate().frame_len()];
-        path.converter.convert(from.said(), converted);
+        path.convert(from.said(), converted);
         to.add_converted(converted);
     }
 
     /// Nobody hears at the rate `to` in this tick: what is in the paths to it would be old when somebody does.
     pub(super) fn pause(&mut self, to: SampleRate) {
-        for paths in &mut self.paths {
-            if let Some(path) = &mut paths[to.index()]
-                && path.rings
+        for (paths, rings) in self.paths.iter_mut().zip(&mut self.rings) {
+            if std::mem::take(&mut rings[to.index()])
+                && let Some(path) = &mut paths[to.index()]
             {
-                path.converter.reset();
-                path.rings = false;
+                path.reset();
             }
         }
     }

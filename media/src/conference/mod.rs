@@ -18,6 +18,8 @@ mod voices;
 mod whispers;
 mod whole;
 
+use std::hint::black_box;
+
 use self::announcements::Announcements;
 pub(crate) use self::bus::Bus;
 use self::converters::Converters;
@@ -241,6 +243,21 @@ impl Conference {
             return Some(ConferenceEvent::Played { player, end });
         }
         self.speakers.take_event(self.participants.iter().filter_map(Participant::speaker))
+    }
+
+    /// Reads what a tick needs of the conference itself, so that the processor has it near by then.
+    pub(crate) fn look_at(&self) {
+        black_box((self.participants.first().map(|first| first.index), self.tap.is_some()));
+        for bus in self.buses.iter().flatten() {
+            bus.look_at();
+        }
+    }
+
+    /// Reads what it needs of those who are heard first.
+    pub(crate) fn look_into(&self, legs: &Legs) {
+        let index = |seat: usize| self.participants.get(seat).map(|participant| participant.index);
+        legs.look_ahead(None, index(0));
+        legs.look_ahead(index(0), index(1));
     }
 
     /// The first half of a 20 ms step: hears everybody and mixes.

@@ -149,16 +149,18 @@ impl Engine {
         self.legs.begin_tick();
         self.broadcast.begin();
         let (conferences, mut step) = self.step();
-        for conference in conferences {
-            conference.mix_all(&mut step);
+        for n in 0..conferences.len() {
+            look_ahead(conferences, n, step.legs);
+            conferences[n].mix_all(&mut step);
         }
         Mixed(self)
     }
 
     fn end_tick(&mut self) {
         let (conferences, mut step) = self.step();
-        for conference in conferences {
-            conference.give_all(&mut step);
+        for n in 0..conferences.len() {
+            look_ahead(conferences, n, step.legs);
+            conferences[n].give_all(&mut step);
         }
         idle(&mut step);
         self.air();
@@ -536,10 +538,21 @@ impl Engine {
     }
 }
 
+/// Has what will be needed of the next two conferences after this one fetched from memory.
+fn look_ahead(conferences: &[Box<Conference>], n: usize, legs: &Legs) {
+    if let Some(after) = conferences.get(n + 2) {
+        after.look_at();
+    }
+    if let Some(next) = conferences.get(n + 1) {
+        next.look_into(legs);
+    }
+}
+
 /// Legs without a seat: what they say goes nowhere, and they are sent what they are played.
 fn idle(step: &mut Step<'_>) {
     let mut n = 0;
     while let Some(index) = step.legs.unseated(n) {
+        step.legs.look_ahead(step.legs.unseated(n + 1), step.legs.unseated(n + 2));
         idle_leg(index, step);
         n += 1;
     }
