@@ -190,17 +190,21 @@ async fn streams_begin_and_end_over_http_up_to_four_tracks_of_a_call() {
         let (answered, error) = node.create(&format!("{streams}.json"), &form).await;
         assert_eq!((answered, &error["code"]), (status, &json!(code)), "{form}: {error}");
     }
-    let first = server.connection(0).await;
-    let start = &first.heard_until("start", |heard| heard.len() > 1).await[1];
-    assert_eq!(start["start"]["customParameters"], json!({ "n": "v" }));
-    // Two of them hear the same.
-    assert!(loudest(&samples(&first.sounds_from_now("inbound", 30).await), 700.0) > THERE);
-    assert!(
-        loudest(&samples(&server.connection(1).await.sounds_from_now("inbound", 30).await), 700.0) > THERE
-    );
+    // Either may have connected first.
+    let mut ours = None;
+    for n in [0, 1] {
+        let connection = server.connection(n).await;
+        let start = &connection.heard_until("start", |heard| heard.len() > 1).await[1];
+        let is_ours = start["streamSid"] == sid;
+        ours = if is_ours { Some(n) } else { ours };
+        let told = if is_ours { json!({ "n": "v" }) } else { json!({}) };
+        assert_eq!(start["start"]["customParameters"], told);
+        // Both hear the same.
+        assert!(loudest(&samples(&connection.sounds_from_now("inbound", 30).await), 700.0) > THERE);
+    }
+    let one_of = ours.unwrap();
     let stopped = node.post(&format!("{streams}/one.json"), "Status=stopped").await;
     assert_eq!((&stopped["status"], &stopped["sid"]), (&json!("stopped"), &json!(sid)));
-    let one_of = if first.heard()[1]["streamSid"] == sid { 0 } else { 1 };
     let all = server.connection(one_of).await.over().await;
     assert_in_order(&all, 1);
     assert_eq!(all[all.len() - 1]["event"], "stop");
@@ -401,8 +405,10 @@ async fn a_call_is_streamed_and_recorded_at_once_and_neither_ends_the_other() {
     api.completed(&format!("Recordings/{recording}.json")).await;
     let [inbound, _] = &api.sound(&format!("Recordings/{recording}")).await[..] else { panic!("two tracks") };
     assert!(loudest(inbound, 700.0) > THERE && loudest(inbound, 1_100.0) > THERE);
-    // What was said before it began was streamed, and is not part of it.
-    assert!(inbound.len() as f64 / 8_000.0 <= longest.as_secs_f64(), "{} in {longest:?}", inbound.len());
+    // The 1.2 s that were said and streamed before it began are not part of it. It ends with a tick, which may come after the
+    // answer to who ended it.
+    let recorded = inbound.len() as f64 / 8_000.0;
+    assert!(recorded <= longest.as_secs_f64() + 0.5, "{recorded} s in {longest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
