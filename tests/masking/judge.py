@@ -154,7 +154,8 @@ def say(turn, words, folder):
     path = folder / "speech.wav"
     text = " ".join(words[(turn * 397 + n) % len(words)] for n in range(500))
     voice = ["-v", VOICES[turn % len(VOICES)], "-p", str(20 + turn * 17 % 70), "-s", str(130 + turn * 29 % 70)]
-    subprocess.run(["espeak-ng", *voice, "-w", str(path), text], check=True)
+    # Not as an argument: a text that begins with a flag's name would be taken for one.
+    subprocess.run(["espeak-ng", *voice, "-w", str(path), "--stdin"], input=text.encode(), check=True)
     sound, rate = samples(path)
     loudness = [0.1, 0.3, 0.6, 1.0][turn % 4]
     for wanted in RATES.values():
