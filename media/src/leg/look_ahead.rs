@@ -2,7 +2,7 @@
 //!
 //! Legs are many and each is some kilobytes in several places, so that between two ticks other work has pushed them out of the
 //! processor's caches. Read one after the other, each first look at a place is a wait of hundreds of nanoseconds, and these waits
-//! would be most of what an idle leg costs. Reads of which nothing depends do not wait for each other: while one leg has its
+//! would be most of what an idle leg costs. Reads on which nothing depends do not wait for each other: while one leg has its
 //! turn, those of the next are on their way.
 
 use std::hint::black_box;
