@@ -375,11 +375,14 @@ impl Peer {
 
     async fn take(&mut self) -> Message {
         match &mut self.wire {
-            Wire::Udp(socket) => {
+            Wire::Udp(socket) => loop {
                 let mut datagram = vec![0; 65_536];
                 let len = socket.recv(&mut datagram).await.unwrap();
-                Message::parse(&datagram[..len]).expect("a SIP message")
-            }
+                // The last of the media of a phone that had this port before.
+                if !datagram.first().is_some_and(|first| is_media(*first)) {
+                    break Message::parse(&datagram[..len]).expect("a SIP message");
+                }
+            },
             Wire::Tcp(stream, read) => next_of(stream, read).await,
             Wire::Tls(stream, read) => next_of(stream, read).await,
             Wire::Web(web) => loop {
@@ -552,6 +555,11 @@ impl Peer {
         let answer = self.ask(&options).await;
         assert_eq!(answer.status(), Some(200), "{}", answer.text());
     }
+}
+
+/// Whether a datagram that begins so is RTP or RTCP: their version is 2 (RFC 3550 §5.1), text has no such byte.
+fn is_media(first: u8) -> bool {
+    first >> 6 == 2
 }
 
 /// The next message of a stream.

@@ -115,9 +115,23 @@ struct Voice {
 
 struct Shared {
     socket: UdpSocket,
+    /// The port above, where its RTCP is sent to: it is nobody else's, so nobody else gets that.
+    _rtcp: UdpSocket,
     voice: Mutex<Voice>,
     heard: Mutex<Vec<Packet>>,
     came: Notify,
+}
+
+/// Two ports that follow each other: of RTP and of RTCP (RFC 3550 §11).
+async fn pair(address: Ipv4Addr) -> (UdpSocket, UdpSocket) {
+    for _ in 0..100 {
+        let rtp = UdpSocket::bind((address, 0)).await.unwrap();
+        let Some(above) = rtp.local_addr().unwrap().port().checked_add(1) else { continue };
+        if let Ok(rtcp) = UdpSocket::bind((address, above)).await {
+            return (rtp, rtcp);
+        }
+    }
+    panic!("no two ports of {address} that follow each other are free");
 }
 
 /// A peer's media. Silent until told where to speak and what.
@@ -134,7 +148,7 @@ impl Rtp {
 
     /// At another address of this machine.
     pub(crate) async fn at(address: Ipv4Addr) -> Self {
-        let socket = UdpSocket::bind((address, 0)).await.unwrap();
+        let (socket, rtcp) = pair(address).await;
         let address = socket.local_addr().unwrap();
         let ssrc = u32::from(address.port()) << 8 | 0x77;
         let voice = Voice {
@@ -151,6 +165,7 @@ impl Rtp {
         };
         let shared = Arc::new(Shared {
             socket,
+            _rtcp: rtcp,
             voice: Mutex::new(voice),
             heard: Mutex::new(Vec::new()),
             came: Notify::new(),
