@@ -64,14 +64,6 @@ pub enum LegEvent {
         /// How.
         end: PlayEnd,
     },
-    /// Marks in a feed that the leg is played were passed: all sound before them is in packets that were handed out, or was
-    /// cleared. Later news replaces earlier.
-    Marks {
-        /// Of which player.
-        player: PlayerId,
-        /// How many since its beginning.
-        passed: u64,
-    },
     /// A key was pressed, reported once, when it is released or known to have ended. It may have been told as a
     /// telephone-event (RFC 4733), in signalling or as a tone, or in several of these ways.
     Digit(PressedDigit),

@@ -98,25 +98,30 @@ impl Stage {
         for _ in 0..ticks {
             self.now += Duration::from_millis(20);
             self.engine.tick(self.now);
-            let early = self.marks_in_events();
-            assert!(early.is_empty() || !self.is_sent, "told of before the packets were fetched");
-            self.marks.extend(early.into_iter().map(|marks| (marks, self.heard.len())));
+            let early = self.more_marks();
+            assert!(early.is_none() || !self.is_sent, "told of before the packets were fetched");
+            self.marks.extend(early.map(|marks| (marks, self.heard.len())));
             let mut packet = [0; PACKET_SAMPLES_MAX];
             while let Some(transmit) = self.engine.poll_transmit() {
                 let len = self.decoder.decode(&transmit.datagram[12..], &mut packet).samples;
                 self.heard.extend_from_slice(&packet[..len]);
                 self.packets += 1;
             }
-            let marks = self.marks_in_events();
-            self.marks.extend(marks.into_iter().map(|marks| (marks, self.heard.len())));
+            let marks = self.more_marks();
+            self.marks.extend(marks.map(|marks| (marks, self.heard.len())));
+            self.note_ends();
         }
     }
 
-    fn marks_in_events(&mut self) -> Vec<u64> {
-        let mut marks = Vec::new();
+    /// How many marks were passed, if these are more than before.
+    fn more_marks(&self) -> Option<u64> {
+        let before = self.marks.last().map_or(0, |(marks, _)| *marks);
+        Some(self.writer.passed()).filter(|passed| *passed != before)
+    }
+
+    fn note_ends(&mut self) {
         while let Some(event) = self.engine.poll_event() {
             match event {
-                Event::Leg { event: LegEvent::Marks { player: PLAYER, passed }, .. } => marks.push(passed),
                 Event::Leg { event: LegEvent::Played { player: PLAYER, end }, .. } => self.ends.push(end),
                 Event::Leg { .. }
                 | Event::Applied { .. }
@@ -124,7 +129,6 @@ impl Stage {
                 | Event::Conference { .. } => panic!("{event:?}"),
             }
         }
-        marks
     }
 
     /// Samples that the far end hears in so many milliseconds.

@@ -390,7 +390,6 @@ fn a_key_is_reported_once_and_is_not_printed() {
             LegEvent::Latched { .. }
             | LegEvent::SilentFarEnd
             | LegEvent::Played { .. }
-            | LegEvent::Marks { .. }
             | LegEvent::DigitsCaptured(_)
             | LegEvent::Speech(_) => None,
         })
@@ -800,7 +799,6 @@ impl Stage {
             LegEvent::Played { player, end } => Some((leg, player, end)),
             LegEvent::Latched { .. }
             | LegEvent::SilentFarEnd
-            | LegEvent::Marks { .. }
             | LegEvent::Digit(_)
             | LegEvent::DigitsCaptured(_)
             | LegEvent::Speech(_) => None,

@@ -72,7 +72,6 @@ impl Model {
         };
         call.view.ended = Some(now);
         call.view.updated = now;
-        call.fed = None;
         info!(call = %sid, status = ?call.view.status, "call ended");
         let (stage, answering) =
             (std::mem::replace(&mut call.stage, Stage::Reserved), std::mem::take(&mut call.answering));

@@ -3,7 +3,7 @@
 use confab_media::ice::IceCredentials;
 use confab_media::srtp::SrtpPair;
 use confab_media::{Feed, LegMedia, PlayEnd, PlayerId, Plays, PressedDigit, Sound};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::capture::CaptureRequest;
 use super::change::CallChange;
@@ -430,7 +430,7 @@ pub(super) enum Request {
     LeaveConference(CallSid, Reply<()>),
     Bridge(CallSid, CallSid, Reply<()>),
     Play(CallSid, Sound, Play, Reply<PlayerId>),
-    Feed(CallSid, Box<Feed>, watch::Sender<u64>, Reply<PlayerId>),
+    Feed(CallSid, Box<Feed>, Reply<PlayerId>),
     StopPlaying(CallSid, Reply<()>),
     Queue(Box<QueueRequest>),
     Transfer(TransferRequest),
@@ -766,14 +766,9 @@ impl Handle {
     }
 
     /// Lets a call hear what is written to a feed, instead of what it was played, until that is stopped, something else is
-    /// played, or the call is over. `marks` is told how many were passed, and dropped when that is at an end.
-    pub async fn feed(
-        &self,
-        call: CallSid,
-        feed: Feed,
-        marks: watch::Sender<u64>,
-    ) -> Result<PlayerId, CallError> {
-        self.ask(|reply| Request::Feed(call, Box::new(feed), marks, reply)).await
+    /// played, or the call is over.
+    pub async fn feed(&self, call: CallSid, feed: Feed) -> Result<PlayerId, CallError> {
+        self.ask(|reply| Request::Feed(call, Box::new(feed), reply)).await
     }
 
     /// Stops what a call is played.

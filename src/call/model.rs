@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use chrono::{TimeDelta, Utc};
 use confab_media::{ConferenceId, Feed, LegId, PlayerId, Sound};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use super::capture::{Begun, Captures};
@@ -224,7 +224,6 @@ impl Model {
             stage: Stage::Reserved,
             answering: Vec::new(),
             playing: None,
-            fed: None,
             deadline: None,
             time_limit: None,
             destination: None,
@@ -403,23 +402,16 @@ impl Model {
         }
     }
 
-    pub(super) fn feed(
-        &mut self,
-        sid: CallSid,
-        feed: Box<Feed>,
-        marks: watch::Sender<u64>,
-        reply: Reply<PlayerId>,
-    ) {
+    pub(super) fn feed(&mut self, sid: CallSid, feed: Box<Feed>, reply: Reply<PlayerId>) {
         if let Err(e) = self.connected(sid) {
             return answer(reply, Err(e));
         }
-        let Some(call) = self.calls.get_mut(sid) else {
+        let Some(call) = self.calls.get(sid) else {
             return;
         };
         let waiter = |player| Waiter::Playing(sid, player, reply);
-        match self.media.feed(&call.leg, feed, waiter) {
-            Ok(player) => call.fed = Some((player, marks)),
-            Err(refused) => overloaded(refused),
+        if let Err(refused) = self.media.feed(&call.leg, feed, waiter) {
+            overloaded(refused);
         }
     }
 

@@ -247,7 +247,6 @@ impl Model {
             stage: Stage::Reserved,
             answering: Vec::new(),
             playing: None,
-            fed: None,
             deadline: None,
             time_limit: order.time_limit,
             destination: Some(order.destination).filter(|_| seat.is_none()),

@@ -97,7 +97,7 @@ fn handle(model: &mut Model, request: Request) {
         Request::LeaveConference(call, reply) => model.leave_conference(call, reply),
         Request::Bridge(one, other, reply) => model.bridge(one, other, reply),
         Request::Play(call, sound, plays, reply) => model.play(call, sound, plays, reply),
-        Request::Feed(call, feed, marks, reply) => model.feed(call, feed, marks, reply),
+        Request::Feed(call, feed, reply) => model.feed(call, feed, reply),
         Request::StopPlaying(call, reply) => model.stop_playing(call, reply),
         Request::Queue(request) => model.queue_request(*request),
         Request::Transfer(request) => model.transfer(request),

@@ -139,12 +139,6 @@ impl Model {
             // Of these nobody is told but who captures them.
             LegEvent::DigitsCaptured(capture) => self.digits_captured(capture),
             LegEvent::Speech(change) => self.speech(sid, change),
-            LegEvent::Marks { player, passed } => {
-                let fed = self.calls.get(sid).and_then(|call| call.fed.as_ref());
-                if let Some((_, marks)) = fed.filter(|(fed, _)| *fed == player) {
-                    marks.send_replace(passed);
-                }
-            }
             LegEvent::Played { player, .. } if self.warning_is_over(sid, player) => {
                 self.told_captured(sid, player);
             }
@@ -153,7 +147,7 @@ impl Model {
                 self.told_captured(sid, player);
                 let playing = self.calls.get_mut(sid).filter(|call| call.playing == Some(player));
                 if let Some(call) = playing {
-                    (call.playing, call.fed) = (None, None);
+                    call.playing = None;
                     call.tell(CallEvent::Played { player, end });
                 }
             }
@@ -213,11 +207,8 @@ impl Model {
             Waiter::Quality(sid, reply) => self.remembered_quality(sid, reply),
             Waiter::Reseated(done, reply) => self.reseated(*done, applied, reply),
             Waiter::Playing(sid, player, reply) => {
-                let playing = self.calls.get_mut(sid).and_then(|call| {
-                    // What it was fed before it hears no more, and what was refused it never heard.
-                    call.fed.take_if(|(fed, _)| (*fed == player) != applied);
-                    applied.then(|| call.playing = Some(player))
-                });
+                let playing =
+                    self.calls.get_mut(sid).and_then(|call| applied.then(|| call.playing = Some(player)));
                 answer(reply, playing.map(|()| player).ok_or(CallError::WrongState));
             }
             Waiter::StoppedPlaying(reply) => {

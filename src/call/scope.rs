@@ -139,7 +139,7 @@ impl Request {
             }
             Self::PlaySound(_, _, _, reply) => drop(reply.send(Err(why))),
             Self::PlaceCall(_, reply) => drop(reply.send(Err(why))),
-            Self::Play(_, _, _, reply) | Self::Feed(_, _, _, reply) => drop(reply.send(Err(why))),
+            Self::Play(_, _, _, reply) | Self::Feed(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListCalls(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListConferences(_, _, reply) => drop(reply.send(Err(why))),
             Self::ListParticipants(_, _, _, reply) => drop(reply.send(Err(why))),

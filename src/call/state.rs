@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use confab_media::{PlayerId, QualityReport};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::conference_news::Telling;
 use super::digits::DigitString;
@@ -34,8 +34,6 @@ pub(super) struct Call {
     pub(super) answering: Vec<Reply<CallView>>,
     /// What it is played.
     pub(super) playing: Option<PlayerId>,
-    /// The feed that it hears or is about to, and who is told how many of its marks were passed.
-    pub(super) fed: Option<(PlayerId, watch::Sender<u64>)>,
     /// When it is ended, however it is then.
     pub(super) deadline: Option<Deadline>,
     /// How long it may last from its answer.

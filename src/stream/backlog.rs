@@ -3,10 +3,10 @@
 //! ```text
 //! say, mark ─▶ sound of ten minutes, marks ── pour ──▶ feed's ring (a second) ──▶ media thread ──▶ the call
 //!                          clear ──▶ nothing                                            │
-//!        names of marks, in order ◀── return_marks ◀── how many marks were passed ◀──────┘
+//!        names of marks, in order ◀── return_mark ◀── how many marks were passed ◀───────┘
 //! ```
 //!
-//! It is told how many marks were passed and gives back their names: the media thread only counts.
+//! It sees how many marks were passed and gives back their names: the media thread only counts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -64,9 +64,8 @@ pub struct Backlog {
     marks: VecDeque<Mark>,
     /// How many of them the media thread knows of.
     placed: usize,
-    /// Marks that were ever returned, and those that were passed.
+    /// Marks that were ever returned.
     returned: u64,
-    passed: u64,
 }
 
 struct Mark {
@@ -78,15 +77,7 @@ struct Mark {
 impl Backlog {
     /// Nothing said yet to whoever hears the feed, which is at [`RATE`].
     pub const fn new(feed: FeedWriter) -> Self {
-        Self {
-            feed,
-            sound: VecDeque::new(),
-            poured: 0,
-            marks: VecDeque::new(),
-            placed: 0,
-            returned: 0,
-            passed: 0,
-        }
+        Self { feed, sound: VecDeque::new(), poured: 0, marks: VecDeque::new(), placed: 0, returned: 0 }
     }
 
     /// Takes sound to be heard behind what waits, mu-law at 8 kHz.
@@ -124,25 +115,15 @@ impl Backlog {
         self.sound.shrink_to(KEPT_BYTES);
     }
 
-    /// The media thread has passed so many marks since the beginning.
-    pub const fn pass(&mut self, marks: u64) {
-        self.passed = marks;
-    }
-
-    /// Hands the names of marks that were passed to `give_back`, in order, as long as that takes them. Whether it took all.
-    pub fn return_marks(&mut self, mut give_back: impl FnMut(&str) -> bool) -> bool {
-        while self.returned < self.passed
-            && self.placed > 0
-            && let Some(mark) = self.marks.front()
-        {
-            if !give_back(&mark.name) {
-                return false;
-            }
-            self.marks.pop_front();
-            self.placed -= 1;
-            self.returned += 1;
+    /// The next mark that was passed and not returned.
+    pub fn return_mark(&mut self) -> Option<String> {
+        if self.placed == 0 || self.returned >= self.feed.passed() {
+            return None;
         }
-        true
+        let mark = self.marks.pop_front()?;
+        self.placed -= 1;
+        self.returned += 1;
+        Some(mark.name)
     }
 
     /// Fills the ring.

@@ -26,13 +26,30 @@ pub enum Observed {
     Heard(Result<Received, Flaw>),
 }
 
+/// Marks that so much text is written of at a time: a hundred KB if their names are as long as they may be.
+const MARKS_AT_ONCE: usize = 100;
+
+/// Marks of what a server said that were reached.
+pub trait Marks: Sync {
+    /// The next that was reached and not told. Must not wait.
+    fn reached(&self) -> Option<String>;
+}
+
+/// Who only listens is not told of any.
+impl Marks for () {
+    fn reached(&self) -> Option<String> {
+        None
+    }
+}
+
 /// Who is told what happens.
 pub trait Observer: Send {
     /// Something happened. They say how long nothing more is heard: so a flood waits where it comes from. Must not wait.
     fn observe(&mut self, observed: Observed) -> Duration;
 }
 
-/// Says all that `outbox` has to be said, and returns when that is closed and said.
+/// Says all that `outbox` has to be said, and returns when that is closed and said. With it are told the `marks` that were
+/// reached by then: there is sound in each tick, and a mark is reached in one.
 ///
 /// # Errors
 /// When the socket ended before.
@@ -40,12 +57,13 @@ pub async fn converse(
     socket: Socket,
     writer: &mut Writer,
     outbox: &Outbox,
+    marks: &impl Marks,
     observer: &mut impl Observer,
 ) -> Result<(), SocketError> {
     let Socket { mut sink, mut source } = socket;
     sink.send(vec![writer.connected(), writer.start()]).await?;
     observer.observe(Observed::Started);
-    let over = talk(&mut sink, &mut source, writer, outbox, observer).await;
+    let over = talk(&mut sink, &mut source, writer, outbox, marks, observer).await;
     // A server that does not wait for the end has had it.
     let _ = timeout(STOP_PATIENCE, async {
         match &over {
@@ -65,18 +83,22 @@ async fn talk(
     source: &mut Source,
     writer: &mut Writer,
     outbox: &Outbox,
+    marks: &impl Marks,
     observer: &mut impl Observer,
 ) -> Result<(), SocketError> {
     let missed = Missed::default();
-    let mut say = pin!(say(sink, writer, outbox, &missed));
+    let mut say = pin!(say(sink, writer, outbox, marks, &missed));
     let mut given_up = pin!(async {
         outbox.closed().await;
         sleep(STOP_PATIENCE).await;
     });
-    let mut hear_again = Instant::now();
+    let mut hear_again: Option<Instant> = None;
     loop {
         let heard = async {
-            sleep_until(hear_again).await;
+            // A moment that has come is waited for too, up to the next millisecond: only if there is one.
+            if let Some(moment) = hear_again {
+                sleep_until(moment).await;
+            }
             source.next().await
         };
         let pause = tokio::select! {
@@ -85,7 +107,9 @@ async fn talk(
             count = missed.some() => observer.observe(Observed::Missed(count)),
             () = &mut given_up => return Err(SocketError::Stalled(STOP_PATIENCE.as_secs())),
         };
-        hear_again = hear_again.max(Instant::now() + pause);
+        let now = Instant::now();
+        let moment = if pause.is_zero() { hear_again } else { hear_again.max(Some(now + pause)) };
+        hear_again = moment.filter(|moment| *moment > now);
     }
 }
 
@@ -93,14 +117,22 @@ async fn say(
     sink: &mut Sink,
     writer: &mut Writer,
     outbox: &Outbox,
+    marks: &impl Marks,
     missed: &Missed,
 ) -> Result<(), SocketError> {
     loop {
         match outbox.next().await {
             Next::These(items) => {
                 missed.add(outbox.take_missed());
-                let texts = items.iter().map(|item| written(writer, item)).collect();
-                sink.send(texts).await?;
+                let mut texts: Vec<String> = items.iter().map(|item| written(writer, item)).collect();
+                loop {
+                    let reached = std::iter::from_fn(|| marks.reached()).take(MARKS_AT_ONCE);
+                    texts.extend(reached.map(|name| writer.mark(&name)));
+                    if texts.is_empty() {
+                        break;
+                    }
+                    sink.send(std::mem::take(&mut texts)).await?;
+                }
             }
             Next::Closed => return sink.send(vec![writer.stop()]).await,
         }
@@ -111,7 +143,6 @@ fn written(writer: &mut Writer, item: &Outgoing) -> String {
     match item {
         Outgoing::Media(chunk) => writer.media(chunk.track, chunk.timestamp, &chunk.payload),
         Outgoing::Dtmf(digit) => writer.dtmf(*digit),
-        Outgoing::Mark(name) => writer.mark(name),
     }
 }
 

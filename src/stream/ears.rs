@@ -209,7 +209,7 @@ mod tests {
         while let Next::These(items) = outbox.next().await {
             all.extend(items.into_iter().filter_map(|item| match item {
                 Outgoing::Media(chunk) => Some(chunk),
-                Outgoing::Dtmf(_) | Outgoing::Mark(_) => None,
+                Outgoing::Dtmf(_) => None,
             }));
         }
         all

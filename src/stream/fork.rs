@@ -236,7 +236,7 @@ impl Fork {
             },
             () = self.outbox.closed() => return End::Ours,
         };
-        match converse(socket, writer, &self.outbox, watch).await {
+        match converse(socket, writer, &self.outbox, &(), watch).await {
             Ok(()) => End::Ours,
             Err(_) if self.outbox.is_closed() => End::Ours,
             Err(error) if error.is_wanted() => End::Theirs(error),

@@ -5,6 +5,9 @@
 mod backlog;
 mod conversation;
 mod ears;
+#[cfg(test)]
+#[path = "../../tests/engine_leg/mod.rs"]
+mod engine_leg;
 mod fork;
 mod outbox;
 pub mod protocol;
@@ -16,5 +19,5 @@ pub use self::backlog::{Backlog, MARKS_MAX, Overflow, RATE, WAITING_MAX};
 pub use self::conversation::{Observed, Observer, converse};
 pub use self::ears::Ears;
 pub use self::fork::{Begin, Forks, Problem, Report, Speech};
-pub use self::outbox::{CHUNK_LEN, CHUNKS_MAX, Chunk, Next, OTHERS_MAX, Outbox, Outgoing};
+pub use self::outbox::{CHUNK_LEN, CHUNKS_MAX, Chunk, KEYS_MAX, Next, Outbox, Outgoing};
 pub use self::socket::{Dialler, Sink, Socket, SocketError, Source, StreamUrl};

@@ -15,8 +15,8 @@ pub const CHUNK_LEN: usize = 160;
 /// Sounds that may wait: five seconds of two tracks, ten of one. A server that stalls for longer has a gap.
 pub const CHUNKS_MAX: usize = 500;
 
-/// Keys and marks that may wait beside them. A call has some keys a second; marks come as often as a server sends them.
-pub const OTHERS_MAX: usize = 1_024;
+/// Keys that may wait beside them. A call has some a second.
+pub const KEYS_MAX: usize = 1_024;
 
 /// 20 ms of sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,6 @@ pub enum Outgoing {
     Media(Chunk),
     /// A key that the far end pressed.
     Dtmf(Digit),
-    /// A mark that was reached.
-    Mark(String),
 }
 
 /// What waits to be sent.
@@ -102,8 +100,8 @@ impl Outbox {
         match item {
             Outgoing::Media(_) if waiting.chunks >= CHUNKS_MAX => waiting.drop_oldest_sound(),
             Outgoing::Media(_) => waiting.chunks += 1,
-            Outgoing::Dtmf(_) | Outgoing::Mark(_) => {
-                if waiting.items.len() - waiting.chunks >= OTHERS_MAX {
+            Outgoing::Dtmf(_) => {
+                if waiting.items.len() - waiting.chunks >= KEYS_MAX {
                     return false;
                 }
             }
@@ -181,6 +179,10 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    fn key() -> Outgoing {
+        Outgoing::Dtmf(Digit::from_char('5').expect("a key"))
+    }
+
     fn sound(timestamp: u64) -> Outgoing {
         Outgoing::Media(Chunk { track: Track::Inbound, timestamp, payload: [0xff; CHUNK_LEN] })
     }
@@ -188,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn when_it_is_full_the_oldest_sound_goes_and_is_counted() {
         let outbox = Outbox::new();
-        assert!(outbox.put(Outgoing::Mark("first".to_owned())));
+        assert!(outbox.put(key()));
         for n in 0..CHUNKS_MAX as u64 + 3 {
             assert!(outbox.put(sound(n)));
         }
@@ -201,7 +203,7 @@ mod tests {
             all.extend(items);
         }
         assert_eq!(all.len(), CHUNKS_MAX + 1);
-        assert_eq!(all[..2], [Outgoing::Mark("first".to_owned()), sound(3)]);
+        assert_eq!(all[..2], [key(), sound(3)]);
         assert_eq!(all.last(), Some(&sound(CHUNKS_MAX as u64 + 2)));
     }
 
@@ -217,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_keys_are_refused_rather_than_dropped() {
+    fn keys_are_refused_rather_than_dropped() {
         let outbox = Outbox::new();
-        for n in 0..OTHERS_MAX {
-            assert!(outbox.put(Outgoing::Mark(n.to_string())));
+        for _ in 0..KEYS_MAX {
+            assert!(outbox.put(key()));
         }
-        assert!(!outbox.put(Outgoing::Mark("one more".to_owned())));
+        assert!(!outbox.put(key()));
         assert!(outbox.put(sound(0)), "they take no room from sound");
     }
 }

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
+use confab_media::{
+    Ask, Codec, Command, CommandId, Engine, EngineSettings, Feed, Frame, LegId, Player, PlayerId, SampleRate,
+    Tap, TapSide, Tapped, Tick, Time, feed,
+};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -59,6 +62,11 @@ struct World {
 
 impl World {
     fn new(url: &str) -> Self {
+        Self::with(url, None)
+    }
+
+    /// One whose server is heard, if `speech` is there.
+    fn with(url: &str, speech: Option<Speech>) -> Self {
         let (given, servers) = mpsc::channel(16);
         let egress = Egress::new(Networks::parse("127.0.0.0/8").expect("a network"));
         let keys = |_: &str| Some(Secret::new("token".to_owned()));
@@ -68,26 +76,21 @@ impl World {
         let (forks, reports) = Forks::new(dialler, Arc::clone(&ears), &Metrics::new());
         let stream = StreamSid::generate();
         let world = Self { ears, forks, reports, servers, stream, step: Mutex::new(0) };
-        world.begin(url, stream);
+        world.begin(url, stream, speech);
         world
     }
 
-    fn begin(&self, url: &str, stream: StreamSid) {
+    fn begin(&self, url: &str, stream: StreamSid, speech: Option<Speech>) {
         let (account, call) = (AccountSid::generate(), CallSid::generate());
         let parameters = Parameters::default();
         let opening = Opening { account, call, stream, tracks: Tracks::Inbound, parameters };
-        self.forks.begin(Begin {
-            leg: LEG,
-            url: StreamUrl::parse(url).expect("a URL"),
-            opening,
-            speech: None,
-        });
+        self.forks.begin(Begin { leg: LEG, url: StreamUrl::parse(url).expect("a URL"), opening, speech });
     }
 
     /// Another stream of the same leg.
     fn another(&self, url: &str) -> StreamSid {
         let stream = StreamSid::generate();
-        self.begin(url, stream);
+        self.begin(url, stream, None);
         stream
     }
 
@@ -146,6 +149,33 @@ async fn next(server: &mut WebSocketStream<DuplexStream>) -> Value {
 
 fn timestamp(message: &Value) -> u64 {
     message["media"]["timestamp"].as_str().expect("a text").parse().expect("a number")
+}
+
+/// A call that hears a feed, and its clock.
+struct Listening {
+    engine: Engine,
+    now: Time,
+}
+
+impl Listening {
+    fn to(feed: Feed) -> Self {
+        let mut engine = Engine::new(EngineSettings { legs_max: 1, conferences_max: 1, tap_frames_max: 0 });
+        let leg = engine_leg::leg(LEG.0, engine_leg::media(LEG.0, Codec::Pcmu));
+        for ask in [Ask::AddLeg(leg), Ask::Play(LEG, Player::of_feed(PlayerId(1), feed))] {
+            engine.handle_command(Command { id: CommandId(0), ask });
+        }
+        Self { engine, now: Time::from_millis(1_000) }
+    }
+
+    fn tick(&mut self) {
+        self.now += Duration::from_millis(20);
+        self.engine.tick(self.now);
+    }
+
+    /// Its packets are sent: how many.
+    fn sends(&mut self) -> usize {
+        std::iter::from_fn(|| self.engine.poll_transmit().map(drop)).count()
+    }
 }
 
 /// `connected` and `start` are heard.
@@ -311,6 +341,41 @@ async fn a_server_that_accepts_and_says_nothing_is_given_up() {
     let _silent = world.servers.recv().await.expect("a connection");
     assert_eq!(world.failure().await, 31_901);
     assert_eq!(world.report().await, Report::Ended(world.stream));
+}
+
+#[tokio::test(start_paused = true)]
+async fn marks_come_with_the_first_sound_after_their_packets_were_sent() {
+    let (writer, feed) = feed(RATE);
+    let (_keys, keys) = mpsc::channel(1);
+    let mut world = World::with("ws://server.example/", Some(Speech { feed: writer, keys }));
+    let mut listening = Listening::to(feed);
+    let mut server = world.server().await;
+    world.is_started().await;
+    is_opened(&mut server).await;
+    let sid = world.stream.to_string();
+    let media = json!({"event": "media", "streamSid": sid, "media": {"payload": "f".repeat(320 / 3 * 4)}});
+    let mark = |name: usize| json!({"event": "mark", "streamSid": sid, "mark": {"name": name.to_string()}});
+    server.send(Message::text(media.to_string())).await.expect("room");
+    // More than are told of in one write.
+    for name in 0..250 {
+        server.send(Message::text(mark(name).to_string())).await.expect("room");
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    for step in 0..2 {
+        listening.tick();
+        world.hears(1);
+        let heard = next(&mut server).await;
+        assert_eq!((&heard["event"], timestamp(&heard)), (&"media".into(), step * 40));
+        assert_eq!(listening.sends(), 1);
+        world.hears(1);
+        assert_eq!(timestamp(&next(&mut server).await), step * 40 + 20);
+    }
+    for name in 0..250 {
+        let heard = next(&mut server).await;
+        assert_eq!((&heard["event"], &heard["mark"]["name"]), (&"mark".into(), &name.to_string().into()));
+    }
+    world.hears(1);
+    assert_eq!(timestamp(&next(&mut server).await), 80);
 }
 
 #[tokio::test(start_paused = true)]

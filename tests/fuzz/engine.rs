@@ -330,11 +330,7 @@ impl Run {
                 self.model.check_played(leg, player, end);
             }
             Event::Leg {
-                event:
-                    LegEvent::Latched { .. }
-                    | LegEvent::SilentFarEnd
-                    | LegEvent::Marks { .. }
-                    | LegEvent::DigitsCaptured(_),
+                event: LegEvent::Latched { .. } | LegEvent::SilentFarEnd | LegEvent::DigitsCaptured(_),
                 ..
             } => {}
         }

@@ -202,7 +202,6 @@ impl Legs {
                 return self.slots[index.0 as usize].as_ref().and_then(|leg| leg.transmit(nth));
             }
             self.at(index).was_sent();
-            self.list_events(index);
             self.sent += 1;
             self.sent_of_leg = 0;
         }

@@ -4,9 +4,13 @@
 //! ```text
 //!  control side                                          media thread
 //!  FeedWriter ── samples, a second of them at most ──▶ ring ──▶ Feed ──▶ 20 ms each tick
-//!             ── marks: "up to here" ────────────────▶ ring ──▶      ──▶ how many were passed
+//!             ── marks: "up to here" ────────────────▶ ring ──▶
 //!             ── clear: all before here is not wanted ─────────▶
+//!             ◀───────────────────────────── how many marks were passed, when their packets were fetched
 //! ```
+//!
+//! How many marks were passed is a number that both ends see and one writes: whoever waits for them looks when the sound of
+//! the same tick comes to them, and nobody else has to pass it on.
 //!
 //! When there is no more to play there is silence, and both its edges are rounded off: what was heard last rings out in
 //! 2.5 ms, what comes then swells as quickly. As long as samples are there they are played as they are. After a clear nothing
@@ -38,11 +42,11 @@ pub fn feed(rate: SampleRate) -> (FeedWriter, Feed) {
     // As much again for what was cleared and is still to be skipped: what comes after it need not wait for that.
     let (samples_in, samples_out) = rtrb::RingBuffer::new(2 * ahead);
     let (marks_in, marks_out) = rtrb::RingBuffer::new(MARKS_AHEAD);
-    let cleared = Arc::new(Cleared::default());
+    let common = Arc::new(Common::default());
     let writer = FeedWriter {
         samples: samples_in,
         marks: marks_in,
-        cleared: Arc::clone(&cleared),
+        common: Arc::clone(&common),
         written: 0,
         unwanted: 0,
         marked: 0,
@@ -52,15 +56,23 @@ pub fn feed(rate: SampleRate) -> (FeedWriter, Feed) {
         rate,
         samples: samples_out,
         marks: marks_out,
-        cleared,
+        common,
         read: 0,
         passed: Passed::default(),
         packed: [0; TICKS_PACKED_MAX],
-        told: 0,
+        in_packets: 0,
         encoding_delay: Duration::ZERO,
         edges: Edges::new(rate),
     };
     (writer, feed)
+}
+
+/// What both ends know.
+#[derive(Debug, Default)]
+struct Common {
+    cleared: Cleared,
+    /// Marks that were passed since the beginning.
+    passed: AtomicU64,
 }
 
 /// What is not wanted any more: how far the writer had come when it cleared. Written back to front, so that who reads it
@@ -85,7 +97,7 @@ struct Mark {
 pub struct FeedWriter {
     samples: rtrb::Producer<i16>,
     marks: rtrb::Producer<Mark>,
-    cleared: Arc<Cleared>,
+    common: Arc<Common>,
     written: u64,
     /// Of that, what was cleared or played before the last clear.
     unwanted: u64,
@@ -128,8 +140,14 @@ impl FeedWriter {
     pub fn clear(&mut self, unplaced: u64) {
         self.marked += unplaced;
         self.unwanted = self.written;
-        self.cleared.samples.store(self.written, Ordering::Release);
-        self.cleared.marks.store(self.marked, Ordering::Release);
+        self.common.cleared.samples.store(self.written, Ordering::Release);
+        self.common.cleared.marks.store(self.marked, Ordering::Release);
+    }
+
+    /// How many marks were passed since the beginning: all sound before them is in packets that were fetched, or was
+    /// cleared.
+    pub fn passed(&self) -> u64 {
+        self.common.passed.load(Ordering::Acquire)
     }
 }
 
@@ -142,14 +160,14 @@ pub struct Feed {
     rate: SampleRate,
     samples: rtrb::Consumer<i16>,
     marks: rtrb::Consumer<Mark>,
-    cleared: Arc<Cleared>,
+    common: Arc<Common>,
     /// Samples played or skipped.
     read: u64,
     passed: Passed,
     /// Marks whose sound was in what was encoded up to this tick, up to the one before, and so on.
     packed: [u64; TICKS_PACKED_MAX],
-    /// Marks that were told of.
-    told: u64,
+    /// Marks that have all of their sound in packets.
+    in_packets: u64,
     /// How much later a sound is in the packets than it was played.
     encoding_delay: Duration,
     edges: Edges,
@@ -192,8 +210,8 @@ impl Feed {
 
     /// Whether anything that was to be heard is not any more.
     fn skip_cleared(&mut self) -> bool {
-        let marks = self.cleared.marks.load(Ordering::Acquire);
-        let samples = self.cleared.samples.load(Ordering::Acquire);
+        let marks = self.common.cleared.marks.load(Ordering::Acquire);
+        let samples = self.common.cleared.samples.load(Ordering::Acquire);
         self.passed.now = self.passed.now.max(marks);
         let unwanted = samples.saturating_sub(self.read) as usize;
         let Ok(chunk) = self.samples.read_chunk(unwanted) else {
@@ -233,14 +251,19 @@ impl Feed {
     }
 
     /// Takes in that the sound of this tick was encoded, and for how many of the last ticks it waits until their packet is
-    /// full. If there are marks that have all of their sound in packets now, says how many have.
-    pub(super) fn pack(&mut self, ticks_waiting: usize) -> Option<u64> {
+    /// full. Whether there are more marks now that have all of their sound in packets.
+    pub(super) fn pack(&mut self, ticks_waiting: usize) -> bool {
         self.packed.rotate_right(1);
         self.packed[0] = self.passed.now;
         let in_packets = self.packed[ticks_waiting.min(TICKS_PACKED_MAX - 1)];
-        let is_news = in_packets > self.told;
-        self.told = self.told.max(in_packets);
-        is_news.then_some(in_packets)
+        let are_more = in_packets > self.in_packets;
+        self.in_packets = self.in_packets.max(in_packets);
+        are_more
+    }
+
+    /// The packets were fetched: tells of the marks in them.
+    pub(super) fn was_sent(&self) {
+        self.common.passed.store(self.in_packets, Ordering::Release);
     }
 }
 

@@ -143,6 +143,8 @@ pub struct Leg {
     tuned: Tuned,
     /// When it last heard either.
     heard_played: Option<Time>,
+    /// Marks of what it is played are in packets of this tick.
+    has_packed_marks: bool,
     /// Payload type and codec before the last change: packets of it may still be on the way.
     format_before: Option<(u8, Codec)>,
     receive_timeout: Duration,
@@ -190,6 +192,7 @@ impl Leg {
             player: None,
             tuned: Tuned::Out,
             heard_played: None,
+            has_packed_marks: false,
             format_before: None,
             receive_timeout: settings.receive_timeout,
             last_sign_of_life: None,

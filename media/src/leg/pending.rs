@@ -13,9 +13,6 @@ pub(crate) struct Pending {
     latched: Option<SocketAddr>,
     silent: bool,
     played: Option<(PlayerId, PlayEnd)>,
-    /// Marks that are in packets of this tick, and those that are in packets that were fetched.
-    packed: Option<(PlayerId, u64)>,
-    passed: Option<(PlayerId, u64)>,
     /// Whether it speaks, and whether it did when that was last fetched.
     speaks: bool,
     spoke: bool,
@@ -34,17 +31,8 @@ impl Pending {
         self.played = Some((player, end));
     }
 
-    pub(crate) fn packed(&mut self, player: PlayerId, marks: u64) {
-        self.packed = Some((player, marks));
-    }
-
-    /// This tick's packets were fetched, or there are none.
-    pub(crate) fn sent(&mut self) {
-        self.passed = self.packed.take().or(self.passed);
-    }
-
     pub(crate) fn forget_played(&mut self) {
-        (self.played, self.packed, self.passed) = (None, None, None);
+        self.played = None;
     }
 
     pub(crate) fn speaks(&mut self, speaks: bool) {
@@ -53,16 +41,12 @@ impl Pending {
 
     pub(crate) fn is_empty(&self) -> bool {
         let told_of_speech = self.speaks == self.spoke;
-        let told_of_played = self.played.is_none() && self.passed.is_none();
-        self.latched.is_none() && !self.silent && told_of_played && told_of_speech
+        self.latched.is_none() && !self.silent && self.played.is_none() && told_of_speech
     }
 
     pub(crate) fn take(&mut self) -> Option<LegEvent> {
         if let Some(source) = self.latched.take() {
             return Some(LegEvent::Latched { source });
-        }
-        if let Some((player, passed)) = self.passed.take() {
-            return Some(LegEvent::Marks { player, passed });
         }
         if let Some((player, end)) = self.played.take() {
             return Some(LegEvent::Played { player, end });

@@ -147,9 +147,9 @@ impl Player {
         Self::of(id, Material::Sound { sound, at: 0, left: plays }, phase)
     }
 
-    /// A player of what is written elsewhere. It goes on until it is stopped; when nothing is there it plays silence. A leg
-    /// that is played it tells of the marks in it ([`LegEvent::Marks`](crate::LegEvent::Marks)); for many there is no
-    /// such thing.
+    /// A player of what is written elsewhere. It goes on until it is stopped; when nothing is there it plays silence. When
+    /// a leg is played it, whoever writes knows of the marks that were passed
+    /// ([`FeedWriter::passed`](crate::FeedWriter::passed)); for many there is no such thing.
     pub fn of_feed(id: PlayerId, feed: Feed) -> Box<Self> {
         Self::of(id, Material::Feed(Box::new(feed)), Phase::Playing)
     }
@@ -190,11 +190,18 @@ impl Player {
     }
 
     /// Takes in that what it played in this tick was encoded, and for how many of the last ticks that waits until their
-    /// packet is full. Says how many marks of a feed have all of their sound in packets, if that is news.
-    pub(super) fn pack(&mut self, ticks_waiting: usize) -> Option<u64> {
+    /// packet is full. Whether more marks of a feed than before have all of their sound in packets.
+    pub(super) fn pack(&mut self, ticks_waiting: usize) -> bool {
         match &mut self.material {
             Material::Feed(feed) => feed.pack(ticks_waiting),
-            Material::Sound { .. } => None,
+            Material::Sound { .. } => false,
+        }
+    }
+
+    /// The packets with what it played were fetched.
+    pub(super) fn was_sent(&self) {
+        if let Material::Feed(feed) = &self.material {
+            feed.was_sent();
         }
     }
 

@@ -205,15 +205,18 @@ impl Leg {
     fn pack_marks(&mut self, waiting: usize) {
         if self.heard_played == Some(self.now)
             && let Some(player) = &mut self.player
-            && let Some(marks) = player.pack(waiting)
         {
-            self.pending.packed(player.id(), marks);
+            self.has_packed_marks |= player.pack(waiting);
         }
     }
 
     /// Its packets of this tick were fetched, or there are none.
     pub(crate) fn was_sent(&mut self) {
-        self.pending.sent();
+        if std::mem::take(&mut self.has_packed_marks)
+            && let Some(player) = &self.player
+        {
+            player.was_sent();
+        }
     }
 
     fn report(&mut self) {

@@ -1,7 +1,7 @@
 //! Connect: the call talks with a server over a stream, until that closes it.
 
 use confab_media::{Digit, feed};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::super::code::SCHEMA;
@@ -49,13 +49,12 @@ impl Runner {
     async fn begin_talk(&mut self, noun: StreamNoun, keys: mpsc::Receiver<Digit>) -> Option<StreamView> {
         let terms = self.stream_terms(noun)?;
         let (writer, feed) = feed(RATE);
-        let (passed, marks) = watch::channel(0);
         let (calls, sid) = (&self.scripts.calls, self.call.sid);
-        if let Err(error) = calls.feed(sid, feed, passed).await {
+        if let Err(error) = calls.feed(sid, feed).await {
             debug!(call = %sid, %error, "nothing can be played");
             return None;
         }
-        let speech = Speech { feed: writer, marks, keys };
+        let speech = Speech { feed: writer, keys };
         match calls.connect_stream(sid, terms, speech).await {
             Ok(stream) => Some(stream),
             Err(error) => {

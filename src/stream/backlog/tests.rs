@@ -3,15 +3,11 @@
 
 use std::time::Duration;
 
-use confab_media::{
-    Ask, Command, CommandId, Engine, EngineSettings, Event, LegEvent, LegId, Player, PlayerId, Time, feed,
-};
+use confab_media::{Ask, Command, CommandId, Engine, EngineSettings, LegId, Player, PlayerId, Time, feed};
 use proptest::prelude::*;
 
 use super::*;
-
-#[path = "../../../tests/engine_leg/mod.rs"]
-mod engine_leg;
+use crate::stream::engine_leg;
 
 /// A call that hears a backlog.
 struct Stage {
@@ -41,16 +37,7 @@ impl Stage {
             while let Some(transmit) = self.engine.poll_transmit() {
                 self.heard.extend_from_slice(&transmit.datagram[12..]);
             }
-            while let Some(event) = self.engine.poll_event() {
-                if let Event::Leg { event: LegEvent::Marks { passed, .. }, .. } = event {
-                    self.backlog.pass(passed);
-                    let names = &mut self.names;
-                    assert!(self.backlog.return_marks(|name| {
-                        names.push(name.to_owned());
-                        true
-                    }));
-                }
-            }
+            self.names.extend(std::iter::from_fn(|| self.backlog.return_mark()));
             self.backlog.pour();
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! server ─ media, mark, clear ─▶ Backlog ─▶ feed ─▶ the call
-//!        ◀─ mark ──────────────────┘◀── how many were passed
+//!        ◀─ mark ──────────────────┘◀── how many were passed, looked at with each sound of the call
 //!        ◀─ dtmf ───────────────────── keys
 //! ```
 
@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use confab_media::{Digit, FeedWriter};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use super::super::backlog::{Backlog, Overflow};
-use super::super::conversation::{Observed, Observer, converse};
+use super::super::conversation::{Marks, Observed, Observer, converse};
 use super::super::outbox::{Outbox, Outgoing};
 use super::super::protocol::{Flaw, FromServer, Opening, Received, Writer};
 use super::super::socket::SocketError;
@@ -29,16 +29,11 @@ use crate::telemetry::Counter;
 /// not to keep a processor busy.
 const CLEAR_PAUSE: Duration = Duration::from_millis(1);
 
-/// How soon marks are returned that found no room among what is to be sent.
-const RETURN_AGAIN: Duration = Duration::from_millis(20);
-
 /// What a stream that speaks has of its call.
 #[derive(Debug)]
 pub struct Speech {
     /// What the call hears, at [`RATE`](super::super::RATE).
     pub feed: FeedWriter,
-    /// How many marks of the feed were passed. Its end is the end of the feed.
-    pub marks: watch::Receiver<u64>,
     /// Keys that the far end presses.
     pub keys: mpsc::Receiver<Digit>,
 }
@@ -68,7 +63,7 @@ impl Fork {
             opened = self.dialler.open(&self.url, account, stream) => opened?,
             () = self.outbox.closed() => return Ok(()),
         };
-        let Speech { feed, mut marks, mut keys } = speech;
+        let Speech { feed, mut keys } = speech;
         let mouth = Mouth { backlog: Mutex::new(Backlog::new(feed)), news: Notify::new() };
         let mut ear = Ear {
             stream,
@@ -78,8 +73,8 @@ impl Fork {
             told: HashSet::new(),
         };
         tokio::select! {
-            over = converse(socket, &mut writer, &self.outbox, &mut ear) => over,
-            never = mouth.keep_up(&mut marks, &mut keys, &self.outbox) => match never {},
+            over = converse(socket, &mut writer, &self.outbox, &mouth, &mut ear) => over,
+            never = mouth.keep_up(&mut keys, &self.outbox) => match never {},
         }
     }
 }
@@ -157,21 +152,12 @@ impl Mouth {
         }
     }
 
-    /// Gives the call what waits as it has room, and the server its marks and the keys, for as long as it is polled.
-    async fn keep_up(
-        &self,
-        marks: &mut watch::Receiver<u64>,
-        keys: &mut mpsc::Receiver<Digit>,
-        outbox: &Outbox,
-    ) -> Infallible {
-        let (mut has_feed, mut has_keys) = (true, true);
+    /// Gives the call what waits as it has room, and the server the keys, for as long as it is polled.
+    async fn keep_up(&self, keys: &mut mpsc::Receiver<Digit>, outbox: &Outbox) -> Infallible {
+        let mut has_keys = true;
         loop {
-            let next = self.pour(outbox);
+            let next = self.pour();
             tokio::select! {
-                changed = marks.changed(), if has_feed => match changed {
-                    Ok(()) => self.lock().pass(*marks.borrow_and_update()),
-                    Err(_) => has_feed = false,
-                },
                 key = keys.recv(), if has_keys => match key {
                     // Without room a key is lost, as on a line.
                     Some(digit) => drop(outbox.put(Outgoing::Dtmf(digit))),
@@ -184,17 +170,21 @@ impl Mouth {
     }
 
     /// Gives what there is room for, and says when there will be more.
-    fn pour(&self, outbox: &Outbox) -> Option<Duration> {
+    fn pour(&self) -> Option<Duration> {
         let mut backlog = self.lock();
         backlog.pour();
-        let returned = backlog.return_marks(|name| outbox.put(Outgoing::Mark(name.to_owned())));
-        let next = backlog.next_pour();
-        if returned { next } else { Some(next.map_or(RETURN_AGAIN, |next| next.min(RETURN_AGAIN))) }
+        backlog.next_pour()
     }
 
     /// A panic while it was locked left it whole.
     fn lock(&self) -> MutexGuard<'_, Backlog> {
         self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Marks for Mouth {
+    fn reached(&self) -> Option<String> {
+        self.lock().return_mark()
     }
 }
 
