@@ -25,6 +25,8 @@ mod hostile;
 mod load;
 #[path = "wire/message.rs"]
 mod message;
+#[path = "browsers/moves.rs"]
+mod moves;
 #[path = "wire/peer.rs"]
 mod peer;
 #[path = "wire/proof.rs"]

@@ -23,6 +23,11 @@ use self::on_air::{OnAir, PLAY_ORDERS};
 use super::handle::CallMedia;
 use crate::worker::{LegWay, Order, Ports, WorkerIndex, Workers, wall_clock};
 
+/// A stream begins with a sequence number of 15 bits. How often the numbers have begun again is part of how SRTP protects a
+/// packet, and told in none (RFC 3711 §3.3.1): were a stream's first packets lost and the numbers began again in them, its
+/// far end could open nothing of it, ever.
+const FIRST_SEQUENCE_NUMBERS: u16 = 0x7fff;
+
 /// A leg's place on the media threads.
 #[derive(Debug)]
 pub(super) struct LegPlace {
@@ -197,8 +202,9 @@ impl<W> Media<W> {
         waiter: W,
     ) -> Result<(), (Full, W)> {
         let coding = self.equip(seat.map(|(conference, _)| conference), &media.leg);
-        // One order for the leg and one for its seat: half of it would be worse than nothing.
-        if self.workers.room(place.worker) < 2 || !self.backlog.is_empty() {
+        // One order for the leg, one for who asks whether its browser may send, and one for its seat: half of it would be
+        // worse than nothing.
+        if self.workers.room(place.worker) < 3 || !self.backlog.is_empty() {
             return Err((Full, waiter));
         }
         if media.ice.is_some() {
@@ -207,7 +213,7 @@ impl<W> Media<W> {
         let (Some(way), Some(coding)) = (place.way.take(), coding) else {
             return Err((Full, waiter));
         };
-        self.answer_browser(place, media.ice.take());
+        let credentials = media.ice.take();
         place.format = Some(format(&media.leg));
         let leg = Leg::new(self.leg_settings(place.leg, media, coding));
         let id = self.command_id();
@@ -221,6 +227,8 @@ impl<W> Media<W> {
             let waiter = waiter.or_else(|| self.answered(id)).expect("it is here or waits");
             return Err((Full, waiter));
         }
+        // Behind the leg: what its browser's first request tells is for it.
+        self.answer_browser(place, credentials);
         match (seat, waiter) {
             (Some((conference, seat)), Some(waiter)) => {
                 self.ask(place.worker, Ask::Join(place.leg, conference.conference, seat), waiter)
@@ -284,6 +292,14 @@ impl<W> Media<W> {
         }
         self.hears_music_again(place);
         self.surely(place.worker, Ask::Join(place.leg, conference.conference, seat), Some(waiter));
+    }
+
+    /// A leg is on its thread for certain. The thread to whose port its browser comes is told again: what it passed on
+    /// before, as where the browser is, may have come to a thread that did not have the leg yet, or no longer.
+    pub(super) fn has_arrived(&mut self, place: &LegPlace) {
+        if let Some(home) = place.home {
+            self.push(home, Order::LegIsAt(place.leg, place.worker));
+        }
     }
 
     /// Plays a sound to a leg instead of what it was played.
@@ -555,7 +571,7 @@ impl<W> Media<W> {
             cname,
             wall: wall_clock(),
             ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
-            sequence_number: u16::from_be_bytes([n0, n1]),
+            sequence_number: u16::from_be_bytes([n0, n1]) & FIRST_SEQUENCE_NUMBERS,
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
             playout: self.receiving.playout,
             digits: self.receiving.digits,

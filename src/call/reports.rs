@@ -198,7 +198,12 @@ impl Model {
     fn done(&mut self, waiter: Waiter, applied: bool) {
         match waiter {
             Waiter::Connected(sid, reply) => self.is_connected(sid, applied, reply),
-            Waiter::Joined(sid, reply) => self.joined(sid, applied, reply),
+            Waiter::Joined(sid, reply) => {
+                if let Some(call) = self.calls.get(sid).filter(|_| applied) {
+                    self.media.has_arrived(&call.leg);
+                }
+                self.joined(sid, applied, reply);
+            }
             Waiter::MediaSet(reply) | Waiter::DigitHeard(reply) | Waiter::DigitsPressed(reply) => {
                 answer(reply, if applied { Ok(()) } else { Err(CallError::NoCall) });
             }

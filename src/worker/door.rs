@@ -119,15 +119,22 @@ impl Door {
         self.agents.remove(leg);
     }
 
-    pub(super) fn leg_is_at(&mut self, leg: LegId, place: Place) {
-        self.agents.move_to(leg, place);
+    /// A leg lives on this thread now. If it is known where its far end is, it is told: it may have been on its way when that
+    /// was found.
+    pub(super) fn leg_is_at(&mut self, leg: LegId, place: Place, engine: &mut Engine) {
+        if let Some(far_end) = self.agents.move_to(leg, place) {
+            let Self { me, neighbours, figures, .. } = self;
+            let mut onwards = Onwards { me: *me, neighbours, figures, engine };
+            onwards.hand_on(leg, place, far_end, &[], clock::now());
+        }
     }
 
     /// Takes what has come to the port, and what others have passed on.
     pub(super) fn receive(&mut self, engine: &mut Engine, stamps: Stamps) {
         let now = clock::now();
         let Self { me, port, agents, batch, reply, handshakes, neighbours, figures, .. } = self;
-        let mut way = Inwards { me: *me, port, agents, reply, handshakes, neighbours, figures, engine, now };
+        let onwards = Onwards { me: *me, neighbours, figures, engine };
+        let mut way = Inwards { onwards, port, agents, reply, handshakes, now };
         for _ in 0..BATCHES_MAX {
             let taken = batch.receive(port.socket(), |received| way.take(stamps, &received));
             if taken < BATCH {
@@ -176,37 +183,45 @@ impl Door {
 
 /// The way of one datagram inwards.
 struct Inwards<'a> {
-    me: WorkerIndex,
+    onwards: Onwards<'a>,
     port: &'a BrowserPort,
     agents: &'a mut Agents,
     reply: &'a mut Reply,
     handshakes: &'a mut HandshakeSink,
-    neighbours: &'a mut Neighbours,
-    figures: &'a Figures,
-    engine: &'a mut Engine,
     now: Time,
 }
 
 impl Inwards<'_> {
     fn take(&mut self, stamps: Stamps, received: &Received<'_>) {
         match self.agents.handle(received.source, received.payload, self.now, self.reply) {
-            Ok(Taken::Answer { len, moved }) => {
-                self.figures.answers.increment();
+            Ok(Taken::Answer { len, far_end_of }) => {
+                self.onwards.figures.answers.increment();
                 if !self.port.send(&self.reply[..len], received.source) {
-                    self.figures.send_failed.increment();
+                    self.onwards.figures.send_failed.increment();
                 }
-                if let Some((leg, place)) = moved {
-                    self.hand_on(leg, place, received.source, &[], self.now);
+                if let Some((leg, place)) = far_end_of {
+                    self.onwards.hand_on(leg, place, received.source, &[], self.now);
                 }
             }
             Ok(Taken::Dtls(leg)) => self.handshakes.put(leg, received.source, received.payload),
             Ok(Taken::Media { leg, place, far_end }) => {
-                self.hand_on(leg, place, far_end, received.payload, stamps.received_at(received.stamp));
+                let received_at = stamps.received_at(received.stamp);
+                self.onwards.hand_on(leg, place, far_end, received.payload, received_at);
             }
-            Err(discard) => self.figures.count(discard),
+            Err(discard) => self.onwards.figures.count(discard),
         }
     }
+}
 
+/// The way from the port to where a leg lives.
+struct Onwards<'a> {
+    me: WorkerIndex,
+    neighbours: &'a mut Neighbours,
+    figures: &'a Figures,
+    engine: &'a mut Engine,
+}
+
+impl Onwards<'_> {
     /// To the engine here, or to the thread where the leg lives.
     fn hand_on(&mut self, leg: LegId, place: Place, source: SocketAddr, payload: &[u8], received_at: Time) {
         if place == self.me {

@@ -151,7 +151,11 @@ impl<'a> Thread<'a> {
                     self.at_door(|door| door.answer_for(leg, credentials));
                 }
                 Some(Order::AnswerForNoMore(leg)) => self.at_door(|door| door.answer_for_no_more(leg)),
-                Some(Order::LegIsAt(leg, worker)) => self.at_door(|door| door.leg_is_at(leg, worker)),
+                Some(Order::LegIsAt(leg, worker)) => {
+                    if let Some(door) = self.door.as_deref_mut() {
+                        door.leg_is_at(leg, worker, &mut self.engine);
+                    }
+                }
                 Some(Order::Command(command)) => {
                     self.forget_far_end(&command.ask);
                     self.engine.handle_command(command);

@@ -1,6 +1,7 @@
 //! Calls of browsers by the HTTP way in: who hears whom, keys, hold, moves between threads, restarts, ends.
 
 use confab::server::Options;
+use futures_util::future::join_all;
 
 use crate::app::App;
 use crate::end::{Browser, Call, GCM, Node, SHA1, application, ask, patch, token};
@@ -106,6 +107,22 @@ async fn a_browser_that_moves_to_another_thread_keeps_its_port_and_is_heard() {
     let passed: f64 = node.figure("confab_browser_datagrams_passed_total", "worker=\"0\"").await
         + node.figure("confab_browser_datagrams_passed_total", "worker=\"1\"").await;
     assert!(passed > 0.0, "it was on a thread that does not look at its port");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_only_listen_hear_on_whichever_thread_they_are() {
+    let (node, app, token) = stage("<Pause length=\"60\"/>").await;
+    let (mut one, mut other) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    one.dial("conf-one").await;
+    other.dial("conf-other").await;
+    one.rtp.speak(1_300);
+    other.rtp.speak(1_900);
+    for (name, hertz) in [("one", 1_300), ("other", 1_900)].repeat(5) {
+        app.says("voice", &format!("<Dial><Conference>{name}</Conference></Dial>"));
+        let calls = (0..6).map(|_| async { Browser::that_listens().await.call(&node, &token, "").await });
+        let calls = join_all(calls).await;
+        join_all(calls.iter().map(|call| call.hears(hertz))).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,6 +192,8 @@ pub(crate) struct Browser {
     opus: u8,
     keys: u8,
     transactions: u64,
+    /// It sends no sound.
+    only_listens: bool,
 }
 
 impl Browser {
@@ -215,7 +217,13 @@ impl Browser {
             opus: OPUS,
             keys: KEYS,
             transactions: 1,
+            only_listens: false,
         }
+    }
+
+    /// One that sends no sound, as a supervisor's that listens in.
+    pub(crate) async fn that_listens() -> Self {
+        Self { only_listens: true, ..Self::new().await }
     }
 
     /// The fingerprint of its certificate.
@@ -583,6 +591,9 @@ impl Line {
     }
 
     async fn speak(&mut self, socket: &UdpSocket, encoder: &mut opus::Encoder) {
+        if self.browser.only_listens {
+            return;
+        }
         let (frame, level, key) = {
             let mut sound = self.sound.lock().unwrap();
             let phase = sound.phase;

@@ -22,12 +22,14 @@ pub type Place = usize;
 /// What a datagram turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// It is answered with so many bytes of the reply. If the far end is somewhere else now, this says whose it is.
+    /// It is answered with so many bytes of the reply. If its source is where the leg's far end is, this says whose; with
+    /// each request, not only with the first: whoever was told may not have had the leg yet, and who only listens says
+    /// nothing else.
     Answer {
         /// Bytes of the reply, to be sent to the source.
         len: usize,
-        /// The leg whose far end is at the datagram's source from now on, and where that leg is.
-        moved: Option<(LegId, Place)>,
+        /// The leg whose far end is at the datagram's source, and where that leg is.
+        far_end_of: Option<(LegId, Place)>,
     },
     /// It is of a handshake of this leg.
     Dtls(LegId),
@@ -178,12 +180,12 @@ impl Agents {
         self.by_user.insert(user, slot);
     }
 
-    /// The leg is elsewhere now.
-    pub fn move_to(&mut self, leg: LegId, place: Place) {
-        let slot = self.by_leg.get(&leg).copied();
-        if let Some(agent) = slot.and_then(|slot| self.slots[slot as usize].as_mut()) {
-            agent.place = place;
-        }
+    /// The leg is elsewhere now. Where its far end is, if that is known.
+    pub fn move_to(&mut self, leg: LegId, place: Place) -> Option<SocketAddr> {
+        let slot = self.by_leg.get(&leg).copied()?;
+        let agent = self.slots[slot as usize].as_mut()?;
+        agent.place = place;
+        agent.far_end
     }
 
     /// Answers for a leg no more.
@@ -269,14 +271,14 @@ impl Agents {
         let key = credentials.filter(|known| request.is_from_holder_of(known.key()));
         let key = key.ok_or(IceDiscard::WrongPassword)?.key();
         if let Some(refusal) = refusal(&request) {
-            return Ok(Taken::Answer { len: request.refuse(refusal, key, reply), moved: None });
+            return Ok(Taken::Answer { len: request.refuse(refusal, key, reply), far_end_of: None });
         }
         let len = request.succeed(source, key, reply);
         if self.is_anothers(source, slot, now) {
             return Err(IceDiscard::SourceTaken);
         }
-        let moved = self.prove(slot, source, &request, is_current, now);
-        Ok(Taken::Answer { len, moved })
+        let far_end_of = self.prove(slot, source, &request, is_current, now);
+        Ok(Taken::Answer { len, far_end_of })
     }
 
     /// Whether another leg is at this source: whoever knows one leg's password must not take another's media with it.
@@ -286,7 +288,7 @@ impl Agents {
         other.is_some_and(|other| other.far_end == Some(source) && now.since(other.last_request) < CONSENT)
     }
 
-    /// The source is the leg's. Says whose far end is there from now on, if it was not before.
+    /// The source is the leg's. Says whose far end is there.
     fn prove(
         &mut self,
         slot: u32,
@@ -308,12 +310,10 @@ impl Agents {
             self.by_source.remove(&forgotten);
         }
         self.by_source.insert(source, slot);
-        let is_chosen = agent.far_end.is_none() || request.use_candidate;
-        let moved = is_chosen && agent.far_end != Some(source);
-        moved.then(|| {
+        if agent.far_end.is_none() || request.use_candidate {
             agent.far_end = Some(source);
-            (agent.leg, agent.place)
-        })
+        }
+        (agent.far_end == Some(source)).then_some((agent.leg, agent.place))
     }
 }
 

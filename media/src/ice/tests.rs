@@ -79,9 +79,9 @@ fn hand_in(agents: &mut Agents, from: SocketAddr, datagram: &[u8], millis: u64) 
 }
 
 /// Whose far end the source is by this, if the request was answered.
-fn moved(taken: Result<Taken, IceDiscard>) -> Option<(LegId, Place)> {
+fn far_end_of(taken: Result<Taken, IceDiscard>) -> Option<(LegId, Place)> {
     match taken {
-        Ok(Taken::Answer { len, moved }) if len > 0 => moved,
+        Ok(Taken::Answer { len, far_end_of }) if len > 0 => far_end_of,
         other => panic!("not answered: {other:?}"),
     }
 }
@@ -133,17 +133,27 @@ fn a_source_is_a_legs_once_it_has_proved_to_hold_its_password() {
     assert_eq!(media_at(&mut agents, source(0)), Err(IceDiscard::Stranger));
     assert_eq!(hand_in(&mut agents, source(0), &DTLS, 0), Err(IceDiscard::Stranger));
     // The first is as good as chosen: there is no other yet.
-    assert_eq!(moved(hand_in(&mut agents, source(0), &request(&credentials, &[]), 0)), Some((LegId(1), 3)));
+    assert_eq!(
+        far_end_of(hand_in(&mut agents, source(0), &request(&credentials, &[]), 0)),
+        Some((LegId(1), 3))
+    );
     assert_eq!(media_at(&mut agents, source(0)), Ok(source(0)));
     assert_eq!(hand_in(&mut agents, source(0), &DTLS, 0), Ok(Taken::Dtls(LegId(1))));
     assert_eq!(media_at(&mut agents, source(1)), Err(IceDiscard::Stranger));
 
     // A second one is where it is once the far end says so; what comes from the first goes on being its.
-    assert_eq!(moved(hand_in(&mut agents, source(1), &request(&credentials, &[]), 0)), None);
+    assert_eq!(far_end_of(hand_in(&mut agents, source(1), &request(&credentials, &[]), 0)), None);
     assert_eq!(media_at(&mut agents, source(1)), Ok(source(0)));
     let chosen = request(&credentials, &[USE_CANDIDATE]);
-    assert_eq!(moved(hand_in(&mut agents, source(1), &chosen, 0)), Some((LegId(1), 3)));
-    assert_eq!(moved(hand_in(&mut agents, source(1), &chosen, 0)), None);
+    assert_eq!(far_end_of(hand_in(&mut agents, source(1), &chosen, 0)), Some((LegId(1), 3)));
+    // Said again with each of its requests, wherever the leg is by then.
+    assert_eq!(agents.move_to(LegId(1), 4), Some(source(1)));
+    assert_eq!(
+        far_end_of(hand_in(&mut agents, source(1), &request(&credentials, &[]), 0)),
+        Some((LegId(1), 4))
+    );
+    assert_eq!(far_end_of(hand_in(&mut agents, source(0), &request(&credentials, &[]), 0)), None);
+    agents.move_to(LegId(1), 3);
     assert_eq!(media_at(&mut agents, source(0)), Ok(source(1)));
 
     agents.remove(LegId(1));
@@ -176,7 +186,7 @@ fn what_is_not_understood_or_another_role_is_told_to_those_who_may_ask() {
         let mut reply = [0; REPLY_MAX];
         let request = request(&credentials, &[attribute]);
         let taken = agents.handle(source(0), &request, Time::ZERO, &mut reply);
-        let Ok(Taken::Answer { len, moved: None }) = taken else { panic!("{taken:?}") };
+        let Ok(Taken::Answer { len, far_end_of: None }) = taken else { panic!("{taken:?}") };
         assert_eq!((&reply[..2], &reply[26..28]), (&[1, 0x11][..], &code[..]));
         assert!(Message::parse(&reply[..len]).is_ok());
     }
@@ -192,9 +202,10 @@ fn a_restart_takes_new_credentials_and_keeps_the_way_until_they_are_used() {
     // Said again, nothing changes.
     assert!(agents.set(LegId(1), after.clone(), 0, Time::ZERO));
     assert_eq!(media_at(&mut agents, source(0)), Ok(source(0)));
-    assert_eq!(moved(hand_in(&mut agents, source(0), &request(&before, &[USE_CANDIDATE]), 0)), None);
+    let as_before = far_end_of(hand_in(&mut agents, source(0), &request(&before, &[USE_CANDIDATE]), 0));
+    assert_eq!(as_before, Some((LegId(1), 3)));
     let chosen = request(&after, &[USE_CANDIDATE]);
-    assert_eq!(moved(hand_in(&mut agents, source(1), &chosen, 0)), Some((LegId(1), 3)));
+    assert_eq!(far_end_of(hand_in(&mut agents, source(1), &chosen, 0)), Some((LegId(1), 3)));
     assert_eq!(hand_in(&mut agents, source(0), &request(&before, &[]), 0), Err(IceDiscard::UnknownUser));
     assert_eq!(agents.len(), 1);
 }
@@ -227,7 +238,7 @@ fn nobody_takes_anothers_source_while_that_one_is_there() {
     assert_eq!(media_at(&mut agents, source(0)), Ok(source(0)));
     let later = CONSENT + Duration::from_secs(1);
     let taken = hand_in(&mut agents, source(0), &taking, later.as_millis() as u64);
-    assert_eq!(moved(taken), Some((LegId(2), 0)));
+    assert_eq!(far_end_of(taken), Some((LegId(2), 0)));
     agents.remove(LegId(1));
     assert!(matches!(hand_in(&mut agents, source(0), &SRTP, 0), Ok(Taken::Media { leg: LegId(2), .. })));
 }
