@@ -180,7 +180,11 @@ async fn a_card_is_typed_while_the_agent_talks_and_only_its_end_is_told() {
     let told = payment.told("Result", "success").await;
     assert!(told.get("PaymentConfirmationCode").starts_with("sandbox_ch_"), "{told:?}");
     let all = payment.app.told("pay", 1).await;
-    assert!(all.iter().all(|told| !told.body.contains("4111") && !told.body.contains("739")));
+    // What is drawn at random, a name, may have them by chance; it is longer than any card number.
+    let words = all.iter().flat_map(|told| told.body.split(|c: char| !c.is_ascii_alphanumeric()));
+    for word in words.filter(|word| word.len() <= 20) {
+        assert!(!word.contains("4111") && !word.contains("739"), "{word}");
+    }
     // Each digit but the last.
     let parts = |item: &str| {
         all.iter().filter(|told| told.get("Capture") == item && told.get("PartialResult") == "true").count()
