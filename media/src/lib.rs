@@ -17,7 +17,8 @@
 //! [`poll_transmit`](Engine::poll_transmit), [`poll_event`](Engine::poll_event), [`poll_tap`](Engine::poll_tap) and
 //! [`poll_retired`](Engine::poll_retired). Whoever has a clock may tell what a tick took
 //! ([`note_times`](Engine::note_times)): the legs' ledgers quote it. Sound that is made while it is heard comes through a
-//! ring ([`feed`]): what is in that when a tick is made is part of what went in.
+//! ring ([`feed`]): what is in that when a tick is made is part of what went in, and how many of its marks were passed is seen
+//! at its other end.
 //!
 //! Invariants, each with a test:
 //! - What comes out depends on what went in and on nothing else: no clock, entropy, socket, file or lock.

@@ -23,6 +23,17 @@ async fn in_conference(node: &Running, token: &str) -> Call {
     Browser::new().await.call(node, token, "?To=floor&team=red&shoe=42").await
 }
 
+/// Who speaks in a conference of the first thread, and who in one of the other. Legs and conferences are spread over the
+/// threads: of two conferences one is on each, and whoever comes to both has been on both.
+async fn one_on_each_thread(node: &Running) -> [(&'static str, Peer, u32); 2] {
+    let (mut one, mut other) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
+    one.dial("conf-one").await;
+    other.dial("conf-other").await;
+    one.rtp.speak(1_300);
+    other.rtp.speak(1_900);
+    [("one", one, 1_300), ("other", other, 1_900)]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_and_a_phone_hear_each_other_and_its_application_is_told_what_it_said() {
     let (node, app, token) = stage("<Dial><Conference>floor</Conference></Dial>").await;
@@ -88,20 +99,14 @@ async fn keys_of_a_browser_reach_its_script_and_one_without_gcm_is_heard_as_well
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_moves_to_another_thread_keeps_its_port_and_is_heard() {
     let (node, app, token) = stage("<Pause length=\"60\"/>").await;
-    // Legs and conferences are spread over the threads: of two conferences one is on each, and whoever comes to both has
-    // been on both.
-    let (mut one, mut other) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
-    one.dial("conf-one").await;
-    other.dial("conf-other").await;
-    one.rtp.speak(1_300);
-    other.rtp.speak(1_900);
+    let speakers = one_on_each_thread(&node).await;
     let call = in_conference(&node, &token).await;
     call.speak(700);
     for _ in 0..2 {
-        for (name, phone, hertz) in [("one", &one, 1_300), ("other", &other, 1_900)] {
+        for (name, phone, hertz) in &speakers {
             app.says(name, &format!("<Dial><Conference>{name}</Conference></Dial>"));
             node.post(&format!("Calls/{}.json", call.sid), &format!("Url={}", app.url(name))).await;
-            tokio::join!(call.hears(hertz), phone.rtp.hears(700));
+            tokio::join!(call.hears(*hertz), phone.rtp.hears(700));
         }
     }
     let passed: f64 = node.figure("confab_browser_datagrams_passed_total", "worker=\"0\"").await
@@ -112,18 +117,14 @@ async fn a_browser_that_moves_to_another_thread_keeps_its_port_and_is_heard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_only_listen_hear_on_whichever_thread_they_are() {
     let (node, app, token) = stage("<Pause length=\"60\"/>").await;
-    let (mut one, mut other) = (Peer::udp(node.node.sip).await, Peer::udp(node.node.sip).await);
-    one.dial("conf-one").await;
-    other.dial("conf-other").await;
-    one.rtp.speak(1_300);
-    other.rtp.speak(1_900);
+    let speakers = one_on_each_thread(&node).await;
     // They stay: another who had the port of one of them would be sent what is theirs.
     let mut all = Vec::new();
-    for (name, hertz) in [("one", 1_300), ("other", 1_900)].repeat(3) {
+    for (name, _phone, hertz) in speakers.iter().cycle().take(6) {
         app.says("voice", &format!("<Dial><Conference>{name}</Conference></Dial>"));
         let calls = (0..6).map(|_| async { Browser::that_listens().await.call(&node, &token, "").await });
         let calls = join_all(calls).await;
-        join_all(calls.iter().map(|call| call.hears(hertz))).await;
+        join_all(calls.iter().map(|call| call.hears(*hertz))).await;
         all.extend(calls);
     }
 }
