@@ -7,8 +7,9 @@
 //!            └ DTLS ─ ring ─▶ control side          └ ring ─▶ the thread where the leg lives
 //! ```
 //!
-//! A leg keeps its port for life, since that is where its browser sends. So a leg that moves takes the port's socket along
-//! and sends on it from there; what comes for it is passed on by the thread that looks at the port.
+//! A leg keeps its port for life, since that is where its browser sends. So a leg that moves takes the port's socket along:
+//! its new thread sends on it and looks at it too ([`guests`](super::guests)). What either thread finds there and is for the
+//! other is passed on.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -56,6 +57,11 @@ impl BrowserPort {
 
     pub(super) const fn socket(&self) -> &Arc<UdpSocket> {
         &self.socket
+    }
+
+    /// Whether both are the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.socket, &other.socket)
     }
 }
 

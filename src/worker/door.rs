@@ -11,8 +11,9 @@ use confab_media::{Datagram, Engine, LegId, Port, Time};
 use super::WorkerIndex;
 use super::browser_port::{BrowserPort, HandshakeSink};
 use super::clock::{self, Stamps};
-use super::passing::{Neighbours, PASSED_LEN_MAX, Passed};
-use super::socket::{Batch, Received, SendBatch};
+use super::guests::Guests;
+use super::passing::{For, Incoming, Neighbours, Others, PASSED_LEN_MAX, Passed};
+use super::socket::{Batch, SendBatch};
 use crate::telemetry::{Counter, Metrics};
 
 /// Datagrams taken from the port at a time.
@@ -21,6 +22,10 @@ const BATCH: usize = 64;
 /// Times that the port is looked at for more in one tick: 4,096 datagrams are what 2,000 browsers send in two. What is more
 /// waits in the kernel, and is dropped there, so a flood costs a tick no more than this.
 const BATCHES_MAX: usize = 64;
+
+/// Times that another thread's port is looked at in one tick: 1,024 datagrams are what 1,000 guests send in one. What is more
+/// is left to that thread, so a flood of its port costs this one less.
+const GUESTS_BATCHES_MAX: usize = 16;
 
 /// How often it is looked for browsers that are gone.
 const LOST_LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,6 +38,8 @@ pub(crate) struct Door {
     me: WorkerIndex,
     port: BrowserPort,
     agents: Agents,
+    /// Of other threads' ports.
+    guests: Guests,
     batch: Batch<BATCH>,
     reply: Reply,
     out: SendBatch<BATCH>,
@@ -48,6 +55,7 @@ struct Figures {
     discards: [Arc<Counter>; IceDiscard::ALL.len()],
     answers: Arc<Counter>,
     passed: Arc<Counter>,
+    fetched: Arc<Counter>,
     not_passed: Arc<Counter>,
     send_failed: Arc<Counter>,
 }
@@ -64,7 +72,11 @@ impl Figures {
             answers: counter("confab_browser_stun_answers_total", "STUN requests of browsers answered."),
             passed: counter(
                 "confab_browser_datagrams_passed_total",
-                "Datagrams of browsers passed on to the media thread where their leg lives.",
+                "Datagrams of browsers passed on to the media thread where their leg lives, or whose port they came to.",
+            ),
+            fetched: counter(
+                "confab_browser_datagrams_fetched_total",
+                "Datagrams of browsers taken from another thread's port by the media thread where their leg lives.",
             ),
             not_passed: counter(
                 "confab_browser_datagrams_not_passed_total",
@@ -85,7 +97,7 @@ impl Figures {
 impl Door {
     pub(super) fn new(
         me: WorkerIndex,
-        port: BrowserPort,
+        ports: &[BrowserPort],
         legs_max: usize,
         handshakes: HandshakeSink,
         neighbours: Neighbours,
@@ -93,8 +105,9 @@ impl Door {
     ) -> Self {
         Self {
             me,
-            port,
+            port: ports[me].clone(),
             agents: Agents::new(legs_max),
+            guests: Guests::new(ports.to_vec(), legs_max),
             batch: Batch::new(),
             reply: [0; REPLY_MAX],
             out: SendBatch::new(),
@@ -119,41 +132,48 @@ impl Door {
         self.agents.remove(leg);
     }
 
-    /// A leg lives on this thread now. If it is known where its far end is, it is told: it may have been on its way when that
-    /// was found.
+    /// A leg lives at that place now. If it is known where its far end is, that place is told: it may have been on its way when
+    /// that was found.
     pub(super) fn leg_is_at(&mut self, leg: LegId, place: Place, engine: &mut Engine) {
         if let Some(far_end) = self.agents.move_to(leg, place) {
             let Self { me, neighbours, figures, .. } = self;
-            let mut onwards = Onwards { me: *me, neighbours, figures, engine };
+            let mut onwards = Onwards { me: *me, others: &mut neighbours.to, figures, engine };
             onwards.hand_on(leg, place, far_end, &[], clock::now());
         }
     }
 
-    /// Takes what has come to the port, and what others have passed on.
-    pub(super) fn receive(&mut self, engine: &mut Engine, stamps: Stamps) {
-        let now = clock::now();
-        let Self { me, port, agents, batch, reply, handshakes, neighbours, figures, .. } = self;
-        let onwards = Onwards { me: *me, neighbours, figures, engine };
-        let mut way = Inwards { onwards, port, agents, reply, handshakes, now };
-        for _ in 0..BATCHES_MAX {
-            let taken = batch.receive(port.socket(), |received| way.take(stamps, &received));
-            if taken < BATCH {
-                break;
-            }
+    /// A leg lives on this thread from now on whose browser comes to that port.
+    pub(super) fn leg_arrives(&mut self, leg: LegId, port: &BrowserPort) {
+        if !port.is(&self.port) {
+            self.guests.arrives(leg, port);
         }
-        handshakes.flush();
-        self.take_passed(engine);
-        self.find_lost(now);
     }
 
-    fn take_passed(&mut self, engine: &mut Engine) {
-        let mut buffer = [0; PASSED_LEN_MAX];
-        for ring in &mut self.neighbours.from {
-            while let Some(Passed { leg, far_end, received_at, payload }) = ring.take(&mut buffer) {
-                let datagram = Datagram { port: Port::Rtp, source: far_end, payload, received_at };
-                engine.handle_datagram(leg, &datagram);
-            }
-        }
+    /// A leg lives on this thread no more.
+    pub(super) fn leg_leaves(&mut self, leg: LegId) {
+        self.guests.leaves(leg);
+    }
+
+    /// All legs of this thread are gone.
+    pub(super) fn legs_are_lost(&mut self) {
+        self.guests.all_leave();
+    }
+
+    /// Takes what has come to the port and, of guests, to others' ports, and what others have passed on.
+    pub(super) fn receive(&mut self, engine: &mut Engine, stamps: Stamps) {
+        let now = clock::now();
+        let Self { me, port, agents, guests, batch, reply, handshakes, neighbours, figures, .. } = self;
+        let Neighbours { to: others, from } = neighbours;
+        let onwards = Onwards { me: *me, others, figures, engine };
+        let mut way = Inwards { onwards, port, agents, guests, reply, handshakes, now };
+        // What others found came before what is still to be found.
+        way.take_passed(from);
+        way.look_at_port(batch, stamps);
+        way.look_at_ports_of_guests(batch, stamps);
+        // Others may have been looking at the same port.
+        way.take_passed(from);
+        handshakes.flush();
+        self.find_lost(now);
     }
 
     fn find_lost(&mut self, now: Time) {
@@ -181,42 +201,91 @@ impl Door {
     }
 }
 
-/// The way of one datagram inwards.
+/// The way of datagrams inwards.
 struct Inwards<'a> {
     onwards: Onwards<'a>,
     port: &'a BrowserPort,
     agents: &'a mut Agents,
+    guests: &'a mut Guests,
     reply: &'a mut Reply,
     handshakes: &'a mut HandshakeSink,
     now: Time,
 }
 
 impl Inwards<'_> {
-    fn take(&mut self, stamps: Stamps, received: &Received<'_>) {
-        match self.agents.handle(received.source, received.payload, self.now, self.reply) {
+    fn look_at_port(&mut self, batch: &mut Batch<BATCH>, stamps: Stamps) {
+        let port = self.port;
+        for _ in 0..BATCHES_MAX {
+            let taken = batch.receive(port.socket(), |received| {
+                self.take(received.source, received.payload, stamps.received_at(received.stamp));
+            });
+            if taken < BATCH {
+                return;
+            }
+        }
+    }
+
+    fn look_at_ports_of_guests(&mut self, batch: &mut Batch<BATCH>, stamps: Stamps) {
+        let Self { onwards, guests, now, .. } = self;
+        for (home, port) in guests.ports() {
+            for _ in 0..GUESTS_BATCHES_MAX {
+                let taken = batch.receive(port.socket(), |received| {
+                    let (source, payload) = (received.source, received.payload);
+                    let received_at = stamps.received_at(received.stamp);
+                    match guests.whose(home, source, payload, *now) {
+                        Some(leg) => onwards.take_for_guest(leg, source, payload, received_at),
+                        None => onwards.pass(home, &Passed { to: For::Port, source, received_at, payload }),
+                    }
+                });
+                if taken < BATCH {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take_passed(&mut self, from: &mut [Incoming]) {
+        let mut buffer = [0; PASSED_LEN_MAX];
+        for ring in from {
+            while let Some(Passed { to, source, received_at, payload }) = ring.take(&mut buffer) {
+                match to {
+                    For::Leg(leg) => {
+                        if payload.is_empty() {
+                            self.guests.is_at(leg, source, self.now);
+                        }
+                        self.onwards.take(leg, source, payload, received_at);
+                    }
+                    For::Port => self.take(source, payload, received_at),
+                }
+            }
+        }
+    }
+
+    /// One that came to this thread's port.
+    fn take(&mut self, source: SocketAddr, payload: &[u8], received_at: Time) {
+        match self.agents.handle(source, payload, self.now, self.reply) {
             Ok(Taken::Answer { len, far_end_of }) => {
                 self.onwards.figures.answers.increment();
-                if !self.port.send(&self.reply[..len], received.source) {
+                if !self.port.send(&self.reply[..len], source) {
                     self.onwards.figures.send_failed.increment();
                 }
                 if let Some((leg, place)) = far_end_of {
-                    self.onwards.hand_on(leg, place, received.source, &[], self.now);
+                    self.onwards.hand_on(leg, place, source, &[], self.now);
                 }
             }
-            Ok(Taken::Dtls(leg)) => self.handshakes.put(leg, received.source, received.payload),
+            Ok(Taken::Dtls(leg)) => self.handshakes.put(leg, source, payload),
             Ok(Taken::Media { leg, place, far_end }) => {
-                let received_at = stamps.received_at(received.stamp);
-                self.onwards.hand_on(leg, place, far_end, received.payload, received_at);
+                self.onwards.hand_on(leg, place, far_end, payload, received_at);
             }
             Err(discard) => self.onwards.figures.count(discard),
         }
     }
 }
 
-/// The way from the port to where a leg lives.
+/// The way from a port to where a leg lives.
 struct Onwards<'a> {
     me: WorkerIndex,
-    neighbours: &'a mut Neighbours,
+    others: &'a mut Others,
     figures: &'a Figures,
     engine: &'a mut Engine,
 }
@@ -225,11 +294,23 @@ impl Onwards<'_> {
     /// To the engine here, or to the thread where the leg lives.
     fn hand_on(&mut self, leg: LegId, place: Place, source: SocketAddr, payload: &[u8], received_at: Time) {
         if place == self.me {
-            let datagram = Datagram { port: Port::Rtp, source, payload, received_at };
-            return self.engine.handle_datagram(leg, &datagram);
+            return self.take(leg, source, payload, received_at);
         }
-        let passed = Passed { leg, far_end: source, received_at, payload };
-        match self.neighbours.to(place).is_some_and(|ring| ring.put(&passed)) {
+        self.pass(place, &Passed { to: For::Leg(leg), source, received_at, payload });
+    }
+
+    fn take_for_guest(&mut self, leg: LegId, source: SocketAddr, payload: &[u8], received_at: Time) {
+        self.figures.fetched.increment();
+        self.take(leg, source, payload, received_at);
+    }
+
+    fn take(&mut self, leg: LegId, source: SocketAddr, payload: &[u8], received_at: Time) {
+        let datagram = Datagram { port: Port::Rtp, source, payload, received_at };
+        self.engine.handle_datagram(leg, &datagram);
+    }
+
+    fn pass(&mut self, to: WorkerIndex, passed: &Passed<'_>) {
+        match self.others.at(to).is_some_and(|ring| ring.put(passed)) {
             true => self.figures.passed.increment(),
             false => self.figures.not_passed.increment(),
         }

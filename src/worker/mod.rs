@@ -5,6 +5,7 @@ mod clock;
 mod deadline;
 mod door;
 mod fan_out;
+mod guests;
 mod passing;
 mod ports;
 mod queue;
@@ -87,16 +88,15 @@ impl Workers {
         let (reported, reports) = mpsc::channel(REPORTS_MAX);
         let (mut workers, bell) = (Vec::new(), Bell::default());
         let mut handshakes = Vec::new();
-        let neighbours = Neighbours::of_all(ports.len());
-        let mut doors = ports.iter().zip(neighbours);
+        let mut neighbours = Neighbours::of_all(ports.len()).into_iter();
         let began = now();
         for index in 0..settings.threads {
-            let door = match doors.next() {
-                Some((port, neighbours)) => {
+            let door = match neighbours.next() {
+                Some(neighbours) => {
                     let (sink, reader) = browser_port::handshakes(metrics, &index.to_string())?;
                     handshakes.push(reader);
                     let legs_max = settings.engine.legs_max;
-                    Some(Door::new(index, port.clone(), legs_max, sink, neighbours, metrics))
+                    Some(Door::new(index, &ports, legs_max, sink, neighbours, metrics))
                 }
                 None => None,
             };

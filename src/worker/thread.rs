@@ -100,6 +100,9 @@ struct Polled {
 impl<'a> Thread<'a> {
     fn new(start: &'a mut Start) -> Self {
         let now = clock::now();
+        if let Some(door) = &mut start.door {
+            door.legs_are_lost();
+        }
         Self {
             engine: engine(start),
             legs: Vec::with_capacity(start.settings.legs_max),
@@ -141,9 +144,7 @@ impl<'a> Thread<'a> {
                 Some(Order::AddLeg(id, leg, way)) => {
                     match way {
                         LegWay::Own(sockets) => self.poll(leg.id(), sockets),
-                        LegWay::Shared(port) => {
-                            self.ways.insert(leg.id(), Way::Shared(port));
-                        }
+                        LegWay::Shared(port) => self.share(leg.id(), port),
                     }
                     self.engine.handle_command(Command { id, ask: Ask::AddLeg(leg) });
                 }
@@ -293,10 +294,18 @@ impl<'a> Thread<'a> {
         self.legs.push(Polled { leg, sockets, connected: false });
     }
 
+    fn share(&mut self, leg: LegId, port: BrowserPort) {
+        self.at_door(|door| door.leg_arrives(leg, &port));
+        self.ways.insert(leg, Way::Shared(port));
+    }
+
     fn unpoll(&mut self, leg: LegId) -> Option<LegWay> {
         let place = match self.ways.remove(&leg)? {
             Way::Own(place) => place,
-            Way::Shared(port) => return Some(LegWay::Shared(port)),
+            Way::Shared(port) => {
+                self.at_door(|door| door.leg_leaves(leg));
+                return Some(LegWay::Shared(port));
+            }
         };
         let polled = self.legs.swap_remove(place);
         if let Some(moved) = self.legs.get(place) {
