@@ -4,6 +4,9 @@
 //! A frame's 20 ms are cut into 20 slots of 1 ms. Each leg has a slot, in which it first takes what has
 //! arrived (the kernel has stamped it, so when it is taken does not matter) and then sends. The
 //! schedule is absolute: a late slot is caught up with and never moves those after it.
+//!
+//! Who only listens may be late without harm; a talker who is late is heard to be. So where few of many talk they have a
+//! thread to themselves, which goes before the others.
 
 use std::io;
 use std::net::UdpSocket;
@@ -24,7 +27,7 @@ use super::signalling::Answered;
 use super::srtp::{Keys, Protection};
 use super::stage::{Part, Stage};
 use super::voice::Voice;
-use super::wire;
+use super::wire::{self, Precedence};
 
 /// Legs' phases are spread over the 20 ms of a packet, a slot for each millisecond.
 const SLOTS: u64 = 20;
@@ -35,6 +38,8 @@ pub(super) const LATE_MS: f64 = 10.0;
 const LATE_NS: i64 = (LATE_MS * 1e6) as i64;
 /// Of a second, what one thread may take for its legs without falling behind, in µs: half.
 const THREAD_LOAD_MAX: usize = 500_000;
+/// The same of talkers who have a thread to themselves: an eighth, so that they hardly ever wait for each other either.
+const TALKERS_LOAD_MAX: usize = 125_000;
 /// The largest datagram we look at; audio packets are far smaller.
 const DATAGRAM_MAX: usize = 2_048;
 /// What a browser's connection takes besides, in µs. It only settles how many threads share the callers.
@@ -293,6 +298,8 @@ pub(super) struct Harvest {
 #[derive(Debug)]
 pub(super) struct MediaThreads {
     stage: Arc<Stage>,
+    /// To all talkers' thread, if they have one.
+    talkers: Option<SyncSender<MediaLeg>>,
     doors: Vec<SyncSender<MediaLeg>>,
     threads: Vec<JoinHandle<Harvest>>,
 }
@@ -303,25 +310,35 @@ impl MediaThreads {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(stage: &Arc<Stage>) -> io::Result<Self> {
-        let legs = stage.plan.legs();
-        let count = load(&stage.plan).div_ceil(THREAD_LOAD_MAX).min(legs);
-        let mut doors = Vec::new();
-        let mut threads = Vec::new();
-        for n in 0..count {
-            // Room for all legs at once, so that handing one over never waits.
-            let (door, incoming) = sync_channel(legs);
-            let stage = Arc::clone(stage);
-            let name = format!("callers-{n}");
-            let work = move || serve(&incoming, &stage);
-            threads.push(std::thread::Builder::new().name(name).spawn(work)?);
-            doors.push(door);
+        let mut all = Self { stage: Arc::clone(stage), talkers: None, doors: Vec::new(), threads: Vec::new() };
+        if talkers_are_apart(&stage.plan) {
+            all.talkers = Some(all.start_one("talkers".to_owned(), Precedence::Talkers)?);
         }
-        Ok(Self { stage: Arc::clone(stage), doors, threads })
+        let count = load(&stage.plan, |_| true).div_ceil(THREAD_LOAD_MAX).min(stage.plan.legs());
+        for n in 0..count {
+            let door = all.start_one(format!("callers-{n}"), Precedence::Callers)?;
+            all.doors.push(door);
+        }
+        Ok(all)
+    }
+
+    fn start_one(&mut self, name: String, precedence: Precedence) -> io::Result<SyncSender<MediaLeg>> {
+        // Room for all legs at once, so that handing one over never waits.
+        let (door, incoming) = sync_channel(self.stage.plan.legs());
+        let stage = Arc::clone(&self.stage);
+        let work = move || {
+            wire::prefer_this_thread(precedence);
+            serve(&incoming, &stage)
+        };
+        self.threads.push(std::thread::Builder::new().name(name).spawn(work)?);
+        Ok(door)
     }
 
     /// Lets a leg begin to speak and hear.
     pub(super) fn add(&self, leg: MediaLeg) -> io::Result<()> {
-        let door = &self.doors[leg.number.0 % self.doors.len()];
+        let talks = self.stage.plan.is_talker(leg.number);
+        let apart = self.talkers.as_ref().filter(|_| talks);
+        let door = apart.unwrap_or(&self.doors[leg.number.0 % self.doors.len()]);
         door.try_send(leg).map_err(|refused| match refused {
             TrySendError::Full(_) => io::Error::other("more legs than planned"),
             TrySendError::Disconnected(_) => io::Error::other("a sending thread has died"),
@@ -353,21 +370,28 @@ impl Drop for MediaThreads {
     }
 }
 
-/// What all legs take in a second, in µs, with room to spare: at 50 packets each, G.711 was measured at 300, Opus at 2,000.
-fn load(plan: &Plan) -> usize {
-    let browsers = plan.browsers() * BROWSER_LOAD;
-    let of = |leg| match plan.codec_of(LegNumber(leg)) {
-        Codec::Pcmu | Codec::Pcma => 1_000,
-        Codec::L16 => 1_500,
-        Codec::G722 => 2_000,
-        Codec::Opus => 4_000,
+/// What those of all legs take in a second, in µs, with room to spare: at 50 packets each, G.711 was measured at 300, Opus at
+/// 2,000.
+fn load(plan: &Plan, counts: impl Fn(LegNumber) -> bool) -> usize {
+    let of = |leg| {
+        let sound = match plan.codec_of(leg) {
+            Codec::Pcmu | Codec::Pcma => 1_000,
+            Codec::L16 => 1_500,
+            Codec::G722 => 2_000,
+            Codec::Opus => 4_000,
+        };
+        sound + if plan.is_browser(leg) { BROWSER_LOAD } else { 0 }
     };
-    (0..plan.legs()).map(of).sum::<usize>() + browsers
+    (0..plan.legs()).map(LegNumber).filter(|leg| counts(*leg)).map(of).sum()
+}
+
+/// Whether there are so few talkers among others that a thread to themselves keeps their schedule better.
+fn talkers_are_apart(plan: &Plan) -> bool {
+    plan.talkers() < plan.legs() && load(plan, |leg| plan.is_talker(leg)) <= TALKERS_LOAD_MAX
 }
 
 /// A thread's life: slot after slot until the run stops.
 fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
-    wire::prefer_this_thread();
     let mut harvest = Harvest::default();
     let mut slots: [Vec<MediaLeg>; SLOTS as usize] = Default::default();
     let mut buffer = [0; DATAGRAM_MAX];
@@ -459,6 +483,15 @@ fn sleep_until(due_ns: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_talkers_among_many_are_apart_and_many_or_none_but_they_are_not() {
+        let is_apart = |legs, conferences, talkers| {
+            talkers_are_apart(&Plan::new(legs, conferences, talkers, 5).unwrap())
+        };
+        assert!(is_apart(250, 1, 3) && is_apart(250, 25, 5));
+        assert!(!is_apart(250, 25, 6) && !is_apart(250, 25, 10) && !is_apart(2, 1, 2));
+    }
 
     #[test]
     fn legs_of_any_conference_are_spread_over_the_frame() {
