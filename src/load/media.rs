@@ -6,7 +6,8 @@
 //! schedule is absolute: a late slot is caught up with and never moves those after it.
 //!
 //! Who only listens may be late without harm; a talker who is late is heard to be. So where few of many talk they have a
-//! thread to themselves, which goes before the others.
+//! thread to themselves, which goes before ordinary ones. The others then go after the node's: what they do at once for
+//! hundreds of listeners takes both cores of a small machine, and would make the node late that they judge.
 
 use std::io;
 use std::net::UdpSocket;
@@ -27,7 +28,7 @@ use super::signalling::Answered;
 use super::srtp::{Keys, Protection};
 use super::stage::{Part, Stage};
 use super::voice::Voice;
-use super::wire::{self, Precedence};
+use super::wire;
 
 /// Legs' phases are spread over the 20 ms of a packet, a slot for each millisecond.
 const SLOTS: u64 = 20;
@@ -278,7 +279,16 @@ impl Protections {
     }
 }
 
-/// How well the callers kept their own schedule, while measuring.
+/// Whether it matters when a thread's legs send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schedule {
+    /// Some of them talk.
+    Kept,
+    /// None does: what they send is silence.
+    Loose,
+}
+
+/// How well the callers kept their own schedule, while measuring: those whose lateness could be heard.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Punctuality {
     /// Lateness of each packet sent, ms.
@@ -310,26 +320,25 @@ impl MediaThreads {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(stage: &Arc<Stage>) -> io::Result<Self> {
-        let mut all = Self { stage: Arc::clone(stage), talkers: None, doors: Vec::new(), threads: Vec::new() };
+        let mut all =
+            Self { stage: Arc::clone(stage), talkers: None, doors: Vec::new(), threads: Vec::new() };
         if talkers_are_apart(&stage.plan) {
-            all.talkers = Some(all.start_one("talkers".to_owned(), Precedence::Talkers)?);
+            all.talkers = Some(all.start_one("talkers".to_owned(), Schedule::Kept)?);
         }
+        let schedule = if all.talkers.is_some() { Schedule::Loose } else { Schedule::Kept };
         let count = load(&stage.plan, |_| true).div_ceil(THREAD_LOAD_MAX).min(stage.plan.legs());
         for n in 0..count {
-            let door = all.start_one(format!("callers-{n}"), Precedence::Callers)?;
+            let door = all.start_one(format!("callers-{n}"), schedule)?;
             all.doors.push(door);
         }
         Ok(all)
     }
 
-    fn start_one(&mut self, name: String, precedence: Precedence) -> io::Result<SyncSender<MediaLeg>> {
+    fn start_one(&mut self, name: String, schedule: Schedule) -> io::Result<SyncSender<MediaLeg>> {
         // Room for all legs at once, so that handing one over never waits.
         let (door, incoming) = sync_channel(self.stage.plan.legs());
         let stage = Arc::clone(&self.stage);
-        let work = move || {
-            wire::prefer_this_thread(precedence);
-            serve(&incoming, &stage)
-        };
+        let work = move || serve(&incoming, &stage, schedule);
         self.threads.push(std::thread::Builder::new().name(name).spawn(work)?);
         Ok(door)
     }
@@ -391,7 +400,10 @@ fn talkers_are_apart(plan: &Plan) -> bool {
 }
 
 /// A thread's life: slot after slot until the run stops.
-fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
+fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage, schedule: Schedule) -> Harvest {
+    if schedule == Schedule::Kept {
+        wire::prefer_this_thread();
+    }
     let mut harvest = Harvest::default();
     let mut slots: [Vec<MediaLeg>; SLOTS as usize] = Default::default();
     let mut buffer = [0; DATAGRAM_MAX];
@@ -412,11 +424,12 @@ fn serve(incoming: &Receiver<MediaLeg>, stage: &Stage) -> Harvest {
                 leg.speak_ahead(frame, due, (slot, place), stage, &mut line);
                 continue;
             }
-            if let Some(late) = leg.speak(frame, due, stage) {
+            let late = leg.speak(frame, due, stage);
+            if let Some(late) = late.filter(|_| schedule == Schedule::Kept) {
                 harvest.punctuality.note(leg, late, stage.part_of(frame), stage);
             }
         }
-        send_due(due, &mut line, &mut slots, &mut harvest.punctuality, stage);
+        send_due(due, &mut line, &mut slots, (&mut harvest.punctuality, schedule), stage);
         tick += 1;
     }
     harvest.legs = slots.into_iter().flatten().collect();
@@ -432,7 +445,7 @@ fn send_due(
     now_ns: i64,
     line: &mut DelayLine,
     slots: &mut [Vec<MediaLeg>; SLOTS as usize],
-    punctuality: &mut Punctuality,
+    (punctuality, schedule): (&mut Punctuality, Schedule),
     stage: &Stage,
 ) {
     while let Some(waiting) = line.take_due(now_ns) {
@@ -443,7 +456,9 @@ fn send_due(
         }
         // Looked for once a millisecond: up to that long is as it should be.
         let late = (wire::monotonic_ns() - waiting.due_ns - SLOT_NS).max(0);
-        punctuality.note(leg, late, stage.part_at(waiting.due_ns), stage);
+        if schedule == Schedule::Kept {
+            punctuality.note(leg, late, stage.part_at(waiting.due_ns), stage);
+        }
     }
 }
 

@@ -106,21 +106,12 @@ pub(super) fn raise_file_limit() -> u64 {
     limit.rlim_cur
 }
 
-/// Which of the callers' threads goes first where there are fewer cores than threads: an urgency of `SCHED_FIFO`.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Precedence {
-    /// Of most callers.
-    Callers = 1,
-    /// Of those whose lateness is heard.
-    Talkers = 2,
-}
-
-/// Puts the calling thread in front of the ordinary ones (`SCHED_FIFO`), so that callers keep their schedule beside a busy
-/// node. Refused without the privilege, and then nothing changes.
-pub(super) fn prefer_this_thread(precedence: Precedence) {
-    let urgency = libc::sched_param { sched_priority: precedence as libc::c_int };
+/// Puts the calling thread in front of the ordinary ones (`SCHED_FIFO`, lowest urgency), so that callers
+/// keep their schedule beside a busy node. Refused without the privilege, and then nothing changes.
+pub(super) fn prefer_this_thread() {
+    let lowest = libc::sched_param { sched_priority: 1 };
     // SAFETY: the parameter is live; 0 means the calling thread.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const urgency) };
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const lowest) };
 }
 
 /// Clock ticks in a second, the unit of `/proc/PID/stat`.

@@ -20,7 +20,7 @@ use crate::load::histogram::{Histogram, Times};
 use crate::load::plan::random_u32;
 use crate::load::rtp::{self, HEADER, Header, PACKET_MAX};
 use crate::load::sdp::{Answer, EVENTS};
-use crate::load::wire::{self, Precedence};
+use crate::load::wire;
 
 /// A slot for each millisecond of a packet.
 const SLOTS: u64 = 20;
@@ -418,7 +418,7 @@ impl Drop for Phones {
 }
 
 fn serve(orders: &Receiver<Order>, stop: &AtomicBool) -> Punctuality {
-    wire::prefer_this_thread(Precedence::Callers);
+    wire::prefer_this_thread();
     let eyes = Eyes::new();
     let mut punctuality = Punctuality::default();
     let mut slots: [Vec<Phone>; SLOTS as usize] = Default::default();
