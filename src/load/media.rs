@@ -34,9 +34,12 @@ use super::wire;
 const SLOTS: u64 = 20;
 /// A slot's length.
 const SLOT_NS: i64 = 1_000_000;
-/// A packet of ours that leaves this long after its time is late, and what breaks soon after may be its doing.
+/// A packet of ours that leaves this long after its time is late.
 pub(super) const LATE_MS: f64 = 10.0;
 const LATE_NS: i64 = (LATE_MS * 1e6) as i64;
+/// With this lateness what breaks soon after may be its doing: a node keeps so much in reserve on a line without jitter, and
+/// more would be delay for everybody.
+const FELT_NS: i64 = 4_000_000;
 /// Of a second, what one thread may take for its legs without falling behind, in µs: half.
 const THREAD_LOAD_MAX: usize = 500_000;
 /// The same of talkers who have a thread to themselves: an eighth, so that they hardly ever wait for each other either.
@@ -464,7 +467,7 @@ fn send_due(
 
 impl Punctuality {
     fn note(&mut self, leg: &MediaLeg, late_ns: i64, part: Part, stage: &Stage) {
-        if late_ns > LATE_NS {
+        if late_ns > FELT_NS {
             stage.note_late(leg.conference, wire::monotonic_ns());
         }
         if part.is_measured() {

@@ -249,7 +249,7 @@ impl Report {
     /// Whether the callers themselves were once so late that some faults were not counted. A test that
     /// wants every fault counted should run again then.
     pub fn is_disturbed(&self) -> bool {
-        self.own_lateness_ms.max > LATE_MS
+        self.own_lateness_ms.max > LATE_MS || self.hearing.excused > 0
     }
 }
 

@@ -10,9 +10,11 @@ use super::spectrum::Spectrum;
 use super::tone::Tones;
 use super::wire;
 
-/// How long after one of our own packets left late a broken frame may be its consequence: playout
-/// buffers take some time to find their depth again.
-const LATE_SHADOW_NS: i64 = 500_000_000;
+/// How long after one of our own packets left late what breaks or jumps may be its consequence: a receive buffer that was
+/// found too short grows at once, and is shortened again when nothing was late for a second and the sound allows it.
+const LATE_SHADOW_NS: i64 = 2_000_000_000;
+/// The stamp of a late packet can be a little after what it has broken.
+const LATE_BEFORE_NS: i64 = 500_000_000;
 const NOT_YET: u64 = u64::MAX;
 
 /// The part of the run that a moment belongs to.
@@ -175,8 +177,7 @@ impl Stage {
     /// Whether something odd at this moment may be a consequence of our own late sending.
     pub(super) fn is_in_late_shadow(&self, conference: usize, time_ns: i64) -> bool {
         let late = self.late[conference].load(Ordering::Acquire);
-        // The stamp of a late packet can be a little after what it has broken.
-        (time_ns - late).abs() < LATE_SHADOW_NS
+        (-LATE_BEFORE_NS..LATE_SHADOW_NS).contains(&(time_ns - late))
     }
 }
 
@@ -206,6 +207,18 @@ mod tests {
                 Part::After
             ]
         );
+    }
+
+    #[test]
+    fn what_a_late_packet_may_have_broken_is_not_what_was_long_before_or_after_or_elsewhere() {
+        let stage = Stage::new(&Plan::new(4, 2, 2, 5).unwrap());
+        let at = |ms: i64| 60_000_000_000 + ms * 1_000_000;
+        stage.note_late(1, at(0));
+        for (conference, ms, is_shadowed) in
+            [(1, -600, false), (1, -400, true), (1, 1_900, true), (1, 2_100, false), (0, 100, false)]
+        {
+            assert_eq!(stage.is_in_late_shadow(conference, at(ms)), is_shadowed, "{conference} {ms}");
+        }
     }
 
     #[test]

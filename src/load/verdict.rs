@@ -209,7 +209,7 @@ fn notes(report: &Report, measured: bool) -> Vec<String> {
     }
     if report.hearing.excused > 0 {
         notes.push(format!(
-            "{} broken frames came within half a second of a packet of ours that left late, and are \
+            "{} broken frames came within two seconds of a packet of ours that left more than 4 ms late, and are \
              not held against the node",
             report.hearing.excused
         ));
