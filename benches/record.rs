@@ -51,8 +51,15 @@ fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
     let settings = RecorderSettings {
         folder: folder.path().to_owned(),
         disk: Arc::new(Files),
-        taps: vec![Box::new(move |tap| {
-            source.lock().expect("no panic").pop_front().map(|next| *tap = next).is_some()
+        taps: vec![Box::new(move |to| {
+            // Together what is of one leg, as it is handed over by a media thread's ring.
+            let mut taps: Vec<Tap> = source.lock().expect("no panic").drain(..).collect();
+            taps.sort_by_key(|tap| match tap.of {
+                Tapped::Leg(leg) => leg.0,
+                Tapped::Conference(conference) => conference.0,
+            });
+            taps.iter().for_each(|tap| to(tap.head(), tap.frame.samples()));
+            !taps.is_empty()
         })],
     };
     let (recorder, mut reports) = Recorder::start(settings, &Metrics::new()).expect("threads");

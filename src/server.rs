@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use confab_media::{EngineSettings, SampleRate, Tap};
+use confab_media::{EngineSettings, SampleRate};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -709,7 +709,7 @@ fn start_recorder(
 ) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
     let refused = |source| StartError::Recordings { folder: folder.clone(), source };
     let found = recording::find(&folder).map_err(refused)?;
-    let source: TapSource = Box::new(move |tap: &mut Tap| taps.take(tap));
+    let source: TapSource = Box::new(move |to| taps.hand_over(to));
     let settings = RecorderSettings { folder: folder.clone(), disk: Arc::new(Files), taps: vec![source] };
     let (recorder, reports) = Recorder::start(settings, metrics).map_err(refused)?;
     let recorder = recorder.at_rate(match config.recordings.rate {

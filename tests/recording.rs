@@ -106,7 +106,10 @@ fn record(folder: &Path, taps: &Arc<Mutex<VecDeque<Tap>>>) -> Vec<Manifest> {
     let settings = RecorderSettings {
         folder: folder.to_owned(),
         disk: Arc::new(Files),
-        taps: vec![Box::new(move |tap| source.lock().unwrap().pop_front().map(|next| *tap = next).is_some())],
+        taps: vec![Box::new(move |to| {
+            let next = source.lock().unwrap().pop_front();
+            next.inspect(|tap| to(tap.head(), tap.frame.samples())).is_some()
+        })],
     };
     let (recorder, mut reports) = Recorder::start(settings, &Metrics::new()).unwrap();
     for leg in [1, 2, 3] {

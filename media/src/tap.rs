@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Tap, TapHead, TapSide, Tapped};
+use crate::event::{TapHead, TapSide, Tapped};
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::time::{Tick, Time};
 
@@ -46,6 +46,11 @@ impl Taps {
             self.dropped_since = self.dropped_since.saturating_add(1);
             return;
         }
+        if self.heads.is_empty() {
+            // Begins at the front again, so that only so much memory is ever touched as a tick needs.
+            self.samples.clear();
+            self.taken = 0;
+        }
         if self.samples.len() + sound.len() > self.samples.capacity() {
             self.samples.drain(..self.taken);
             self.taken = 0;
@@ -55,21 +60,12 @@ impl Taps {
         self.samples.extend_from_slice(sound);
     }
 
-    /// Makes `tap` the next frame, if there is one. Whether there was.
-    pub(crate) fn take(&mut self, tap: &mut Tap) -> bool {
-        let Some(head) = self.heads.pop_front() else {
-            return false;
-        };
-        let end = self.taken + head.rate.frame_len();
-        tap.begin(head).copy_from_slice(&self.samples[self.taken..end]);
-        self.taken = end;
-        if self.heads.is_empty() {
-            // Begins at the front again, so that only so much memory is ever touched as a tick needs.
-            self.heads.clear();
-            self.samples.clear();
-            self.taken = 0;
-        }
-        true
+    /// The next frame, where it lies.
+    pub(crate) fn next(&mut self) -> Option<(TapHead, &[i16])> {
+        let head = self.heads.pop_front()?;
+        let begin = self.taken;
+        self.taken += head.rate.frame_len();
+        Some((head, &self.samples[begin..self.taken]))
     }
 
     pub(crate) const fn dropped(&self) -> u64 {

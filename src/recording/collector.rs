@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use confab_media::{LegId, Tap, TapHead, Tapped, Time};
+use confab_media::{LegId, TapHead, Tapped, Time};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
-use super::batch::Batch;
 use super::door::{self, Door};
 use super::manifest::Name;
 use super::placing::{Block, PauseBehavior, Placing, Terms};
@@ -51,9 +50,6 @@ pub(super) enum Order {
 
 pub(super) struct Collector {
     pub(super) taps: Vec<TapSource>,
-    /// The frame that was taken last.
-    pub(super) tap: Tap,
-    pub(super) batch: Batch,
     pub(super) writers: Vec<Door<Job>>,
     pub(super) reports: Sender<Report>,
     pub(super) stats: Stats,
@@ -154,18 +150,15 @@ impl Collector {
         }
     }
 
-    /// Takes all there is, and hands it to the recordings one after the other: what belongs to one of hundreds is fetched from
-    /// memory once, and not again for each of its frames.
+    /// Takes all there is.
     fn collect(&mut self) {
-        let Self { taps, tap, batch, legs, writers, reports, stats, .. } = self;
-        for take in taps {
-            while batch.fill(take, tap) {
-                batch.hand_out(|head, heard| {
-                    for recording in legs.get_mut(&head.of).into_iter().flatten() {
-                        recording.hear((head, heard), writers, reports, stats);
-                    }
-                });
-            }
+        let Self { taps, legs, writers, reports, stats, .. } = self;
+        for source in taps {
+            while source(&mut |head, heard| {
+                for recording in legs.get_mut(&head.of).into_iter().flatten() {
+                    recording.hear((head, heard), writers, reports, stats);
+                }
+            }) {}
         }
         // Once for all that was left.
         writers.iter().for_each(Door::wake);

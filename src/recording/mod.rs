@@ -19,7 +19,6 @@
 mod archive;
 #[cfg(test)]
 mod bad_disks;
-mod batch;
 mod collector;
 mod command;
 mod disk;

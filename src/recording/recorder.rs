@@ -8,11 +8,10 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{LegId, SampleRate, Tap, Tapped, Time};
+use confab_media::{LegId, SampleRate, TapHead, Tapped, Time};
 use tokio::sync::mpsc;
 
 use super::archive::LocalFolder;
-use super::batch::Batch;
 use super::collector::{Collector, Order};
 use super::disk::Disk;
 use super::door::Door;
@@ -41,9 +40,9 @@ const JOBS_MAX: usize = 32_768;
 /// Reports that may wait for the model.
 const REPORTS_MAX: usize = 1_024;
 
-/// Makes what it is given the next frame that was tapped, if there is one, and says whether there was. So a frame, which
-/// has room for the longest, is never moved about.
-pub type TapSource = Box<dyn FnMut(&mut Tap) -> bool + Send>;
+/// Hands what was tapped to what it is given, frame by frame, each with its samples, and says whether there was any: what is of
+/// one leg or conference in its order, and together as far as that is easily done.
+pub type TapSource = Box<dyn FnMut(&mut dyn FnMut(TapHead, &[i16])) -> bool + Send>;
 
 /// What a recorder is made of.
 pub struct RecorderSettings {
@@ -165,16 +164,7 @@ impl Recorder {
             threads.push(thread);
         }
         let taps = settings.taps;
-        let collector = Collector {
-            taps,
-            tap: Tap::empty(),
-            batch: Batch::default(),
-            writers,
-            reports,
-            stats,
-            legs: HashMap::default(),
-            next_writer: 0,
-        };
+        let collector = Collector { taps, writers, reports, stats, legs: HashMap::default(), next_writer: 0 };
         let thread = spawn("recorder".to_owned(), move || collector.run(&ordered))?;
         let orders = Door::new(orders, thread.thread().clone());
         threads.push(thread);

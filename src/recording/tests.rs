@@ -48,10 +48,10 @@ impl World {
         let settings = RecorderSettings {
             folder: folder.path().to_owned(),
             disk: Arc::new(disk),
-            taps: vec![Box::new(move |tap| {
-                let taken = source.lock().unwrap().pop_front().map(|next| *tap = next).is_some();
-                looked.fetch_add(u64::from(!taken), Ordering::SeqCst);
-                taken
+            taps: vec![Box::new(move |to| {
+                let next = source.lock().unwrap().pop_front();
+                looked.fetch_add(u64::from(next.is_none()), Ordering::SeqCst);
+                next.inspect(|tap| to(tap.head(), tap.frame.samples())).is_some()
             })],
         };
         let (recorder, reports) = Recorder::start(settings, &Metrics::new()).unwrap();

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use confab_media::Tap;
+use confab_media::{Tap, TapHead};
 
 use super::taps::{TapReader, TapSink, tap_ring};
 
@@ -100,9 +100,9 @@ impl FanOut {
         Ok(Self { shared, aside })
     }
 
-    /// Makes `tap` the next frame for the recorder, if there is one. Whether there was.
-    pub fn take(&mut self, tap: &mut Tap) -> bool {
-        if self.aside.take(tap) {
+    /// Hands over to the recorder what there is, as [`TapReader::hand_over`] does. Whether there was any.
+    pub fn hand_over(&mut self, to: &mut dyn FnMut(TapHead, &[i16])) -> bool {
+        if self.aside.hand_over(to) {
             return true;
         }
         let mut pump = self.shared.lock();
@@ -112,7 +112,7 @@ impl FanOut {
             self.shared.listener.caught_up();
         }
         // While nobody listens it may have come to an end just now, with something left.
-        self.aside.take(tap) || (!self.shared.listener.is_listening() && pump.take(tap))
+        self.aside.hand_over(to) || (!self.shared.listener.is_listening() && pump.hand_over(to))
     }
 }
 
@@ -145,13 +145,13 @@ impl Pump {
         for reader in taps {
             while reader.take(tap) {
                 listener.hear(tap);
-                aside.put(tap);
+                aside.put(&tap.head(), tap.frame.samples());
             }
         }
     }
 
-    fn take(&mut self, tap: &mut Tap) -> bool {
-        self.taps.iter_mut().any(|reader| reader.take(tap))
+    fn hand_over(&mut self, to: &mut dyn FnMut(TapHead, &[i16])) -> bool {
+        self.taps.iter_mut().any(|reader| reader.hand_over(to))
     }
 }
 
@@ -193,15 +193,14 @@ mod tests {
 
     fn put(sink: &mut TapSink, ticks: std::ops::Range<u64>) {
         for tick in ticks {
-            sink.put(&Tap { tick: Tick(tick), ..Tap::empty() });
+            let tap = Tap { tick: Tick(tick), ..Tap::empty() };
+            sink.put(&tap.head(), tap.frame.samples());
         }
     }
 
     fn all(fan_out: &mut FanOut) -> Vec<u64> {
-        let (mut tap, mut taken) = (Tap::empty(), Vec::new());
-        while fan_out.take(&mut tap) {
-            taken.push(tap.tick.0);
-        }
+        let mut taken = Vec::new();
+        while fan_out.hand_over(&mut |head, _| taken.push(head.tick.0)) {}
         taken
     }
 

@@ -4,10 +4,12 @@
 //! takes as much as it has samples, so a second of 250 legs at 8 kHz, both ways, is 9 MB.
 //!
 //! ```text
-//! engine.take_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take
+//! engine.next_tap ─▶ head (18 words) │ samples │ head │ samples ─▶ take, hand_over
 //! ```
 
-use confab_media::{ConferenceId, LegId, SampleRate, Tap, TapHead, TapSide, Tapped, Tick, Time};
+use confab_media::{
+    ConferenceId, FRAME_LEN_MAX, LegId, SampleRate, Tap, TapHead, TapSide, Tapped, Tick, Time,
+};
 
 /// Words of 16 bits in the ring of one thread: 8 MiB, a second of 230 legs at 8 kHz, both ways. They are touched
 /// for the first time when the first leg is recorded.
@@ -24,6 +26,9 @@ const DROPPED_MAX: u32 = 0x07ff;
 const DROPPED_SHIFT: u32 = 5;
 const RATE_SHIFT: u32 = 3;
 
+/// Frames that are handed over at a time: what 250 legs leave in 150 ms, both ways. What is more waits for the next.
+const FRAMES_MAX: usize = 4_096;
+
 /// The media thread's end.
 #[derive(Debug)]
 pub(crate) struct TapSink {
@@ -36,6 +41,8 @@ pub(crate) struct TapSink {
 #[derive(Debug)]
 pub struct TapReader {
     ring: rtrb::Consumer<i16>,
+    /// Of what is handed over: what it is of, and where its head lies.
+    order: Vec<(u64, usize)>,
 }
 
 /// A ring.
@@ -45,21 +52,20 @@ pub(crate) fn tap_ring() -> (TapSink, TapReader) {
 
 fn ring_of(words: usize) -> (TapSink, TapReader) {
     let (into, out) = rtrb::RingBuffer::new(words);
-    (TapSink { ring: into, dropped: 0, dropped_since: 0 }, TapReader { ring: out })
+    (TapSink { ring: into, dropped: 0, dropped_since: 0 }, TapReader { ring: out, order: Vec::new() })
 }
 
 impl TapSink {
     /// Puts a frame in if there is room.
-    pub(crate) fn put(&mut self, tap: &Tap) {
-        let samples = tap.frame.samples();
-        let dropped_before = self.dropped_since.saturating_add(tap.dropped_before);
+    pub(crate) fn put(&mut self, head: &TapHead, samples: &[i16]) {
+        let dropped_before = self.dropped_since.saturating_add(head.dropped_before);
         let Ok(mut room) = self.ring.write_chunk(HEAD_WORDS + samples.len()) else {
             self.dropped += 1;
             self.dropped_since = dropped_before.saturating_add(1);
             return;
         };
         self.dropped_since = 0;
-        let head = head_of(tap, dropped_before);
+        let head = words_of(head, dropped_before);
         let (mut first, mut second) = room.as_mut_slices();
         copy(&head, &mut first, &mut second);
         copy(samples, &mut first, &mut second);
@@ -83,6 +89,34 @@ impl TapReader {
         self.read(tap.begin(head_from(&head)))
     }
 
+    /// Hands over what there is, at most [`FRAMES_MAX`], where it lies: what is of one leg or conference together, each in its
+    /// order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
+    /// Whether there was any.
+    pub fn hand_over(&mut self, to: &mut dyn FnMut(TapHead, &[i16])) -> bool {
+        let words = self.ring.slots();
+        let Ok(chunk) = self.ring.read_chunk(words) else {
+            return false;
+        };
+        let (first, second) = chunk.as_slices();
+        let lie = Lie { first, second };
+        let mut end = 0;
+        while end < words && self.order.len() < FRAMES_MAX {
+            let head = head_from(&lie.words(end));
+            self.order.push((order_of(head.of), end));
+            end += HEAD_WORDS + head.rate.frame_len();
+        }
+        // Stable: what is of one stays in its order.
+        self.order.sort_by_key(|(of, _)| *of);
+        let mut around = [0; FRAME_LEN_MAX];
+        for (_, at) in self.order.drain(..) {
+            let head = head_from(&lie.words(at));
+            let len = head.rate.frame_len();
+            to(head, lie.samples(at + HEAD_WORDS, &mut around[..len]));
+        }
+        chunk.commit(end);
+        end > 0
+    }
+
     fn read(&mut self, out: &mut [i16]) -> bool {
         let Ok(chunk) = self.ring.read_chunk(out.len()) else {
             return false;
@@ -92,6 +126,47 @@ impl TapReader {
         out[first.len()..].copy_from_slice(second);
         chunk.commit_all();
         true
+    }
+}
+
+/// What is in the ring, from the oldest on.
+struct Lie<'a> {
+    first: &'a [i16],
+    /// What is at the ring's beginning again.
+    second: &'a [i16],
+}
+
+impl<'a> Lie<'a> {
+    fn words<const N: usize>(&self, at: usize) -> [i16; N] {
+        let mut words = [0; N];
+        let there = self.samples(at, &mut words);
+        there.try_into().expect("as many as were asked for")
+    }
+
+    /// As many as fit in `around`, which is used for what lies around the ring's end.
+    fn samples<'s>(&self, at: usize, around: &'s mut [i16]) -> &'s [i16]
+    where
+        'a: 's,
+    {
+        let (first, end) = (self.first, at + around.len());
+        if let Some(there) = first.get(at..end) {
+            return there;
+        }
+        if let Some(at) = at.checked_sub(first.len()) {
+            return &self.second[at..at + around.len()];
+        }
+        let (ahead, behind) = around.split_at_mut(first.len() - at);
+        ahead.copy_from_slice(&first[at..]);
+        behind.copy_from_slice(&self.second[..behind.len()]);
+        around
+    }
+}
+
+/// What brings together what is of one.
+const fn order_of(of: Tapped) -> u64 {
+    match of {
+        Tapped::Leg(leg) => leg.0 << 1,
+        Tapped::Conference(conference) => conference.0 << 1 | 1,
     }
 }
 
@@ -105,17 +180,17 @@ fn copy<'a>(from: &[i16], first: &mut &'a mut [i16], second: &mut &'a mut [i16])
     }
 }
 
-fn head_of(tap: &Tap, dropped_before: u32) -> [i16; HEAD_WORDS] {
-    let mut head = [0; HEAD_WORDS];
-    let (of, (side, seat)) = (id_of(tap.of), side_word(tap.side));
-    put_number(&mut head[..4], of);
-    put_number(&mut head[4..8], seat);
-    put_number(&mut head[8..12], tap.tick.0);
-    put_number(&mut head[12..16], tap.at.as_nanos());
-    let rate = SampleRate::ALL.iter().position(|rate| *rate == tap.frame.rate()).unwrap_or(0) as u16;
+fn words_of(head: &TapHead, dropped_before: u32) -> [i16; HEAD_WORDS] {
+    let mut words = [0; HEAD_WORDS];
+    let (of, (side, seat)) = (id_of(head.of), side_word(head.side));
+    put_number(&mut words[..4], of);
+    put_number(&mut words[4..8], seat);
+    put_number(&mut words[8..12], head.tick.0);
+    put_number(&mut words[12..16], head.at.as_nanos());
+    let rate = SampleRate::ALL.iter().position(|rate| *rate == head.rate).unwrap_or(0) as u16;
     let dropped = dropped_before.min(DROPPED_MAX) as u16;
-    head[16] = (side | rate << RATE_SHIFT | dropped << DROPPED_SHIFT).cast_signed();
-    head
+    words[16] = (side | rate << RATE_SHIFT | dropped << DROPPED_SHIFT).cast_signed();
+    words
 }
 
 fn head_from(head: &[i16; HEAD_WORDS]) -> TapHead {
@@ -189,6 +264,10 @@ mod tests {
         Tap { of, tick: Tick(tick), at, side, frame, dropped_before: 0 }
     }
 
+    fn put(sink: &mut TapSink, tap: &Tap) {
+        sink.put(&tap.head(), tap.frame.samples());
+    }
+
     #[test]
     fn frames_of_all_rates_come_out_as_they_went_in_also_around_the_end_of_the_ring() {
         let (mut sink, mut reader) = ring_of(2_500);
@@ -198,7 +277,7 @@ mod tests {
             let sides = [TapSide::Received, TapSide::Sent, TapSide::Mix, TapSide::Apart, TapSide::Rest, seat];
             let side = sides[tick as usize % sides.len()];
             let given = tap(tick, rate, side);
-            sink.put(&given);
+            put(&mut sink, &given);
             let mut taken = tap(0, SampleRate::Hz48000, TapSide::Sent);
             assert!(reader.take(&mut taken));
             assert_eq!((taken.of, taken.tick, taken.at), (given.of, given.tick, given.at));
@@ -213,7 +292,7 @@ mod tests {
     fn a_full_ring_drops_the_newest_and_the_next_that_fits_says_how_many_went() {
         let (mut sink, mut reader) = ring_of(2 * (HEAD_WORDS + 160));
         for tick in 0..5 {
-            sink.put(&tap(tick, SampleRate::Hz8000, TapSide::Received));
+            put(&mut sink, &tap(tick, SampleRate::Hz8000, TapSide::Received));
         }
         assert_eq!(sink.dropped(), 3);
         let mut next = tap(9, SampleRate::Hz8000, TapSide::Received);
@@ -221,8 +300,60 @@ mod tests {
             assert!(reader.take(&mut next));
             assert_eq!(next.tick.0, tick);
         }
-        sink.put(&tap(9, SampleRate::Hz8000, TapSide::Received));
+        put(&mut sink, &tap(9, SampleRate::Hz8000, TapSide::Received));
         assert!(reader.take(&mut next));
         assert_eq!((next.tick.0, next.dropped_before), (9, 3));
+    }
+
+    #[test]
+    fn what_is_of_one_is_handed_over_together_in_its_order_as_it_was_wherever_the_ring_ends() {
+        let of = |n: u64| match n % 3 {
+            0 => Tapped::Leg(LegId(7)),
+            1 => Tapped::Conference(ConferenceId(7)),
+            _ => Tapped::Leg(LegId(2)),
+        };
+        let side = |n: u64| if n % 3 == 1 { TapSide::Mix } else { TapSide::Sent };
+        let rate = |n: u64| SampleRate::ALL[n as usize % SampleRate::ALL.len()];
+        let (mut sink, mut reader) = ring_of(90_001);
+        let (mut seen, mut written) = (Vec::new(), 0);
+        for some in [1, 2, 3, 50, 100, 99, 120, 7].into_iter().cycle().take(80) {
+            for n in written..written + some {
+                let of = of(n);
+                put(&mut sink, &Tap { of, dropped_before: n as u32 % 3, ..tap(n, rate(n), side(n)) });
+            }
+            written += some;
+            let mut kinds = Vec::new();
+            let is_any = reader.hand_over(&mut |head, sound| {
+                let (n, given) = (head.tick.0, tap(head.tick.0, head.rate, head.side));
+                assert_eq!((head.of, head.rate, head.side), (of(n), rate(n), side(n)));
+                assert_eq!((head.at, head.dropped_before), (given.at, n as u32 % 3));
+                assert_eq!(sound, given.frame.samples());
+                kinds.push(head.of);
+                seen.push(n);
+            });
+            kinds.dedup();
+            assert!(is_any && kinds.len() <= 3, "what is of one lies together");
+            assert!(!reader.hand_over(&mut |_, _| panic!("there is no more")));
+        }
+        assert_eq!((seen.len() as u64, sink.dropped()), (written, 0));
+        for kind in 0..3 {
+            assert!(seen.iter().filter(|n| **n % 3 == kind).is_sorted());
+        }
+    }
+
+    #[test]
+    fn no_more_is_handed_over_at_a_time_than_belongs_to_a_look() {
+        let (mut sink, mut reader) = tap_ring();
+        let many = 2 * FRAMES_MAX as u64 + 7;
+        (0..many).for_each(|n| put(&mut sink, &tap(n, SampleRate::Hz8000, TapSide::Sent)));
+        let mut counts = Vec::new();
+        loop {
+            let mut count = 0;
+            if !reader.hand_over(&mut |_, _| count += 1) {
+                break;
+            }
+            counts.push(count);
+        }
+        assert_eq!(counts, [FRAMES_MAX, FRAMES_MAX, 7]);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use confab_media::{
     Ask, COMMANDS_PER_DRAIN, Command, Datagram, Engine, EngineSettings, Event, IdMap, LegEvent, LegId, Port,
-    Retired, Tap, Tick, TickTimes, Time, Transmit, id_map,
+    Retired, Tick, TickTimes, Time, Transmit, id_map,
 };
 
 use super::browser_port::BrowserPort;
@@ -66,8 +66,6 @@ struct Thread<'a> {
     desk: &'a mut Desk,
     taps: &'a mut TapSink,
     bell: &'a Bell,
-    /// The frame that was tapped last.
-    tap: Tap,
     stats: &'a WorkerStats,
     /// Outlives a panic, as its browsers do.
     door: Option<&'a mut Door>,
@@ -110,7 +108,6 @@ impl<'a> Thread<'a> {
             desk: &mut start.desk,
             taps: &mut start.taps,
             bell: &start.bell,
-            tap: Tap::empty(),
             stats: &start.stats,
             door: start.door.as_mut(),
             batch: Batch::new(),
@@ -191,8 +188,8 @@ impl<'a> Thread<'a> {
         });
         // Behind the packets: who listens comes first.
         let mut is_tapped = false;
-        while self.engine.take_tap(&mut self.tap) {
-            self.taps.put(&self.tap);
+        while let Some((head, samples)) = self.engine.next_tap() {
+            self.taps.put(&head, samples);
             is_tapped = true;
         }
         if is_tapped {

@@ -183,15 +183,20 @@ fn limited<'a>(limiter: &mut Limiter, mix: &[i32], sound: &'a mut [i16]) -> &'a 
 }
 
 /// From each rate to one, all equally long.
-struct Ways([Way; SampleRate::ALL.len()]);
+struct Ways {
+    /// What tells which of the rest is in use: together, since the rest is kilobytes, of which a tick needs little.
+    used: Used,
+    /// By rate, what is in the delay by which its way would be shorter than the others.
+    held: [[i32; DELAY_MAX]; SampleRate::ALL.len()],
+    converters: [RateConverter; SampleRate::ALL.len()],
+}
 
-struct Way {
-    converter: RateConverter,
-    /// Samples by which this way is shorter than the others, and what is in them.
-    delay: usize,
-    held: [i32; DELAY_MAX],
-    /// Whether sound of the tick before is still in it.
-    rings: bool,
+struct Used {
+    to: SampleRate,
+    /// By rate, whether sound of the tick before is still on its way.
+    rings: [bool; SampleRate::ALL.len()],
+    /// Samples in `held`.
+    delays: [u16; SampleRate::ALL.len()],
 }
 
 /// [`ConferenceTap::DELAY`] in samples at the highest rate.
@@ -202,55 +207,57 @@ const fn samples(duration: Duration, rate: SampleRate) -> usize {
 }
 
 impl Ways {
-    fn to(rate: SampleRate) -> Self {
-        Self(SampleRate::ALL.map(|from| {
-            let taken = conversion_delay(from, rate);
-            let delay = samples(ConferenceTap::DELAY, rate) - samples(taken, rate);
-            Way { converter: RateConverter::new(from, rate), delay, held: [0; DELAY_MAX], rings: false }
-        }))
+    fn to(to: SampleRate) -> Self {
+        let delay = |from| samples(ConferenceTap::DELAY, to) - samples(conversion_delay(from, to), to);
+        let delays = SampleRate::ALL.map(|from| delay(from) as u16);
+        Self {
+            used: Used { to, rings: [false; SampleRate::ALL.len()], delays },
+            held: [[0; DELAY_MAX]; SampleRate::ALL.len()],
+            converters: SampleRate::ALL.map(|from| RateConverter::new(from, to)),
+        }
     }
 
     /// What is still in them is old.
     fn forget(&mut self) {
-        for way in &mut self.0 {
-            if std::mem::take(&mut way.rings) {
-                way.converter.reset();
-                way.held.fill(0);
+        for (n, rings) in self.used.rings.iter_mut().enumerate() {
+            if std::mem::take(rings) {
+                self.converters[n].reset();
+                self.held[n].fill(0);
             }
         }
     }
 
     /// Adds what is said at a rate, or nothing, to what has come by the other ways.
     fn add(&mut self, from: SampleRate, said: Option<&[i32]>, mix: &mut [i32]) {
-        let way = &mut self.0[from.index()];
-        if said.is_none() && !way.rings {
+        let n = from.index();
+        if said.is_none() && !self.used.rings[n] {
             return;
         }
         // A tick is longer than the filters and delays are, so one tick of silence empties them.
-        way.rings = said.is_some();
+        self.used.rings[n] = said.is_some();
         let said = said.unwrap_or_else(|| &SILENCE[..from.frame_len()]);
-        if from == way.converter.to() {
-            return way.add_delayed(said, mix);
+        let held = &mut self.held[n][..usize::from(self.used.delays[n])];
+        if from == self.used.to {
+            return add_delayed(held, said, mix);
         }
         let mut converted = [0; FRAME_LEN_MAX];
         let converted = &mut converted[..mix.len()];
-        way.converter.convert(said, converted);
-        way.add_delayed(converted, mix);
+        self.converters[n].convert(said, converted);
+        add_delayed(held, converted, mix);
     }
 }
 
 /// What is said in a tick in which nothing is.
 static SILENCE: [i32; FRAME_LEN_MAX] = [0; FRAME_LEN_MAX];
 
-impl Way {
-    fn add_delayed(&mut self, sound: &[i32], mix: &mut [i32]) {
-        let add = |(mixed, sample): (&mut i32, &i32)| *mixed += sample;
-        let (now, later) = sound.split_at(sound.len() - self.delay);
-        let (first, rest) = mix.split_at_mut(self.delay);
-        first.iter_mut().zip(&self.held[..self.delay]).for_each(add);
-        rest.iter_mut().zip(now).for_each(add);
-        self.held[..self.delay].copy_from_slice(later);
-    }
+/// Adds what was held, and `sound` but for its end, which is held instead.
+fn add_delayed(held: &mut [i32], sound: &[i32], mix: &mut [i32]) {
+    let add = |(mixed, sample): (&mut i32, &i32)| *mixed += sample;
+    let (now, later) = sound.split_at(sound.len() - held.len());
+    let (first, rest) = mix.split_at_mut(held.len());
+    first.iter_mut().zip(&*held).for_each(add);
+    rest.iter_mut().zip(now).for_each(add);
+    held.copy_from_slice(later);
 }
 
 impl std::fmt::Debug for ConferenceTap {
