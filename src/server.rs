@@ -631,8 +631,8 @@ fn start_model(
             // Any thread may come to hold all of them.
             legs_max: config.limits.calls,
             conferences_max: config.limits.calls,
-            // Both sides of each leg in one tick; they are fetched after each.
-            tap_frames_max: 2 * config.limits.calls,
+            // They go to a ring at once.
+            tap_frames_max: 0,
         },
         #[cfg(feature = "planted-faults")]
         fault: options.fault,

@@ -82,5 +82,6 @@ pub use leg::{
 pub use leg::{Feed, FeedWriter, feed};
 pub use leg::{PlayEnd, Player, Plays, Sound, WeakSound};
 pub use stats::{Counters, Discard};
+pub use tap::TapSink;
 pub use time::{Tick, Time};
 pub use transmit::Transmit;

@@ -6,6 +6,27 @@ use crate::event::{TapHead, TapSide, Tapped};
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::time::{Tick, Time};
 
+/// Where copied frames go. It is called within a tick, and must neither wait nor allocate.
+pub trait TapSink {
+    /// Takes a frame: 20 ms of samples at its rate.
+    fn put(&mut self, head: &TapHead, samples: &[i16]);
+}
+
+/// Any of them, lent for a tick.
+pub(crate) type AnySink = dyn TapSink + 'static;
+
+/// Copies a frame that none was dropped before.
+pub(crate) fn copy(
+    taps: &mut AnySink,
+    (tick, at): (Tick, Time),
+    of: Tapped,
+    side: TapSide,
+    rate: SampleRate,
+    sound: &[i16],
+) {
+    taps.put(&TapHead { of, tick, at, side, rate, dropped_before: 0 }, sound);
+}
+
 /// Frames that wait to be fetched. When full, the newest is dropped and counted, and the next that fits says
 /// how many went before it.
 ///
@@ -33,33 +54,6 @@ impl Taps {
         }
     }
 
-    pub(crate) fn copy(
-        &mut self,
-        (tick, at): (Tick, Time),
-        of: Tapped,
-        side: TapSide,
-        rate: SampleRate,
-        sound: &[i16],
-    ) {
-        if self.heads.len() >= self.capacity {
-            self.dropped += 1;
-            self.dropped_since = self.dropped_since.saturating_add(1);
-            return;
-        }
-        if self.heads.is_empty() {
-            // Begins at the front again, so that only so much memory is ever touched as a tick needs.
-            self.samples.clear();
-            self.taken = 0;
-        }
-        if self.samples.len() + sound.len() > self.samples.capacity() {
-            self.samples.drain(..self.taken);
-            self.taken = 0;
-        }
-        let dropped_before = std::mem::take(&mut self.dropped_since);
-        self.heads.push_back(TapHead { of, tick, at, side, rate, dropped_before });
-        self.samples.extend_from_slice(sound);
-    }
-
     /// The next frame, where it lies.
     pub(crate) fn next(&mut self) -> Option<(TapHead, &[i16])> {
         let head = self.heads.pop_front()?;
@@ -70,5 +64,27 @@ impl Taps {
 
     pub(crate) const fn dropped(&self) -> u64 {
         self.dropped
+    }
+}
+
+impl TapSink for Taps {
+    fn put(&mut self, head: &TapHead, samples: &[i16]) {
+        if self.heads.len() >= self.capacity {
+            self.dropped += 1;
+            self.dropped_since = self.dropped_since.saturating_add(1);
+            return;
+        }
+        if self.heads.is_empty() {
+            // Begins at the front again, so that only so much memory is ever touched as a tick needs.
+            self.samples.clear();
+            self.taken = 0;
+        }
+        if self.samples.len() + samples.len() > self.samples.capacity() {
+            self.samples.drain(..self.taken);
+            self.taken = 0;
+        }
+        let dropped_before = std::mem::take(&mut self.dropped_since);
+        self.heads.push_back(TapHead { dropped_before, ..*head });
+        self.samples.extend_from_slice(samples);
     }
 }

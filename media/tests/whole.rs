@@ -13,8 +13,8 @@ use confab_media::dsp::converter::RateConverter;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
     ConferenceTap, Datagram, Encoder, EncoderSettings, Engine, EngineSettings, Event, Hearing, LegChange,
-    LegId, Player, PlayerId, Plays, Port, Refusal, Retired, SampleRate, Seat, Sound, Tap, TapParts, TapSide,
-    Tapped, Time,
+    LegId, Player, PlayerId, Plays, Port, Refusal, Retired, SampleRate, Seat, Sound, Tap, TapHead, TapParts,
+    TapSide, TapSink, Tapped, Time,
 };
 
 const CONFERENCE: ConferenceId = ConferenceId(7);
@@ -35,6 +35,20 @@ struct Stage {
     retired: Vec<Retired>,
     now: Time,
     ticks: u32,
+    /// Where copies go at once, if they are not to be fetched.
+    sink: Option<Sink>,
+}
+
+/// Keeps all it is given.
+#[derive(Default)]
+struct Sink(Vec<Tap>);
+
+impl TapSink for Sink {
+    fn put(&mut self, head: &TapHead, samples: &[i16]) {
+        let mut tap = Tap::empty();
+        tap.begin(*head).copy_from_slice(samples);
+        self.0.push(tap);
+    }
 }
 
 /// One that says something else in each sample, so that nothing passes for anything else.
@@ -72,6 +86,25 @@ fn the_mix_is_the_sum_of_what_all_say_and_the_one_apart_and_the_rest_make_it_up(
         of_side.map(|tap| tap.tick.0).collect()
     };
     assert_eq!(ticks(TapSide::Mix), ticks(TapSide::Apart));
+}
+
+#[test]
+fn copies_are_the_same_whether_they_are_fetched_or_go_somewhere_at_once() {
+    let [fetched, given] = [None, Some(Sink::default())].map(|sink| {
+        let mut stage = Stage::new(&[Codec::Pcmu, L16_WIDE, Codec::Pcmu], NARROW, ALL);
+        stage.sink = sink;
+        stage.run(20);
+        stage.taps
+    });
+    assert_eq!(fetched.len(), given.len());
+    // Of the conference and of each of three legs, both ways.
+    assert_eq!(given.len(), 20 * (6 + 6));
+    for (fetched, given) in fetched.iter().zip(&given) {
+        assert_eq!(
+            (fetched.head(), fetched.frame.samples(), given.at),
+            (given.head(), given.frame.samples(), fetched.at)
+        );
+    }
 }
 
 #[test]
@@ -198,7 +231,7 @@ impl Stage {
         let settings = EngineSettings { legs_max: 16, conferences_max: 2, tap_frames_max: 64 };
         let (now, taps, retired) = (Time::from_millis(1_000), Vec::new(), Vec::new());
         let engine = Engine::new(settings);
-        let mut stage = Self { engine, far_ends: Vec::new(), taps, retired, now, ticks: 0 };
+        let mut stage = Self { engine, far_ends: Vec::new(), taps, retired, now, ticks: 0, sink: None };
         let seats = ConferenceSettings::seats(8);
         let conference = Conference::equipped(CONFERENCE, seats, &SampleRate::ALL).unwrap();
         stage.ask(Ask::AddConference(conference)).unwrap();
@@ -246,10 +279,14 @@ impl Stage {
             }
             self.ticks += 1;
             self.now += Duration::from_millis(12);
-            self.engine.tick(self.now);
+            match &mut self.sink {
+                Some(sink) => self.engine.mix_into(self.now, sink).encode(),
+                None => self.engine.tick(self.now),
+            }
             while self.engine.poll_transmit().is_some() {}
             while self.engine.poll_event().is_some() {}
             self.taps.extend(std::iter::from_fn(|| self.engine.poll_tap()));
+            self.taps.extend(self.sink.iter_mut().flat_map(|sink| sink.0.drain(..)));
         }
     }
 

@@ -121,20 +121,23 @@ impl Writer {
     }
 
     fn append(&mut self, append: Append) {
-        let Some(mut open) = self.open.remove(&append.name) else {
+        let Some(open) = self.open.get_mut(&append.name) else {
             return;
         };
-        if open.file.is_some() {
-            match open.append(&*self.disk, &append) {
-                Ok(()) => {}
-                Err(error) => self.failed(&mut open, &error),
-            }
-        }
-        append.room.leave(append.block.samples);
+        let done = if open.file.is_some() { open.append(&*self.disk, &append) } else { Ok(()) };
         let is_due = open.is_due();
-        self.open.insert(append.name, open);
-        if is_due {
+        append.room.leave(append.block.samples);
+        if let Err(error) = done {
+            self.cannot_go_on(append.name, &error);
+        } else if is_due {
             self.make_last();
+        }
+    }
+
+    fn cannot_go_on(&mut self, name: Name, error: &io::Error) {
+        if let Some(mut open) = self.open.remove(&name) {
+            self.failed(&mut open, error);
+            self.open.insert(name, open);
         }
     }
 

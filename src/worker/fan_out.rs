@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use confab_media::{Tap, TapHead};
+use confab_media::{Tap, TapHead, TapSink};
 
-use super::taps::{TapReader, TapSink, tap_ring};
+use super::taps::{TapReader, TapWriter, tap_ring};
 
 /// How often the rings are looked at while somebody listens and no media thread rings: then there is nothing in them, or
 /// a thread has rung just before it was heard.
@@ -79,7 +79,7 @@ struct Pump {
     /// The frame that was taken last.
     tap: Tap,
     /// What the recorder has not taken yet.
-    aside: TapSink,
+    aside: TapWriter,
 }
 
 impl FanOut {
@@ -181,7 +181,7 @@ mod tests {
         fn caught_up(&self) {}
     }
 
-    fn world() -> (TapSink, FanOut, Arc<Ear>, Receiver<u64>, Bell) {
+    fn world() -> (TapWriter, FanOut, Arc<Ear>, Receiver<u64>, Bell) {
         let (sink, reader) = tap_ring();
         let (heard, hears) = sync_channel(1_000);
         let ear = Arc::new(Ear { is_listening: AtomicBool::new(false), heard });
@@ -191,7 +191,7 @@ mod tests {
         (sink, fan_out, ear, hears, bell)
     }
 
-    fn put(sink: &mut TapSink, ticks: std::ops::Range<u64>) {
+    fn put(sink: &mut TapWriter, ticks: std::ops::Range<u64>) {
         for tick in ticks {
             let tap = Tap { tick: Tick(tick), ..Tap::empty() };
             sink.put(&tap.head(), tap.frame.samples());

@@ -20,7 +20,7 @@ use super::fan_out::Bell;
 use super::queue::{Desk, LegWay, Order, Report};
 use super::socket::{Batch, LegSockets, raise_priority};
 use super::stats::WorkerStats;
-use super::taps::TapSink;
+use super::taps::TapWriter;
 
 /// Ticks between two looks at a leg's RTCP socket: RTCP comes every few seconds (RFC 3550 §6.2), so once a
 /// second is soon enough and costs next to nothing. Legs take turns.
@@ -33,7 +33,7 @@ const RTCP_LOOK_INTERVAL: Duration = Tick::DURATION.saturating_mul(RTCP_LOOK_TIC
 pub(crate) struct Start {
     pub(crate) settings: EngineSettings,
     pub(crate) desk: Desk,
-    pub(crate) taps: TapSink,
+    pub(crate) taps: TapWriter,
     pub(crate) bell: Bell,
     /// The port of its browsers, if it has one.
     pub(crate) door: Option<Door>,
@@ -64,7 +64,7 @@ pub(crate) fn run(mut start: Start) {
 struct Thread<'a> {
     engine: Engine,
     desk: &'a mut Desk,
-    taps: &'a mut TapSink,
+    taps: &'a mut TapWriter,
     bell: &'a Bell,
     stats: &'a WorkerStats,
     /// Outlives a panic, as its browsers do.
@@ -176,7 +176,8 @@ impl<'a> Thread<'a> {
             self.stats.caught_up();
         }
         self.receive();
-        let mixed = self.engine.mix(due.at);
+        let tapped_before = self.taps.count();
+        let mixed = self.engine.mix_into(due.at, self.taps);
         let mixed_at = clock::now();
         mixed.encode();
         let encoded_at = clock::now();
@@ -186,13 +187,8 @@ impl<'a> Thread<'a> {
             encode: encoded_at.since(mixed_at),
             send: clock::now().since(encoded_at),
         });
-        // Behind the packets: who listens comes first.
-        let mut is_tapped = false;
-        while let Some((head, samples)) = self.engine.next_tap() {
-            self.taps.put(&head, samples);
-            is_tapped = true;
-        }
-        if is_tapped {
+        // Behind the packets: who is in a call comes before who is told of it.
+        if self.taps.count() > tapped_before {
             self.bell.ring();
         }
         self.ticks += 1;

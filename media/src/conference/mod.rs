@@ -43,7 +43,7 @@ use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
 use crate::leg::Player;
 use crate::stats::Counters;
-use crate::tap::Taps;
+use crate::tap::{self, AnySink};
 use crate::time::{Tick, Time};
 
 /// A participant's place in the primitive of who hears whom.
@@ -67,7 +67,7 @@ pub(crate) struct Step<'a> {
     pub(crate) tick: Tick,
     pub(crate) now: Time,
     pub(crate) legs: &'a mut Legs,
-    pub(crate) taps: &'a mut Taps,
+    pub(crate) taps: &'a mut AnySink,
     pub(crate) tap_bench: &'a mut TapBench,
     pub(crate) counters: &'a mut Counters,
     pub(crate) faults: Planted,
@@ -258,6 +258,9 @@ impl Conference {
         let index = |seat: usize| self.participants.get(seat).map(|participant| participant.index);
         legs.look_ahead(None, index(0));
         legs.look_ahead(index(0), index(1));
+        if let Some(tap) = &self.tap {
+            tap.look_at();
+        }
     }
 
     /// The first half of a 20 ms step: hears everybody and mixes.
@@ -304,7 +307,8 @@ impl Conference {
             }
             if leg.tapped {
                 let said = self.voices.now(participant.slot, participant.frame_len());
-                step.taps.copy(
+                tap::copy(
+                    step.taps,
                     (step.tick, step.now),
                     Tapped::Leg(participant.leg),
                     TapSide::Received,
@@ -390,7 +394,7 @@ impl Conference {
         let leg = step.legs.at(index);
         if leg.tapped {
             let of = Tapped::Leg(leg.id());
-            step.taps.copy((step.tick, step.now), of, TapSide::Sent, rate, bus.render());
+            tap::copy(step.taps, (step.tick, step.now), of, TapSide::Sent, rate, bus.render());
         }
         if let Some(on) = leg.comes_from_broadcast() {
             let listeners = step.broadcast.listeners_before(on, leg.codec());
@@ -411,7 +415,14 @@ impl Conference {
         let heard = self.scratch.heard.samples();
         if step.legs.at(participant.index).tapped {
             let when = (step.tick, step.now);
-            step.taps.copy(when, Tapped::Leg(participant.leg), TapSide::Sent, participant.rate(), heard);
+            tap::copy(
+                step.taps,
+                when,
+                Tapped::Leg(participant.leg),
+                TapSide::Sent,
+                participant.rate(),
+                heard,
+            );
         }
         let leg = step.legs.at(participant.index);
         let listeners = if let Some(on) = leg.comes_from_broadcast() {

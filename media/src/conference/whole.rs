@@ -11,6 +11,7 @@
 //! aligned to the sample: here all ways take equally long, [`ConferenceTap::DELAY`], which whoever places the frames takes
 //! off again.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use super::Buses;
@@ -22,7 +23,7 @@ use crate::dsp::limiter::Limiter;
 use crate::event::{TapSide, Tapped};
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::id::{ConferenceId, LegId};
-use crate::tap::Taps;
+use crate::tap::{AnySink, copy};
 use crate::time::{Tick, Time};
 
 /// What is copied of a conference.
@@ -111,13 +112,26 @@ impl ConferenceTap {
         new
     }
 
+    /// Reads what a tick needs of it, so that it is on its way while another conference has its turn.
+    pub(super) fn look_at(&self) {
+        black_box((self.parts.mix, self.mix_limiter, self.one_limiter, self.rest_limiter));
+        for ways in [&self.all, &self.one] {
+            let n = self.rate.index();
+            black_box((
+                ways.used.rings[n],
+                ways.held[n][0],
+                ways.held[n][samples(Self::DELAY, self.rate) - 1],
+            ));
+        }
+    }
+
     /// Copies what is said in this tick.
     pub(super) fn copy(
         &mut self,
         when: (Tick, Time),
         id: ConferenceId,
         said: &Said<'_>,
-        (bench, taps): (&mut TapBench, &mut Taps),
+        (bench, taps): (&mut TapBench, &mut AnySink),
     ) {
         if self.parts.are_summed() {
             self.sum(said, bench);
@@ -127,12 +141,12 @@ impl ConferenceTap {
         let TapBench { mix, alone, sound, .. } = bench;
         let (mix, alone, sound) = (&mut mix[..len], &alone[..len], &mut sound[..len]);
         if self.parts.mix {
-            taps.copy(when, of, TapSide::Mix, rate, limited(&mut self.mix_limiter, mix, sound));
+            copy(taps, when, of, TapSide::Mix, rate, limited(&mut self.mix_limiter, mix, sound));
         }
         if self.parts.apart.is_some() {
             mix.iter_mut().zip(alone).for_each(|(mixed, alone)| *mixed -= alone);
-            taps.copy(when, of, TapSide::Apart, rate, limited(&mut self.one_limiter, alone, sound));
-            taps.copy(when, of, TapSide::Rest, rate, limited(&mut self.rest_limiter, mix, sound));
+            copy(taps, when, of, TapSide::Apart, rate, limited(&mut self.one_limiter, alone, sound));
+            copy(taps, when, of, TapSide::Rest, rate, limited(&mut self.rest_limiter, mix, sound));
         }
         if self.parts.each {
             copy_each(when, of, said, taps);
@@ -166,14 +180,14 @@ impl ConferenceTap {
 }
 
 /// Who does not speak to everyone is silent here.
-fn copy_each(when: (Tick, Time), of: Tapped, said: &Said<'_>, taps: &mut Taps) {
+fn copy_each(when: (Tick, Time), of: Tapped, said: &Said<'_>, taps: &mut AnySink) {
     let silence = [0; FRAME_LEN_MAX];
     for participant in said.participants {
         let sound = match participant.seat.audience {
             Audience::Everyone => said.voices.now(participant.slot, participant.frame_len()),
             Audience::Only(_) | Audience::Nobody => &silence[..participant.frame_len()],
         };
-        taps.copy(when, of, TapSide::Seat(participant.leg), participant.rate(), sound);
+        copy(taps, when, of, TapSide::Seat(participant.leg), participant.rate(), sound);
     }
 }
 

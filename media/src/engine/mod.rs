@@ -19,7 +19,7 @@ use crate::id::{ConferenceId, LegId, ProgrammeId};
 use crate::leg::{Capture, Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
 use crate::playout::Sound as Heard;
 use crate::stats::{Counters, Discard};
-use crate::tap::Taps;
+use crate::tap::{self, AnySink, TapSink, Taps};
 use crate::time::{Tick, Time};
 use crate::transmit::Transmit;
 
@@ -34,7 +34,8 @@ pub struct EngineSettings {
     pub legs_max: usize,
     /// Conferences; one more is refused.
     pub conferences_max: usize,
-    /// Tap frames that may wait; one more is dropped and counted. A frame takes 2 KB.
+    /// Tap frames that may wait to be fetched, where they do not [go elsewhere at once](Engine::mix_into); one more is dropped
+    /// and counted. A frame takes 2 KB.
     pub tap_frames_max: usize,
 }
 
@@ -65,12 +66,16 @@ pub struct Engine {
 
 /// A tick half made: all is heard and mixed. While this is there, nothing else can be asked of the engine.
 #[must_use = "what was mixed is to be encoded"]
-pub struct Mixed<'a>(&'a mut Engine);
+pub struct Mixed<'a> {
+    engine: &'a mut Engine,
+    /// Where what is copied goes, unless it is to be fetched.
+    taps: Option<&'a mut AnySink>,
+}
 
 impl Mixed<'_> {
     /// Encodes what each hears: afterwards each leg's packet is there to be fetched.
     pub fn encode(self) {
-        self.0.end_tick();
+        self.engine.end_tick(self.taps);
     }
 }
 
@@ -144,37 +149,46 @@ impl Engine {
     /// The first half of a [`tick`](Self::tick): hears all legs and mixes. Who wants to know what the halves take can
     /// look at a clock in between.
     pub fn mix(&mut self, now: Time) -> Mixed<'_> {
+        self.mix_with(now, None)
+    }
+
+    /// The same. What is copied goes to `taps` at once, and none of it is to be fetched.
+    pub fn mix_into<'a>(&'a mut self, now: Time, taps: &'a mut (dyn TapSink + 'static)) -> Mixed<'a> {
+        self.mix_with(now, Some(taps))
+    }
+
+    fn mix_with<'a>(&'a mut self, now: Time, mut taps: Option<&'a mut AnySink>) -> Mixed<'a> {
         self.now = now;
         self.sent_before = self.counters.transmitted;
         self.legs.begin_tick();
         self.broadcast.begin();
-        let (conferences, mut step) = self.step();
+        let (conferences, mut step) = self.step(taps.as_deref_mut());
         for n in 0..conferences.len() {
             look_ahead(conferences, n, step.legs);
             conferences[n].mix_all(&mut step);
         }
-        Mixed(self)
+        Mixed { engine: self, taps }
     }
 
-    fn end_tick(&mut self) {
-        let (conferences, mut step) = self.step();
+    fn end_tick(&mut self, mut taps: Option<&mut AnySink>) {
+        let (conferences, mut step) = self.step(taps.as_deref_mut());
         for n in 0..conferences.len() {
             look_ahead(conferences, n, step.legs);
             conferences[n].give_all(&mut step);
         }
         idle(&mut step);
-        self.air();
+        self.air(taps);
         self.reported = 0;
         self.counters.ticks += 1;
         self.tick = self.tick.next();
     }
 
-    fn step(&mut self) -> (&mut [Box<Conference>], Step<'_>) {
+    fn step<'a>(&'a mut self, taps: Option<&'a mut AnySink>) -> (&'a mut [Box<Conference>], Step<'a>) {
         let step = Step {
             tick: self.tick,
             now: self.now,
             legs: &mut self.legs,
-            taps: &mut self.taps,
+            taps: taps.unwrap_or(&mut self.taps),
             tap_bench: &mut self.tap_bench,
             counters: &mut self.counters,
             faults: self.faults,
@@ -183,12 +197,12 @@ impl Engine {
         (&mut self.conferences, step)
     }
 
-    fn air(&mut self) {
+    fn air(&mut self, taps: Option<&mut AnySink>) {
         self.broadcast.send(&mut Air {
             tick: self.tick,
             now: self.now,
             legs: &mut self.legs,
-            taps: &mut self.taps,
+            taps: taps.unwrap_or(&mut self.taps),
             counters: &mut self.counters,
             faults: self.faults,
         });
@@ -568,14 +582,14 @@ fn idle_leg(index: LegIndex, step: &mut Step<'_>) {
         if said == Heard::Silence {
             frame.silence_at(frame.rate());
         }
-        step.taps.copy(when, of, TapSide::Received, frame.rate(), frame.samples());
+        tap::copy(step.taps, when, of, TapSide::Received, frame.rate(), frame.samples());
     }
     if let Some(on) = leg.shares_broadcast() {
         return step.broadcast.heard_by(index, on);
     }
     leg.play(&mut frame, step.broadcast);
     if leg.tapped {
-        step.taps.copy(when, of, TapSide::Sent, frame.rate(), frame.samples());
+        tap::copy(step.taps, when, of, TapSide::Sent, frame.rate(), frame.samples());
     }
     let before = leg.comes_from_broadcast().and_then(|on| step.broadcast.listeners_before(on, leg.codec()));
     leg.send_own(frame.samples(), before, step.counters, step.faults);

@@ -14,7 +14,7 @@ use crate::frame::{Frame, SampleRate};
 use crate::id::{PlayerId, ProgrammeId};
 use crate::leg::{Player, Plays, Sound};
 use crate::stats::Counters;
-use crate::tap::Taps;
+use crate::tap::{self, AnySink};
 use crate::time::{Tick, Time};
 
 /// The music, with all that it needs to be heard in every codec. Built on the control side.
@@ -200,14 +200,14 @@ impl Broadcast {
         let Some(programme) = self.find(id) else {
             let silence = Frame::silence(rate);
             if leg.tapped {
-                air.taps.copy(when, of, TapSide::Sent, rate, silence.samples());
+                tap::copy(air.taps, when, of, TapSide::Sent, rate, silence.samples());
             }
             leg.send_own(silence.samples(), None, air.counters, air.faults);
             return air.legs.done(index);
         };
         let bus = programme.at(rate);
         if leg.tapped {
-            air.taps.copy(when, of, TapSide::Sent, rate, bus.render());
+            tap::copy(air.taps, when, of, TapSide::Sent, rate, bus.render());
         }
         if leg.keeps_own_encoder() {
             leg.send_kept(bus.render(), air.counters, air.faults);
@@ -225,7 +225,7 @@ pub(super) struct Air<'a> {
     pub(super) tick: Tick,
     pub(super) now: Time,
     pub(super) legs: &'a mut Legs,
-    pub(super) taps: &'a mut Taps,
+    pub(super) taps: &'a mut AnySink,
     pub(super) counters: &'a mut Counters,
     pub(super) faults: Planted,
 }
