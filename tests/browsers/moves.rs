@@ -25,6 +25,7 @@ struct Stage {
     browser: UdpSocket,
     credentials: IceCredentials,
     requests: u64,
+    metrics: Metrics,
 }
 
 impl Stage {
@@ -38,11 +39,12 @@ impl Stage {
         };
         let ports: Vec<BrowserPort> =
             (0..2).map(|_| BrowserPort::bind("127.0.0.1".parse().unwrap(), 0).unwrap()).collect();
-        let (mut workers, reports) = Workers::start(settings, ports.clone(), &Metrics::new()).unwrap();
+        let metrics = Metrics::new();
+        let (mut workers, reports) = Workers::start(settings, ports.clone(), &metrics).unwrap();
         let credentials = IceCredentials::new(&[9; IceCredentials::ENTROPY]);
         workers.send(0, Order::AnswerFor(LEG, credentials.clone())).unwrap();
         let browser = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        Self { workers, reports, ports, browser, credentials, requests: 0 }
+        Self { workers, reports, ports, browser, credentials, requests: 0, metrics }
     }
 
     /// The browser asks whether it may send, until it is answered.
@@ -86,6 +88,13 @@ impl Stage {
         .await
     }
 
+    /// A figure of a thread.
+    fn figure(&self, name: &str, worker: WorkerIndex) -> u64 {
+        let (rendered, line) = (self.metrics.render(), format!("{name}{{worker=\"{worker}\"}} "));
+        let figure = rendered.lines().find_map(|found| found.strip_prefix(&line));
+        figure.expect("such a figure").parse().expect("a number")
+    }
+
     /// Its thread is told where its browser is.
     async fn is_found_on(&mut self, worker: WorkerIndex) {
         let source = self.browser.local_addr().unwrap();
@@ -110,4 +119,37 @@ async fn a_leg_that_comes_after_its_browser_was_found_is_told_with_the_next_requ
     stage.comes_to(0);
     stage.asks().await;
     stage.is_found_on(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_for_a_leg_elsewhere_is_taken_from_the_port_by_its_own_thread_too_and_its_checks_are_answered()
+ {
+    const RECEIVED: &str = "confab_media_datagrams_received_total";
+    const ANSWERED: &str = "confab_browser_stun_answers_total";
+    let mut stage = Stage::new().await;
+    stage.comes_to(1);
+    stage.workers.send(0, Order::LegIsAt(LEG, 1)).unwrap();
+    stage.asks().await;
+    stage.is_found_on(1).await;
+    let mut sent = 0;
+    // At all times of a tick, until both threads have found some; checks in between, which only one can answer.
+    within("both threads at the port", async {
+        while stage.figure("confab_browser_datagrams_fetched_total", 1) < 20
+            || stage.figure("confab_browser_datagrams_passed_total", 0) < 20
+        {
+            for _ in 0..7 {
+                stage.browser.send_to(&[0x80; 60], stage.ports[0].address()).await.unwrap();
+                sent += 1;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stage.asks().await;
+        }
+        // None is lost. With each check the leg is told where its browser is.
+        while stage.figure(RECEIVED, 1) != sent + stage.figure(ANSWERED, 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(stage.figure(RECEIVED, 0), 0, "the leg is elsewhere");
+    assert_eq!(stage.figure("confab_browser_datagrams_not_passed_total", 0), 0);
 }
