@@ -53,13 +53,14 @@ fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
         disk: Arc::new(Files),
         taps: vec![Box::new(move |to| {
             // Together what is of one leg, as it is handed over by a media thread's ring.
-            let mut taps: Vec<Tap> = source.lock().expect("no panic").drain(..).collect();
-            taps.sort_by_key(|tap| match tap.of {
+            let taps = std::mem::take(&mut *source.lock().expect("no panic"));
+            let mut order: Vec<&Tap> = taps.iter().collect();
+            order.sort_by_key(|tap| match tap.of {
                 Tapped::Leg(leg) => leg.0,
                 Tapped::Conference(conference) => conference.0,
             });
-            taps.iter().for_each(|tap| to(tap.head(), tap.frame.samples()));
-            !taps.is_empty()
+            order.iter().for_each(|tap| to(tap.head(), tap.frame.samples()));
+            !order.is_empty()
         })],
     };
     let (recorder, mut reports) = Recorder::start(settings, &Metrics::new()).expect("threads");

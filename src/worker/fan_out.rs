@@ -6,7 +6,8 @@
 //!                        └─▶ the recorder's ring, full: the newest goes ─▶ recorder, when it looks
 //! ```
 //!
-//! While nobody listens there is no thread at work: the recorder takes from the media threads' rings itself.
+//! While nobody listens there is no thread at work: the recorder takes from the media threads' rings itself. Who begins to listen just
+//! then waits once for what it has in hand.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,7 +12,7 @@ pub use self::programme::{PROGRAMMES_MAX, Programme};
 use crate::command::{Ask, Audience, Command, LegChange};
 use crate::conference::{Conference, ConferenceTap, Equipment, Participant, Seat, Step, TapBench};
 use crate::costs::TickTimes;
-use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapHead, TapSide, Tapped};
+use crate::event::{Event, LevelReport, Refusal, Retired, Tap, TapSide, Tapped};
 use crate::fault::Planted;
 use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId, ProgrammeId};
@@ -238,14 +238,9 @@ impl Engine {
     /// The next copied frame.
     pub fn poll_tap(&mut self) -> Option<Tap> {
         let mut tap = Tap::empty();
-        let (head, samples) = self.next_tap()?;
+        let (head, samples) = self.taps.next()?;
         tap.begin(head).copy_from_slice(samples);
         Some(tap)
-    }
-
-    /// The next copied frame, where it lies: 20 ms at its rate.
-    pub fn next_tap(&mut self) -> Option<(TapHead, &[i16])> {
-        self.taps.next()
     }
 
     /// The next thing the engine needs no more.
