@@ -3,11 +3,11 @@
 
 use std::hint::black_box;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use confab_media::{
-    Ask, Codec, Command, CommandId, ConferenceId, ConferenceSettings, Datagram, Engine, EngineSettings,
-    LegId, Port, SampleRate, Seat, Time,
+    Ask, Codec, Command, CommandId, ConferenceId, ConferenceSettings, ConferenceTap, Datagram, Engine,
+    EngineSettings, LegId, Port, SampleRate, Seat, TapHead, TapParts, TapSink, Time,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -27,8 +27,71 @@ fn whole_tick(c: &mut Criterion) {
     group.finish();
 }
 
+/// The same with caches that other work has used since the tick before, as on a node that has more to do than this.
+/// Only what the engine does is timed.
+fn cold_tick(c: &mut Criterion) {
+    let mut group = c.benchmark_group("cold-tick");
+    group.throughput(Throughput::Elements(LEGS));
+    let floors: [(&str, fn() -> Load); 3] = [
+        ("250-legs/3-talk", || Load::new(LEGS, 3)),
+        ("125-calls/all-talk", || Load::of_calls(None)),
+        ("125-calls/copied-apart", || Load::of_calls(Some(Copies::new()))),
+    ];
+    for (name, load) in floors {
+        group.bench_function(name, |b| {
+            let mut load = load();
+            load.warm_up();
+            let mut other = vec![0_u8; OTHER_WORK];
+            b.iter_custom(|times| {
+                let mut taken = Duration::ZERO;
+                for _ in 0..times {
+                    other.iter_mut().step_by(LINE).for_each(|byte| *byte = byte.wrapping_add(1));
+                    let begun = Instant::now();
+                    load.step();
+                    taken += begun.elapsed();
+                }
+                taken
+            });
+        });
+    }
+    group.finish();
+}
+
+/// What a node of this size is to bear.
+const LEGS: u64 = 250;
+
+/// More than the caches hold that a core has for itself: 2 MiB on the servers of these years.
+const OTHER_WORK: usize = 8 << 20;
+
+/// Bytes that are fetched from memory at a time.
+const LINE: usize = 64;
+
+/// Where copies go: room for some ticks, used in turn.
+struct Copies {
+    room: Vec<i16>,
+    at: usize,
+}
+
+impl Copies {
+    fn new() -> Self {
+        Self { room: vec![0; 1 << 20], at: 0 }
+    }
+}
+
+impl TapSink for Copies {
+    fn put(&mut self, head: &TapHead, samples: &[i16]) {
+        black_box(head);
+        if self.at + samples.len() > self.room.len() {
+            self.at = 0;
+        }
+        self.room[self.at..self.at + samples.len()].copy_from_slice(samples);
+        self.at += samples.len();
+    }
+}
+
 struct Load {
     engine: Engine,
+    copies: Option<Copies>,
     packets: Vec<(LegId, SocketAddr, [u8; 172])>,
     now: Time,
     sequence: u16,
@@ -36,22 +99,45 @@ struct Load {
 
 impl Load {
     fn new(legs: u64, talkers: u64) -> Self {
-        let settings = EngineSettings { legs_max: legs as usize, conferences_max: 1, tap_frames_max: 0 };
-        let mut load = Self {
-            engine: Engine::new(settings),
-            packets: Vec::new(),
-            now: Time::from_millis(1),
-            sequence: 0,
-        };
+        let mut load = Self::empty(legs, 1, None);
         // The figure is for all talking and all mixed.
         let all = ConferenceSettings { seats_max: legs as usize, talkers_max: legs as usize };
         load.ask(Ask::AddConference(engine_leg::conference(1, all, &[SampleRate::Hz8000])));
-        for id in 0..legs {
-            load.ask(Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, Codec::Pcmu))));
-            load.ask(Ask::Join(LegId(id), ConferenceId(1), Seat::default()));
-            load.packets.push((LegId(id), engine_leg::address(id), packet(id, id < talkers)));
+        (0..legs).for_each(|id| load.join(id, 1, id < talkers));
+        load
+    }
+
+    /// Calls of two, both talking. One of the two is copied apart from the other, if at all.
+    fn of_calls(copies: Option<Copies>) -> Self {
+        let mut load = Self::empty(LEGS, LEGS as usize / 2, copies);
+        for call in 0..LEGS / 2 {
+            let two = ConferenceSettings { seats_max: 2, talkers_max: 2 };
+            load.ask(Ask::AddConference(engine_leg::conference(call, two, &[SampleRate::Hz8000])));
+            if load.copies.is_some() {
+                let parts = TapParts { apart: Some(LegId(2 * call)), ..TapParts::default() };
+                let tap = ConferenceTap::new(SampleRate::Hz8000, parts);
+                load.ask(Ask::TapConference(ConferenceId(call), tap));
+            }
+            [2 * call, 2 * call + 1].into_iter().for_each(|id| load.join(id, call, true));
         }
         load
+    }
+
+    fn empty(legs: u64, conferences_max: usize, copies: Option<Copies>) -> Self {
+        let settings = EngineSettings { legs_max: legs as usize, conferences_max, tap_frames_max: 0 };
+        Self {
+            engine: Engine::new(settings),
+            copies,
+            packets: Vec::new(),
+            now: Time::from_millis(1),
+            sequence: 0,
+        }
+    }
+
+    fn join(&mut self, id: u64, conference: u64, talks: bool) {
+        self.ask(Ask::AddLeg(engine_leg::leg(id, engine_leg::media(id, Codec::Pcmu))));
+        self.ask(Ask::Join(LegId(id), ConferenceId(conference), Seat::default()));
+        self.packets.push((LegId(id), engine_leg::address(id), packet(id, talks)));
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -68,7 +154,12 @@ impl Load {
     fn step(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
         self.now += Duration::from_millis(8);
-        for (leg, source, packet) in &mut self.packets {
+        for n in 0..self.packets.len() {
+            // As those do who have several at a time from the system.
+            if let Some((next, ..)) = self.packets.get(n + 1) {
+                self.engine.look_ahead(*next);
+            }
+            let (leg, source, packet) = &mut self.packets[n];
             packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
             let timestamp = u32::from(self.sequence).wrapping_mul(160);
             packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
@@ -77,7 +168,10 @@ impl Load {
             self.engine.handle_datagram(*leg, &datagram);
         }
         self.now += Duration::from_millis(12);
-        self.engine.tick(self.now);
+        match &mut self.copies {
+            Some(copies) => self.engine.mix_into(self.now, copies).encode(),
+            None => self.engine.tick(self.now),
+        }
         while let Some(transmit) = self.engine.poll_transmit() {
             black_box(transmit.datagram);
         }
@@ -102,5 +196,5 @@ fn packet(id: u64, talks: bool) -> [u8; 172] {
     packet
 }
 
-criterion_group!(benches, whole_tick);
+criterion_group!(benches, whole_tick, cold_tick);
 criterion_main!(benches);

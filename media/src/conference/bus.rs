@@ -5,13 +5,12 @@
 //! wideband participant costs a narrowband one one conversion that all of them share; and nothing changes
 //! for anybody when participants of another rate come or go.
 
-use std::hint::black_box;
-
 use crate::codec::{Codec, CodecError, Encoder, EncoderSettings};
 use crate::dsp::limiter::{Gain, Limiter};
 use crate::dsp::mix;
 use crate::frame::SampleRate;
 use crate::leg::Encoded;
+use crate::prefetch::fetch_all;
 use crate::stats::Counters;
 
 pub(crate) struct Bus {
@@ -109,9 +108,10 @@ impl Bus {
         }
     }
 
-    /// Reads what a tick needs of it, so that the processor has it near by then.
-    pub(super) fn look_at(&self) {
-        black_box((self.speaks, self.said.first(), self.mix.first(), self.limiter));
+    /// Has fetched what a tick needs of it.
+    pub(super) fn fetch_ahead(&self) {
+        fetch_all(&self.said);
+        fetch_all(&self.mix);
     }
 
     /// Adds what somebody says.

@@ -18,8 +18,6 @@ mod voices;
 mod whispers;
 mod whole;
 
-use std::hint::black_box;
-
 use self::announcements::Announcements;
 pub(crate) use self::bus::Bus;
 use self::converters::Converters;
@@ -42,6 +40,7 @@ use crate::fault::Planted;
 use crate::frame::{FRAME_LEN_MAX, Frame, SampleRate};
 use crate::id::{ConferenceId, LegId};
 use crate::leg::Player;
+use crate::prefetch::{fetch, fetch_all, fetch_whole};
 use crate::stats::Counters;
 use crate::tap::{self, AnySink};
 use crate::time::{Tick, Time};
@@ -245,21 +244,40 @@ impl Conference {
         self.speakers.take_event(self.participants.iter().filter_map(Participant::speaker))
     }
 
-    /// Reads what a tick needs of the conference itself, so that the processor has it near by then.
-    pub(crate) fn look_at(&self) {
-        black_box((self.participants.first().map(|first| first.index), self.tap.is_some()));
+    /// Has fetched what a tick needs of the conference itself.
+    pub(crate) fn fetch_ahead(&self) {
+        fetch(&self.participants);
+        fetch(&self.tap);
+        fetch(&self.voices);
+        fetch(&self.whispers);
+        fetch(&self.speakers);
+        fetch(&self.announcements);
+        fetch_all(&self.buses);
+    }
+
+    /// Has fetched what it points to, once it is here itself.
+    pub(crate) fn fetch_beyond(&self) {
+        fetch_all(&self.participants[..self.participants.len().min(HEARD_FIRST)]);
         for bus in self.buses.iter().flatten() {
-            bus.look_at();
+            fetch_whole(bus.as_ref());
+        }
+        if let Some(tap) = &self.tap {
+            tap.fetch_ahead();
         }
     }
 
-    /// Reads what it needs of those who are heard first.
-    pub(crate) fn look_into(&self, legs: &Legs) {
-        let index = |seat: usize| self.participants.get(seat).map(|participant| participant.index);
-        legs.look_ahead(None, index(0));
-        legs.look_ahead(index(0), index(1));
-        if let Some(tap) = &self.tap {
-            tap.look_at();
+    /// Has fetched what is beyond that: those who are heard first, and the sums.
+    pub(crate) fn fetch_first_legs(&self, legs: &Legs) {
+        for participant in self.participants.iter().take(HEARD_FIRST) {
+            legs.fetch_ahead(Some(participant.index), None);
+        }
+        self.buses.iter().flatten().for_each(|bus| bus.fetch_ahead());
+    }
+
+    /// And what these point to.
+    pub(crate) fn fetch_beyond_first_legs(&self, legs: &Legs) {
+        for participant in self.participants.iter().take(HEARD_FIRST) {
+            legs.fetch_ahead(None, Some(participant.index));
         }
     }
 
@@ -285,17 +303,21 @@ impl Conference {
     pub(crate) fn give_all(&mut self, step: &mut Step<'_>) {
         // First those who hear something of their own: an encoder of theirs goes on where the listeners' was a tick ago,
         // so that one must not have gone on yet.
-        for turn in [Turn::Own, Turn::Shared] {
-            for seat in 0..self.participants.len() {
-                look_ahead(&self.participants, seat, step.legs);
-                self.give(seat, turn, step);
+        for seat in 0..self.participants.len() {
+            fetch_for(Turn::Own, &self.participants, seat, step.legs);
+            self.give_what_is_own(seat, step);
+        }
+        for seat in 0..self.participants.len() {
+            fetch_for(Turn::Shared, &self.participants, seat, step.legs);
+            if self.participants[seat].turn == Turn::Shared {
+                self.give_full_mix(seat, step);
             }
         }
     }
 
     fn hear(&mut self, step: &mut Step<'_>) {
         for seat in 0..self.participants.len() {
-            look_ahead(&self.participants, seat, step.legs);
+            fetch_ahead(&self.participants, seat, step.legs);
             let participant = &mut self.participants[seat];
             let leg = step.legs.at(participant.index);
             let frame = &mut self.scratch.heard;
@@ -350,26 +372,26 @@ impl Conference {
         }
     }
 
-    /// Sends one participant what they hear.
-    fn give(&mut self, seat: usize, turn: Turn, step: &mut Step<'_>) {
+    /// Sends one participant what they alone hear, if anything; the others have their turn afterwards.
+    fn give_what_is_own(&mut self, seat: usize, step: &mut Step<'_>) {
         let hearer = step.faults.mix_for(seat, self.participants.len());
         let heard = match self.hears(hearer, step.faults) {
             // A key is pressed towards them, which nobody else hears.
             Heard::FullMix if step.legs.at(self.participants[seat].index).hears_tone() => Heard::OwnMix,
             heard @ (Heard::Nothing | Heard::FullMix | Heard::OwnMix | Heard::Played) => heard,
         };
-        match (turn, heard) {
-            (Turn::Shared, Heard::FullMix) => self.give_full_mix(seat, hearer, step),
-            (Turn::Own, Heard::OwnMix) => {
+        self.participants[seat].turn = Turn::Own;
+        match heard {
+            Heard::FullMix => self.participants[seat].turn = Turn::Shared,
+            Heard::OwnMix => {
                 self.mix_own(hearer, step.faults);
                 self.give_own(seat, step);
             }
-            (Turn::Own, Heard::Played) => self.give_played(seat, step),
-            (Turn::Own, Heard::Nothing) => {
+            Heard::Played => self.give_played(seat, step),
+            Heard::Nothing => {
                 self.scratch.heard.silence_at(self.participants[seat].rate());
                 self.give_own(seat, step);
             }
-            (Turn::Own, Heard::FullMix) | (Turn::Shared, Heard::OwnMix | Heard::Nothing | Heard::Played) => {}
         }
     }
 
@@ -383,7 +405,8 @@ impl Conference {
         self.give_own(seat, step);
     }
 
-    fn give_full_mix(&mut self, seat: usize, hearer: usize, step: &mut Step<'_>) {
+    fn give_full_mix(&mut self, seat: usize, step: &mut Step<'_>) {
+        let hearer = step.faults.mix_for(seat, self.participants.len());
         let participant = &mut self.participants[hearer];
         let Some(bus) = &mut self.buses[participant.rate().index()] else {
             return;
@@ -473,14 +496,32 @@ impl Conference {
 }
 
 /// Has what will be needed of the next two after this seat fetched from memory.
-fn look_ahead(participants: &[Participant], seat: usize, legs: &Legs) {
+fn fetch_ahead(participants: &[Participant], seat: usize, legs: &Legs) {
     let ahead = |n: usize| participants.get(seat + n).map(|participant| participant.index);
-    legs.look_ahead(ahead(1), ahead(2));
+    legs.fetch_ahead(ahead(2 * STEP_AHEAD), ahead(STEP_AHEAD));
+}
+
+/// Seats from the one whose turn it is to the one whose leg is here, and to the next whose leg is asked for. A turn is no
+/// longer than a look at the memory takes, if not much is done in it.
+const STEP_AHEAD: usize = 2;
+
+/// Participants of a conference whose legs are fetched before it has its turn.
+const HEARD_FIRST: usize = 2 * STEP_AHEAD;
+
+/// Has fetched what will be needed of the next legs that are given something in this turn. Who will be is known of the first
+/// turn only from the tick before.
+fn fetch_for(turn: Turn, participants: &[Participant], seat: usize, legs: &Legs) {
+    let ahead = |n: usize| participants.get(seat + n).filter(|ahead| ahead.turn == turn);
+    let index = |n: usize| ahead(n).map(|ahead| ahead.index);
+    legs.fetch_ahead(index(2 * STEP_AHEAD), index(STEP_AHEAD));
+    if let Some(asked) = participants.get(seat + 2 * STEP_AHEAD).filter(|_| turn == Turn::Own) {
+        legs.fetch_presses(asked.index);
+    }
 }
 
 /// Whose turn it is to be given what they hear.
-#[derive(Clone, Copy)]
-enum Turn {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
     /// Those who hear something of their own.
     Own,
     /// Those who hear what all hear.

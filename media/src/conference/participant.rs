@@ -1,9 +1,9 @@
 //! A leg's seat in a conference, and what it says in the current tick.
 
-use super::Seat;
 use super::speakers::{Speaker, Speech, is_heard};
 use super::talkers::Talker;
 use super::voices::Voices;
+use super::{Seat, Turn};
 use crate::command::Audience;
 use crate::dsp::level::Power;
 use crate::dsp::limiter::Limiter;
@@ -20,6 +20,8 @@ pub(crate) struct Participant {
     pub(super) slot: usize,
     /// Whether and how it is mixed.
     pub(super) talker: Talker,
+    /// When it was given what it heard in the last tick.
+    pub(super) turn: Turn,
     /// Turns down what it hears when that is a mix of its own.
     pub(super) limiter: Limiter,
     /// The rate at which it speaks and hears.
@@ -38,6 +40,7 @@ impl Participant {
             seat,
             slot,
             talker: Talker::default(),
+            turn: Turn::Shared,
             limiter: Limiter::default(),
             rate,
             power: Power::SILENCE,

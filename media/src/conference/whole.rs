@@ -11,7 +11,6 @@
 //! aligned to the sample: here all ways take equally long, [`ConferenceTap::DELAY`], which whoever places the frames takes
 //! off again.
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use super::Buses;
@@ -23,6 +22,7 @@ use crate::dsp::limiter::Limiter;
 use crate::event::{TapSide, Tapped};
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
 use crate::id::{ConferenceId, LegId};
+use crate::prefetch::{fetch, fetch_all};
 use crate::tap::{AnySink, copy};
 use crate::time::{Tick, Time};
 
@@ -59,15 +59,13 @@ pub struct ConferenceTap {
 pub(crate) struct TapBench {
     mix: [i32; FRAME_LEN_MAX],
     alone: [i32; FRAME_LEN_MAX],
-    /// What the one apart says, as wide as sums are.
-    wide: [i32; FRAME_LEN_MAX],
     sound: [i16; FRAME_LEN_MAX],
 }
 
 impl TapBench {
     pub(crate) fn new() -> Box<Self> {
         let nothing = [0; FRAME_LEN_MAX];
-        Box::new(Self { mix: nothing, alone: nothing, wide: nothing, sound: [0; FRAME_LEN_MAX] })
+        Box::new(Self { mix: nothing, alone: nothing, sound: [0; FRAME_LEN_MAX] })
     }
 }
 
@@ -112,16 +110,14 @@ impl ConferenceTap {
         new
     }
 
-    /// Reads what a tick needs of it, so that it is on its way while another conference has its turn.
-    pub(super) fn look_at(&self) {
-        black_box((self.parts.mix, self.mix_limiter, self.one_limiter, self.rest_limiter));
+    /// Has fetched what a tick needs of it.
+    pub(super) fn fetch_ahead(&self) {
+        fetch(&self.parts);
+        fetch(&self.mix_limiter);
         for ways in [&self.all, &self.one] {
+            fetch(&ways.used);
             let n = self.rate.index();
-            black_box((
-                ways.used.rings[n],
-                ways.held[n][0],
-                ways.held[n][samples(Self::DELAY, self.rate) - 1],
-            ));
+            fetch_all(&ways.held[n][..samples(Self::DELAY, self.rate)]);
         }
     }
 
@@ -156,26 +152,21 @@ impl ConferenceTap {
     /// Brings what is said at all rates to that of the copies.
     fn sum(&mut self, said: &Said<'_>, bench: &mut TapBench) {
         let len = self.rate.frame_len();
-        let TapBench { mix, alone, wide, .. } = bench;
-        let (mix, alone) = (&mut mix[..len], &mut alone[..len]);
-        mix.fill(0);
+        let (mut mix, mut alone) = (Sum::of(&mut bench.mix[..len]), Sum::of(&mut bench.alone[..len]));
         for bus in said.buses.iter().flatten() {
-            let sum = bus.speaks().then(|| bus.said());
-            self.all.add(bus.rate(), sum, mix);
+            self.all.add(bus.rate(), bus.speaks().then(|| bus.said()), &mut mix);
         }
+        mix.end();
         let Some(leg) = self.parts.apart else {
             return;
         };
-        alone.fill(0);
         let one = said.participants.iter().find(|participant| participant.leg == leg);
         let one = one.and_then(|one| Some((one.rate(), one.mixed(said.voices)?)));
         for rate in SampleRate::ALL {
-            let sound = one.filter(|(at, _)| *at == rate).map(|(_, frame)| {
-                wide.iter_mut().zip(frame).for_each(|(wide, sample)| *wide = i32::from(*sample));
-                &wide[..frame.len()]
-            });
-            self.one.add(rate, sound, alone);
+            let sound = one.filter(|(at, _)| *at == rate).map(|(_, frame)| frame);
+            self.one.add(rate, sound, &mut alone);
         }
+        alone.end();
     }
 }
 
@@ -242,36 +233,65 @@ impl Ways {
     }
 
     /// Adds what is said at a rate, or nothing, to what has come by the other ways.
-    fn add(&mut self, from: SampleRate, said: Option<&[i32]>, mix: &mut [i32]) {
+    fn add<T: Copy + Into<i32>>(&mut self, from: SampleRate, said: Option<&[T]>, sum: &mut Sum<'_>) {
         let n = from.index();
         if said.is_none() && !self.used.rings[n] {
             return;
         }
         // A tick is longer than the filters and delays are, so one tick of silence empties them.
         self.used.rings[n] = said.is_some();
-        let said = said.unwrap_or_else(|| &SILENCE[..from.frame_len()]);
         let held = &mut self.held[n][..usize::from(self.used.delays[n])];
-        if from == self.used.to {
-            return add_delayed(held, said, mix);
+        match said {
+            Some(said) if from == self.used.to => sum.add_delayed(held, said),
+            None if from == self.used.to => sum.add_delayed(held, &SILENCE[..from.frame_len()]),
+            said => {
+                let mut wide = [0; FRAME_LEN_MAX];
+                let wide = &mut wide[..from.frame_len()];
+                wide.iter_mut().zip(said.unwrap_or_default()).for_each(|(wide, said)| *wide = (*said).into());
+                let mut converted = [0; FRAME_LEN_MAX];
+                let converted = &mut converted[..sum.samples.len()];
+                self.converters[n].convert(wide, converted);
+                sum.add_delayed(held, converted);
+            }
         }
-        let mut converted = [0; FRAME_LEN_MAX];
-        let converted = &mut converted[..mix.len()];
-        self.converters[n].convert(said, converted);
-        add_delayed(held, converted, mix);
     }
 }
 
 /// What is said in a tick in which nothing is.
 static SILENCE: [i32; FRAME_LEN_MAX] = [0; FRAME_LEN_MAX];
 
-/// Adds what was held, and `sound` but for its end, which is held instead.
-fn add_delayed(held: &mut [i32], sound: &[i32], mix: &mut [i32]) {
-    let add = |(mixed, sample): (&mut i32, &i32)| *mixed += sample;
-    let (now, later) = sound.split_at(sound.len() - held.len());
-    let (first, rest) = mix.split_at_mut(held.len());
-    first.iter_mut().zip(&*held).for_each(add);
-    rest.iter_mut().zip(now).for_each(add);
-    held.copy_from_slice(later);
+/// What is added up in a tick. What comes first need not be added to silence: mostly nothing else comes.
+struct Sum<'a> {
+    /// Of the tick before, until something has come.
+    samples: &'a mut [i32],
+    is_empty: bool,
+}
+
+impl<'a> Sum<'a> {
+    const fn of(samples: &'a mut [i32]) -> Self {
+        Self { samples, is_empty: true }
+    }
+
+    /// Adds what was held, and `sound` but for its end, which is held instead.
+    fn add_delayed<T: Copy + Into<i32>>(&mut self, held: &mut [i32], sound: &[T]) {
+        let (now, later) = sound.split_at(sound.len() - held.len());
+        let (first, rest) = self.samples.split_at_mut(held.len());
+        if std::mem::take(&mut self.is_empty) {
+            first.copy_from_slice(held);
+            rest.iter_mut().zip(now).for_each(|(sum, sample)| *sum = (*sample).into());
+        } else {
+            first.iter_mut().zip(&*held).for_each(|(sum, sample)| *sum += sample);
+            rest.iter_mut().zip(now).for_each(|(sum, sample)| *sum += (*sample).into());
+        }
+        held.iter_mut().zip(later).for_each(|(held, sample)| *held = (*sample).into());
+    }
+
+    /// Nothing more comes.
+    fn end(self) {
+        if self.is_empty {
+            self.samples.fill(0);
+        }
+    }
 }
 
 impl std::fmt::Debug for ConferenceTap {

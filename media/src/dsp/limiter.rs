@@ -42,8 +42,10 @@ pub struct Gain {
 impl Limiter {
     /// Looks at a tick's mix and decides its gain.
     pub fn follow(&mut self, mix: &[i32]) -> Gain {
-        let peak = mix.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0);
-        let wanted = gain_for(peak);
+        let wanted = if is_surely_soft(mix) { UNITY } else { gain_for(peak(mix)) };
+        if wanted == UNITY && self.gain == UNITY {
+            return Gain::UNITY;
+        }
         let from = self.gain;
         self.gain = if wanted < self.gain {
             wanted
@@ -61,6 +63,17 @@ impl Limiter {
 fn attack(mix: &[i32], gain: i32) -> usize {
     let too_loud = |s: &i32| (i64::from(s.unsigned_abs()) * i64::from(gain)) >> 15 > i64::from(CEILING);
     mix.iter().position(too_loud).unwrap_or(mix.len()).min(mix.len() / ATTACK_PART)
+}
+
+/// Whether no sample is above half the scale, as in most ticks of speech: told in fewer steps than the loudest is found.
+fn is_surely_soft(mix: &[i32]) -> bool {
+    // Of a negative sample its complement, which is one less loud; one bit for each that any has.
+    let bits = mix.iter().fold(0, |bits, &sample| bits | (sample ^ (sample >> 31)));
+    bits <= CEILING >> 1
+}
+
+fn peak(mix: &[i32]) -> u32 {
+    mix.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0)
 }
 
 fn gain_for(peak: u32) -> i32 {

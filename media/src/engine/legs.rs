@@ -107,14 +107,21 @@ impl Legs {
         self.slots[index.0 as usize].as_mut().expect("an index is dropped with its leg")
     }
 
-    /// Reads what will be needed of the leg that is next, and of the one after it, while another has its turn.
-    pub(crate) fn look_ahead(&self, next: Option<LegIndex>, after: Option<LegIndex>) {
-        let leg = |index: LegIndex| self.slots.get(index.0 as usize).and_then(Option::as_deref);
-        if let Some(after) = after.and_then(leg) {
-            after.look_at();
+    /// Has fetched of a leg what its next key needs.
+    pub(crate) fn fetch_presses(&self, index: LegIndex) {
+        if let Some(leg) = self.slots.get(index.0 as usize).and_then(Option::as_deref) {
+            leg.fetch_presses();
         }
-        if let Some(next) = next.and_then(leg) {
-            next.look_into();
+    }
+
+    /// Has fetched what will be needed of one leg itself, and of another, which was asked for before, what it points to.
+    pub(crate) fn fetch_ahead(&self, itself: Option<LegIndex>, beyond: Option<LegIndex>) {
+        let leg = |index: LegIndex| self.slots.get(index.0 as usize).and_then(Option::as_deref);
+        if let Some(itself) = itself.and_then(leg) {
+            itself.fetch_ahead();
+        }
+        if let Some(beyond) = beyond.and_then(leg) {
+            beyond.fetch_beyond();
         }
     }
 
@@ -193,8 +200,7 @@ impl Legs {
             let index = *self.to_send.get(self.sent)?;
             let nth = self.sent_of_leg;
             if nth == 0 {
-                let ahead = |n: usize| self.to_send.get(self.sent + n).copied();
-                self.look_ahead(ahead(1), ahead(2));
+                self.fetch_to_send();
             }
             let leg = self.slots[index.0 as usize].as_ref();
             if leg.is_some_and(|leg| leg.transmit(nth).is_some()) {
@@ -204,6 +210,20 @@ impl Legs {
             self.at(index).was_sent();
             self.sent += 1;
             self.sent_of_leg = 0;
+        }
+    }
+
+    /// Has fetched what is sent soon.
+    fn fetch_to_send(&self) {
+        let ahead = |n: usize| {
+            let index = self.to_send.get(self.sent + n)?;
+            self.slots.get(index.0 as usize)?.as_deref()
+        };
+        if let Some(leg) = ahead(2) {
+            leg.fetch_destination();
+        }
+        if let Some(leg) = ahead(1) {
+            leg.fetch_datagrams();
         }
     }
 

@@ -136,7 +136,7 @@ impl Engine {
 
     /// Has what datagrams of this leg will need fetched from memory, if somebody knows that some are to come soon.
     pub fn look_ahead(&self, leg: LegId) {
-        self.legs.look_ahead(None, self.legs.index(leg));
+        self.legs.fetch_ahead(self.legs.index(leg), None);
     }
 
     /// Plays one 20 ms step: afterwards each leg's packet is there to be fetched.
@@ -164,7 +164,7 @@ impl Engine {
         self.broadcast.begin();
         let (conferences, mut step) = self.step(taps.as_deref_mut());
         for n in 0..conferences.len() {
-            look_ahead(conferences, n, step.legs);
+            fetch_ahead(conferences, n, step.legs);
             conferences[n].mix_all(&mut step);
         }
         Mixed { engine: self, taps }
@@ -173,7 +173,7 @@ impl Engine {
     fn end_tick(&mut self, mut taps: Option<&mut AnySink>) {
         let (conferences, mut step) = self.step(taps.as_deref_mut());
         for n in 0..conferences.len() {
-            look_ahead(conferences, n, step.legs);
+            fetch_ahead(conferences, n, step.legs);
             conferences[n].give_all(&mut step);
         }
         idle(&mut step);
@@ -548,13 +548,20 @@ impl Engine {
     }
 }
 
-/// Has what will be needed of the next two conferences after this one fetched from memory.
-fn look_ahead(conferences: &[Box<Conference>], n: usize, legs: &Legs) {
-    if let Some(after) = conferences.get(n + 2) {
-        after.look_at();
+/// Has fetched what will be needed of the next conferences after this one, step by step as it comes.
+fn fetch_ahead(conferences: &[Box<Conference>], n: usize, legs: &Legs) {
+    let ahead = |steps: usize| conferences.get(n + steps).map(Box::as_ref);
+    if let Some(conference) = ahead(4) {
+        conference.fetch_ahead();
     }
-    if let Some(next) = conferences.get(n + 1) {
-        next.look_into(legs);
+    if let Some(conference) = ahead(3) {
+        conference.fetch_beyond();
+    }
+    if let Some(conference) = ahead(2) {
+        conference.fetch_first_legs(legs);
+    }
+    if let Some(conference) = ahead(1) {
+        conference.fetch_beyond_first_legs(legs);
     }
 }
 
@@ -562,7 +569,7 @@ fn look_ahead(conferences: &[Box<Conference>], n: usize, legs: &Legs) {
 fn idle(step: &mut Step<'_>) {
     let mut n = 0;
     while let Some(index) = step.legs.unseated(n) {
-        step.legs.look_ahead(step.legs.unseated(n + 1), step.legs.unseated(n + 2));
+        step.legs.fetch_ahead(step.legs.unseated(n + 2), step.legs.unseated(n + 1));
         idle_leg(index, step);
         n += 1;
     }

@@ -1,8 +1,6 @@
 //! What a leg's codec remembers of what it is sent, and its voice at other rates. Built on the control side; a
 //! leg whose codec changes is given another one.
 
-use std::hint::black_box;
-
 use super::framing::Framing;
 use super::outbox::Outbox;
 use super::rtcp::REPORT_LEN_MAX;
@@ -12,6 +10,7 @@ use crate::dsp::level::Level;
 use crate::frame::{Frame, SampleRate};
 use crate::id::ProgrammeId;
 use crate::playout::{Decoding, Replaced, Sound};
+use crate::prefetch::fetch;
 use crate::rtp::AudioLevel;
 
 /// The longest payload that 20 ms are encoded to: L16 at 16 kHz. Opus is told to stay below.
@@ -184,9 +183,12 @@ impl Coding {
         }
     }
 
-    /// Reads what a tick needs of it (`look_ahead`).
-    pub(super) fn look_at(&self) {
-        black_box((self.codec(), self.origin, self.outbox.len(), self.outbox.first_byte()));
+    /// Has fetched what a tick needs of it.
+    pub(super) fn fetch_ahead(&self) {
+        fetch(&self.encoder);
+        fetch(&self.origin);
+        fetch(&self.framing);
+        self.outbox.fetch_ahead();
     }
 
     /// Prepares for the loss that the far end reports, in per cent.

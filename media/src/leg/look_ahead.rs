@@ -1,42 +1,47 @@
-//! Reading what a tick will need of a leg before it is its turn.
-//!
-//! Legs are many and each is some kilobytes in several places, so that between two ticks other work has pushed them out of the
-//! processor's caches. Read one after the other, each first look at a place is a wait of hundreds of nanoseconds, and these waits
-//! would be most of what an idle leg costs. Reads on which nothing depends do not wait for each other: while one leg has its
-//! turn, those of the next are on their way.
-
-use std::hint::black_box;
+//! What a tick will need of a leg, fetched before it is its turn ([`prefetch`](crate::prefetch)).
 
 use super::Leg;
+use crate::prefetch::{fetch, fetch_whole};
 
 impl Leg {
-    /// Reads of the leg itself what a tick needs.
-    pub(crate) fn look_at(&self) {
-        black_box((
-            self.now,
-            self.media.payload_type,
-            self.media.direction,
-            self.media.terms.audio_level_sent,
-            self.transport.is_known(),
-            self.sender.packets(),
-            self.sender.next_sequence_number(),
-            self.condition.expected_loss(),
-            self.rtcp.may_be_due(self.now),
-            self.pending.is_empty(),
-        ));
-        if self.resting.is_none() {
-            self.playout.look_at();
-        }
+    /// Has fetched of the leg itself what a tick needs.
+    pub(crate) fn fetch_ahead(&self) {
+        fetch(&self.now);
+        fetch(&self.resting);
+        fetch_whole(&self.media);
+        fetch(&self.pending);
+        fetch(&self.condition);
+        fetch_whole(&self.transport);
+        self.rtcp.fetch_ahead();
+        fetch(&self.sender);
+        fetch(&self.coding);
+        self.playout.fetch_ahead();
     }
 
-    /// Reads what the leg points to, once it was looked at itself.
-    pub(crate) fn look_into(&self) {
-        self.coding.look_at();
+    /// Has fetched what tells whether a key is pressed towards the far end.
+    pub(crate) fn fetch_presses(&self) {
+        fetch(&self.presses);
+    }
+
+    /// Has fetched what is needed of the leg itself where what was made for it is sent.
+    pub(crate) fn fetch_destination(&self) {
+        fetch(&self.coding);
+        fetch_whole(&self.transport);
+    }
+
+    /// Has fetched what was made for it, once it is here itself.
+    pub(crate) fn fetch_datagrams(&self) {
+        self.coding.outbox.fetch_ahead();
+    }
+
+    /// Has fetched what the leg points to, once it is here itself.
+    pub(crate) fn fetch_beyond(&self) {
+        self.coding.fetch_ahead();
         if let Some(srtp) = &self.srtp {
-            black_box(srtp.protector.profile());
+            srtp.protector.fetch_ahead();
         }
         if self.resting.is_none() {
-            self.playout.look_into();
+            self.playout.fetch_beyond();
         }
     }
 }

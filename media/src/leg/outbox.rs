@@ -1,6 +1,7 @@
 //! What a leg sends in a tick: none, one or more datagrams, protected and ready to go.
 
 use crate::leg::Port;
+use crate::prefetch::{fetch, fetch_all};
 use crate::srtp::SrtpError;
 
 /// Datagrams in one tick: two of 10 ms of sound, and a report.
@@ -8,6 +9,9 @@ const DATAGRAMS_MAX: usize = 3;
 
 /// The longest datagram made here: 60 ms of L16 at 16 kHz with its header and tag.
 pub(super) const DATAGRAM_MAX: usize = 2_048;
+
+/// Bytes of a packet of 20 ms of G.711, protected.
+const FETCHED: usize = 192;
 
 /// Datagrams that wait to be fetched. Fetched or not, the next tick forgets them.
 pub(super) struct Outbox {
@@ -40,9 +44,10 @@ impl Outbox {
         self.len
     }
 
-    /// The first byte of what was written, now or before.
-    pub(super) fn first_byte(&self) -> Option<u8> {
-        self.bytes.first().copied()
+    /// Has fetched what a packet of 20 ms of G.711 needs of it, or a longer one at first.
+    pub(super) fn fetch_ahead(&self) {
+        fetch(&self.len);
+        fetch_all(&self.bytes[..self.bytes.len().min(FETCHED)]);
     }
 
     /// Lets `write` write a datagram and say how long it is. Without room, or if it fails, there is none.

@@ -50,11 +50,6 @@ impl Sender {
         self.sent.packets
     }
 
-    /// The sequence number of the next.
-    pub(super) const fn next_sequence_number(&self) -> SequenceNumber {
-        self.header.sequence_number
-    }
-
     /// What was sent so far, for RTCP.
     pub(super) const fn sent(&self) -> &Sent {
         &self.sent

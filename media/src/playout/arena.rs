@@ -3,6 +3,8 @@
 //! A leg on a steady network has one or two packets waiting, so it only ever touches the first few hundred bytes,
 //! and hundreds of such legs stay in the processor's cache. A long payload takes several pieces.
 
+use crate::prefetch::fetch_all;
+
 /// Bytes in a piece: 20 ms of G.711 or G.722, and about the longest 20 ms that Opus makes of speech.
 const PIECE: usize = 160;
 
@@ -77,9 +79,11 @@ impl Arena {
         &scratch[..len]
     }
 
-    /// The first byte of a payload, if it has any.
-    pub(super) fn first_byte(&self, stored: Stored) -> Option<u8> {
-        self.block.get(stored.pieces.trailing_zeros() as usize)?.first().copied()
+    /// Has a payload fetched, or the beginning of a long one.
+    pub(super) fn fetch_ahead(&self, stored: Stored) {
+        if let Some(piece) = self.block.get(stored.pieces.trailing_zeros() as usize) {
+            fetch_all(piece);
+        }
     }
 
     /// Lets go of a payload.

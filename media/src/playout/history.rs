@@ -2,6 +2,7 @@
 
 use super::join::convert;
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
+use crate::prefetch::fetch_all;
 
 /// Ticks that are remembered.
 const TICKS: usize = 3;
@@ -32,9 +33,9 @@ impl History {
         TICKS * self.tick
     }
 
-    /// That which is overwritten next.
-    pub(super) fn oldest_sample(&self) -> Option<i16> {
-        self.samples.get(self.oldest * self.tick).copied()
+    /// Has fetched what is overwritten next.
+    pub(super) fn fetch_ahead(&self) {
+        fetch_all(&self.samples[self.oldest * self.tick..][..self.tick]);
     }
 
     /// Whether nothing but silence is remembered.

@@ -39,7 +39,6 @@ mod time_stretch;
 mod timeline;
 mod transit;
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use self::arrivals::Arrivals;
@@ -59,6 +58,7 @@ use self::timeline::{Pattern, Timeline};
 use self::transit::Transits;
 use crate::codec::{Codec, ComfortNoise};
 use crate::frame::Frame;
+use crate::prefetch::fetch;
 use crate::rtp::{SequenceNumber, Ssrc};
 use crate::time::Time;
 
@@ -202,15 +202,26 @@ impl Playout {
         sound
     }
 
-    /// Reads what a tick needs of it, so that the processor has it near by then.
-    pub(crate) fn look_at(&self) {
-        black_box((self.phase, self.last, self.delay, self.codec, self.counters.concealed));
-        black_box((self.timeline, self.buffer.is_empty(), self.buffer.head().map(|head| head.at)));
+    /// Has fetched what a tick needs of it.
+    pub(crate) fn fetch_ahead(&self) {
+        fetch(&self.phase);
+        fetch(&self.delay);
+        fetch(&self.clock);
+        fetch(&self.decision);
+        fetch(&self.counters);
+        fetch(&self.counters.concealed);
+        fetch(&self.sound.decoded);
+        fetch(&self.sound.history);
+        fetch(&self.sound.concealer);
+        fetch(&self.decoders);
+        fetch(&self.noise);
+        self.buffer.fetch_ahead();
     }
 
-    /// Reads what it points to.
-    pub(crate) fn look_into(&self) {
-        black_box((self.sound.history.oldest_sample(), self.buffer.head_byte()));
+    /// Has fetched what it points to, once it is here itself.
+    pub(crate) fn fetch_beyond(&self) {
+        self.sound.history.fetch_ahead();
+        self.buffer.fetch_beyond();
     }
 
     /// Whether each tick brings silence and leaves all as it is until something comes: nothing has, or it was forgotten and has

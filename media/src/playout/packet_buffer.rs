@@ -6,6 +6,7 @@
 use super::arena::{Arena, PAYLOAD_MAX, Stored};
 use super::media_time::MediaTime;
 use crate::codec::Codec;
+use crate::prefetch::fetch;
 use crate::rtp::SequenceNumber;
 use crate::time::Time;
 
@@ -118,10 +119,20 @@ impl PacketBuffer {
         (!self.is_empty()).then(|| &self.waiting[slot_of(self.head)])
     }
 
-    /// The first byte of the payload with the lowest number, wherever it is.
-    pub(super) fn head_byte(&self) -> Option<u8> {
-        let head = self.stored.get(slot_of(self.head)).filter(|_| !self.is_empty())?;
-        self.payloads.first_byte(*head)
+    /// Has fetched what tells whether anything waits.
+    pub(super) fn fetch_ahead(&self) {
+        fetch(&self.used);
+        fetch(&self.payloads);
+    }
+
+    /// Has fetched the packet with the lowest number, once it is known whether there is any.
+    pub(super) fn fetch_beyond(&self) {
+        if !self.is_empty() {
+            let slot = slot_of(self.head);
+            fetch(&self.waiting[slot]);
+            fetch(&self.stored[slot]);
+            self.payloads.fetch_ahead(self.stored[slot]);
+        }
     }
 
     /// The payload of the packet with the lowest number; empty if there is none. `scratch` is for long ones.

@@ -2,7 +2,8 @@
 
 use super::stream::{Streams, nearest_index};
 use super::transform::{PacketIndex, Transform};
-use super::{Profile, RtpParts, SrtpError, SrtpKeys, place, rtcp_ssrc};
+use super::{RtpParts, SrtpError, SrtpKeys, place, rtcp_ssrc};
+use crate::prefetch::fetch_whole;
 
 /// The last index of RTP under one pair of keys (RFC 3711 §9.2): at 50 packets a second, in 178,000 years.
 const RTP_INDEX_MAX: u64 = (1 << 48) - 1;
@@ -35,9 +36,10 @@ impl Protector {
         }
     }
 
-    /// How it protects.
-    pub(crate) const fn profile(&self) -> Profile {
-        self.keys.profile()
+    /// Has fetched what a packet needs of it.
+    pub(crate) fn fetch_ahead(&self) {
+        fetch_whole(&self.streams);
+        self.transform.fetch_ahead();
     }
 
     /// Goes on with the keys of `newer`. If they are the same, nothing happens: to count from the beginning again

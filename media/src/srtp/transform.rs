@@ -17,6 +17,7 @@ use sha1::Sha1;
 use zeroize::Zeroizing;
 
 use super::keys::{KEY_LEN, Profile, SrtpKeys};
+use crate::prefetch::fetch_whole;
 
 /// Bytes of an RTCP packet that stay readable: its header and who it is from (RFC 3711 §3.4).
 pub(super) const RTCP_CLEAR_LEN: usize = 8;
@@ -59,6 +60,14 @@ impl Transform {
                 rtp: Gcm::new(keys, RtpEncryption, RtpSalt),
                 rtcp: Gcm::new(keys, RtcpEncryption, RtcpSalt),
             },
+        }
+    }
+
+    /// Has fetched what RTP needs of it.
+    pub(super) fn fetch_ahead(&self) {
+        match self {
+            Self::CounterMode { rtp, .. } => fetch_whole(rtp),
+            Self::Gcm { rtp, .. } => fetch_whole(rtp),
         }
     }
 

@@ -24,6 +24,7 @@ use self::claims::LossClaims;
 pub use self::reception::{Arrival, Reception, ReceptionTotals};
 use self::round_trip::RoundTrip;
 use self::schedule::Schedule;
+use crate::prefetch::fetch;
 use crate::rtp::Ssrc;
 use crate::rtp::rtcp::{
     Compound, CompoundWriter, NoSpace, NtpTime, Packet, ReportBlock, SenderInfo, SenderReport,
@@ -246,6 +247,11 @@ impl LegRtcp {
     /// Whether it is worth asking whether one [is due](Self::is_due). It sets nothing going.
     pub fn may_be_due(&self, now: Time) -> bool {
         self.schedule.may_be_due(now)
+    }
+
+    /// Has fetched what a tick needs of it in which no report is due.
+    pub(in crate::leg) fn fetch_ahead(&self) {
+        fetch(&self.schedule);
     }
 
     /// Whether a report should be made now. The first time it is asked sets the clock going.
