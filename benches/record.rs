@@ -59,7 +59,7 @@ fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
                 Tapped::Leg(leg) => leg.0,
                 Tapped::Conference(conference) => conference.0,
             });
-            order.iter().for_each(|tap| to(tap.head(), tap.frame.samples()));
+            order.iter().for_each(|tap| to.put(&tap.head(), tap.frame.samples()));
             !order.is_empty()
         })],
     };

@@ -32,7 +32,7 @@ fn whole_tick(c: &mut Criterion) {
 fn cold_tick(c: &mut Criterion) {
     let mut group = c.benchmark_group("cold-tick");
     group.throughput(Throughput::Elements(LEGS));
-    let floors: [(&str, fn() -> Load); 3] = [
+    let floors: [(&str, Floor); 3] = [
         ("250-legs/3-talk", || Load::new(LEGS, 3)),
         ("125-calls/all-talk", || Load::of_calls(None)),
         ("125-calls/copied-apart", || Load::of_calls(Some(Copies::new()))),
@@ -56,6 +56,9 @@ fn cold_tick(c: &mut Criterion) {
     }
     group.finish();
 }
+
+/// How it is filled.
+type Floor = fn() -> Load;
 
 /// What a node of this size is to bear.
 const LEGS: u64 = 250;

@@ -108,7 +108,7 @@ fn record(folder: &Path, taps: &Arc<Mutex<VecDeque<Tap>>>) -> Vec<Manifest> {
         disk: Arc::new(Files),
         taps: vec![Box::new(move |to| {
             let next = source.lock().unwrap().pop_front();
-            next.inspect(|tap| to(tap.head(), tap.frame.samples())).is_some()
+            next.inspect(|tap| to.put(&tap.head(), tap.frame.samples())).is_some()
         })],
     };
     let (recorder, mut reports) = Recorder::start(settings, &Metrics::new()).unwrap();

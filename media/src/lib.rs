@@ -41,7 +41,7 @@ pub mod ice;
 mod id;
 mod leg;
 pub mod playout;
-mod prefetch;
+pub mod prefetch;
 pub mod rtp;
 pub mod srtp;
 mod stats;

@@ -14,13 +14,13 @@ const LINE: usize = 64;
 
 /// Has the line fetched in which this begins.
 #[inline(always)]
-pub(crate) fn fetch<T>(what: &T) {
+pub fn fetch<T>(what: &T) {
     prefetch_index(from_ref(what), 0);
 }
 
 /// Has all of this fetched.
 #[inline(always)]
-pub(crate) fn fetch_whole<T>(what: &T) {
+pub fn fetch_whole<T>(what: &T) {
     let (from, begin) = (ORIGIN.as_ptr().addr(), std::ptr::from_ref(what).addr());
     for line in (0..size_of::<T>()).step_by(LINE) {
         // Whatever lies there, and whether anything does: it is only an address, and nobody is given what is there.
@@ -28,12 +28,20 @@ pub(crate) fn fetch_whole<T>(what: &T) {
     }
 }
 
+/// Has the room fetched in which the next `count` will be, as far as there is room.
+#[inline]
+pub fn fetch_room<T>(behind: &Vec<T>, count: usize) {
+    let step = const { LINE.div_ceil(size_of::<T>()) };
+    let end = (behind.len() + count).min(behind.capacity());
+    (behind.len()..end).step_by(step).for_each(|at| prefetch_index(behind, at));
+}
+
 /// Where addresses are counted from.
 static ORIGIN: &[u8] = &[0];
 
 /// Has all of them fetched.
 #[inline]
-pub(crate) fn fetch_all<T>(what: &[T]) {
+pub fn fetch_all<T>(what: &[T]) {
     let step = const { LINE.div_ceil(size_of::<T>()) };
     (0..what.len()).step_by(step).for_each(|at| prefetch_index(what, at));
 }

@@ -10,6 +10,18 @@ use crate::time::{Tick, Time};
 pub trait TapSink {
     /// Takes a frame: 20 ms of samples at its rate.
     fn put(&mut self, head: &TapHead, samples: &[i16]);
+
+    /// Frames of this come soon, and very soon when it is said again: whoever has to look for something of it in memory may have
+    /// that fetched until then. Who hands frames on may say so or not.
+    fn expect(&mut self, of: Tapped, is_near: bool) {
+        let _ = (of, is_near);
+    }
+}
+
+impl<F: FnMut(&TapHead, &[i16])> TapSink for F {
+    fn put(&mut self, head: &TapHead, samples: &[i16]) {
+        self(head, samples);
+    }
 }
 
 /// Any of them, lent for a tick.

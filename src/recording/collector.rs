@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use confab_media::{LegId, TapHead, Tapped, Time};
+use confab_media::prefetch::fetch_whole;
+use confab_media::{LegId, TapHead, TapSink, Tapped, Time};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -153,12 +154,9 @@ impl Collector {
     /// Takes all there is.
     fn collect(&mut self) {
         let Self { taps, legs, writers, reports, stats, .. } = self;
+        let mut intake = Intake { legs, writers, reports, stats };
         for source in taps {
-            while source(&mut |head, heard| {
-                for recording in legs.get_mut(&head.of).into_iter().flatten() {
-                    recording.hear((head, heard), writers, reports, stats);
-                }
-            }) {}
+            while source(&mut intake) {}
         }
         // Once for all that was left.
         writers.iter().for_each(Door::wake);
@@ -240,6 +238,31 @@ impl Collector {
         }
         for writer in 0..self.writers.len() {
             self.hand_on(writer, Job::Stop);
+        }
+    }
+}
+
+/// Where frames come in.
+struct Intake<'a> {
+    legs: &'a mut HashMap<Tapped, Vec<Active>, BuildHasherDefault<IdHasher>>,
+    writers: &'a [Door<Job>],
+    reports: &'a Sender<Report>,
+    stats: &'a Stats,
+}
+
+impl TapSink for Intake<'_> {
+    fn put(&mut self, head: &TapHead, heard: &[i16]) {
+        for recording in self.legs.get_mut(&head.of).into_iter().flatten() {
+            recording.hear((*head, heard), self.writers, self.reports, self.stats);
+        }
+    }
+
+    fn expect(&mut self, of: Tapped, is_near: bool) {
+        for recording in self.legs.get(&of).into_iter().flatten() {
+            match is_near {
+                false => fetch_whole(recording),
+                true => recording.placing.fetch_beyond(),
+            }
         }
     }
 }

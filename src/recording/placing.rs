@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use confab_media::dsp::level::SpeechGate;
+use confab_media::prefetch::fetch_room;
 use confab_media::{LegId, SampleRate, TapHead, Tick};
 
 use super::manifest::{Gap, Pause};
@@ -171,6 +172,17 @@ impl Placing {
         }
     }
 
+    /// Has fetched what it points to, once it is here itself.
+    pub(super) fn fetch_beyond(&self) {
+        self.slots.fetch_beyond();
+        self.fetch_room();
+    }
+
+    /// Has the room fetched into which the next step is laid.
+    fn fetch_room(&self) {
+        fetch_room(&self.block.samples, self.step_len() * usize::from(self.terms.shape.tracks.width()));
+    }
+
     /// Gives a participant a track, if they have none, and says which.
     pub(super) fn seat(&mut self, leg: LegId) -> Option<u16> {
         self.slots.seat(leg)
@@ -305,8 +317,8 @@ impl Placing {
             self.note_pause(false);
         } else {
             self.note_missing(&step.missing, at, len);
-            let heard = step.missing.iter().filter(|missing| !**missing).count() as u64;
-            self.block.heard += len * heard;
+            let missing = step.missing.iter().filter(|missing| **missing).count() as u64;
+            self.block.heard += len * (u64::from(self.terms.shape.tracks.width()) - missing);
         }
         self.steps += 1;
         let is_heard = step.paused.is_none() && !step.missing.contains(&true);
@@ -320,10 +332,11 @@ impl Placing {
             self.block.samples.reserve_exact(BLOCK_STEPS * self.step_len() * width);
         }
         self.slots.lay(step, &mut self.block.samples);
+        self.fetch_room();
     }
 
     fn note_missing(&mut self, missing: &[bool], at: u64, len: u64) {
-        if missing.iter().all(|missing| *missing) {
+        if !missing.is_empty() && missing.iter().all(|missing| *missing) {
             return self.note_gap(None, at, len);
         }
         for (track, _) in missing.iter().enumerate().filter(|(_, missing)| **missing) {

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use confab_media::{LegId, SampleRate, TapHead, Tapped, Time};
+use confab_media::{LegId, SampleRate, TapSink, Tapped, Time};
 use tokio::sync::mpsc;
 
 use super::archive::LocalFolder;
@@ -42,7 +42,7 @@ const REPORTS_MAX: usize = 1_024;
 
 /// Hands what was tapped to what it is given, frame by frame, each with its samples, and says whether there was any: what is of
 /// one leg or conference in its order, and together as far as that is easily done.
-pub type TapSource = Box<dyn FnMut(&mut dyn FnMut(TapHead, &[i16])) -> bool + Send>;
+pub type TapSource = Box<dyn FnMut(&mut dyn TapSink) -> bool + Send>;
 
 /// What a recorder is made of.
 pub struct RecorderSettings {

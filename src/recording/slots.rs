@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use confab_media::dsp::converter::{RateConverter, conversion_delay};
 use confab_media::dsp::level::Level;
-use confab_media::{ConferenceTap, LegId, SampleRate, TapHead, TapSide, Tick, Time};
+use confab_media::prefetch::{fetch, fetch_all};
+use confab_media::{ConferenceTap, FRAME_LEN_MAX, LegId, SampleRate, TapHead, TapSide, Tick, Time};
 
 use super::placing::{PauseBehavior, Shape, Terms, Tracks};
 
@@ -33,7 +34,7 @@ const SPARE_MAX: usize = 6;
 pub(super) struct Step {
     /// By input.
     sound: Vec<Option<Vec<i16>>>,
-    /// On which tracks something should be that did not come.
+    /// On which tracks something should be that did not come; empty, as mostly, if on none.
     pub(super) missing: Vec<bool>,
     /// Whether there is more in it than silence, where that is cut off.
     pub(super) is_loud: bool,
@@ -113,6 +114,20 @@ impl Slots {
             sounded: vec![false; usize::from(shape.tracks.width())],
             spare: Vec::new(),
             spare_sound: Vec::new(),
+        }
+    }
+
+    /// Has fetched what it points to, once it is here itself.
+    pub(super) fn fetch_beyond(&self) {
+        for input in &self.inputs {
+            fetch(&input.side);
+            fetch(&input.converter);
+        }
+        fetch_all(&self.spare);
+        for sound in
+            self.under_way.sound.iter().chain(self.held.iter().flat_map(|held| &held.sound)).flatten()
+        {
+            fetch_all(sound);
         }
     }
 
@@ -271,6 +286,9 @@ impl Slots {
             return vec![true; width];
         }
         if !matches!(self.shape.tracks, Tracks::Each(_)) {
+            if (0..self.inputs.len()).all(came) {
+                return Vec::new();
+            }
             let gone = |track: usize| (0..self.inputs.len()).any(|at| self.track(at) == track && !came(at));
             return (0..width).map(gone).collect();
         }
@@ -279,7 +297,7 @@ impl Slots {
             .collect();
         if !slot.is_lossy {
             self.sounded = sounds;
-            return vec![false; width];
+            return Vec::new();
         }
         self.sounded.iter().zip(sounds).map(|(before, now)| *before && !now).collect()
     }
@@ -324,24 +342,24 @@ impl Input {
             self.begin(from, to);
         }
         self.last = Some(index);
-        sound.clear();
-        match &mut self.converter {
+        let mut room;
+        let heard = match &mut self.converter {
             Some(converter) => {
-                sound.resize(to.frame_len(), 0);
-                converter.convert(heard, sound);
+                room = [0; FRAME_LEN_MAX];
+                let converted = &mut room[..to.frame_len()];
+                converter.convert(heard, converted);
+                converted
             }
-            None => sound.extend_from_slice(heard),
-        }
-        if self.late == 0 {
-            return;
-        }
+            None => heard,
+        };
+        let (end_of_before, begin) = heard.split_at(self.late);
         if let Some(before) = before.filter(|_| goes_on) {
             let at = before.len() - self.late;
-            before[at..].copy_from_slice(&sound[..self.late]);
+            before[at..].copy_from_slice(end_of_before);
         }
-        sound.copy_within(self.late.., 0);
-        let end = sound.len() - self.late;
-        sound[end..].fill(0);
+        sound.clear();
+        sound.extend_from_slice(begin);
+        sound.resize(heard.len(), 0);
     }
 
     fn begin(&mut self, from: SampleRate, to: SampleRate) {
@@ -427,7 +445,8 @@ mod tests {
         let mut laid = Vec::new();
         let mut advance = |slots: &mut Slots| {
             if let Some(step) = slots.advance() {
-                let (missing, mut samples) = (step.missing.clone(), Vec::new());
+                let (mut missing, mut samples) = (step.missing.clone(), Vec::new());
+                missing.resize(usize::from(slots.shape.tracks.width()), false);
                 slots.lay(step, &mut samples);
                 laid.push(Laid { samples, missing });
             }

@@ -51,7 +51,7 @@ impl World {
             taps: vec![Box::new(move |to| {
                 let next = source.lock().unwrap().pop_front();
                 looked.fetch_add(u64::from(next.is_none()), Ordering::SeqCst);
-                next.inspect(|tap| to(tap.head(), tap.frame.samples())).is_some()
+                next.inspect(|tap| to.put(&tap.head(), tap.frame.samples())).is_some()
             })],
         };
         let (recorder, reports) = Recorder::start(settings, &Metrics::new()).unwrap();

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use confab_media::{Tap, TapHead, TapSink};
+use confab_media::{Tap, TapSink};
 
 use super::taps::{TapReader, TapWriter, tap_ring};
 
@@ -102,7 +102,7 @@ impl FanOut {
     }
 
     /// Hands over to the recorder what there is, as [`TapReader::hand_over`] does. Whether there was any.
-    pub fn hand_over(&mut self, to: &mut dyn FnMut(TapHead, &[i16])) -> bool {
+    pub fn hand_over(&mut self, to: &mut dyn TapSink) -> bool {
         if self.aside.hand_over(to) {
             return true;
         }
@@ -151,7 +151,7 @@ impl Pump {
         }
     }
 
-    fn hand_over(&mut self, to: &mut dyn FnMut(TapHead, &[i16])) -> bool {
+    fn hand_over(&mut self, to: &mut dyn TapSink) -> bool {
         self.taps.iter_mut().any(|reader| reader.hand_over(to))
     }
 }
@@ -160,7 +160,7 @@ impl Pump {
 mod tests {
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    use confab_media::Tick;
+    use confab_media::{TapHead, Tick};
 
     use super::*;
 
@@ -201,7 +201,7 @@ mod tests {
 
     fn all(fan_out: &mut FanOut) -> Vec<u64> {
         let mut taken = Vec::new();
-        while fan_out.hand_over(&mut |head, _| taken.push(head.tick.0)) {}
+        while fan_out.hand_over(&mut |head: &TapHead, _: &[i16]| taken.push(head.tick.0)) {}
         taken
     }
 

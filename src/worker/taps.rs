@@ -7,6 +7,7 @@
 //! tick of the engine ─▶ head (18 words) │ samples │ head │ samples ─▶ take, hand_over
 //! ```
 
+use confab_media::prefetch::fetch_all;
 use confab_media::{
     ConferenceId, FRAME_LEN_MAX, LegId, SampleRate, Tap, TapHead, TapSide, TapSink, Tapped, Tick, Time,
 };
@@ -29,12 +30,16 @@ const RATE_SHIFT: u32 = 3;
 /// Frames that are handed over at a time: what 250 legs leave in 150 ms, both ways. What is more waits for the next.
 const FRAMES_MAX: usize = 4_096;
 
-/// Frames after one that are read while it is at work: another core has written them, and each first look at a place is a wait
-/// of a hundred nanoseconds, unless it is made before.
-const AHEAD: usize = 3;
+/// Frames after one that are fetched while it has its turn: another core has written them, and each first look at a place would be
+/// a wait of a hundred nanoseconds.
+const AHEAD: usize = 4;
 
-/// Words in what a processor fetches at a time (64 bytes).
-const LINE_WORDS: usize = 32;
+/// Heads after one that are fetched while it is looked at, which does not take long.
+const HEADS_AHEAD: usize = 8;
+
+/// Frames before the first of another leg or conference at which whoever takes them is told to expect it, and told again.
+const EXPECT_AHEAD: usize = 8;
+const EXPECT_NEAR: usize = 4;
 
 /// The media thread's end.
 #[derive(Debug)]
@@ -95,6 +100,19 @@ impl TapSink for TapWriter {
         copy(&head, &mut first, &mut second);
         copy(samples, &mut first, &mut second);
         room.commit_all();
+        self.fetch_room(HEAD_WORDS + samples.len());
+    }
+}
+
+impl TapWriter {
+    /// Has the room fetched into which the next two frames will go: the ring is larger than a cache, so that what was there
+    /// before is far away.
+    fn fetch_room(&mut self, frame: usize) {
+        if let Ok(mut room) = self.ring.write_chunk_uninit(2 * frame) {
+            let (first, second) = room.as_mut_slices();
+            fetch_all(first);
+            fetch_all(second);
+        }
     }
 }
 
@@ -111,7 +129,7 @@ impl TapReader {
 
     /// Hands over what there is, at most 4,096 frames, where it lies: what is of one leg or conference together, each in its order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
     /// Whether there was any.
-    pub fn hand_over(&mut self, to: &mut dyn FnMut(TapHead, &[i16])) -> bool {
+    pub fn hand_over(&mut self, to: &mut dyn TapSink) -> bool {
         let words = self.ring.slots();
         let Ok(chunk) = self.ring.read_chunk(words) else {
             return false;
@@ -124,7 +142,7 @@ impl TapReader {
             self.order.push((order_of(head.of), end));
             let len = HEAD_WORDS + head.rate.frame_len();
             // Most are as long as this one.
-            lie.look_at(end + AHEAD * len, HEAD_WORDS);
+            lie.fetch(end + HEADS_AHEAD * len, HEAD_WORDS);
             end += len;
         }
         // Stable: what is of one stays in its order.
@@ -134,9 +152,14 @@ impl TapReader {
             let head = head_from(&lie.words(*at));
             let len = head.rate.frame_len();
             if let Some((_, ahead)) = self.order.get(n + AHEAD) {
-                lie.look_at(*ahead, HEAD_WORDS + len);
+                lie.fetch(*ahead, HEAD_WORDS + len);
             }
-            to(head, lie.samples(at + HEAD_WORDS, &mut around[..len]));
+            for (steps, is_near) in [(EXPECT_AHEAD, false), (EXPECT_NEAR, true)] {
+                if let Some(other) = begins_at(&self.order, n + steps) {
+                    to.expect(other, is_near);
+                }
+            }
+            to.put(&head, lie.samples(at + HEAD_WORDS, &mut around[..len]));
         }
         self.order.clear();
         chunk.commit(end);
@@ -169,15 +192,13 @@ impl<'a> Lie<'a> {
         there.try_into().expect("as many as were asked for")
     }
 
-    /// Reads them, so that they are near by when they are wanted. What is not there is not read.
-    fn look_at(&self, at: usize, words: usize) {
-        for at in (at..at + words).step_by(LINE_WORDS) {
-            let there = match at.checked_sub(self.first.len()) {
-                None => self.first.get(at),
-                Some(at) => self.second.get(at),
-            };
-            std::hint::black_box(there.copied());
-        }
+    /// Has them fetched, as far as they are there.
+    fn fetch(&self, at: usize, words: usize) {
+        let part = |of: &'a [i16], at: usize| of.get(at..(at + words).min(of.len())).unwrap_or_default();
+        fetch_all(match at.checked_sub(self.first.len()) {
+            None => part(self.first, at),
+            Some(at) => part(self.second, at),
+        });
     }
 
     /// As many as fit in `around`, which is used for what lies around the ring's end.
@@ -204,6 +225,19 @@ const fn order_of(of: Tapped) -> u64 {
     match of {
         Tapped::Leg(leg) => leg.0 << 1,
         Tapped::Conference(conference) => conference.0 << 1 | 1,
+    }
+}
+
+/// What the first frames of another leg or conference are of, if those begin there.
+fn begins_at(order: &[(u64, usize)], n: usize) -> Option<Tapped> {
+    let (other, before) = (order.get(n)?.0, order.get(n - 1)?.0);
+    (other != before).then(|| of_order(other))
+}
+
+const fn of_order(order: u64) -> Tapped {
+    match order & 1 {
+        0 => Tapped::Leg(LegId(order >> 1)),
+        _ => Tapped::Conference(ConferenceId(order >> 1)),
     }
 }
 
@@ -360,7 +394,7 @@ mod tests {
             }
             written += some;
             let mut kinds = Vec::new();
-            let is_any = reader.hand_over(&mut |head, sound| {
+            let is_any = reader.hand_over(&mut |head: &TapHead, sound: &[i16]| {
                 let (n, given) = (head.tick.0, tap(head.tick.0, head.rate, head.side));
                 assert_eq!((head.of, head.rate, head.side), (of(n), rate(n), side(n)));
                 assert_eq!((head.at, head.dropped_before), (given.at, n as u32 % 3));
@@ -370,7 +404,7 @@ mod tests {
             });
             kinds.dedup();
             assert!(is_any && kinds.len() <= 3, "what is of one lies together");
-            assert!(!reader.hand_over(&mut |_, _| panic!("there is no more")));
+            assert!(!reader.hand_over(&mut |_: &TapHead, _: &[i16]| panic!("there is no more")));
         }
         assert_eq!((seen.len() as u64, sink.dropped()), (written, 0));
         for kind in 0..3 {
@@ -386,7 +420,7 @@ mod tests {
         let mut counts = Vec::new();
         loop {
             let mut count = 0;
-            if !reader.hand_over(&mut |_, _| count += 1) {
+            if !reader.hand_over(&mut |_: &TapHead, _: &[i16]| count += 1) {
                 break;
             }
             counts.push(count);

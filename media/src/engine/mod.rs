@@ -18,6 +18,7 @@ use crate::frame::Frame;
 use crate::id::{ConferenceId, LegId, ProgrammeId};
 use crate::leg::{Capture, Datagram, DigitSender, Leg, Player, PressedDigit, QualityReport};
 use crate::playout::Sound as Heard;
+use crate::prefetch::fetch;
 use crate::stats::{Counters, Discard};
 use crate::tap::{self, AnySink, TapSink, Taps};
 use crate::time::{Tick, Time};
@@ -551,6 +552,9 @@ impl Engine {
 /// Has fetched what will be needed of the next conferences after this one, step by step as it comes.
 fn fetch_ahead(conferences: &[Box<Conference>], n: usize, legs: &Legs) {
     let ahead = |steps: usize| conferences.get(n + steps).map(Box::as_ref);
+    if let Some(at) = conferences.get(n + 8) {
+        fetch(at);
+    }
     if let Some(conference) = ahead(4) {
         conference.fetch_ahead();
     }
