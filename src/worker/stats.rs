@@ -33,8 +33,7 @@ pub(crate) struct WorkerStats {
     limited: Arc<Counter>,
     crowded: Arc<Counter>,
     digits_dropped: Arc<Counter>,
-    taps_dropped: Arc<Counter>,
-    taps_left: Arc<Counter>,
+    taps_not_taken: Arc<Counter>,
     discards: [Arc<Counter>; Discard::ALL.len()],
     legs: Arc<Gauge>,
     conferences: Arc<Gauge>,
@@ -64,11 +63,7 @@ impl WorkerStats {
                 "confab_media_ticks_crowded_total",
                 "Ticks in which more spoke in a conference than are mixed.",
             ),
-            taps_dropped: counter(
-                "confab_media_taps_dropped_total",
-                "Frames to be recorded that the engine had no room for.",
-            ),
-            taps_left: counter(
+            taps_not_taken: counter(
                 "confab_media_taps_not_taken_total",
                 "Frames to be recorded that were dropped because the recorder did not keep up.",
             ),
@@ -102,7 +97,6 @@ impl WorkerStats {
         self.limited.advance_to(counters.limited);
         self.crowded.advance_to(counters.crowded);
         self.digits_dropped.advance_to(counters.digits_dropped);
-        self.taps_dropped.advance_to(counters.taps_dropped);
         for (counter, &total) in self.discards.iter().zip(&counters.discards) {
             counter.advance_to(total);
         }
@@ -115,8 +109,8 @@ impl WorkerStats {
         self.lateness.observe(late);
     }
 
-    pub(crate) fn taps_dropped(&self, total: u64) {
-        self.taps_left.advance_to(total);
+    pub(crate) fn taps_not_taken(&self, total: u64) {
+        self.taps_not_taken.advance_to(total);
     }
 
     pub(crate) fn caught_up(&self) {

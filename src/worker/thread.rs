@@ -192,7 +192,7 @@ impl<'a> Thread<'a> {
             self.bell.ring();
         }
         self.ticks += 1;
-        self.stats.taps_dropped(self.taps.dropped());
+        self.stats.taps_not_taken(self.taps.dropped());
         self.stats.publish(&self.engine.counters(), self.engine.load());
     }
 
