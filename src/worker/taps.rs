@@ -35,7 +35,7 @@ const FRAMES_MAX: usize = 4_096;
 const AHEAD: usize = 4;
 
 /// Heads after one that are fetched while it is looked at, which does not take long.
-const HEADS_AHEAD: usize = 8;
+const HEADS_AHEAD: usize = 24;
 
 /// Frames before the first of another leg or conference at which whoever takes them is told to expect it, and told again.
 const EXPECT_AHEAD: usize = 8;

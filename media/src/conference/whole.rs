@@ -110,14 +110,22 @@ impl ConferenceTap {
         new
     }
 
-    /// Has fetched what a tick needs of it.
+    /// Has fetched what tells what a tick needs of it.
     pub(super) fn fetch_ahead(&self) {
+        fetch(&self.rate);
         fetch(&self.parts);
-        fetch(&self.mix_limiter);
-        for ways in [&self.all, &self.one] {
-            fetch(&ways.used);
-            let n = self.rate.index();
-            fetch_all(&ways.held[n][..samples(Self::DELAY, self.rate)]);
+        fetch(&self.all.used);
+        fetch(&self.one.used);
+    }
+
+    /// Has fetched the rest, once that is here.
+    pub(super) fn fetch_beyond(&self) {
+        let (n, len) = (self.rate.index(), samples(Self::DELAY, self.rate));
+        if self.parts.are_summed() {
+            fetch_all(&self.all.held[n][..len]);
+        }
+        if self.parts.apart.is_some() {
+            fetch_all(&self.one.held[n][..len]);
         }
     }
 
