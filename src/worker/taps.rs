@@ -127,8 +127,9 @@ impl TapReader {
         self.read(tap.begin(head_from(&head)))
     }
 
-    /// Hands over what there is, at most 4,096 frames, where it lies: what is of one leg or conference together, each in its order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
-    /// Whether there was any.
+    /// Hands over what there is, at most 4,096 frames, where it lies: what is of one leg or conference together, each in its
+    /// order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
+    /// Whose frames come next is told before ([`TapSink::expect`]). Whether there was any.
     pub fn hand_over(&mut self, to: &mut dyn TapSink) -> bool {
         let words = self.ring.slots();
         let Ok(chunk) = self.ring.read_chunk(words) else {
