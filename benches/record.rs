@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use confab::recording::{
-    Begin, Files, Name, Recorder, RecorderSettings, Report, Shape, State, Terms, Tracks, find,
+    Begin, Files, HashKind, Name, Recorder, RecorderSettings, Report, Shape, State, Terms, Tracks, find,
 };
 use confab::telemetry::Metrics;
 use confab_media::{Frame, LegId, SampleRate, Tap, TapSide, Tapped, Tick, Time};
@@ -45,12 +45,13 @@ fn leg_second(rate: SampleRate) -> Duration {
 
 fn run(rate: SampleRate, is_recorded: bool) -> Vec<u64> {
     let folder = tempfile::TempDir::new().expect("a directory");
-    find(folder.path()).expect("a directory");
+    find(folder.path(), HashKind::default()).expect("a directory");
     let taps: Arc<Mutex<VecDeque<Tap>>> = Arc::default();
     let source = Arc::clone(&taps);
     let settings = RecorderSettings {
         folder: folder.path().to_owned(),
         disk: Arc::new(Files),
+        hash: HashKind::default(),
         taps: vec![Box::new(move |to| {
             // Together what is of one leg, as it is handed over by a media thread's ring.
             let taps = std::mem::take(&mut *source.lock().expect("no panic"));

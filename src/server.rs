@@ -17,12 +17,12 @@ use tracing::{info, warn};
 
 use crate::api::{self, ApiState, Listening};
 use crate::call;
-use crate::config::{self, Config, DataDirLock, LockError, PayConnector, RecordingRate};
+use crate::config::{self, Config, DataDirLock, LockError, PayConnector, RecordingHash, RecordingRate};
 use crate::console::{self, ConsoleState};
 use crate::directory::{Directory, DirectoryError, Logins, MainAccount};
 use crate::http::{self, Certificate, HttpsError};
 use crate::pay::{self, Payments};
-use crate::recording::{self, Files, Recorder, RecorderSettings, TapSource};
+use crate::recording::{self, Files, HashKind, Recorder, RecorderSettings, TapSource};
 use crate::script;
 use crate::signal::{self, SignalState};
 use crate::sip;
@@ -708,9 +708,14 @@ fn start_recorder(
     metrics: &Metrics,
 ) -> Result<(Recorder, mpsc::Receiver<call::RecordingNews>), StartError> {
     let refused = |source| StartError::Recordings { folder: folder.clone(), source };
-    let found = recording::find(&folder).map_err(refused)?;
+    let hash = match config.recordings.hash {
+        RecordingHash::Blake3 => HashKind::Blake3,
+        RecordingHash::Sha256 => HashKind::Sha256,
+    };
+    let found = recording::find(&folder, hash).map_err(refused)?;
     let source: TapSource = Box::new(move |to| taps.hand_over(to));
-    let settings = RecorderSettings { folder: folder.clone(), disk: Arc::new(Files), taps: vec![source] };
+    let settings =
+        RecorderSettings { folder: folder.clone(), disk: Arc::new(Files), hash, taps: vec![source] };
     let (recorder, reports) = Recorder::start(settings, metrics).map_err(refused)?;
     let recorder = recorder.at_rate(match config.recordings.rate {
         RecordingRate::Auto => None,

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use confab::recording::{
-    Begin, Files, Gap, Manifest, Name, Recorder, RecorderSettings, Report, Shape, State, Terms, Tracks, find,
+    Begin, Files, Gap, HashKind, Manifest, Name, Recorder, RecorderSettings, Report, Shape, State, Terms,
+    Tracks, find,
 };
 use confab::telemetry::Metrics;
 use confab_media::{
@@ -101,11 +102,12 @@ fn name(number: u64) -> Name {
 }
 
 fn record(folder: &Path, taps: &Arc<Mutex<VecDeque<Tap>>>) -> Vec<Manifest> {
-    find(folder).unwrap();
+    find(folder, HashKind::default()).unwrap();
     let source = Arc::clone(taps);
     let settings = RecorderSettings {
         folder: folder.to_owned(),
         disk: Arc::new(Files),
+        hash: HashKind::default(),
         taps: vec![Box::new(move |to| {
             let next = source.lock().unwrap().pop_front();
             next.inspect(|tap| to.put(&tap.head(), tap.frame.samples())).is_some()

@@ -116,6 +116,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "RATE")]
     pub recording_rate: Option<String>,
 
+    /// Which hash of their sound recordings have in their manifest, blake3 or sha256, which takes three times as much of
+    /// the processor [env: CONFAB_RECORDING_HASH] [default: blake3]
+    #[arg(long, value_name = "HASH")]
+    pub recording_hash: Option<String>,
+
     /// Media threads [env: CONFAB_MEDIA_THREADS] [default: one per core]
     #[arg(long, value_name = "NUMBER")]
     pub media_threads: Option<String>,
@@ -294,6 +299,7 @@ impl ServeArgs {
             Setting::RetentionRecordings => &self.retention_recordings,
             Setting::RecordingsMaxSize => &self.recordings_max_size,
             Setting::RecordingRate => &self.recording_rate,
+            Setting::RecordingHash => &self.recording_hash,
             Setting::RtpTimeout => &self.rtp_timeout,
             Setting::Codecs => &self.codecs,
             Setting::Srtp => &self.srtp,

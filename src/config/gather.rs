@@ -28,8 +28,8 @@ use super::setting::Setting;
 use super::value::{self, Expected};
 use super::{
     Accounts, Agents, Codecs, Config, Credentials, DiskSize, Http, Https, KeptFor, Limits, Log, LogFormat,
-    Media, Networks, PayConnector, RecordingRate, Recordings, Retention, Routes, RtpPorts, SayUrl, Sip,
-    SipTls, SrtpPolicy, Trunks, Webhook,
+    Media, Networks, PayConnector, RecordingHash, RecordingRate, Recordings, Retention, Routes, RtpPorts,
+    SayUrl, Sip, SipTls, SrtpPolicy, Trunks, Webhook,
 };
 
 /// Media threads that make sense: beyond this the node would be bound by its network long before.
@@ -356,6 +356,7 @@ impl Gather<'_> {
             kept: self.plain(Setting::RetentionRecordings, value::kept_for, || KeptFor::FOREVER)?,
             max_size: self.plain(Setting::RecordingsMaxSize, value::size, DiskSize::default)?,
             rate: self.plain(Setting::RecordingRate, value::recording_rate, RecordingRate::default)?,
+            hash: self.plain(Setting::RecordingHash, value::recording_hash, RecordingHash::default)?,
         })
     }
 
@@ -613,6 +614,7 @@ shown_as_displayed!(
     ConferenceDigits,
     KeptFor,
     DiskSize,
+    RecordingHash,
     RecordingRate,
     OutboundAllow,
     usize,

@@ -61,7 +61,7 @@ pub use kept_for::KeptFor;
 pub use networks::{Network, Networks};
 pub use outbound::OutboundAllow;
 pub use ports::RtpPorts;
-pub use recordings::{DiskSize, RecordingRate};
+pub use recordings::{DiskSize, RecordingHash, RecordingRate};
 pub use routes::{Decision, RouteScript, Routes, ScriptSource, SrtpPolicy, WebhookUrl};
 pub use secret::Secret;
 pub use setting::{Setting, nearest};
@@ -266,6 +266,8 @@ pub struct Recordings {
     pub max_size: DiskSize,
     /// Samples a second. Default as what is recorded has them.
     pub rate: RecordingRate,
+    /// Which hash their sound has. Default BLAKE3.
+    pub hash: RecordingHash,
 }
 
 /// What is logged, and how.

@@ -1,4 +1,4 @@
-//! How much disk recordings may take, and how many samples a second they have.
+//! How much disk recordings may take, how many samples a second they have, and which hash.
 
 use std::fmt;
 
@@ -66,6 +66,35 @@ impl RecordingRate {
 }
 
 impl fmt::Display for RecordingRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Which hash the sound of recordings has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordingHash {
+    /// BLAKE3.
+    #[default]
+    Blake3,
+    /// SHA-256.
+    Sha256,
+}
+
+impl RecordingHash {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Blake3, Self::Sha256].into_iter().find(|hash| hash.word() == text)
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Blake3 => "blake3",
+            Self::Sha256 => "sha256",
+        }
+    }
+}
+
+impl fmt::Display for RecordingHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }

@@ -48,6 +48,8 @@ pub enum Setting {
     RecordingsMaxSize,
     /// Samples a second of recordings.
     RecordingRate,
+    /// Which hash the sound of recordings has.
+    RecordingHash,
     /// How many media threads.
     MediaThreads,
     /// How long a leg may be silent on the wire.
@@ -100,7 +102,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::HttpListen,
         Self::HttpsListen,
         Self::HttpsCert,
@@ -122,6 +124,7 @@ impl Setting {
         Self::RetentionRecordings,
         Self::RecordingsMaxSize,
         Self::RecordingRate,
+        Self::RecordingHash,
         Self::MediaThreads,
         Self::RtpTimeout,
         Self::Codecs,
@@ -172,6 +175,7 @@ impl Setting {
             Self::RetentionRecordings => "retention_recordings",
             Self::RecordingsMaxSize => "recordings_max_size",
             Self::RecordingRate => "recording_rate",
+            Self::RecordingHash => "recording_hash",
             Self::MediaThreads => "media_threads",
             Self::RtpTimeout => "rtp_timeout",
             Self::Codecs => "codecs",

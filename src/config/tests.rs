@@ -53,7 +53,7 @@ fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
 }
 
 /// A value for each setting that is not its default, as it is shown.
-const OTHER_VALUES: [(Setting, &str); 34] = [
+const OTHER_VALUES: [(Setting, &str); 35] = [
     (Setting::SipRealm, "voice.example.org"),
     (Setting::HttpListen, "127.0.0.9:0"),
     (Setting::SipListen, "[::1]:5070"),
@@ -69,6 +69,7 @@ const OTHER_VALUES: [(Setting, &str); 34] = [
     (Setting::RetentionRecordings, "180d"),
     (Setting::RecordingsMaxSize, "500G"),
     (Setting::RecordingRate, "16000"),
+    (Setting::RecordingHash, "sha256"),
     (Setting::RtpTimeout, "500ms"),
     (Setting::Codecs, "pcma,l16/8000"),
     (Setting::Srtp, "optional"),

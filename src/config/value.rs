@@ -13,7 +13,7 @@ use super::codecs::Codecs;
 use super::conference_digits::ConferenceDigits;
 use super::jitter_buffer::JitterBuffer;
 use super::outbound::OutboundAllow;
-use super::recordings::{DiskSize, RecordingRate};
+use super::recordings::{DiskSize, RecordingHash, RecordingRate};
 use super::{KeptFor, LogFormat, Networks, RtpPorts, Secret, SrtpPolicy};
 
 /// What would have been right, as the end of "… is wrong: expected …".
@@ -108,6 +108,10 @@ pub(super) fn size(text: &str) -> Result<DiskSize, Expected> {
 
 pub(super) fn recording_rate(text: &str) -> Result<RecordingRate, Expected> {
     RecordingRate::parse(text).ok_or_else(|| "`8000`, `16000` or `auto`".to_owned())
+}
+
+pub(super) fn recording_hash(text: &str) -> Result<RecordingHash, Expected> {
+    RecordingHash::parse(text).ok_or_else(|| "`blake3` or `sha256`".to_owned())
 }
 
 /// `AC` and 32 digits: the API's clients check the form, and the node's own SIDs are shown in small letters.

@@ -13,6 +13,7 @@ use super::manifest::Failure;
 use super::placing::BLOCK_STEPS;
 use super::placing::tests::terms;
 use super::recorder::Report;
+use super::sound_hash::HashKind;
 use super::tests::{World, name, samples, wait_for};
 use super::{Disk, Files, Manifest, Name, Sheet, State, Tracks, find, verify};
 
@@ -126,7 +127,7 @@ fn a_disk_that_fills_during_a_hundred_recordings_is_told_of_each_and_takes_more_
     assert!(failed > 50, "{failed}: they fill it together");
     // The next start finds room, and completes what there is of all of them.
     room.store(1 << 30, Ordering::SeqCst);
-    for manifest in find(world.folder.path()).unwrap() {
+    for manifest in find(world.folder.path(), HashKind::default()).unwrap() {
         let name = &manifest.name;
         match manifest.state {
             State::Completed => assert_eq!(verify(&world.path(name, "wav")).unwrap().damages, [], "{name}"),
@@ -236,7 +237,7 @@ fn an_error_of_any_call_ends_the_recording_it_hits_and_no_other() {
         let (hit, other) = (world.finished(&hit), world.finished(&other));
         let is_cut = refuses == Call::Write;
         let state = if is_cut { State::Completed } else { State::Absent };
-        assert_eq!((hit.state, hit.sha256.is_some()), (state, is_cut));
+        assert_eq!((hit.state, hit.hash.is_some()), (state, is_cut));
         let is_lost = matches!(hit.failure, Some(Failure::NotKept(_)));
         assert!(hit.failure.is_some() && is_lost == (refuses == Call::Sync), "{:?}", hit.failure);
         assert_eq!((other.state, other.samples), (State::Completed, 300 * 160));
@@ -319,6 +320,6 @@ fn a_folder_that_disappears_costs_what_was_in_it_and_is_told() {
         let manifest = world.finished(&name);
         assert!(matches!((manifest.state, manifest.failure), (State::Absent, Some(Failure::Disk(_)))));
     }
-    find(world.folder.path()).unwrap();
+    find(world.folder.path(), HashKind::default()).unwrap();
     goes_on(&mut world);
 }

@@ -1,27 +1,24 @@
 //! Threads that wait for the disk, so that those that write need not: a recording that is over is cut to its length and
 //! handed on; one under way is brought to the disk every ten seconds.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
 
 use super::archive::{Archive, Finished};
 use super::disk::Disk;
-use super::manifest::{Failure, Manifest, Name, State, hex};
+use super::manifest::{Failure, Manifest, Name, State};
 use super::recorder::{Report, Stats};
 use super::repair::{Paths, cut_short, save};
-use super::wav::{self, Head};
-
-/// Read from a file at a time.
-const PIECE_LEN: usize = 256 * 1_024;
+use super::sound_hash::{Hashing, SoundHash};
+use super::wav;
 
 /// What waits for the disk.
 pub(super) enum Task {
@@ -67,7 +64,7 @@ pub(super) struct Closed {
     /// Fewer are none.
     pub(super) shortest: Duration,
     /// Of all samples that are in the file.
-    pub(super) sound: Sha256,
+    pub(super) sound: Hashing,
 }
 
 impl Closed {
@@ -145,7 +142,7 @@ impl Finisher {
         if kept < closed.least().max(1) {
             return;
         }
-        let done = cut_short(&closed.manifest, &closed.paths, kept).and_then(|cut| {
+        let done = cut_short(&closed.manifest, &closed.paths, kept, closed.sound.kind()).and_then(|cut| {
             let Some(cut) = cut else { return Ok(None) };
             self.archive.keep(Finished { sound: &closed.paths.part, manifest: &cut })?;
             Ok(Some(cut))
@@ -174,14 +171,14 @@ impl Finisher {
             fs::remove_file(&closed.paths.part)?;
             return save(&*self.disk, manifest, &closed.paths.manifest, true);
         }
-        manifest.sha256 = if kept < closed.written {
+        manifest.hash = if kept < closed.written {
             let fitted = wav::fit(&closed.paths.part, manifest.tracks, kept)?;
             fitted.ok_or_else(|| io::Error::other("its header is gone"))?;
             manifest.trimmed_at_end = closed.written - kept;
             manifest.end_at(kept);
-            Some(sound_hash(&closed.paths.part)?)
+            Some(SoundHash::of(&closed.paths.part, closed.sound.kind())?)
         } else {
-            Some(hex(&closed.sound.clone().finalize()))
+            Some(closed.sound.clone().end())
         };
         manifest.state = State::Completed;
         self.archive.keep(Finished { sound: &closed.paths.part, manifest })
@@ -206,24 +203,9 @@ pub(super) fn fail(disk: &dyn Disk, manifest: &mut Manifest, paths: &Paths, writ
     warn!(recording = %manifest.name, ?failure, "cannot be written; the recording ends");
     manifest.end_at(written);
     manifest.state = State::Absent;
-    manifest.sha256 = None;
+    manifest.hash = None;
     manifest.failure = Some(failure);
     if let Err(error) = save(disk, manifest, &paths.manifest, true) {
         info!(recording = %manifest.name, %error, "nor can its manifest");
-    }
-}
-
-/// SHA-256 of the samples in a file of ours, as it lies there.
-pub(super) fn sound_hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let head = Head::read(&file)?.ok_or_else(|| io::Error::other("its header is gone"))?;
-    file.seek(SeekFrom::Start(head.data_at))?;
-    let mut sound = Sha256::new();
-    let mut piece = vec![0; PIECE_LEN];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hex(&sound.finalize())),
-            len => sound.update(&piece[..len]),
-        }
     }
 }

@@ -9,6 +9,7 @@ use confab_media::TapSide;
 use super::collector::Spare;
 use super::placing::tests::{frame, hear, terms};
 use super::placing::{Block, Placing};
+use super::sound_hash::HashKind;
 use super::tests::name;
 use super::wav::{self, HEADER_LEN, Head};
 use super::writer::{Append, Open, Waiting};
@@ -21,7 +22,8 @@ const MANY: u64 = 1 << 30;
 fn a_recording_that_outgrows_four_gibibytes_goes_on_in_the_same_file_which_can_be_read_anywhere() {
     let folder = tempfile::TempDir::new().unwrap();
     let (name, shape) = (name(1), terms(Tracks::Both).shape);
-    let mut open = Open::new(folder.path(), name.clone(), serde_json::Value::Null, shape);
+    let mut open =
+        Open::new(folder.path(), (name.clone(), serde_json::Value::Null, shape), HashKind::default());
     open.create(&Files).unwrap();
     let part = folder.path().join(format!("{name}.wav.part"));
     // As if 37 hours had been recorded, all but a second.

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::placing::Shape;
+use super::sound_hash::SoundHash;
 
-/// What is written. The first version had no hashes, no seal and no labels, and counted pauses only.
-const VERSION: u32 = 2;
+/// What is written. The second version had no other hash than SHA-256; the first had none, no seal and no labels, and counted
+/// pauses only.
+const VERSION: u32 = 3;
 
 /// How a seal that is left empty is written.
 const UNSEALED: &[u8] = b"\"seal\": \"\"";
@@ -172,10 +174,10 @@ pub struct Manifest {
     /// Why it is absent, or completed with less than was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// SHA-256 of its samples, in hexadecimal digits, taken as they were written; once it is completed. The header is not
-    /// part of it: that follows from what is said here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    /// That of its samples, taken as they were written, as `blake3` or `sha256`; once it is completed. The header is not part
+    /// of it: that follows from what is said here.
+    #[serde(flatten)]
+    pub hash: Option<SoundHash>,
     /// Empty here; in the file SHA-256 of the file with this left empty.
     #[serde(default, skip_deserializing)]
     seal: String,
@@ -218,7 +220,7 @@ impl Manifest {
             deleted: None,
             is_news: false,
             failure: None,
-            sha256: None,
+            hash: None,
             seal: String::new(),
         }
     }
@@ -283,10 +285,10 @@ impl Manifest {
     }
 
     /// It ends here, as much as can be had of it: nothing is known of it but what is written down.
-    pub(super) fn complete_at(&mut self, samples: u64, sha256: String) {
+    pub(super) fn complete_at(&mut self, samples: u64, hash: SoundHash) {
         self.end_at(samples);
         self.heard = (samples * u64::from(self.tracks)).saturating_sub(self.silent());
-        (self.state, self.sha256) = (State::Completed, Some(sha256));
+        (self.state, self.hash) = (State::Completed, Some(hash));
     }
 
     /// Samples of silence that gaps and pauses account for, of all tracks together.
@@ -303,7 +305,7 @@ impl Manifest {
 
     /// Whether it says more than the first version did.
     pub(super) const fn is_complete(&self) -> bool {
-        self.version == VERSION
+        self.version > 1
     }
 
     /// Calls a track so. One that several share has all their names. Whether that is new.

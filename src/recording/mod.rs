@@ -34,6 +34,7 @@ mod recorder;
 mod repair;
 mod retention;
 mod slots;
+mod sound_hash;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -50,4 +51,5 @@ pub use self::playback::Playback;
 pub use self::recorder::{Begin, Recorder, RecorderSettings, Report, TapSource};
 pub use self::repair::find;
 pub use self::retention::{Reason, Retention, tidy};
+pub use self::sound_hash::{HashKind, SoundHash};
 pub use self::verify::{Damage, Verdict, verify};

@@ -18,6 +18,7 @@ use super::door::Door;
 use super::finisher::Finisher;
 use super::manifest::{Manifest, Name};
 use super::placing::{Ending, PauseBehavior, Terms};
+use super::sound_hash::HashKind;
 use super::writer::Writer;
 use crate::telemetry::{Counter, Gauge, Metrics};
 
@@ -50,6 +51,8 @@ pub struct RecorderSettings {
     pub folder: PathBuf,
     /// What they are written on.
     pub disk: Arc<dyn Disk>,
+    /// Which hash their sound has.
+    pub hash: HashKind,
     /// Where frames come from: one for each media thread.
     pub taps: Vec<TapSource>,
 }
@@ -155,6 +158,7 @@ impl Recorder {
             let writer = Writer {
                 folder: settings.folder.clone(),
                 disk: Arc::clone(&settings.disk),
+                hash: settings.hash,
                 reports: reports.clone(),
                 finishers: finishers.clone(),
                 open: HashMap::new(),

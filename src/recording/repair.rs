@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
 use super::disk::{Disk, Files};
-use super::finisher::sound_hash;
 use super::manifest::{Failure, Manifest, Name, State};
+use super::sound_hash::{HashKind, SoundHash};
 use super::wav;
 
 /// Nobody else on the machine may look in.
@@ -50,11 +50,11 @@ impl Paths {
 }
 
 /// Makes the folder if it is not there, completes what was left, and returns all recordings that there are. What cannot
-/// be read is left as it is, and said in the log.
+/// be read is left as it is, and said in the log. The sound of what is completed has a hash of this kind.
 ///
 /// # Errors
 /// When the folder cannot be made or read.
-pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
+pub fn find(folder: &Path, hash: HashKind) -> io::Result<Vec<Manifest>> {
     fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -67,7 +67,7 @@ pub fn find(folder: &Path) -> io::Result<Vec<Manifest>> {
         let Some(name) = stem.filter(|_| path.extension().is_some_and(|end| end == "json")) else {
             continue;
         };
-        match recover(folder, &name, &path) {
+        match recover(folder, &name, &path, hash) {
             Ok(Some(manifest)) => found.push(manifest),
             Ok(None) => {
                 warn!(recording = %name, "its manifest is none that this version reads; left as it is")
@@ -84,7 +84,7 @@ fn is_unfinished(path: &Path) -> bool {
     file.is_some_and(|(name, end)| name.parse::<Name>().is_ok() && end.ends_with(".new"))
 }
 
-fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifest>> {
+fn recover(folder: &Path, name: &Name, path: &Path, hash: HashKind) -> io::Result<Option<Manifest>> {
     if fs::metadata(path)?.len() > MANIFEST_LEN_MAX {
         return Ok(None);
     }
@@ -95,7 +95,7 @@ fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifes
     let paths = Paths::of(folder, name);
     match manifest.state {
         State::Absent if matches!(manifest.failure, Some(Failure::Disk(_))) => {
-            if let Err(error) = complete_late(&mut manifest, &paths) {
+            if let Err(error) = complete_late(&mut manifest, &paths, hash) {
                 warn!(recording = %name, %error, "what there is of it still cannot be completed");
             }
         }
@@ -103,14 +103,14 @@ fn recover(folder: &Path, name: &Name, path: &Path) -> io::Result<Option<Manifes
         // It was on the disk, and had not got its name yet.
         State::Completed if paths.part.exists() => fs::rename(&paths.part, &paths.wav)?,
         State::Completed => {}
-        State::InProgress => complete(&mut manifest, &paths)?,
+        State::InProgress => complete(&mut manifest, &paths, hash)?,
     }
     Ok(Some(manifest))
 }
 
-fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
+fn complete(manifest: &mut Manifest, paths: &Paths, hash: HashKind) -> io::Result<()> {
     (manifest.recovered, manifest.is_news) = (true, true);
-    match cut_short(manifest, paths, u64::MAX)? {
+    match cut_short(manifest, paths, u64::MAX, hash)? {
         Some(cut) => {
             *manifest = cut;
             keep(manifest, paths)?;
@@ -128,8 +128,8 @@ fn complete(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
 }
 
 /// One that the disk did not take to its end, nor let be completed then.
-fn complete_late(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
-    if let Some(mut cut) = cut_short(manifest, paths, u64::MAX)? {
+fn complete_late(manifest: &mut Manifest, paths: &Paths, hash: HashKind) -> io::Result<()> {
+    if let Some(mut cut) = cut_short(manifest, paths, u64::MAX, hash)? {
         cut.recovered = true;
         keep(&cut, paths)?;
         info!(recording = %cut.name, samples = cut.samples, "completed what the disk had taken");
@@ -140,7 +140,12 @@ fn complete_late(manifest: &mut Manifest, paths: &Paths) -> io::Result<()> {
 }
 
 /// Makes the file one of at most so many samples of each track, and says what its manifest is then. None if there is nothing.
-pub(super) fn cut_short(manifest: &Manifest, paths: &Paths, most: u64) -> io::Result<Option<Manifest>> {
+pub(super) fn cut_short(
+    manifest: &Manifest,
+    paths: &Paths,
+    most: u64,
+    hash: HashKind,
+) -> io::Result<Option<Manifest>> {
     let samples = match wav::fit(&paths.part, manifest.tracks, most) {
         Ok(samples) => samples.unwrap_or(0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
@@ -150,7 +155,7 @@ pub(super) fn cut_short(manifest: &Manifest, paths: &Paths, most: u64) -> io::Re
         return Ok(None);
     }
     let mut cut = manifest.clone();
-    cut.complete_at(samples, sound_hash(&paths.part)?);
+    cut.complete_at(samples, SoundHash::of(&paths.part, hash)?);
     Ok(Some(cut))
 }
 

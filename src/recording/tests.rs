@@ -17,6 +17,7 @@ use super::manifest::Failure;
 use super::placing::BLOCK_STEPS;
 use super::placing::tests::{frame, terms};
 use super::recorder::{Begin, RecorderSettings, Report};
+use super::sound_hash::HashKind;
 use super::{
     Disk, Files, Gap, Manifest, Name, Playback, Recorder, Sheet, State, Terms, Tracks, find, verify,
 };
@@ -40,7 +41,11 @@ impl World {
     }
 
     pub(super) fn at(folder: TempDir, disk: impl Disk + 'static) -> Self {
-        find(folder.path()).unwrap();
+        Self::hashing(HashKind::default(), folder, disk)
+    }
+
+    pub(super) fn hashing(hash: HashKind, folder: TempDir, disk: impl Disk + 'static) -> Self {
+        find(folder.path(), hash).unwrap();
         let taps: Arc<Mutex<VecDeque<Tap>>> = Arc::default();
         let source = Arc::clone(&taps);
         let looks: Arc<AtomicU64> = Arc::default();
@@ -48,6 +53,7 @@ impl World {
         let settings = RecorderSettings {
             folder: folder.path().to_owned(),
             disk: Arc::new(disk),
+            hash,
             taps: vec![Box::new(move |to| {
                 let next = source.lock().unwrap().pop_front();
                 looked.fetch_add(u64::from(next.is_none()), Ordering::SeqCst);
@@ -139,7 +145,7 @@ fn what_was_heard_is_on_the_disk_when_that_is_told_and_nobody_else_may_read_it()
         assert_eq!(mode & 0o777, 0o600, "{end}");
     }
     assert!(!world.path(&name, "wav.part").exists());
-    assert_eq!(find(world.folder.path()).unwrap(), [manifest]);
+    assert_eq!(find(world.folder.path(), HashKind::default()).unwrap(), [manifest]);
 }
 
 #[test]
@@ -166,7 +172,7 @@ fn what_a_killed_process_left_is_completed_by_the_next_and_says_so() {
     let len = fs::metadata(&part).unwrap().len();
     fs::File::options().write(true).open(&part).unwrap().set_len(len - 3).unwrap();
 
-    let mut found = find(copy.path()).unwrap();
+    let mut found = find(copy.path(), HashKind::default()).unwrap();
     found.sort_by_key(|manifest| manifest.name.clone());
     let [recovered, absent, untouched] = &found[..] else { panic!("{found:?}") };
     assert_eq!((recovered.state, recovered.recovered, &recovered.name), (State::Completed, true, &cut));
@@ -178,7 +184,7 @@ fn what_a_killed_process_left_is_completed_by_the_next_and_says_so() {
     assert_eq!(*untouched, done);
     assert_eq!([recovered, absent, untouched].map(|manifest| manifest.is_news), [true, true, false]);
     // Another start finds all in order.
-    let mut again = find(copy.path()).unwrap();
+    let mut again = find(copy.path(), HashKind::default()).unwrap();
     again.sort_by_key(|manifest| manifest.name.clone());
     found.iter_mut().for_each(|manifest| manifest.is_news = false);
     assert_eq!(again, found);
@@ -187,7 +193,7 @@ fn what_a_killed_process_left_is_completed_by_the_next_and_says_so() {
 #[test]
 fn strange_files_in_the_folder_are_left_alone() {
     let folder = TempDir::new().unwrap();
-    find(folder.path()).unwrap();
+    find(folder.path(), HashKind::default()).unwrap();
     let (name, other) = (name(1), name(2));
     for (file, content) in [
         ("notes.json".to_owned(), "{}".to_owned()),
@@ -197,7 +203,7 @@ fn strange_files_in_the_folder_are_left_alone() {
     ] {
         fs::write(folder.path().join(&file), content).unwrap();
     }
-    assert_eq!(find(folder.path()).unwrap(), []);
+    assert_eq!(find(folder.path(), HashKind::default()).unwrap(), []);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 

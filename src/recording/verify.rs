@@ -7,11 +7,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::finisher::sound_hash;
-use super::manifest::{Manifest, Name, State, hex};
+use super::manifest::{Manifest, Name, State};
 use super::repair::{MANIFEST_LEN_MAX, Paths};
+use super::sound_hash::{HashKind, Hashing, SoundHash};
 use super::wav::{self, HEADER_LEN, Head, SAMPLE_LEN};
 
 /// Read from a file at a time: a whole number of samples of up to 64 tracks.
@@ -274,26 +273,27 @@ fn check_hashes(
     manifest: &Manifest,
     damages: &mut Vec<Damage>,
 ) -> io::Result<()> {
-    let Some(expected) = &manifest.sha256 else {
+    let Some(expected) = &manifest.hash else {
         damages.push(Damage::NoHash);
         return Ok(());
     };
-    if sound_hash(path)? != *expected {
-        let is_swapped = head.tracks == 2 && swapped(file, head, manifest.samples)? == *expected;
+    let kind = expected.kind();
+    if SoundHash::of(path, kind)? != *expected {
+        let is_swapped = head.tracks == 2 && swapped(file, head, manifest.samples, kind)? == *expected;
         damages.push(if is_swapped { Damage::Swapped } else { Damage::SoundChanged });
     }
     Ok(())
 }
 
 /// What the sound's hash would be with its two tracks in the other order.
-fn swapped(file: &File, head: Head, samples: u64) -> io::Result<String> {
-    let mut hash = Sha256::new();
+fn swapped(file: &File, head: Head, samples: u64, kind: HashKind) -> io::Result<SoundHash> {
+    let mut hash = Hashing::new(kind);
     pieces(file, head, 0..samples, |piece| {
         piece.as_chunks_mut::<4>().0.iter_mut().for_each(|pair| pair.rotate_left(2));
         hash.update(piece);
         true
     })?;
-    Ok(hex(&hash.finalize()))
+    Ok(hash.end())
 }
 
 fn check_silence(file: &File, head: Head, manifest: &Manifest, damages: &mut Vec<Damage>) -> io::Result<()> {

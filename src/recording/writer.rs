@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::Sender;
 use tracing::{info, warn};
 
@@ -22,6 +21,7 @@ use super::manifest::{Failure, Gap, Manifest, Name};
 use super::placing::{Block, Shape};
 use super::recorder::Report;
 use super::repair::{Paths, save};
+use super::sound_hash::{HashKind, Hashing};
 use super::wav;
 
 /// Seconds of sound after which the disk is asked to keep what there is: what a machine that loses its power may lose,
@@ -74,6 +74,7 @@ impl Drop for Waiting {
 pub(super) struct Writer {
     pub(super) folder: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) hash: HashKind,
     pub(super) reports: Sender<Report>,
     pub(super) finishers: SyncSender<Task>,
     pub(super) open: HashMap<Name, Open>,
@@ -88,7 +89,7 @@ pub(super) struct Open {
     /// Samples of each track that are in the file.
     written: u64,
     /// Of all of them.
-    sound: Sha256,
+    sound: Hashing,
     /// How much was written when the disk was last asked to keep it.
     asked: u64,
     /// Its manifest is another than the one that the disk was last asked to keep.
@@ -113,7 +114,7 @@ impl Writer {
     }
 
     fn open(&mut self, name: Name, about: serde_json::Value, shape: Shape) {
-        let mut open = Open::new(&self.folder, name.clone(), about, shape);
+        let mut open = Open::new(&self.folder, (name.clone(), about, shape), self.hash);
         if let Err(error) = open.create(&*self.disk) {
             self.failed(&mut open, &error);
         }
@@ -198,13 +199,17 @@ impl Writer {
 }
 
 impl Open {
-    pub(super) fn new(folder: &Path, name: Name, about: serde_json::Value, shape: Shape) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        (name, about, shape): (Name, serde_json::Value, Shape),
+        hash: HashKind,
+    ) -> Self {
         Self {
             paths: Paths::of(folder, &name),
             manifest: Manifest::new(name, about, shape),
             file: None,
             written: 0,
-            sound: Sha256::new(),
+            sound: Hashing::new(hash),
             asked: 0,
             has_news: true,
             lasting: Arc::default(),

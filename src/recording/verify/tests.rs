@@ -1,15 +1,20 @@
 //! Each kind of damage is done to a recording that was intact, and is named.
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::recording::manifest::hex;
 use crate::recording::placing::tests::terms;
 use crate::recording::tests::{World, name};
 use crate::recording::{Files, PauseBehavior, Tracks};
 
 /// A dual recording of 200 steps with a gap of ten and a pause of twenty; in step `n` one track has `n`, the other `-n`.
 fn recorded(number: u8) -> (World, Name) {
-    let mut world = World::new(Files);
+    recorded_in(World::new(Files), number)
+}
+
+fn recorded_in(mut world: World, number: u8) -> (World, Name) {
     let name = world.begin(number, 1, terms(Tracks::Both));
     world.hear(1, 0..60);
     world.hear(1, 70..101);
@@ -60,8 +65,34 @@ fn a_recording_as_it_was_written_is_intact_and_all_of_it_is_accounted_for() {
     let manifest = Manifest::read(&fs::read(world.path(&name, "json")).unwrap()).unwrap();
     assert_eq!(manifest.pauses.len(), 1, "{:?}", manifest.pauses);
     assert_eq!((manifest.paused(), manifest.began.is_some()), (20 * 160, true));
-    let by_hand = Sha256::digest(&fs::read(world.path(&name, "wav")).unwrap()[DATA_AT..]);
-    assert_eq!(manifest.sha256.unwrap(), hex(&by_hand));
+    let by_hand = blake3::hash(&fs::read(world.path(&name, "wav")).unwrap()[DATA_AT..]);
+    assert_eq!(manifest.hash, Some(SoundHash::Blake3(by_hand.to_string())));
+}
+
+#[test]
+fn sha_256_is_taken_instead_where_it_is_asked_for_and_in_files_of_the_second_version() {
+    let (world, name) =
+        recorded_in(World::hashing(HashKind::Sha256, tempfile::TempDir::new().unwrap(), Files), 1);
+    assert_eq!(damages(&world, &name), []);
+    let sound = fs::read(world.path(&name, "wav")).unwrap();
+    let by_hand = hex(&Sha256::digest(&sound[DATA_AT..]));
+    let text = fs::read_to_string(world.path(&name, "json")).unwrap();
+    let said: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((said["sha256"].as_str(), said.get("blake3")), (Some(&*by_hand), None));
+    // What the second version wrote differs in its number only.
+    let seal = said["seal"].as_str().unwrap();
+    let second = text.replace("\"version\": 3", "\"version\": 2").replace(seal, "");
+    let sealed = hex(&Sha256::digest(&second));
+    let second = second.replace("\"seal\": \"\"", &format!("\"seal\": \"{sealed}\""));
+    fs::write(world.path(&name, "json"), second).unwrap();
+    assert_eq!(damages(&world, &name), []);
+    change_sound(&world, &name, |bytes| bytes[DATA_AT] ^= 1);
+    assert_eq!(damages(&world, &name), [Damage::SoundChanged]);
+    change_sound(&world, &name, |bytes| {
+        bytes[DATA_AT] ^= 1;
+        bytes[DATA_AT..].as_chunks_mut::<4>().0.iter_mut().for_each(|pair| pair.rotate_left(2));
+    });
+    assert_eq!(damages(&world, &name), [Damage::Swapped]);
 }
 
 #[test]
