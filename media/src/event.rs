@@ -279,6 +279,14 @@ pub struct TapHead {
     pub dropped_before: u32,
 }
 
+impl TapHead {
+    /// That of what all others say, where this is that of what one participant says: the two come together.
+    #[must_use]
+    pub const fn of_rest(self) -> Self {
+        Self { side: TapSide::Rest, dropped_before: 0, ..self }
+    }
+}
+
 /// What is tapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tapped {

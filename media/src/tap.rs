@@ -4,12 +4,20 @@ use std::collections::VecDeque;
 
 use crate::event::{TapHead, TapSide, Tapped};
 use crate::frame::{FRAME_LEN_MAX, SampleRate};
+use crate::id::ConferenceId;
 use crate::time::{Tick, Time};
 
 /// Where copied frames go. It is called within a tick, and must neither wait nor allocate.
 pub trait TapSink {
     /// Takes a frame: 20 ms of samples at its rate.
     fn put(&mut self, head: &TapHead, samples: &[i16]);
+
+    /// Takes two frames of a conference that belong together: what one participant says, of which `head` is, and what all
+    /// others say ([`TapSide::Rest`]).
+    fn put_beside(&mut self, head: &TapHead, one: &[i16], rest: &[i16]) {
+        self.put(head, one);
+        self.put(&head.of_rest(), rest);
+    }
 
     /// Frames of this come soon, and very soon when it is said again: whoever has to look for something of it in memory may have
     /// that fetched until then. Who hands frames on may say so or not.
@@ -37,6 +45,18 @@ pub(crate) fn copy(
     sound: &[i16],
 ) {
     taps.put(&TapHead { of, tick, at, side, rate, dropped_before: 0 }, sound);
+}
+
+/// Copies what one participant says and what all others say.
+pub(crate) fn copy_beside(
+    taps: &mut AnySink,
+    (tick, at): (Tick, Time),
+    conference: ConferenceId,
+    rate: SampleRate,
+    [one, rest]: [&[i16]; 2],
+) {
+    let of = Tapped::Conference(conference);
+    taps.put_beside(&TapHead { of, tick, at, side: TapSide::Apart, rate, dropped_before: 0 }, one, rest);
 }
 
 /// Frames that wait to be fetched. When full, the newest is dropped and counted, and the next that fits says

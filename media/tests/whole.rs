@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use confab_media::codec::L16Rate;
 use confab_media::dsp::converter::RateConverter;
+use confab_media::dsp::limiter::Limiter;
 use confab_media::{
     Ask, Audience, Codec, Coding, Command, CommandId, Conference, ConferenceId, ConferenceSettings,
     ConferenceTap, Datagram, Encoder, EncoderSettings, Engine, EngineSettings, Event, Hearing, LegChange,
@@ -176,6 +177,70 @@ fn what_is_converted_is_what_a_converter_makes_of_it() {
         (i32::from(*mix) - i32::from(apart) - i32::from(rest)) != 0
     };
     assert_eq!(mix.iter().zip(halves).filter(|both| differs(*both)).count(), 0);
+}
+
+#[test]
+fn copies_are_what_sum_converter_and_limiter_make_of_it_whatever_begins_and_ends() {
+    let others = [TapParts { mix: false, each: false, ..ALL }, TapParts { apart: None, ..ALL }, ALL];
+    for (rate, parts) in [NARROW, WIDE].into_iter().flat_map(|rate| others.map(|parts| (rate, parts))) {
+        let mut stage = Stage::new(&[Codec::Pcmu, Codec::Pcmu, Codec::Pcma, L16_WIDE], rate, parts);
+        let mut dice = 7_u32;
+        for _ in 0..60 {
+            for far_end in &mut stage.far_ends {
+                dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                far_end.talks = dice >> 30 != 0;
+                far_end.loudness = if dice >> 28 & 3 == 0 { 31_000 } else { 4_000 };
+            }
+            stage.run(1 + (dice >> 20) % 4);
+        }
+        let said: Vec<Vec<i16>> =
+            (0..4).map(|leg| stage.of(Tapped::Leg(LegId(leg)), TapSide::Received)).collect();
+        let (all, one) = (brought_together(&said, &[0, 1, 2, 3], rate), brought_together(&said, &[0], rate));
+        // Converted, a sum is not what its parts are, to the last bit.
+        let rest = all.iter().zip(&one).map(|(all, one)| all - one).collect();
+        for (side, sum) in [(TapSide::Mix, all), (TapSide::Apart, one), (TapSide::Rest, rest)] {
+            let is_copied = if side == TapSide::Mix { parts.mix } else { parts.apart.is_some() };
+            let expected = if is_copied { limited(&sum, rate.frame_len()) } else { Vec::new() };
+            let copied = stage.whole(side);
+            let other = copied.iter().zip(&expected).position(|(copied, expected)| copied != expected);
+            let context = format!("{side:?} at {rate:?}, {parts:?}");
+            assert_eq!((copied.len(), other), (expected.len(), None), "{context}");
+        }
+    }
+}
+
+/// What these legs said, as one: added by their rates, each sum brought to this rate and by as much as the others late.
+fn brought_together(said: &[Vec<i16>], legs: &[usize], to: SampleRate) -> Vec<i32> {
+    let (len, late) = (to.frame_len(), to.frame_len() * LATE / 160);
+    let ticks = said[0].len() / 160;
+    let mut sum = vec![0; ticks * len];
+    for from in [NARROW, WIDE] {
+        let samples = ticks * from.frame_len();
+        let mut sound = vec![0; samples];
+        for said in legs.iter().map(|leg| &said[*leg]).filter(|said| said.len() == samples) {
+            sound.iter_mut().zip(said).for_each(|(sound, sample)| *sound += i32::from(*sample));
+        }
+        let mut brought = vec![0; ticks * len];
+        if from == to {
+            brought[late..].copy_from_slice(&sound[..ticks * len - late]);
+        } else {
+            // It makes it as late as all are.
+            let mut converter = RateConverter::new(from, to);
+            for (from, to) in sound.chunks(from.frame_len()).zip(brought.chunks_mut(len)) {
+                converter.convert(from, to);
+            }
+        }
+        sum.iter_mut().zip(brought).for_each(|(sum, sample)| *sum += sample);
+    }
+    sum
+}
+
+fn limited(sum: &[i32], len: usize) -> Vec<i16> {
+    let (mut limiter, mut limited) = (Limiter::default(), vec![0; sum.len()]);
+    for (mix, out) in sum.chunks(len).zip(limited.chunks_mut(len)) {
+        limiter.follow(mix).apply(mix, out);
+    }
+    limited
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::door::{self, Door};
 use super::manifest::Name;
-use super::placing::{Block, PauseBehavior, Placing, Terms};
+use super::placing::{Block, Ending, PauseBehavior, Placing, Terms};
 use super::recorder::{Begin, Report, Stats, TapSource};
 use super::writer::{Append, Job, Waiting};
 
@@ -252,9 +252,11 @@ struct Intake<'a> {
 
 impl TapSink for Intake<'_> {
     fn put(&mut self, head: &TapHead, heard: &[i16]) {
-        for recording in self.legs.get_mut(&head.of).into_iter().flatten() {
-            recording.hear((*head, heard), self.writers, self.reports, self.stats);
-        }
+        self.hear(head, |placing| placing.hear(*head, [heard]));
+    }
+
+    fn put_beside(&mut self, head: &TapHead, one: &[i16], rest: &[i16]) {
+        self.hear(head, |placing| placing.hear(*head, [one, rest]));
     }
 
     fn expect(&mut self, of: Tapped, is_near: bool) {
@@ -267,20 +269,28 @@ impl TapSink for Intake<'_> {
     }
 }
 
+impl Intake<'_> {
+    /// Has all who record it take in what came, if it is of their time.
+    fn hear(&mut self, head: &TapHead, take: impl Fn(&mut Placing) -> Option<Ending>) {
+        let recordings = self.legs.get_mut(&head.of).into_iter().flatten();
+        for recording in recordings.filter(|recording| !recording.has_ended && recording.since <= head.at) {
+            let ending = take(&mut recording.placing);
+            recording.go_on(ending, self.writers, self.reports, self.stats);
+        }
+    }
+}
+
 impl Active {
-    /// Takes a frame in, if it is of its time.
-    fn hear(
+    /// Hands on what is whole.
+    fn go_on(
         &mut self,
-        (head, heard): (TapHead, &[i16]),
+        ending: Option<Ending>,
         writers: &[Door<Job>],
         reports: &Sender<Report>,
         stats: &Stats,
     ) {
-        if self.has_ended || head.at < self.since {
-            return;
-        }
         self.began.get_or_insert_with(Utc::now);
-        if let Some(ending) = self.placing.hear(head, heard) {
+        if let Some(ending) = ending {
             self.has_ended = true;
             // A model that is gone wants to know nothing more.
             let _ = reports.blocking_send(Report::Ended(self.name.clone(), ending));

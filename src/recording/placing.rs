@@ -193,15 +193,18 @@ impl Placing {
         self.quiet = 0;
     }
 
-    /// Takes a frame in. Whether, and why, the recording ends with what came before it.
-    pub(super) fn hear(&mut self, head: TapHead, heard: &[i16]) -> Option<Ending> {
+    /// Takes a frame in, or two that belong together (as [`TapSink::put_beside`](confab_media::TapSink) has them). Whether, and
+    /// why, the recording ends with what came before.
+    pub(super) fn hear<const N: usize>(&mut self, head: TapHead, heard: [&[i16]; N]) -> Option<Ending> {
         let slot = self.slots.slot_of(head)?;
         while self.slots.now() < slot {
             if let Some(ending) = self.advance() {
                 return Some(ending);
             }
         }
-        self.slots.put(head, heard, slot);
+        for (sound, head) in heard.into_iter().zip([head, head.of_rest()]) {
+            self.slots.put(head, sound, slot);
+        }
         None
     }
 
@@ -383,7 +386,7 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn hear(placing: &mut Placing, tap: &Tap) -> Option<Ending> {
-        placing.hear(tap.head(), tap.frame.samples())
+        placing.hear(tap.head(), [tap.frame.samples()])
     }
 
     /// All that a recording would hold, and its gaps.
@@ -407,6 +410,32 @@ pub(super) mod tests {
         put(rest);
         samples.truncate(kept as usize * width);
         (samples, gaps)
+    }
+
+    #[test]
+    fn two_frames_that_come_together_are_what_they_are_one_by_one() {
+        let of = |tap: Tap| Tap { of: Tapped::Conference(confab_media::ConferenceId(1)), ..tap };
+        let steps: Vec<u64> = (0..90).filter(|step| step % 13 != 5).collect();
+        for tracks in [Tracks::Apart, Tracks::Conference, Tracks::Each(2)] {
+            let [one_by_one, together] = [false, true].map(|are_together| {
+                let mut placing = Placing::new(terms(tracks));
+                for &step in &steps {
+                    let [one, rest] = [(TapSide::Apart, 3), (TapSide::Rest, -7)]
+                        .map(|(side, factor)| of(frame(step, side, factor * step as i16)));
+                    if are_together {
+                        let both = [one.frame.samples(), rest.frame.samples()];
+                        assert_eq!(placing.hear(one.head(), both), None);
+                    } else {
+                        assert_eq!(hear(&mut placing, &one).or(hear(&mut placing, &rest)), None);
+                    }
+                }
+                let (block, kept) = placing.finish();
+                (block.samples, block.gaps, block.heard, kept)
+            });
+            assert_eq!(one_by_one, together, "{tracks:?}");
+            // The engine keeps 3 ms.
+            assert_eq!(together.3, if tracks == Tracks::Apart { 90 * 160 - 24 } else { 0 });
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct TapReader {
     ring: rtrb::Consumer<i16>,
     /// Of what is handed over: what it is of, and where its head lies.
     order: Vec<(u64, usize)>,
+    /// Of two frames that were put in beside each other the second is still to be taken.
+    rest: Option<TapHead>,
 }
 
 /// A ring.
@@ -68,7 +70,7 @@ fn ring_of(words: usize) -> (TapWriter, TapReader) {
     let (into, out) = rtrb::RingBuffer::new(words);
     (
         TapWriter { ring: into, put: 0, dropped: 0, dropped_since: 0 },
-        TapReader { ring: out, order: Vec::new() },
+        TapReader { ring: out, order: Vec::new(), rest: None },
     )
 }
 
@@ -87,24 +89,34 @@ impl TapWriter {
 impl TapSink for TapWriter {
     /// Puts a frame in if there is room.
     fn put(&mut self, head: &TapHead, samples: &[i16]) {
-        self.put += 1;
-        let dropped_before = self.dropped_since.saturating_add(head.dropped_before);
-        let Ok(mut room) = self.ring.write_chunk(HEAD_WORDS + samples.len()) else {
-            self.dropped += 1;
-            self.dropped_since = dropped_before.saturating_add(1);
-            return;
-        };
-        self.dropped_since = 0;
-        let head = words_of(head, dropped_before);
-        let (mut first, mut second) = room.as_mut_slices();
-        copy(&head, &mut first, &mut second);
-        copy(samples, &mut first, &mut second);
-        room.commit_all();
-        self.fetch_room(HEAD_WORDS + samples.len());
+        self.put_parts(head, side_word(head.side), [samples]);
+    }
+
+    /// Puts two in, with one head, if there is room for both.
+    fn put_beside(&mut self, head: &TapHead, one: &[i16], rest: &[i16]) {
+        self.put_parts(head, (BESIDE, 0), [one, rest]);
     }
 }
 
 impl TapWriter {
+    fn put_parts<const N: usize>(&mut self, head: &TapHead, side: (u16, u64), parts: [&[i16]; N]) {
+        self.put += N as u64;
+        let dropped_before = self.dropped_since.saturating_add(head.dropped_before);
+        let words = HEAD_WORDS + parts.iter().map(|part| part.len()).sum::<usize>();
+        let Ok(mut room) = self.ring.write_chunk(words) else {
+            self.dropped += N as u64;
+            self.dropped_since = dropped_before.saturating_add(N as u32);
+            return;
+        };
+        self.dropped_since = 0;
+        let head = words_of(head, side, dropped_before);
+        let (mut first, mut second) = room.as_mut_slices();
+        copy(&head, &mut first, &mut second);
+        parts.iter().for_each(|part| copy(part, &mut first, &mut second));
+        room.commit_all();
+        self.fetch_room(words);
+    }
+
     /// Has the room fetched into which the next two frames will go: the ring is larger than a cache, so that what was there
     /// before is far away.
     fn fetch_room(&mut self, frame: usize) {
@@ -119,18 +131,30 @@ impl TapWriter {
 impl TapReader {
     /// Makes `tap` the next frame, if there is one. Whether there was.
     pub fn take(&mut self, tap: &mut Tap) -> bool {
+        // What belongs together was put in together.
+        if let Some(head) = self.rest.take() {
+            return self.read(tap.begin(head));
+        }
         let mut head = [0; HEAD_WORDS];
         if !self.read(&mut head) {
             return false;
         }
-        // Both were put in together.
-        self.read(tap.begin(head_from(&head)))
+        let (head, are_two) = head_from(&head);
+        self.rest = are_two.then(|| head.of_rest());
+        self.read(tap.begin(head))
     }
 
-    /// Hands over what there is, at most 4,096 frames, where it lies: what is of one leg or conference together, each in its
+    /// Hands over what there is, at most 4,096 frames (two that belong together are one here), where it lies: what is of one leg or conference together, each in its
     /// order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
     /// Whose frames come next is told before ([`TapSink::expect`]). Whether there was any.
     pub fn hand_over(&mut self, to: &mut dyn TapSink) -> bool {
+        if let Some(head) = self.rest.take() {
+            let mut rest = [0; FRAME_LEN_MAX];
+            let rest = &mut rest[..head.rate.frame_len()];
+            let is_there = self.read(rest);
+            to.put(&head, rest);
+            return is_there;
+        }
         let words = self.ring.slots();
         let Ok(chunk) = self.ring.read_chunk(words) else {
             return false;
@@ -139,28 +163,33 @@ impl TapReader {
         let lie = Lie { first, second };
         let mut end = 0;
         while end < words && self.order.len() < FRAMES_MAX {
-            let head = head_from(&lie.words(end));
+            let (head, are_two) = head_from(&lie.words(end));
             self.order.push((order_of(head.of), end));
-            let len = HEAD_WORDS + head.rate.frame_len();
+            let len = HEAD_WORDS + head.rate.frame_len() * if are_two { 2 } else { 1 };
             // Most are as long as this one.
             lie.fetch(end + HEADS_AHEAD * len, HEAD_WORDS);
             end += len;
         }
         // Stable: what is of one stays in its order.
         self.order.sort_by_key(|(of, _)| *of);
-        let mut around = [0; FRAME_LEN_MAX];
+        let mut around = [0; 2 * FRAME_LEN_MAX];
         for (n, (_, at)) in self.order.iter().enumerate() {
-            let head = head_from(&lie.words(*at));
+            let (head, are_two) = head_from(&lie.words(*at));
             let len = head.rate.frame_len();
+            let whole = if are_two { 2 * len } else { len };
             if let Some((_, ahead)) = self.order.get(n + AHEAD) {
-                lie.fetch(*ahead, HEAD_WORDS + len);
+                lie.fetch(*ahead, HEAD_WORDS + whole);
             }
             for (steps, is_near) in [(EXPECT_AHEAD, false), (EXPECT_NEAR, true)] {
                 if let Some(other) = begins_at(&self.order, n + steps) {
                     to.expect(other, is_near);
                 }
             }
-            to.put(&head, lie.samples(at + HEAD_WORDS, &mut around[..len]));
+            let sound = lie.samples(at + HEAD_WORDS, &mut around[..whole]);
+            match are_two {
+                true => to.put_beside(&head, &sound[..len], &sound[len..]),
+                false => to.put(&head, sound),
+            }
         }
         self.order.clear();
         chunk.commit(end);
@@ -252,10 +281,9 @@ fn copy<'a>(from: &[i16], first: &mut &'a mut [i16], second: &mut &'a mut [i16])
     }
 }
 
-fn words_of(head: &TapHead, dropped_before: u32) -> [i16; HEAD_WORDS] {
+fn words_of(head: &TapHead, (side, seat): (u16, u64), dropped_before: u32) -> [i16; HEAD_WORDS] {
     let mut words = [0; HEAD_WORDS];
-    let (of, (side, seat)) = (id_of(head.of), side_word(head.side));
-    put_number(&mut words[..4], of);
+    put_number(&mut words[..4], id_of(head.of));
     put_number(&mut words[4..8], seat);
     put_number(&mut words[8..12], head.tick.0);
     put_number(&mut words[12..16], head.at.as_nanos());
@@ -265,7 +293,8 @@ fn words_of(head: &TapHead, dropped_before: u32) -> [i16; HEAD_WORDS] {
     words
 }
 
-fn head_from(head: &[i16; HEAD_WORDS]) -> TapHead {
+/// And whether two frames are behind it.
+fn head_from(head: &[i16; HEAD_WORDS]) -> (TapHead, bool) {
     let word = head[16].cast_unsigned();
     let rate = SampleRate::ALL[usize::from(word >> RATE_SHIFT & 3).min(SampleRate::ALL.len() - 1)];
     let id = number(&head[..4]);
@@ -273,7 +302,7 @@ fn head_from(head: &[i16; HEAD_WORDS]) -> TapHead {
         0 => TapSide::Received,
         1 => TapSide::Sent,
         2 => TapSide::Mix,
-        3 => TapSide::Apart,
+        3 | BESIDE => TapSide::Apart,
         4 => TapSide::Rest,
         _ => TapSide::Seat(LegId(number(&head[4..8]))),
     };
@@ -284,7 +313,8 @@ fn head_from(head: &[i16; HEAD_WORDS]) -> TapHead {
         }
     };
     let (tick, at) = (Tick(number(&head[8..12])), Time::from_nanos(number(&head[12..16])));
-    TapHead { of, tick, at, side, rate, dropped_before: u32::from(word >> DROPPED_SHIFT) }
+    let head = TapHead { of, tick, at, side, rate, dropped_before: u32::from(word >> DROPPED_SHIFT) };
+    (head, word & 7 == BESIDE)
 }
 
 const fn id_of(of: Tapped) -> u64 {
@@ -293,6 +323,9 @@ const fn id_of(of: Tapped) -> u64 {
         Tapped::Conference(conference) => conference.0,
     }
 }
+
+/// Instead of a side: what one participant says, and behind it what all others say.
+const BESIDE: u16 = 6;
 
 /// The side as three bits, and whose seat it is. It also says what is tapped: a leg has the first two.
 const fn side_word(side: TapSide) -> (u16, u64) {
@@ -375,6 +408,49 @@ mod tests {
         put(&mut sink, &tap(9, SampleRate::Hz8000, TapSide::Received));
         assert!(reader.take(&mut next));
         assert_eq!((next.tick.0, next.dropped_before), (9, 3));
+    }
+
+    #[test]
+    fn two_frames_that_belong_together_come_out_as_two_and_are_dropped_together() {
+        let of = Tapped::Conference(ConferenceId(3));
+        let both = |tick: u64, rate: SampleRate| {
+            let one = Tap { of, side: TapSide::Apart, ..tap(tick, rate, TapSide::Apart) };
+            let rest = tap(tick + 1_000, rate, TapSide::Rest).frame;
+            (one, rest)
+        };
+        let room = 3 * (HEAD_WORDS + 2 * 160) + 7;
+        let (mut sink, mut reader) = ring_of(room);
+        let mut next = tap(0, SampleRate::Hz48000, TapSide::Sent);
+        for tick in 0..200 {
+            for n in 0..4 {
+                let (one, rest) = both(4 * tick + n, SampleRate::Hz8000);
+                sink.put_beside(&one.head(), one.frame.samples(), rest.samples());
+            }
+            // The fourth found no room.
+            assert_eq!((sink.dropped(), sink.count()), (2 * (tick + 1), 8 * (tick + 1)));
+            let mut seen = Vec::new();
+            let takes = |reader: &mut TapReader, next: &mut Tap, seen: &mut Vec<Tap>| {
+                let is_any = reader.take(next);
+                seen.extend(is_any.then(|| next.clone()));
+                is_any
+            };
+            // One way, the other, and one after the other, in the middle of two.
+            (0..tick % 4).for_each(|_| assert!(takes(&mut reader, &mut next, &mut seen)));
+            while reader.hand_over(&mut |head: &TapHead, sound: &[i16]| {
+                next.begin(*head).copy_from_slice(sound);
+                seen.push(next.clone());
+            }) {}
+            assert!(!takes(&mut reader, &mut next, &mut seen));
+            assert_eq!(seen.len(), 6);
+            for (n, found) in seen.iter().enumerate() {
+                let (one, rest) = both(4 * tick + n as u64 / 2, SampleRate::Hz8000);
+                let is_one = n % 2 == 0;
+                let (side, frame) = if is_one { (TapSide::Apart, one.frame) } else { (TapSide::Rest, rest) };
+                assert_eq!((found.of, found.side, found.tick, found.at), (of, side, one.tick, one.at));
+                assert_eq!(found.frame.samples(), frame.samples());
+                assert_eq!(found.dropped_before, if n == 0 && tick > 0 { 2 } else { 0 });
+            }
+        }
     }
 
     #[test]

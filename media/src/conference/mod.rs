@@ -272,9 +272,6 @@ impl Conference {
             legs.fetch_ahead(Some(participant.index), None);
         }
         self.buses.iter().flatten().for_each(|bus| bus.fetch_ahead());
-        if let Some(tap) = &self.tap {
-            tap.fetch_beyond();
-        }
     }
 
     /// And what these point to.

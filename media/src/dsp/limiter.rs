@@ -40,6 +40,11 @@ pub struct Gain {
 }
 
 impl Limiter {
+    /// Whether it lets what is soft pass unchanged.
+    pub(crate) const fn rests(self) -> bool {
+        self.gain == UNITY
+    }
+
     /// Looks at a tick's mix and decides its gain.
     pub fn follow(&mut self, mix: &[i32]) -> Gain {
         let wanted = if is_surely_soft(mix) { UNITY } else { gain_for(peak(mix)) };
@@ -67,8 +72,16 @@ fn attack(mix: &[i32], gain: i32) -> usize {
 
 /// Whether no sample is above half the scale, as in most ticks of speech: told in fewer steps than the loudest is found.
 fn is_surely_soft(mix: &[i32]) -> bool {
-    // Of a negative sample its complement, which is one less loud; one bit for each that any has.
-    let bits = mix.iter().fold(0, |bits, &sample| bits | (sample ^ (sample >> 31)));
+    is_soft(mix.iter().fold(0, |bits, &sample| bits | bits_of(sample)))
+}
+
+/// The bits of a sample; of a negative one those of its complement, which is one less loud.
+pub(crate) const fn bits_of(sample: i32) -> i32 {
+    sample ^ (sample >> 31)
+}
+
+/// Whether samples that have these bits, all of them together, are surely so soft that a limiter at rest lets them pass unchanged.
+pub(crate) const fn is_soft(bits: i32) -> bool {
     bits <= CEILING >> 1
 }
 
