@@ -302,7 +302,7 @@ impl Open {
         if let Some(file) = &mut self.file {
             file.put(wav::HEADER_LEN + begin, &bytes)?;
         }
-        self.sound.update(&*bytes);
+        self.sound.update(&bytes);
         self.written += samples.len() as u64 / tracks;
         self.manifest.samples = self.written;
         Ok(())
