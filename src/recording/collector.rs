@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use confab_media::prefetch::fetch_whole;
@@ -21,8 +21,11 @@ use super::recorder::{Begin, Report, Stats, TapSource};
 use super::writer::{Append, Job, Waiting};
 
 /// How often the rings are looked at while something is recorded. They hold several times as much. What belongs to one of
-/// hundreds of recordings is fetched from memory once in each look, which is most of what a frame costs.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// hundreds of recordings is fetched from memory once in each look, which is much of what a frame costs.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// And while something may end by itself: somebody waits for what comes after it.
+const LOOK_WHEN_AWAITED: Duration = Duration::from_millis(100);
 
 /// While nothing is, once a second. For so many looks after a recording it is looked as often as during one: what is left
 /// of its leg must not be taken for the beginning of the next.
@@ -31,7 +34,7 @@ const LOOKS_AFTERWARDS: u32 = 20;
 
 /// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
 /// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
-pub(super) const BLOCKS_WAITING_MAX: u64 = 41;
+pub(super) const BLOCKS_WAITING_MAX: u64 = 50;
 
 /// What the collector is told.
 pub(super) enum Order {
@@ -56,6 +59,8 @@ pub(super) struct Collector {
     pub(super) stats: Stats,
     pub(super) legs: HashMap<Tapped, Vec<Active>, BuildHasherDefault<IdHasher>>,
     pub(super) next_writer: usize,
+    /// Recordings that may end by themselves.
+    pub(super) awaited: usize,
 }
 
 /// A recording under way.
@@ -117,37 +122,49 @@ impl Hasher for IdHasher {
 impl Collector {
     /// The thread's life.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        let mut idle = 0;
+        let (mut idle, mut looked) = (0, Instant::now());
         loop {
-            idle = if self.legs.is_empty() { idle + 1 } else { 0 };
-            let is_idle = idle > LOOKS_AFTERWARDS;
-            let order = door::next(orders, if is_idle { LOOK_WHEN_IDLE } else { LOOK_EVERY });
-            // Its leg is tapped from now on, and what has come of it since is already here.
-            let order = match order {
+            let every = self.looks_every(idle);
+            let order = match door::next(orders, every.saturating_sub(looked.elapsed())) {
+                // Its leg is tapped from now on, and what has come of it since may already be here.
                 Ok(Order::Begin(begin)) => {
                     self.begin(*begin);
-                    continue;
+                    None
                 }
                 // They are heard from now on.
                 Ok(Order::Seat(name, leg, label)) => {
                     self.seat(&name, leg, label);
-                    continue;
+                    None
                 }
-                order => order,
+                order => Some(order),
             };
-            // What was heard before another order counts.
-            self.collect();
+            // What was heard before another order counts. And however many begin one after the other, nobody waits for that.
+            if order.is_some() || looked.elapsed() >= every {
+                self.collect();
+                looked = Instant::now();
+                idle = if self.legs.is_empty() { idle + 1 } else { 0 };
+            }
             match order {
-                Ok(Order::Pause(name, behavior)) => {
+                Some(Ok(Order::Pause(name, behavior))) => {
                     if let Some(active) = self.find(&name) {
                         active.placing.pause(behavior);
                     }
                 }
-                Ok(Order::Finish(name)) => self.finish(&name),
-                Ok(Order::Delete(name)) => self.hand_on(0, Job::Delete(name)),
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
-                Ok(Order::Begin(_) | Order::Seat(..)) | Err(RecvTimeoutError::Timeout) => {}
+                Some(Ok(Order::Finish(name))) => self.finish(&name),
+                Some(Ok(Order::Delete(name))) => self.hand_on(0, Job::Delete(name)),
+                Some(Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected)) => return self.stop(),
+                Some(Ok(Order::Begin(_) | Order::Seat(..)) | Err(RecvTimeoutError::Timeout)) | None => {}
             }
+        }
+    }
+
+    fn looks_every(&self, idle: u32) -> Duration {
+        if self.awaited > 0 {
+            LOOK_WHEN_AWAITED
+        } else if self.legs.is_empty() && idle > LOOKS_AFTERWARDS {
+            LOOK_WHEN_IDLE
+        } else {
+            LOOK_EVERY
         }
     }
 
@@ -177,6 +194,7 @@ impl Collector {
             has_ended: false,
             began: None,
         };
+        self.awaited += usize::from(active.terms.may_end());
         let name = active.name.clone();
         self.legs.entry(begin.of).or_default().push(active);
         self.stats.active.add(1);
@@ -222,6 +240,7 @@ impl Collector {
         let (rest, kept) = placing.finish();
         active.append(&self.writers[active.writer], rest, &self.stats);
         self.stats.active.add(-1);
+        self.awaited -= usize::from(active.terms.may_end());
         self.hand_on(active.writer, Job::Finish(active.name, kept, active.terms.shortest));
     }
 

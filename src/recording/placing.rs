@@ -2,7 +2,7 @@
 //! silence stands for what is missing. No clock, no file.
 //!
 //! ```text
-//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.74 s
+//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.6 s
 //! ```
 
 use std::time::Duration;
@@ -14,9 +14,9 @@ use confab_media::{LegId, SampleRate, TapHead, Tick};
 use super::manifest::{Gap, Pause};
 use super::slots::{Slots, Step};
 
-/// Steps of 20 ms in a block: 0.74 s, so that a process that is killed loses less than a second with the two steps that are
+/// Steps of 20 ms in a block: 0.6 s, so that a process that is killed loses less than a second with the two steps that are
 /// not whole yet and what nobody has looked for. Each block costs the same however much is in it.
-pub(super) const BLOCK_STEPS: usize = 37;
+pub(super) const BLOCK_STEPS: usize = 30;
 
 /// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
 const MARGIN_STEPS: u64 = 10;
@@ -90,6 +90,13 @@ pub struct Terms {
     pub patience: Option<Duration>,
     /// What is shorter is not kept.
     pub shortest: Duration,
+}
+
+impl Terms {
+    /// Whether it may end by itself.
+    pub(super) const fn may_end(&self) -> bool {
+        self.longest.is_some() || self.patience.is_some()
+    }
 }
 
 /// What a pause leaves in the file.

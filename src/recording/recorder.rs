@@ -120,7 +120,7 @@ impl Stats {
             absent: ended("absent"),
             dropped: metrics.counter(
                 "confab_recording_blocks_dropped_total",
-                "Blocks of 0.74 s of recordings that the disk did not take in time; they are silence.",
+                "Blocks of 0.6 s of recordings that the disk did not take in time; they are silence.",
                 &[],
             ),
         }
@@ -168,7 +168,8 @@ impl Recorder {
             threads.push(thread);
         }
         let taps = settings.taps;
-        let collector = Collector { taps, writers, reports, stats, legs: HashMap::default(), next_writer: 0 };
+        let collector =
+            Collector { taps, writers, reports, stats, legs: HashMap::default(), next_writer: 0, awaited: 0 };
         let thread = spawn("recorder".to_owned(), move || collector.run(&ordered))?;
         let orders = Door::new(orders, thread.thread().clone());
         threads.push(thread);

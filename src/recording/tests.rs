@@ -328,6 +328,25 @@ fn a_disk_that_stalls_costs_its_recording_a_gap_that_is_listed_and_others_nothin
 }
 
 #[test]
+fn recordings_that_begin_one_after_the_other_keep_nobody_waiting() {
+    let mut world = World::new(Files);
+    let first = world.begin(1, 1, terms(Tracks::Both));
+    world.settle();
+    world.hear(1, 0..100);
+    // Each a moment after the one before, as when a crowd calls; by far more than there is to take.
+    for number in 2..=255 {
+        world.begin(number, 2, terms(Tracks::Both));
+        if world.taps.lock().unwrap().is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(world.taps.lock().unwrap().is_empty(), "taken while others began");
+    assert!(world.recorder.finish(&first));
+    assert_eq!(world.finished(&first).samples, 100 * 160);
+}
+
+#[test]
 fn what_is_too_short_or_only_silence_leaves_no_file() {
     let mut world = World::new(Files);
     let short = Terms { shortest: Duration::from_secs(1), ..terms(Tracks::Received) };
