@@ -211,7 +211,7 @@ impl Disk for Broken {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sheet>> {
         self.says(Call::Create, path)?;
         let sheet = Files.create(path)?;
-        let room = if self.says(Call::Write, path).is_err() { 25_000 } else { i64::MAX };
+        let room = if self.says(Call::Write, path).is_err() { 40_000 } else { i64::MAX };
         Ok(Box::new(Metered { sheet, room: Arc::new(AtomicI64::new(room)) }))
     }
 

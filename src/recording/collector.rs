@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use confab_media::prefetch::fetch_whole;
-use confab_media::{LegId, TapHead, TapSink, Tapped, Time};
+use confab_media::{LegId, TapHead, TapSink, Tapped, Tick, Time};
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
@@ -22,7 +22,7 @@ use super::writer::{Append, Job, Waiting};
 
 /// How often the rings are looked at while something is recorded. They hold several times as much. What belongs to one of
 /// hundreds of recordings is fetched from memory once in each look, which is much of what a frame costs.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// And while something may end by itself: somebody waits for what comes after it.
 const LOOK_WHEN_AWAITED: Duration = Duration::from_millis(100);
@@ -32,9 +32,9 @@ const LOOK_WHEN_AWAITED: Duration = Duration::from_millis(100);
 const LOOK_WHEN_IDLE: Duration = Duration::from_secs(1);
 const LOOKS_AFTERWARDS: u32 = 20;
 
-/// Blocks of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
+/// Steps of one recording that may wait to be written: half a minute, as long as the worst disks take for an fsync.
 /// What comes beyond is a gap. Of two tracks at 8 kHz that is a megabyte.
-pub(super) const BLOCKS_WAITING_MAX: u64 = 50;
+pub(super) const STEPS_WAITING_MAX: u64 = 30_000 / Tick::DURATION.as_millis() as u64;
 
 /// What the collector is told.
 pub(super) enum Order {
@@ -171,10 +171,11 @@ impl Collector {
     /// Takes all there is.
     fn collect(&mut self) {
         let Self { taps, legs, writers, reports, stats, .. } = self;
-        let mut intake = Intake { legs, writers, reports, stats };
+        let mut intake = Intake { legs, writers, reports, stats, last: None };
         for source in taps {
             while source(&mut intake) {}
         }
+        intake.end_turn();
         // Once for all that was left.
         writers.iter().for_each(Door::wake);
     }
@@ -267,6 +268,8 @@ struct Intake<'a> {
     writers: &'a [Door<Job>],
     reports: &'a Sender<Report>,
     stats: &'a Stats,
+    /// Whose turn it is.
+    last: Option<Tapped>,
 }
 
 impl TapSink for Intake<'_> {
@@ -291,10 +294,25 @@ impl TapSink for Intake<'_> {
 impl Intake<'_> {
     /// Has all who record it take in what came, if it is of their time.
     fn hear(&mut self, head: &TapHead, take: impl Fn(&mut Placing) -> Option<Ending>) {
+        if self.last != Some(head.of) {
+            self.end_turn();
+            self.last = Some(head.of);
+        }
         let recordings = self.legs.get_mut(&head.of).into_iter().flatten();
         for recording in recordings.filter(|recording| !recording.has_ended && recording.since <= head.at) {
             let ending = take(&mut recording.placing);
             recording.go_on(ending, self.writers, self.reports, self.stats);
+        }
+    }
+
+    /// There is no more of one, for now: what would be too old at the next look is written.
+    fn end_turn(&mut self) {
+        let recordings = self.last.take().and_then(|last| self.legs.get_mut(&last));
+        for recording in recordings.into_iter().flatten() {
+            if let Some(block) = recording.placing.take_due_block() {
+                recording.append(&self.writers[recording.writer], block, self.stats);
+                recording.placing.take_back(recording.room.take());
+            }
         }
     }
 }
@@ -324,12 +342,12 @@ impl Active {
         if block.samples.is_empty() && block.pauses.is_empty() && block.trimmed == 0 {
             return;
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= BLOCKS_WAITING_MAX {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let steps = self.placing.steps_of(&block);
+        if self.waiting.load(Ordering::Relaxed) >= STEPS_WAITING_MAX {
             stats.dropped.increment();
             return;
         }
-        let _waiting = Waiting(Arc::clone(&self.waiting));
+        let _waiting = Waiting::new(&self.waiting, steps);
         let (name, room) = (self.name.clone(), self.room.clone());
         let job = Job::Append(Append { name, block, began: self.began, room, _waiting });
         // Dropped with the job, the count goes down again.

@@ -38,7 +38,7 @@ fn a_recording_that_outgrows_four_gibibytes_goes_on_in_the_same_file_which_can_b
             block,
             began: None,
             room: Spare::default(),
-            _waiting: Waiting(Arc::default()),
+            _waiting: Waiting::new(&Arc::default(), 0),
         };
         open.append(&Files, &append).unwrap();
         at += 4_000;

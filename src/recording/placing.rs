@@ -2,7 +2,7 @@
 //! silence stands for what is missing. No clock, no file.
 //!
 //! ```text
-//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.6 s
+//! frame ─▶ step of 20 ms (slots) ─▶ pause ─▶ silence before the first sound ─▶ longest ─▶ block of 0.8 s
 //! ```
 
 use std::time::Duration;
@@ -14,9 +14,13 @@ use confab_media::{LegId, SampleRate, TapHead, Tick};
 use super::manifest::{Gap, Pause};
 use super::slots::{Slots, Step};
 
-/// Steps of 20 ms in a block: 0.6 s, so that a process that is killed loses less than a second with the two steps that are
-/// not whole yet and what nobody has looked for. Each block costs the same however much is in it.
-pub(super) const BLOCK_STEPS: usize = 30;
+/// Steps of 20 ms in a block that is written where a look ends: 0.48 s. With as much more as comes until the next look (20 steps),
+/// and the two that are not whole yet, a process that is killed loses 0.9 s. Each block costs the same however much is in it, so
+/// that mostly two looks make one.
+const DUE_STEPS: usize = 24;
+
+/// And in the longest, which is written at once: what looks that are late would make longer.
+pub(super) const BLOCK_STEPS: usize = 48;
 
 /// So much of the silence around sound is kept: 200 ms, for the soft beginnings and ends of words.
 const MARGIN_STEPS: u64 = 10;
@@ -217,8 +221,18 @@ impl Placing {
 
     /// The block under way, if it is long enough to be written.
     pub(super) fn take_block(&mut self) -> Option<Block> {
+        (self.steps_of(&self.block) >= BLOCK_STEPS as u64).then(|| self.cut_block())
+    }
+
+    /// The block under way, if it would be too old by the time of the next look.
+    pub(super) fn take_due_block(&mut self) -> Option<Block> {
+        (self.steps_of(&self.block) >= DUE_STEPS as u64).then(|| self.cut_block())
+    }
+
+    /// How many steps are in a block of this recording.
+    pub(super) fn steps_of(&self, block: &Block) -> u64 {
         let step = self.step_len() * usize::from(self.terms.shape.tracks.width());
-        (self.block.samples.len() >= BLOCK_STEPS * step).then(|| self.cut_block())
+        (block.samples.len() / step) as u64
     }
 
     /// The room of a block that is written, for the next.
@@ -542,6 +556,32 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn whenever_looks_end_nothing_that_was_heard_is_kept_from_the_disk_for_a_second() {
+        for looks in [&[20][..], &[5], &[1], &[19, 1, 3], &[20, 2, 20, 20], &[200], &[23, 20]] {
+            let mut placing = Placing::new(terms(Tracks::Both));
+            let (mut heard, mut written) = (0, 0);
+            for look in looks.iter().cycle().take(200) {
+                for step in heard..heard + look {
+                    for side in [TapSide::Received, TapSide::Sent] {
+                        assert_eq!(hear(&mut placing, &frame(step, side, 1)), None);
+                        if let Some(block) = placing.take_block() {
+                            assert_eq!(block.at, written * 160);
+                            written += placing.steps_of(&block);
+                        }
+                    }
+                }
+                heard += look;
+                // Just before a look's end all of it has been heard and no more is written.
+                assert!(heard - written < 50 || *look > 20, "{heard} {written} {looks:?}");
+                let block = placing.take_due_block();
+                assert!(block.as_ref().is_none_or(|block| placing.steps_of(block) >= 24));
+                written += block.map_or(0, |block| placing.steps_of(&block));
+                assert!(heard - written < 30, "{heard} {written} {looks:?}");
+            }
+        }
+    }
+
+    #[test]
     fn what_the_engine_has_not_let_go_of_at_the_end_is_no_silence_in_the_file() {
         let late = 24;
         for (tracks, sides) in [
@@ -551,7 +591,7 @@ pub(super) mod tests {
         ] {
             let cut = if tracks == Tracks::Both { 0 } else { late };
             let mut placing = Placing::new(terms(tracks));
-            for step in 0..45 {
+            for step in 0..60 {
                 for side in sides {
                     assert_eq!(hear(&mut placing, &frame(step, *side, 700)), None);
                 }
@@ -559,8 +599,8 @@ pub(super) mod tests {
                 drop(placing.take_block());
             }
             let (block, kept) = placing.finish();
-            assert_eq!(kept as usize, 45 * 160 - cut, "{tracks:?}");
-            assert_eq!(block.samples.len(), ((45 - BLOCK_STEPS) * 160 - cut) * sides.len());
+            assert_eq!(kept as usize, 60 * 160 - cut, "{tracks:?}");
+            assert_eq!(block.samples.len(), ((60 - BLOCK_STEPS) * 160 - cut) * sides.len());
             assert_eq!(block.heard, block.samples.len() as u64);
             assert!(block.samples.iter().all(|sample| *sample == 700), "{tracks:?}");
         }

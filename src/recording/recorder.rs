@@ -120,7 +120,7 @@ impl Stats {
             absent: ended("absent"),
             dropped: metrics.counter(
                 "confab_recording_blocks_dropped_total",
-                "Blocks of 0.6 s of recordings that the disk did not take in time; they are silence.",
+                "Blocks (0.8 s mostly) of recordings that the disk did not take in time; they are silence.",
                 &[],
             ),
         }

@@ -62,12 +62,22 @@ pub(super) struct Append {
     pub(super) _waiting: Waiting,
 }
 
-/// Counts a recording's blocks that wait to be written, for as long as it lives.
-pub(super) struct Waiting(pub(super) Arc<AtomicU64>);
+/// Counts steps of a recording that wait to be written, for as long as it lives.
+pub(super) struct Waiting {
+    count: Arc<AtomicU64>,
+    steps: u64,
+}
+
+impl Waiting {
+    pub(super) fn new(count: &Arc<AtomicU64>, steps: u64) -> Self {
+        count.fetch_add(steps, Ordering::Relaxed);
+        Self { count: Arc::clone(count), steps }
+    }
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(self.steps, Ordering::Relaxed);
     }
 }
 

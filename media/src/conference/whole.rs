@@ -171,8 +171,6 @@ impl ConferenceTap {
         let Some((all, one)) = self.all_at_own_rate(said) else {
             return false;
         };
-        let all = all.unwrap_or(&SILENCE[..len]);
-        let one = one.unwrap_or(&SOFT_SILENCE[..len]);
         let late = self.all.late();
         let (held_all, held_one) = (&mut self.all.own[..late], &mut self.one.own[..late]);
         let (all_now, all_later) = all.split_at(len - late);
@@ -200,21 +198,22 @@ impl ConferenceTap {
 
     /// What all say, and what the one says who is apart, if in this tick nothing is to be converted or limited: nothing is
     /// said at other rates, nothing of them is still on its way, and no limiter is at work.
-    fn all_at_own_rate<'a>(&self, said: &Said<'a>) -> Option<(Option<&'a [i32]>, Option<&'a [i16]>)> {
+    fn all_at_own_rate<'a>(&self, said: &Said<'a>) -> Option<(&'a [i32], &'a [i16])> {
         let limiters = [self.mix_limiter, self.one_limiter, self.rest_limiter];
         if limiters.iter().any(|limiter| !limiter.rests()) || self.all.converts() || self.one.converts() {
             return None;
         }
-        let mut all = None;
+        let len = self.rate.frame_len();
+        let mut all = &SILENCE[..len];
         for bus in said.buses.iter().flatten().filter(|bus| bus.speaks()) {
             if bus.rate() != self.rate {
                 return None;
             }
-            all = Some(bus.said());
+            all = bus.said();
         }
         let one = self.parts.apart.and_then(|leg| said.of(leg));
         let is_other = one.is_some_and(|(rate, _)| rate != self.rate);
-        (!is_other).then_some((all, one.map(|(_, sound)| sound)))
+        (!is_other).then_some((all, one.map_or(&SOFT_SILENCE[..len], |(_, sound)| sound)))
     }
 
     /// Brings what is said at all rates to that of the copies.
