@@ -70,7 +70,7 @@ fn a_recording_as_it_was_written_is_intact_and_all_of_it_is_accounted_for() {
 }
 
 #[test]
-fn sha_256_is_taken_instead_where_it_is_asked_for_and_in_files_of_the_second_version() {
+fn sha_256_is_taken_instead_where_it_is_asked_for_and_in_files_of_earlier_versions() {
     let (world, name) =
         recorded_in(World::hashing(HashKind::Sha256, tempfile::TempDir::new().unwrap(), Files), 1);
     assert_eq!(damages(&world, &name), []);
@@ -93,6 +93,13 @@ fn sha_256_is_taken_instead_where_it_is_asked_for_and_in_files_of_the_second_ver
         bytes[DATA_AT..].as_chunks_mut::<4>().0.iter_mut().for_each(|pair| pair.rotate_left(2));
     });
     assert_eq!(damages(&world, &name), [Damage::Swapped]);
+    // The first version had neither hash nor seal.
+    let is_new = |line: &&str| ["\"sha256\"", "\"seal\""].iter().any(|key| line.contains(key));
+    let lines: Vec<&str> = text.lines().filter(|line| !is_new(line)).collect();
+    let first = lines.join("\n").replace("\"version\": 3", "\"version\": 1");
+    let first = first.trim_end_matches(['}', '\n', ' ']).trim_end_matches(',').to_owned() + "}";
+    fs::write(world.path(&name, "json"), first).unwrap();
+    assert_eq!(damages(&world, &name), [Damage::NoHash]);
 }
 
 #[test]
