@@ -31,7 +31,7 @@ const FINISHERS: usize = 4;
 /// What may wait for them; then threads that write wait as well. That is more than recordings end in half a minute.
 const TASKS_MAX: usize = 8_192;
 
-/// Orders that may wait. The collector takes one at least each time it looks, after a tick at most.
+/// Orders that may wait. The collector is woken for each.
 const ORDERS_MAX: usize = 4_096;
 
 /// Blocks and ends that may wait for one writer, of all its recordings. Each recording is bounded by itself; this is what

@@ -145,8 +145,8 @@ impl TapReader {
         self.read(tap.begin(head))
     }
 
-    /// Hands over what there is, at most 4,096 frames (two that belong together are one here), where it lies: what is of one leg or conference together, each in its
-    /// order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
+    /// Hands over what there is, at most 4,096 frames (two that belong together are one here), where it lies: what is of one leg
+    /// or conference together, each in its order. What belongs to one of hundreds of recordings is so fetched from memory once, and not for each of its frames.
     /// Whose frames come next is told before ([`TapSink::expect`]). Whether there was any.
     pub fn hand_over(&mut self, to: &mut dyn TapSink) -> bool {
         if let Some(head) = self.rest.take() {
